@@ -1,0 +1,110 @@
+# Everything a person runs. A machine needs Python 3.11 or newer and make; the rest is fetched.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+RUN := $(VENV)/bin/python
+# The newest that runs, is new enough and can make an environment: a name on the PATH may be a version
+# manager's shim for a version that is not there. If none will do, python3 is told what it lacks.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; exit; }; \
+	done; command -v python3)
+PIP := $(RUN) -m pip install --disable-pip-version-check --no-input --require-hashes
+SOURCES := schemas producers streams dashboards infra tests
+GENERATED := docs/settings.md docs/schemas CATALOG.md
+# Arguments for the command: make up ARGS=--no-live
+ARGS ?=
+
+.PHONY: help setup up down status test check format generated bench bench-big chaos boards catalog lock clean ci
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
+
+setup: $(VENV)/.ready ## fetch and install everything, pinned; again: nothing to do
+
+up: setup ## start Kafka, ClickHouse and the workers, and show the figures; Ctrl-C stops
+	@exec $(VENV)/bin/gulou up $(ARGS)
+
+down: ## stop what `gulou up --detach` started
+	@$(VENV)/bin/gulou down
+
+status: ## what runs, and where it listens
+	@$(VENV)/bin/gulou status
+
+test: $(VENV)/.ready $(VENV)/.ready-test ## every test, on real servers
+	@$(RUN) -m pytest $(ARGS)
+
+check: $(VENV)/.ready-test generated ## ruff, format, mypy; generated files as committed
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@git diff --exit-code --stat -- $(GENERATED) || \
+		{ echo 'Generated files were out of date; they are renewed now: commit them.' >&2; exit 1; }
+
+format: $(VENV)/.ready-test ## lay the code out as check wants it
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+generated: $(VENV)/.ready
+	@$(RUN) -m infra.settings
+	@$(RUN) -m schemas._catalog
+
+bench: $(VENV)/.ready-test $(VENV)-bench/.ready ## speed and size, into docs/benchmarks.md (about 20 min)
+	@$(RUN) -m tests.bench $(ARGS)
+
+bench-big: $(VENV)/.ready-test $(VENV)-bench/.ready ## the same with a larger history (hours)
+	@$(RUN) -m tests.bench --big $(ARGS)
+
+chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared (up to an hour)
+	@$(RUN) -m tests.chaos $(ARGS)
+
+boards: $(VENV)/.ready ## write the boards anew into dashboards/json
+	@$(RUN) -m dashboards.boards
+
+catalog: $(VENV)/.ready ## write CATALOG.md and docs/schemas anew from the event classes
+	@$(RUN) -m schemas._catalog
+
+lock: $(VENV)/.ready-test ## pin the newest versions that fit, into locks/
+	@for name in run test viewer; do \
+		case $$name in run) more= ;; *) more="--extra $$name -c locks/run.txt" ;; esac; \
+		$(RUN) -m uv $(LOCK) pyproject.toml locks/build.in $$more -o locks/$$name.txt || exit 1; \
+	done
+	@$(RUN) -m uv $(LOCK) locks/bench.in -o locks/bench.txt
+LOCK := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url
+
+clean: ## remove what can be made again; data in var/ stays
+	rm -rf $(VENV) $(VENV)-bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis var/cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ci: check test ## what CI runs
+
+# -- set-up: each stamp stands for one lock file, so the second run has nothing to do
+
+$(VENV)/.python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo 'Gulou needs Python 3.11 or newer, and none was found: install it, or name it with make PYTHON=/path/to/python3.' >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Gulou needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) -V 2>&1): install a newer one, or name it with make PYTHON=/path/to/python3." >&2; exit 1; }
+	@echo "Making the virtual environment with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian, Ubuntu: python3-venv), then run make again." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.python locks/run.txt pyproject.toml infra/broker/jars.txt
+	@echo 'Installing the pinned packages (about 300 MB the first time)'
+	@$(PIP) -r locks/run.txt
+	@$(RUN) -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation --editable .
+	@$(VENV)/bin/gulou setup
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready locks/test.txt
+	@echo 'Installing the pinned packages that only tests need'
+	@$(PIP) --quiet -r locks/test.txt
+	@touch $@
+
+$(VENV)-bench/.ready: $(VENV)/.ready locks/bench.txt
+	@echo 'Installing what the bench compares with'
+	@$(PYTHON) -m venv $(VENV)-bench
+	@$(VENV)-bench/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes -r locks/bench.txt
+	@touch $@
