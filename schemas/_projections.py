@@ -1,0 +1,441 @@
+"""The two shapes in which events are kept as live figures: a rollup and a case fold.
+
+Both are folds that do not depend on order or batching: sums of integers, minima and maxima. Each
+carries `kpart` in its key and `hi`, the highest offset it has seen of that Kafka partition, in the
+same part as the figures, so a crash can never separate the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from schemas._clocks import Clock
+from schemas._errors import SchemaError
+from schemas._event import Event, FieldSpec
+from schemas._names import events_table, target_table, target_view
+
+HI: Final = "hi"
+# Stands for "not yet": the latest instant DateTime64 holds in every zone, so that min() passes it.
+NEVER: Final = "2299-01-01 00:00:00.000"
+_POSTING: Final = (
+    "Array(Tuple(gross Int64, net Int64, type String, time Int64, "
+    "division String, grid String, data String))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A ClickHouse column: name, type, and the comment people read in the catalogue."""
+
+    name: str
+    type: str
+    comment: str
+
+    @property
+    def ddl(self) -> str:
+        """As it stands in CREATE TABLE."""
+        return f"`{self.name}` {self.type} COMMENT {quoted(self.comment)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """Counts and totals of every event type, by place, time and vocabulary.
+
+    `net_*` are the figures as they stand after corrections, `gross_*` as first filed. A row that is
+    not counted (dead, repeated, …) falls under the empty type, which no published view shows.
+
+    Attributes:
+        name: suffix of the target table.
+        place: `county` (six digits), `division` (the narrowest known) or `grid`.
+        grain: width of a time bucket in the city's zone.
+        dims: fields with a vocabulary that further divide the figures.
+    """
+
+    name: str
+    place: Literal["county", "division", "grid"]
+    grain: Literal["hour", "day"]
+    dims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFold:
+    """One row a case: the first instant of every event type, the facts, and the due instants.
+
+    Attributes:
+        name: suffix of the target table.
+        stages: state a case is in once the event type on the left has happened; later wins.
+        ends: event types after which a case is no longer open.
+    """
+
+    name: str
+    stages: tuple[tuple[str, str], ...] = ()
+    ends: tuple[str, ...] = ()
+
+
+Projection = Rollup | CaseFold
+ViewMaker = Callable[["Family", str, str], "PublishedView"]
+"""Given the family, its database and the city's zone, a view the family declares itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedView:
+    """A view of the published database.
+
+    Attributes:
+        name: stable; `<family>_<what>`.
+        zh: what boards call it.
+        doc: what a row is, and of which instant where the view takes one.
+        columns: every column with its meaning and unit, in order.
+        sql: the query; tables are qualified, parameters in ClickHouse's `{name:Type}`.
+    """
+
+    name: str
+    zh: str
+    doc: str
+    columns: Mapping[str, str]
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All that derives from one file of `schemas/`; `events` in order of declaration."""
+
+    topic: str
+    zh: str
+    module: str
+    partitions: int
+    events: tuple[type[Event], ...]
+    projections: tuple[Projection, ...]
+    clocks: tuple[Clock, ...] = ()
+    views: tuple[ViewMaker, ...] = ()
+    small_cells: bool = False
+    doc: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        wrong = next(_contradictions(self), None)
+        if wrong:
+            raise SchemaError(f"Family {self.topic!r} in {self.module}: {wrong}.")
+
+    @property
+    def totals(self) -> tuple[FieldSpec, ...]:
+        """Every summed field of the family, each once, in order of first declaration."""
+        return self._fields("total")
+
+    @property
+    def facts(self) -> tuple[FieldSpec, ...]:
+        """Every field kept in the case fold, each once."""
+        return self._fields("fact")
+
+    def _fields(self, mark: str) -> tuple[FieldSpec, ...]:
+        found: dict[str, FieldSpec] = {}
+        for cls in self.events:
+            for spec in cls.fields.values():
+                if getattr(spec, mark):
+                    found.setdefault(spec.name, spec)
+        return tuple(found.values())
+
+    def fields_named(self, name: str) -> tuple[FieldSpec, ...]:
+        """The declarations of field `name` in the event types that have it."""
+        return tuple(cls.fields[name] for cls in self.events if name in cls.fields)
+
+    def sayers(self, name: str, mark: str) -> tuple[str, ...]:
+        """Event types whose field `name` bears `mark` (`total` or `fact`); others may reuse it."""
+        return tuple(
+            cls.spec.name
+            for cls in self.events
+            if name in cls.fields and getattr(cls.fields[name], mark)
+        )
+
+    def sayers_only(self, name: str, mark: str, column: str) -> str:
+        """The condition that keeps a namesake out: the people at a hearing did not petition."""
+        sayers = self.sayers(name, mark)
+        if len(sayers) == len(self.fields_named(name)):
+            return ""
+        return f"{column} IN ({', '.join(map(quoted, sayers))})"
+
+    @property
+    def county_only(self) -> tuple[str, str] | None:
+        """Field and value of content that never appears below the county; None: there is none."""
+        return next((cls.county_only for cls in self.events if cls.county_only[0]), None)
+
+
+PROJECTIONS_MAX: Final = 4  # every view on a table costs a part an insert
+_RESERVED: Final = frozenset(
+    {"kpart", "koff", "type", "county", "division", "township", "village", "grid", "hour", "day"}
+    | {"year", "case", "events", "state", "open", "ended_at", "county_only", HI}
+)
+
+
+def _contradictions(family: Family) -> Iterator[str]:
+    """What a family's projections, clocks and corrections say of events it does not have."""
+    names = [cls.spec.name for cls in family.events]
+    if len(set(names)) < len(names):
+        yield "two classes have one event name"
+    if len(family.projections) > PROJECTIONS_MAX:
+        yield f"{len(family.projections)} projections are more than {PROJECTIONS_MAX}"
+    said: set[str] = set()
+    for cls in family.events:
+        said |= {cls.spec.corrects, *cls.spec.voids}
+    for clock in family.clocks:
+        said |= {clock.starts, clock.extends, *clock.ends}
+        if clock.extends and not any(
+            cls.spec.name == clock.extends and {"days", "since"} <= set(cls.fields)
+            for cls in family.events
+        ):
+            yield f"{clock.extends!r} extends a clock but has no fields days and since"
+    for projection in family.projections:
+        if isinstance(projection, CaseFold):
+            said |= {name for name, _ in projection.stages} | set(projection.ends)
+            if not projection.stages:
+                yield f"case fold {projection.name!r} has no stages"
+            continue
+        for dim in projection.dims:
+            if not any(f.choices for f in family.fields_named(dim)):
+                yield f"{dim!r} divides {projection.name!r} but is no vocabulary"
+    unknown = sorted(said - set(names) - {""})
+    if unknown:
+        yield f"{unknown[0]!r} is named but is none of its events"
+    for f in (*family.totals, *family.facts):
+        if f.name in _RESERVED:
+            yield f"field {f.name!r} has the name of a column of every target"
+        if len({other.stored for other in family.fields_named(f.name)}) > 1:
+            yield f"field {f.name!r} has one type in one event and another in another"
+
+
+def quoted(text: str) -> str:
+    """A ClickHouse string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def verb(event: type[Event]) -> str:
+    """`registered` of `petition.registered`."""
+    return event.spec.name.partition(".")[2]
+
+
+def moment(zone: str) -> str:
+    """The type of every stored instant: milliseconds, in a named zone, never the server's."""
+    return f"DateTime64(3, {quoted(zone)})"
+
+
+def instant(zone: str) -> str:
+    """The instant a parameterised view judges by: `at`, in ms since 1970.
+
+    Not a DateTime64: the engine hands a parameter over as text, written in the zone of the value
+    and read in that of the type, so that `toDateTime(…)` would come out hours away, silently.
+    """
+    return f"fromUnixTimestamp64Milli({{at:Int64}}, {quoted(zone)})"
+
+
+def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
+    """The target's columns, key columns first."""
+    head = [Column("kpart", "UInt16", "Kafka partition the figures come from.")]
+    tail = [
+        Column(HI, _agg("max", "Int64"), "Highest offset seen of this Kafka partition: watermark.")
+    ]
+    if isinstance(projection, CaseFold):
+        return head + _case_columns(family, zone) + tail
+    head.append(Column("type", "LowCardinality(String)", "Event type; empty: not counted."))
+    head.append(Column(projection.place, "String", "Place of the figures."))
+    for dim in projection.dims:
+        f = family.fields_named(dim)[0]
+        head.append(Column(dim, "LowCardinality(String)", f"{f.zh}. {f.description}"))
+    unit = f"DateTime({quoted(zone)})" if projection.grain == "hour" else "Date"
+    head.append(Column(projection.grain, unit, f"Start of the {projection.grain}, city's zone."))
+    return head + _figure_columns(family) + tail
+
+
+def key(family: Family, projection: Projection, zone: str) -> list[str]:
+    """Names of the target's key columns, in order."""
+    if isinstance(projection, CaseFold):
+        return ["kpart", "case"]
+    return [
+        c.name
+        for c in columns(family, projection, zone)
+        if not c.type.startswith("SimpleAggregateFunction")
+    ]
+
+
+def select(
+    family: Family, projection: Projection, zone: str, *, database: str, where: str = ""
+) -> str:
+    """The query that turns rows of the events table into rows of the target.
+
+    Args:
+        family: whose events.
+        projection: into which target.
+        zone: IANA name of the city's zone.
+        database: where the events table is.
+        where: restricts the events for a repair or a rebuild; a view has none, so that every
+            batch leaves its mark in the target.
+    """
+    source = f"`{database}`.`{events_table(family.topic)}`"
+    if isinstance(projection, CaseFold):
+        return _case_select(family, zone, source, where)
+    return _rollup_select(family, projection, zone, source, where)
+
+
+def _agg(function: str, type_: str) -> str:
+    return f"SimpleAggregateFunction({function}, {type_})"
+
+
+def _figure_columns(family: Family) -> list[Column]:
+    found = [
+        Column("gross_count", _agg("sum", "Int64"), "Events as first filed."),
+        Column("net_count", _agg("sum", "Int64"), "Events that still stand after corrections."),
+    ]
+    for f in family.totals:
+        text = f"{f.zh}. {f.description}"
+        found.append(Column(f"gross_{f.name}", _agg("sum", "Int64"), f"As first filed: {text}"))
+        found.append(Column(f"net_{f.name}", _agg("sum", "Int64"), f"After corrections: {text}"))
+    return found
+
+
+def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, where: str) -> str:
+    wanted = {f.name: "Int64" for f in family.totals} | dict.fromkeys(projection.dims, "String")
+    division, grid = "p.division", "p.grid"
+    if family.county_only and projection.place != "county":
+        name, value = family.county_only
+        wanted[name] = "String"
+        withheld = f"d.{name} = {quoted(value)}"
+        division = f"if({withheld}, substring(p.division, 1, 6), p.division)"
+        grid = f"if({withheld}, '', p.grid)"
+    place = {
+        "county": "substring(p.division, 1, 6)",
+        "division": division,
+        "grid": grid,
+    }[projection.place]
+    instant = f"fromUnixTimestamp64Milli(p.time, {quoted(zone)})"
+    bucket = f"toStartOfHour({instant})" if projection.grain == "hour" else f"toDate({instant})"
+    parsed = f"JSONExtract(p.data, {quoted(_tuple(wanted))}) AS d" if wanted else "1 AS d"
+    picks = [
+        "kpart",
+        "p.type AS type",
+        f"{place} AS {projection.place}",
+        *(f"d.{dim} AS {dim}" for dim in projection.dims),
+        f"{bucket} AS {projection.grain}",
+    ]
+    sums = ["sum(p.gross) AS gross_count", "sum(p.net) AS net_count"]
+    for f in family.totals:
+        only = family.sayers_only(f.name, "total", "p.type")
+        value = f"if({only}, d.{f.name}, 0)" if only else f"d.{f.name}"
+        sums += [f"sum(p.gross * {value}) AS gross_{f.name}"]
+        sums += [f"sum(p.net * {value}) AS net_{f.name}"]
+    names = ["kpart", "type", projection.place, *projection.dims, projection.grain]
+    return (
+        f"WITH {parsed}\n"
+        f"SELECT {', '.join(picks)},\n  {', '.join(sums)}, max(koff) AS {HI}\n"
+        f"FROM (SELECT kpart, koff, {_postings()} AS postings FROM {source}{_where(where)})\n"
+        f"LEFT ARRAY JOIN postings AS p\nGROUP BY {', '.join(names)}"
+    )
+
+
+def _postings() -> str:
+    # Double entry: an ordinary event is its own single posting; a correction lists, in `net`, what
+    # it takes back and what it puts in its place, each at its own type, place and time.
+    own = "tuple(1, 1, type, toUnixTimestamp64Milli(time), division, grid, data)"
+    return (
+        f"if(status = 'ok' AND net = '', [{own}]::{_POSTING}, "
+        f"if(status = 'ok', JSONExtract(net, {quoted(_POSTING)}), []))"
+    )
+
+
+def _case_columns(family: Family, zone: str) -> list[Column]:
+    found = [
+        Column("case", "String", "Number of the case; empty: not counted."),
+        Column("division", _agg("max", "String"), "Place of the first event of the case."),
+        Column("grid", _agg("max", "String"), "Micro-grid of the first event of the case."),
+        Column("events", _agg("sum", "Int64"), "Events of the case."),
+    ]
+    for cls in family.events:
+        found.append(
+            Column(
+                f"{verb(cls)}_at",
+                _agg("min", moment(zone)),
+                f"First {cls.spec.name} ({cls.spec.zh}); 2299 while there is none.",
+            )
+        )
+    for f in family.facts:
+        found.append(Column(f.name, _agg("max", f.stored), f"{f.zh}. {f.description}"))
+    if family.county_only:
+        text = "1 when any event of the case is never shown below the county."
+        found.append(Column("county_only", _agg("max", "UInt8"), text))
+    for clock in one_each(family.clocks):
+        text = f"{clock.zh}: end of the last day, 1970 when no such clock runs. {clock.basis}."
+        found.append(Column(f"due_{clock.name}", _agg("max", moment(zone)), text))
+        if clock.extends:
+            # Apart, so that before the extension the case is judged without it.
+            text = f"{clock.zh}: end of the last day as extended, 1970 when it was not."
+            found.append(Column(f"due_{clock.name}_extended", _agg("max", moment(zone)), text))
+    return found
+
+
+def _case_select(family: Family, zone: str, source: str, where: str) -> str:
+    never = f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
+    opening = quoted(family.events[0].spec.name)
+    clocks = one_each(family.clocks)
+    wanted = {f.name: f.stored for f in family.facts}
+    wanted |= {f"due_{clock.name}": "Int64" for clock in clocks}
+    picks = [
+        "kpart",
+        "if(status = 'ok', key, '') AS case",
+        f"max(if(status = 'ok' AND type = {opening}, e.division, '')) AS division",
+        f"max(if(status = 'ok' AND type = {opening}, e.grid, '')) AS grid",
+        "toInt64(countIf(status = 'ok')) AS events",
+    ]
+    for cls in family.events:
+        of_type = f"status = 'ok' AND type = {quoted(cls.spec.name)}"
+        picks.append(f"min(if({of_type}, time, {never})) AS {verb(cls)}_at")
+    for f in family.facts:
+        only = family.sayers_only(f.name, "fact", "type")
+        picks.append(f"{f'maxIf(d.{f.name}, {only})' if only else f'max(d.{f.name})'} AS {f.name}")
+    if family.county_only:
+        name, value = family.county_only
+        picks.append(f"max(d.{name} = {quoted(value)}) AS county_only")
+    for clock in clocks:
+        due = f"d.due_{clock.name}"
+        extension = f"type = {quoted(clock.extends)}"
+        dues = {"": f"maxIf({due}, NOT {extension})" if clock.extends else f"max({due})"}
+        if clock.extends:
+            dues["_extended"] = f"maxIf({due}, {extension})"
+        for suffix, found in dues.items():
+            picks.append(
+                f"fromUnixTimestamp64Milli({found}, {quoted(zone)}) AS due_{clock.name}{suffix}"
+            )
+    parsed = f"JSONExtract(if(status = 'ok', data, ''), {quoted(_tuple(wanted))}) AS d"
+    # Columns are read as e.division: a bare `division` would be the alias of the aggregate.
+    inner = (
+        f"SELECT kpart, koff, status, key, type, time, division, grid, {parsed} "
+        f"FROM {source}{_where(where)}"
+    )
+    body = ",\n  ".join(picks)
+    return f"SELECT {body},\n  max(koff) AS {HI}\nFROM ({inner}) AS e\nGROUP BY kpart, case"
+
+
+def one_each(clocks: Sequence[Clock]) -> list[Clock]:
+    """The clocks, those that share a column as one whose basis names the law of each."""
+    found: dict[str, Clock] = {}
+    for clock in clocks:
+        other = found.get(clock.name)
+        basis = f"{other.basis}; {clock.basis}" if other else clock.basis
+        found[clock.name] = replace(clock, basis=basis)
+    return list(found.values())
+
+
+def _tuple(fields: dict[str, str]) -> str:
+    return "Tuple(" + ", ".join(f"{name} {type_}" for name, type_ in fields.items()) + ")"
+
+
+def _where(condition: str) -> str:
+    return f" WHERE {condition}" if condition else ""
+
+
+def target(family: Family, projection: Projection) -> str:
+    """Name of the target table of `projection`."""
+    return target_table(family.topic, projection.name)
+
+
+def view(family: Family, projection: Projection) -> str:
+    """Name of the materialized view that feeds the target."""
+    return target_view(family.topic, projection.name)

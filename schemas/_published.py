@@ -1,0 +1,416 @@
+"""The published views: stable names over the figures, all that boards and auditors read.
+
+`<topic>_by_county_hour`, `_by_township_day`, `_by_village_year`, `_by_village_day` (where small
+cells need no cover) and `<topic>_cases(at)` derive from a family's projections; a family may
+declare more in `views`.
+A parameterised view takes the instant `at` it is judged by, in ms since 1970: never the wall
+clock. From a board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from schemas import _names as names
+from schemas._clocks import Clock
+from schemas._projections import (
+    NEVER,
+    CaseFold,
+    Family,
+    PublishedView,
+    Rollup,
+    instant,
+    moment,
+    one_each,
+    quoted,
+    target,
+    verb,
+)
+
+SMALL: Final = 5
+"""Counts of 1 to SMALL - 1 below township are withheld: a micro-grid has about 15 households."""
+
+RECENT: Final = 50
+"""Offsets of each partition that `recent_events` looks at."""
+
+
+def published(families: Sequence[Family], database: str, zone: str) -> list[PublishedView]:
+    """Every published view, in the order in which they may be created."""
+    found: list[PublishedView] = []
+    for family in families:
+        found += _family_views(family, database, zone)
+        found += [make(family, database, zone) for make in family.views]
+    found += [_divisions(database), _labels(families), _pipeline(families, database)]
+    found += [_refused(database)]
+    found.append(_recent(families, database))
+    return found
+
+
+def _family_views(family: Family, database: str, zone: str) -> Iterator[PublishedView]:
+    for projection in family.projections:
+        if isinstance(projection, CaseFold):
+            yield _cases(family, projection, database, zone)
+        elif projection.place == "county" and projection.grain == "hour":
+            yield _by_county_hour(family, projection, database)
+        elif projection.place == "division":
+            yield _by_township_day(family, projection, database)
+            if family.small_cells:
+                yield _by_village_year_suppressed(family, projection, database)
+            else:
+                yield _by_village(family, projection, database, "day")
+                yield _by_village(family, projection, database, "year")
+
+
+def _figures(family: Family, *, below_township: bool = False) -> dict[str, str]:
+    found = {
+        "gross_count": "Events as first filed.",
+        "net_count": "Events that still stand after corrections.",
+    }
+    for f in family.totals:
+        if below_township and not f.below_township:
+            continue
+        found[f"gross_{f.name}"] = f"As first filed: {f.zh}. {f.description}"
+        found[f"net_{f.name}"] = f"After corrections: {f.zh}. {f.description}"
+    return found
+
+
+def _sums(family: Family) -> str:
+    return ", ".join(f"sum(t.{name}) AS {name}" for name in _figures(family))
+
+
+def _dims(family: Family, rollup: Rollup) -> dict[str, str]:
+    return {d: family.fields_named(d)[0].description for d in rollup.dims}
+
+
+def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedView:
+    dims = _dims(family, rollup)
+    group = ", ".join(["type", "county", *dims, "hour"])
+    return PublishedView(
+        f"{family.topic}_by_county_hour",
+        f"{family.zh}·县市区·小时",
+        f"{family.zh} by type, county and hour.",
+        {
+            "type": "Event type.",
+            "county": "County, six digits; the city's own code: place unknown (未定位).",
+            **dims,
+            "hour": "Start of the hour, city's zone.",
+            **_figures(family),
+        },
+        f"SELECT {group}, {_sums(family)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
+    )
+
+
+def _by_township_day(family: Family, rollup: Rollup, database: str) -> PublishedView:
+    dims = _dims(family, rollup)
+    group = ", ".join(["type", "county", "township", *dims, "day"])
+    return PublishedView(
+        f"{family.topic}_by_township_day",
+        f"{family.zh}·乡镇街道·日",
+        f"{family.zh} by type, township and day.",
+        {
+            "type": "Event type.",
+            "county": "County, six digits.",
+            "township": "Township, nine digits; empty when unknown or not shown below county.",
+            **dims,
+            "day": "Day, city's zone.",
+            **_figures(family),
+        },
+        "SELECT type, substring(division, 1, 6) AS county,\n"
+        "  if(length(division) >= 9, substring(division, 1, 9), '') AS township,\n"
+        f"  {''.join(f'{d}, ' for d in dims)}day, {_sums(family)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
+    )
+
+
+def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> PublishedView:
+    dims = _dims(family, rollup)
+    bucket = "day" if grain == "day" else "toYear(day) AS year"
+    group = ", ".join(["type", "county", "township", "village", *dims, grain])
+    figures = _figures(family, below_township=True)
+    return PublishedView(
+        f"{family.topic}_by_village_{grain}",
+        f"{family.zh}·村社区·{'日' if grain == 'day' else '年'}",
+        f"{family.zh} by type, village and {grain}.",
+        {
+            "type": "Event type.",
+            "county": "County, six digits.",
+            "township": "Township, nine digits.",
+            "village": "Village or community, twelve digits.",
+            **dims,
+            grain: "Day, city's zone." if grain == "day" else "Calendar year, city's zone.",
+            **figures,
+        },
+        "SELECT type, substring(division, 1, 6) AS county,\n"
+        "  substring(division, 1, 9) AS township, division AS village,\n"
+        f"  {''.join(f'{d}, ' for d in dims)}{bucket},\n"
+        f"  {', '.join(f'sum(t.{name}) AS {name}' for name in figures)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
+        f"WHERE type != '' AND length(division) = 12\nGROUP BY {group}",
+    )
+
+
+def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -> PublishedView:
+    """Withholds small cells, and one more of the township where one alone would be withheld.
+
+    A township's total is published, so a cell withheld alone could be got by subtraction. The
+    second is the smallest other, and where no other village has events one that has none, so
+    every village of the township takes part, with a zero. Only the sole village of a township
+    stays uncovered: it is its township.
+
+    There is no such view by day: nearly every cell would be withheld, and with the days of a
+    village's year as a second line of known sums, hiding one sibling a line is not enough.
+    Vocabularies are left out: they would make small cells of large ones.
+    """
+    figures = _figures(family, below_township=True)
+    cell = "type, substring(village, 1, 9) AS township, village, year"
+    small = f"gross_count BETWEEN 1 AND {SMALL - 1} OR abs(net_count) BETWEEN 1 AND {SMALL - 1}"
+    line = "PARTITION BY type, township, year"
+    return PublishedView(
+        f"{family.topic}_by_village_year",
+        f"{family.zh}·村社区·年",
+        f"{family.zh} by type, village and year; counts of 1 to {SMALL - 1} are withheld, and one "
+        "sibling more where subtraction from the township would reveal them.",
+        {
+            "type": "Event type.",
+            "county": "County, six digits.",
+            "township": "Township, nine digits.",
+            "village": "Village or community, twelve digits.",
+            "year": "Calendar year, city's zone.",
+            **figures,
+            "suppressed": "1 when the figures are withheld.",
+        },
+        "WITH seen AS (SELECT type, division AS village, toYear(day) AS year,\n"
+        f"  {', '.join(f'sum(t.{name}) AS {name}' for name in figures)}\n"
+        f"  FROM `{database}`.`{target(family, rollup)}` AS t\n"
+        "  WHERE type != '' AND length(division) = 12 GROUP BY type, village, year),\n"
+        f"every AS (SELECT * FROM seen UNION ALL\n"
+        f"  SELECT l.type, v.code, l.year, {', '.join('0' for _ in figures)}\n"
+        "  FROM (SELECT DISTINCT type, substring(village, 1, 9) AS township, year FROM seen) AS l\n"
+        f"  INNER JOIN (SELECT code, parent FROM `{database}`.`{names.DIVISIONS_TABLE}` FINAL\n"
+        "    WHERE level = 'village') AS v ON v.parent = l.township),\n"
+        f"cells AS (SELECT {cell}, {', '.join(f'sum(e.{name}) AS {name}' for name in figures)},\n"
+        f"  {small} AS small FROM every AS e GROUP BY type, village, year),\n"
+        f"marked AS (SELECT *, countIf(small) OVER ({line}) AS alone, row_number() OVER (\n"
+        f"  {line} ORDER BY small, gross_count = 0, gross_count, village) AS nth FROM cells),\n"
+        "judged AS (SELECT *, toUInt8(small OR (alone = 1 AND nth = 1)) AS suppressed\n"
+        "  FROM marked)\n"
+        "SELECT type, substring(village, 1, 6) AS county, township, village, year,\n"
+        f"  {', '.join(f'if(suppressed = 1, NULL, j.{name}) AS {name}' for name in figures)},\n"
+        "  suppressed\n"
+        "FROM judged AS j WHERE suppressed = 1 OR j.gross_count != 0 OR j.net_count != 0",
+    )
+
+
+def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    at, never, kind = instant(zone), _never(zone), moment(zone)
+    facts = [f for f in family.facts if not f.personal]
+    # The cast sheds the SimpleAggregateFunction type, which board clients cannot read.
+    merged = ["max(division) AS place"]
+    merged += [f"CAST(max({f.name}) AS {f.stored}) AS _{f.name}" for f in facts]
+    merged += [f"CAST(min({verb(c)}_at) AS {kind}) AS _{verb(c)}_at" for c in family.events]
+    below = "length(place) >= 9"
+    if family.county_only:
+        merged.append("max(county_only) AS _county_only")
+        below += " AND _county_only = 0"
+    ends = _first(fold.ends, never)
+    columns = {
+        "case": "Number of the case.",
+        "county": "County of its first event, six digits.",
+        "township": "Township, nine digits; empty when unknown or not shown below county.",
+        "state": "State at the instant: " + ", ".join(state for _, state in fold.stages) + ".",
+        "open": "1 while begun and not ended at the instant.",
+        "ended_at": "When it ended; NULL while it is open.",
+    }
+    picks = [
+        "case",
+        "substring(place, 1, 6) AS county",
+        f"if({below}, substring(place, 1, 9), '') AS township",
+        _state(fold, at) + " AS state",
+        f"toUInt8({ends} > {at}) AS open",
+        f"if({ends} > {at}, NULL, {ends}) AS ended_at",
+    ]
+    for f in facts:
+        columns[f.name] = f"{f.zh}. {f.description}"
+        said = _first(family.sayers(f.name, "fact"), never)
+        # Said later than the instant is not yet known at it.
+        unsaid = f"defaultValueOfArgumentType(_{f.name})"
+        picks.append(f"if({said} > {at}, {unsaid}, _{f.name}) AS {f.name}")
+    for c in family.events:
+        columns[f"{verb(c)}_at"] = f"First {c.spec.name} ({c.spec.zh}); NULL if not by then."
+        picks.append(f"if(_{verb(c)}_at > {at}, NULL, _{verb(c)}_at) AS {verb(c)}_at")
+    for clock in one_each(family.clocks):
+        dues = [f"due_{clock.name}", *([f"due_{clock.name}_extended"] if clock.extends else [])]
+        merged += [f"CAST(max({due}) AS {kind}) AS _{due}" for due in dues]
+        for name, text, sql in _clock(clock, at, zone):
+            columns[name] = text
+            picks.append(f"{sql} AS {name}")
+    return PublishedView(
+        f"{family.topic}_{fold.name}",
+        f"{family.zh}·案件",
+        f"{family.zh}: one row a case begun by the instant `at`, as it stood at that instant.",
+        columns,
+        f"SELECT {', '.join(picks)} FROM (\n"
+        f"SELECT case, {', '.join(merged)}\nFROM `{database}`.`{target(family, fold)}`\n"
+        f"WHERE case != '' GROUP BY case)\nWHERE _{verb(family.events[0])}_at <= {at}",
+    )
+
+
+def _clock(clock: Clock, at: str, zone: str) -> Iterator[tuple[str, str, str]]:
+    """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
+    none = f"toDateTime64(0, 3, {quoted(zone)})"
+    never = _never(zone)
+    due = f"if({_at(clock.starts)} <= {at}, _due_{clock.name}, {none})"
+    if clock.extends:
+        due = (
+            f"greatest({due}, if({_at(clock.extends)} <= {at}, _due_{clock.name}_extended, {none}))"
+        )
+    met = _first(clock.ends, never)
+    runs = f"toYear({due}) > 1970"
+    yield (
+        f"due_{clock.name}",
+        f"{clock.zh}: end of its last day, the midnight after it; NULL: no such clock.",
+        f"if({runs}, {due}, NULL)",
+    )
+    yield (
+        f"overdue_{clock.name}",
+        f"1 when past due and not met at the instant. {clock.basis}.",
+        f"toUInt8({runs} AND {due} <= {at} AND {met} > {at})",
+    )
+    # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
+    yield (
+        f"on_time_{clock.name}",
+        "1 met in time, 0 met late or overdue, NULL not due yet.",
+        f"multiIf(NOT ({runs}), NULL, {met} <= {at}, toUInt8({met} < {due}), "
+        f"{due} <= {at}, 0, NULL)",
+    )
+
+
+def _never(zone: str) -> str:
+    return f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
+
+
+def _first(types: Sequence[str], never: str) -> str:
+    return f"least({', '.join([*map(_at, types), never])})"
+
+
+def _at(type_: str) -> str:
+    return f"_{type_.partition('.')[2]}_at"
+
+
+def _state(fold: CaseFold, at: str) -> str:
+    cases = ", ".join(
+        f"{_at(name)} <= {at}, {quoted(state)}" for name, state in reversed(fold.stages)
+    )
+    return f"multiIf({cases}, '')"
+
+
+def _divisions(database: str) -> PublishedView:
+    return PublishedView(
+        "divisions",
+        "行政区划",
+        "The city's divisions.",
+        {
+            "code": "Code of 6, 9 or 12 digits.",
+            "name": "Name.",
+            "level": "city, county, township or village.",
+            "parent": "Code one level up.",
+            "microgrids": "Micro-grids of a village.",
+        },
+        f"SELECT code, name, level, parent, microgrids\n"
+        f"FROM `{database}`.`{names.DIVISIONS_TABLE}` FINAL",
+    )
+
+
+def _labels(families: Sequence[Family]) -> PublishedView:
+    rows = {("type", cls.spec.name, cls.spec.zh) for family in families for cls in family.events}
+    for family in families:
+        for cls in family.events:
+            for f in cls.fields.values():
+                rows |= {(f.name, value, zh) for value, zh in f.labels.items()}
+    values = ", ".join(f"({', '.join(quoted(cell) for cell in row)})" for row in sorted(rows))
+    return PublishedView(
+        "labels",
+        "词汇",
+        "Chinese names of event types and of the values of every vocabulary.",
+        {"field": "Field name, or `type`.", "value": "Value as stored.", "zh": "Chinese name."},
+        f"SELECT * FROM values('field String, value String, zh String', {values})",
+    )
+
+
+def _pipeline(families: Sequence[Family], database: str) -> PublishedView:
+    parts = "\nUNION ALL\n".join(
+        f"SELECT {quoted(family.topic)} AS topic, kpart, max(koff) AS stored, "
+        f"max(logged) AS newest, count() AS messages FROM "
+        f"`{database}`.`{names.events_table(family.topic)}` GROUP BY kpart"
+        for family in families
+    )
+    return PublishedView(
+        "pipeline",
+        "管道",
+        "Freshness of every Kafka partition: what is stored, and the worker's last heartbeat.",
+        {
+            "topic": "Topic.",
+            "kpart": "Kafka partition.",
+            "stored": "Highest offset stored; NULL while there is none.",
+            "newest": "When the broker appended the newest message stored; NULL likewise.",
+            "messages": "Messages stored.",
+            "beat": "Last heartbeat of the worker; a quiet night has beats but no messages.",
+            "lag": "Messages in Kafka not yet stored, at the last heartbeat.",
+        },
+        "SELECT h.topic AS topic, h.kpart AS kpart, if(messages = 0, NULL, e.stored) AS stored,\n"
+        "  if(messages = 0, NULL, e.newest) AS newest, e.messages AS messages, h.beat AS beat,\n"
+        "  h.lag AS lag\n"
+        f"FROM (SELECT * FROM `{database}`.`{names.HEARTBEAT_TABLE}` FINAL) AS h\n"
+        f"LEFT JOIN (\n{parts}) AS e ON h.topic = e.topic AND h.kpart = e.kpart",
+    )
+
+
+def _refused(database: str) -> PublishedView:
+    return PublishedView(
+        "uncounted",
+        "未计入消息",
+        "Messages that are stored but not counted, by topic, status, reason and day logged.",
+        {
+            "topic": "Topic.",
+            "status": "repeat, conflict, orphan, parked or dead.",
+            "reason": "Code of the reason.",
+            "day": "Day the broker appended them.",
+            "messages": "How many.",
+        },
+        "SELECT replaceOne(_table, 'events_', '') AS topic, toString(status) AS status,\n"
+        "  splitByChar(':', reason)[1] AS reason, toDate(logged) AS day, count() AS messages\n"
+        f"FROM `{database}`.`{names.ALL_EVENTS}` WHERE status != 'ok'\n"
+        "GROUP BY topic, status, reason, day",
+    )
+
+
+def _recent(families: Sequence[Family], database: str) -> PublishedView:
+    # By offset within each partition, which is the table's order: a join or a sort would read the
+    # whole history, several times a minute.
+    parts = []
+    for family in families:
+        table = f"`{database}`.`{names.events_table(family.topic)}`"
+        for kpart in range(family.partitions):
+            newest = (
+                f"SELECT koff FROM {table} WHERE kpart = {kpart} "
+                "ORDER BY kpart DESC, koff DESC LIMIT 1"
+            )
+            parts.append(
+                "SELECT logged, time, type, substring(division, 1, 6) AS county\n"
+                f"FROM {table} WHERE kpart = {kpart} AND koff > ({newest}) - {RECENT}\n"
+                "  AND status = 'ok'"
+            )
+    return PublishedView(
+        "recent_events",
+        "最新事件",
+        "The newest counted events of each partition; county at the narrowest.",
+        {
+            "logged": "When the broker appended it.",
+            "time": "When it happened.",
+            "type": "Event type.",
+            "county": "County, six digits.",
+        },
+        "SELECT logged, time, type, county FROM (\n" + "\nUNION ALL\n".join(parts) + ")",
+    )

@@ -1,0 +1,119 @@
+"""The shared value types: what a word means, its unit, its range, its source.
+
+Each is a plain Python type with constraints that pydantic checks and marks that the rest derives
+from: `Stored` names the ClickHouse type that views read it as, `Personal` forbids it in any
+projection, label or message, `DivisionMark` is replaced by the codes of the city's divisions file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AwareDatetime, Field
+
+TEXT_MAX: Final = 20_000  # characters of plain text a form accepts
+# AES-256-GCM of 20,000 four-byte characters in base64, with key id, nonce and tag around it.
+SEALED_MAX: Final = 110_000
+VILLAGE_DIGITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The ClickHouse type in which views extract the value from `data`."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """Marks a value that stands for, or hides, something about a person.
+
+    `sealed` values are ciphertext under the subject's key and never leave the events table;
+    pseudonyms may be counted inside a case fold but are never published. A `digest` is made of the
+    event's sealed texts, a pseudonym of who the person is.
+    """
+
+    sealed: bool = False
+    digest: bool = False
+
+
+class Labels(dict[str, str]):
+    """Marks a vocabulary: every value with its Chinese name on forms and boards."""
+
+
+@dataclass(frozen=True, slots=True)
+class DivisionMark:
+    """Marks a code that must stand in the city's divisions file."""
+
+
+Fen = Annotated[int, Field(ge=0, le=10**13), Stored("Int64")]
+"""Money in fen (0.01 yuan), 0 to 100 bn yuan. Never a float."""
+
+Persons = Annotated[int, Field(ge=0, le=1_000_000), Stored("Int64")]
+"""People, 人次 unless the field says 人."""
+
+Quantity = Annotated[int, Field(ge=0, le=10_000_000), Stored("Int64")]
+"""Things of one kind, counted; the opening balance of a whole city fits."""
+
+Minutes = Annotated[int, Field(ge=0, le=1440), Stored("Int64")]
+"""A duration within one day."""
+
+Days = Annotated[int, Field(ge=1, le=366), Stored("Int64")]
+"""Natural days."""
+
+Flag = Annotated[bool, Stored("Bool")]
+"""Yes or no."""
+
+Stars = Annotated[int, Field(ge=1, le=5), Stored("Int64")]
+"""满意度, 1 very dissatisfied to 5 very satisfied."""
+
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1971, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+    Stored("DateTime64(3)"),
+]
+"""An instant with its offset, 1971 to 2099: what dates and deadlines can be reckoned with."""
+
+DivisionCode = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$"), DivisionMark()]
+"""Six digits a county, nine a township, twelve a village. Source: GB/T 2260, 统计用区划代码."""
+
+GridCode = Annotated[str, Field(pattern=r"^[0-9]{15,24}$")]
+"""A micro-grid: the village's twelve digits, then grid and micro-grid; widths are the city's."""
+
+EventId = Annotated[str, Field(min_length=1, max_length=64), Stored("String")]
+"""Unique within its source (CloudEvents `id`)."""
+
+CaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,64}$"), Stored("String")]
+"""An office's own number of a case, a fund or a project; never a person's number."""
+
+Office = Annotated[str, Field(min_length=1, max_length=64), Stored("String")]
+"""An office or organisation by its code or short name; never a person."""
+
+Pseudonym = Annotated[
+    str, Field(pattern=r"^[a-z0-9]{1,8}\.[0-9a-f]{32}$"), Stored("String"), Personal()
+]
+"""A person or household as `<key id>.<first 128 bits of HMAC-SHA-256>`, never a name or number."""
+
+Digest = Annotated[
+    str, Field(pattern=r"^[a-z0-9]{1,8}\.[0-9a-f]{32}$"), Stored("String"), Personal(digest=True)
+]
+"""A keyed digest of personal content, so that equal content is found without reading it."""
+
+Sealed = Annotated[
+    str,
+    Field(pattern=r"^s1\.[A-Za-z0-9_-]+$", max_length=SEALED_MAX),
+    Personal(sealed=True),
+]
+"""Text of up to 20,000 characters under its subject's key.
+
+`s1.` and base64url of nonce, AES-256-GCM ciphertext and tag; the additional data is the event's id
+and the field's name, so that a ciphertext cannot be moved to another event.
+"""
+
+Category = Annotated[str, Field(min_length=1, max_length=40), Stored("String")]
+"""A class out of a list that is a city's own data, such as 三级分类."""
+
+Note = Annotated[str, Field(min_length=1, max_length=200), Stored("String")]
+"""A short remark about a thing or a place, never about a person."""

@@ -1,0 +1,281 @@
+"""信访: petitions from registration to their end, under 信访工作条例 (in force 2022-05-01)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from schemas._clocks import Clock
+from schemas._event import Event, field
+from schemas._projections import CaseFold, Rollup
+from schemas._words import (
+    CaseId,
+    Category,
+    Days,
+    Digest,
+    Flag,
+    Labels,
+    Moment,
+    Office,
+    Persons,
+    Pseudonym,
+    Sealed,
+    Stars,
+)
+
+Kind = Annotated[
+    Literal["suggestion", "accusation", "appeal"],
+    Labels(suggestion="建议意见", accusation="检举控告", appeal="申诉求决"),
+]
+Channel = Annotated[
+    Literal["network", "letter", "telephone", "fax", "visit"],
+    Labels(network="信息网络", letter="书信", telephone="电话", fax="传真", visit="走访"),
+]
+Level = Annotated[
+    Literal["county", "city", "province", "capital"],
+    Labels(county="到县", city="来市", province="赴省", capital="进京"),
+]
+Route = Annotated[
+    Literal["31.1", "31.2", "31.3", "31.4", "31.5", "31.6", "none"],
+    Labels(
+        {
+            "31.1": "诉讼类",
+            "31.2": "仲裁复议类",
+            "31.3": "党员申诉类",
+            "31.4": "行政裁决确认许可类",
+            "31.5": "履行法定职责类",
+            "31.6": "信访程序",
+            "none": "非申诉求决",
+        }
+    ),
+]
+Transfer = Annotated[
+    Literal["passed_on", "assigned", "reported"],
+    Labels(passed_on="转送", assigned="交办", reported="报请"),
+]
+Result = Annotated[
+    Literal["supported", "explained", "not_supported"],
+    Labels(supported="支持", explained="解释说明", not_supported="不予支持"),
+]
+Verdict = Annotated[
+    Literal["upheld", "changed", "revoked"],
+    Labels(upheld="维持", changed="变更", revoked="撤销"),
+]
+Refusal = Annotated[
+    Literal["not_ours", "legal_route", "already_ended", "no_facts"],
+    Labels(
+        not_ours="不属本机关职权",
+        legal_route="导入法定途径",
+        already_ended="已复核终结",
+        no_facts="无实质内容",
+    ),
+]
+
+_ENDS = ("petition.closed", "petition.withdrawn", "petition.merged", "petition.not_accepted")
+
+
+class Petition(Event, topic="petitions", key="petition", zh="信访"):
+    """信访: what citizens ask of, report to or complain of to the authorities, step by step.
+
+    Every event names the kind, because 检举控告 is never shown below the county (条例 30).
+    """
+
+    petition: CaseId = field("The office's number of the petition.", zh="信访件编号", example="P-1")
+    kind: Kind = field(
+        "Class of the petition (条例 29-31).", zh="信访类别", example="appeal", fact=True
+    )
+
+    small_cells: ClassVar = True
+    county_only: ClassVar = ("kind", "accusation")
+    projections: ClassVar = (
+        Rollup("hourly", "county", "hour", dims=("kind",)),
+        Rollup("daily", "division", "day"),
+        CaseFold(
+            "cases",
+            stages=(
+                ("petition.registered", "registered"),
+                ("petition.transferred", "transferred"),
+                ("petition.accepted", "accepted"),
+                ("petition.replied", "replied"),
+                ("petition.review_requested", "in_review"),
+                ("petition.review_decided", "reviewed"),
+                ("petition.recheck_requested", "in_recheck"),
+                ("petition.recheck_decided", "rechecked"),
+                ("petition.closed", "closed"),
+                ("petition.not_accepted", "not_accepted"),
+                ("petition.merged", "merged"),
+                ("petition.withdrawn", "withdrawn"),
+            ),
+            ends=_ENDS,
+        ),
+    )
+    clocks: ClassVar = (
+        Clock(
+            "transfer",
+            "登记后转送",
+            "petition.registered",
+            15,
+            ends=("petition.transferred", "petition.accepted", "petition.replied", *_ENDS),
+            basis="信访工作条例 22",
+        ),
+        Clock(
+            "notice",
+            "受理告知",
+            "petition.transferred",
+            15,
+            ends=("petition.accepted", "petition.objected", "petition.replied", *_ENDS),
+            basis="信访工作条例 23",
+        ),
+        Clock(
+            "close",
+            "办结",
+            "petition.accepted",
+            60,
+            ends=("petition.replied", *_ENDS),
+            basis="信访工作条例 34",
+            when=("route", ("31.6",)),
+            extends="petition.extended",
+            longest=30,
+        ),
+        Clock(
+            "review",
+            "复查",
+            "petition.review_requested",
+            30,
+            ends=("petition.review_decided", *_ENDS),
+            basis="信访工作条例 35",
+        ),
+        Clock(
+            "recheck",
+            "复核",
+            "petition.recheck_requested",
+            30,
+            ends=("petition.recheck_decided", *_ENDS),
+            basis="信访工作条例 36",
+        ),
+    )
+
+
+class PetitionRegistered(Petition, name="petition.registered", zh="登记"):
+    """A petition was registered at a petition office (条例 17, 22)."""
+
+    channel: Channel = field("How it came (条例 17).", zh="信访渠道", example="network", fact=True)
+    level: Level = field("Where it was brought.", zh="到访层级", example="county", fact=True)
+    people: Persons = field(
+        "People who brought it, 人次.", zh="人次", example=1, total=True, fact=True
+    )
+    repeated: Flag = field(
+        "重件: the same matter was brought before.", zh="重件", example=False, fact=True
+    )
+    petitioner: Pseudonym = field(
+        "Who brought it; a pseudonym.",
+        zh="信访人",
+        fact=True,
+        example="k1.0123456789abcdef0123456789abcdef",
+    )
+    category: Category | None = field(
+        "First-level class of the city's own list.", zh="内容分类", default=None, fact=True
+    )
+    title: Sealed | None = field("Subject line, sealed.", zh="标题", default=None)
+    text: Sealed | None = field("What is asked, sealed.", zh="内容", default=None)
+    content: Digest | None = field(
+        "Keyed digest of subject and text.", zh="内容摘要值", default=None, fact=True
+    )
+
+
+class PetitionTransferred(Petition, name="petition.transferred", zh="转送交办"):
+    """Handed to the unit that has the power to deal with it (条例 22)."""
+
+    mode: Transfer = field("How it was handed over.", zh="转办方式", example="passed_on")
+    unit: Office = field("Unit it was handed to.", zh="责任单位", example="431202-民政局")
+
+
+class PetitionAccepted(Petition, name="petition.accepted", zh="受理"):
+    """The unit accepted it and told the petitioner in writing (条例 23)."""
+
+    unit: Office = field("Unit that accepted it.", zh="受理单位", example="431202-民政局")
+    route: Route = field("Route of 条例 31 it takes.", zh="办理途径", example="31.6", fact=True)
+
+
+class PetitionNotAccepted(Petition, name="petition.not_accepted", zh="不予受理"):
+    """Not accepted, with the reason told to the petitioner."""
+
+    reason: Refusal = field("Why not.", zh="不予受理原因", example="legal_route", fact=True)
+
+
+class PetitionObjected(Petition, name="petition.objected", zh="提出异议"):
+    """The unit says it is not competent, within five working days (条例 23)."""
+
+    unit: Office = field("Unit that objects.", zh="异议单位", example="431202-民政局")
+
+
+class PetitionExtended(Petition, name="petition.extended", zh="延期"):
+    """The time to close was extended with the approval of the unit's head (条例 34)."""
+
+    days: Days = field("Days added; at most 30 count.", zh="延长天数", example=30)
+    since: Moment = field(
+        "When the unit accepted the petition, from the extension form.",
+        zh="受理时间",
+        example="2021-03-01T09:00:00+08:00",
+    )
+    route: Route = field("Route of 条例 31 it takes.", zh="办理途径", example="31.6", fact=True)
+
+
+class PetitionHearingHeld(Petition, name="petition.hearing_held", zh="听证"):
+    """A hearing was held; its days do not count in a recheck (条例 36)."""
+
+    people: Persons = field("People present.", zh="人数", example=9)
+
+
+class PetitionReplied(Petition, name="petition.replied", zh="答复"):
+    """The written reply went out (条例 32-34)."""
+
+    result: Result = field("What was decided.", zh="处理意见", example="supported", fact=True)
+    reply: Sealed | None = field("The reply, sealed.", zh="答复内容", default=None)
+
+
+class PetitionClosed(Petition, name="petition.closed", zh="办结"):
+    """The petition is closed."""
+
+
+class PetitionRated(Petition, name="petition.rated", zh="评价"):
+    """The petitioner rated how it was handled (条例 21)."""
+
+    satisfaction: Stars = field(
+        "1 very dissatisfied to 5 very satisfied.", zh="满意度", example=4, total=True, fact=True
+    )
+
+
+class PetitionReviewRequested(Petition, name="petition.review_requested", zh="申请复查"):
+    """The petitioner asked for a review within 30 days of the reply (条例 35)."""
+
+
+class PetitionReviewDecided(Petition, name="petition.review_decided", zh="复查意见"):
+    """The review was decided (条例 35)."""
+
+    verdict: Verdict = field("What became of the reply.", zh="复查结论", example="upheld")
+
+
+class PetitionRecheckRequested(Petition, name="petition.recheck_requested", zh="申请复核"):
+    """The petitioner asked for a recheck within 30 days of the review (条例 36)."""
+
+
+class PetitionRecheckDecided(Petition, name="petition.recheck_decided", zh="复核意见"):
+    """The recheck was decided; the same facts are not taken again (条例 36)."""
+
+    verdict: Verdict = field("What became of the review.", zh="复核结论", example="upheld")
+
+
+class PetitionWithdrawn(Petition, name="petition.withdrawn", zh="撤回"):
+    """The petitioner withdrew it."""
+
+
+class PetitionMerged(Petition, name="petition.merged", zh="并案"):
+    """Joined to another petition on the same matter."""
+
+    into: CaseId = field("Petition it was joined to.", zh="并入编号", example="P-2")
+
+
+class PetitionUrged(Petition, name="petition.urged", zh="督办"):
+    """A petition office urged the unit on (条例 40)."""
+
+    unit: Office = field("Unit that was urged.", zh="被督办单位", example="431202-民政局")

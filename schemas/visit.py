@@ -1,0 +1,152 @@
+"""走访: households visited by grid members, Party members and cadres, and what they asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from schemas._event import Content, Event, field
+from schemas._projections import Family, PublishedView, Rollup, instant, target
+from schemas._words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed
+
+Role = Annotated[
+    Literal["grid_member", "party_member", "working_party_member", "cadre"],
+    Labels(
+        grid_member="网格员", party_member="党员", working_party_member="在职党员", cadre="干部"
+    ),
+]
+Purpose = Annotated[
+    Literal["routine", "care", "policy", "dispute", "safety"],
+    Labels(
+        routine="日常走访",
+        care="关爱帮扶",
+        policy="政策宣讲",
+        dispute="矛盾排查",
+        safety="安全检查",
+    ),
+]
+Matter = Annotated[
+    Literal["livelihood", "infrastructure", "environment", "policy", "dispute", "other"],
+    Labels(
+        livelihood="民生保障",
+        infrastructure="基础设施",
+        environment="环境卫生",
+        policy="政策咨询",
+        dispute="矛盾纠纷",
+        other="其他",
+    ),
+]
+Outcome = Annotated[
+    Literal["settled", "explained", "passed_on", "not_possible"],
+    Labels(settled="已解决", explained="已解释", passed_on="已转办", not_possible="暂不能解决"),
+]
+
+
+def _hours_to_minutes(content: Content) -> Content:
+    """Version 1 stored whole hours in `lasted_hours`."""
+    hours = content["lasted_hours"]
+    if type(hours) is not int:  # bool is an int to isinstance
+        raise ValueError("lasted_hours is no whole number")
+    rest = {name: value for name, value in content.items() if name != "lasted_hours"}
+    return rest | {"lasted": hours * 60}
+
+
+def _coverage(family: Family, database: str, zone: str) -> PublishedView:
+    grids = family.projections[2]
+    return PublishedView(
+        "visits_coverage",
+        "走访覆盖",
+        "Micro-grids with at least one visit that stands, as of the day of `at`.",
+        {
+            "county": "County, six digits.",
+            "township": "Township, nine digits.",
+            "village": "Village or community, twelve digits.",
+            "grid": "Micro-grid.",
+            "last_visit": "Day of the last visit that stands; NULL when none does.",
+            "visits_this_year": "Visits that stand in the calendar year of `at`.",
+            "visits": "Visits that stand, all years.",
+            "requests_found": "Requests raised in visits of the calendar year of `at`.",
+            "requests_closed": "Requests closed in the calendar year of `at`.",
+        },
+        f"WITH toDate({instant(zone)}) AS today,\n"
+        "  toStartOfYear(today) AS new_year\n"
+        "SELECT substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,\n"
+        "  substring(grid, 1, 12) AS village, grid,\n"
+        "  nullIf(maxIf(day, type = 'visit.recorded' AND n > 0), toDate(0)) AS last_visit,\n"
+        "  sumIf(n, type = 'visit.recorded' AND day >= new_year) AS visits_this_year,\n"
+        "  sumIf(n, type = 'visit.recorded') AS visits,\n"
+        "  sumIf(n, type = 'visit.request_raised' AND day >= new_year) AS requests_found,\n"
+        "  sumIf(n, type = 'visit.request_closed' AND day >= new_year) AS requests_closed\n"
+        "FROM (SELECT type, grid, day, sum(net_count) AS n FROM "
+        f"`{database}`.`{target(family, grids)}`\n"
+        "  WHERE type != '' AND grid != '' AND day <= today GROUP BY type, grid, day)\n"
+        "GROUP BY grid",
+    )
+
+
+class Visit(Event, topic="visits", key="household", zh="走访"):
+    """走访: a household is visited, what it asks for is written down and followed to its end.
+
+    Source: 党建+微网格, 联系服务群众五个到户; the household visit form.
+    """
+
+    household: Pseudonym = field(
+        "Household visited; a pseudonym, never a name.",
+        zh="户",
+        example="k1.0123456789abcdef0123456789abcdef",
+    )
+
+    projections: ClassVar = (
+        Rollup("hourly", "county", "hour", dims=("role",)),
+        Rollup("daily", "division", "day"),
+        Rollup("coverage", "grid", "day"),
+    )
+    views: ClassVar = (_coverage,)
+
+
+class VisitRecorded(Visit, name="visit.recorded", zh="走访登记", version=2):
+    """A household was visited and the form was filed.
+
+    Source: household visit form, boxes 3-9.
+    """
+
+    role: Role = field("Who visited.", zh="走访人身份", example="grid_member")
+    purpose: Purpose = field("What for.", zh="走访事由", example="routine")
+    lasted: Minutes = field("From arrival to leaving, in minutes.", zh="走访时长", example=25)
+    met: Persons = field("People met at home.", zh="见到人数", example=3, total=True)
+    remark: Sealed | None = field("What was seen, sealed.", zh="备注", default=None)
+
+    upcasts: ClassVar = {1: _hours_to_minutes}
+
+
+class VisitCorrected(
+    VisitRecorded, name="visit.corrected", zh="走访更正", version=1, corrects="visit.recorded"
+):
+    """The whole content of an earlier visit form, set right."""
+
+    corrects: EventId = field("Id of the visit form set right.", zh="更正对象", example="v-1")
+
+    upcasts: ClassVar = {}
+
+
+class VisitVoided(Visit, name="visit.voided", zh="走访作废", voids=("visit.recorded",)):
+    """A visit form taken back: it never happened, or was filed twice."""
+
+    corrects: EventId = field("Id of the visit form taken back.", zh="作废对象", example="v-1")
+    why: Note = field("Why it is taken back.", zh="作废原因", example="重复填报")
+
+
+class RequestRaised(Visit, name="visit.request_raised", zh="诉求登记"):
+    """A household asked for something during a visit."""
+
+    request: CaseId = field("The grid's own number of the request.", zh="诉求编号", example="r-1")
+    matter: Matter = field("What it is about.", zh="诉求类别", example="livelihood")
+    text: Sealed | None = field(
+        "The request in the household's words, sealed.", zh="诉求内容", default=None
+    )
+
+
+class RequestClosed(Visit, name="visit.request_closed", zh="诉求办结"):
+    """What the household asked for has been dealt with and it was told so."""
+
+    request: CaseId = field("The grid's own number of the request.", zh="诉求编号", example="r-1")
+    outcome: Outcome = field("What came of it.", zh="办理结果", example="settled")
