@@ -1,0 +1,1 @@
+"""How it gets in: the producer client, the ledger importer and the simulator."""

@@ -1,0 +1,270 @@
+"""Keys of people: sealed texts that one deletion makes unreadable, pseudonyms in place of names.
+
+All keys lie in one SQLite file of mode 0600, outside Kafka and ClickHouse, so that bytes, hashes
+and proofs of events stay what they are when a person's key is destroyed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import secrets
+import sqlite3
+import threading
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from schemas._errors import Misconfigured, Refused, Unavailable
+
+_PREFIX: Final = "s1."
+_NONCE: Final = 12  # bytes; what GCM is specified for
+_KEY: Final = 32
+_SHOWN_DIGITS: Final = 32  # 128 of HMAC-SHA-256's 256 bits, as schemas' Pseudonym says
+_BUSY_S: Final = 30
+_CACHED: Final = 200_000  # subjects; about 100 MB of ciphers
+_AT_ONCE: Final = 500  # subjects a question to SQLite
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS root (id TEXT PRIMARY KEY, secret BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS subjects (subject TEXT PRIMARY KEY, secret BLOB) STRICT, WITHOUT ROWID;
+"""
+
+
+class Vault:
+    """The keys of one installation; made at its first use. Safe to share between threads.
+
+    A subject whose key was destroyed stays known as forgotten: nothing is sealed for it again, or
+    a second import of an old ledger would undo the erasure.
+
+    Args:
+        path: the SQLite file. Losing it loses every sealed text, and the link between old
+            pseudonyms and new ones: back it up apart from the data it guards.
+
+    Raises:
+        Misconfigured: the file cannot be made or is no vault.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        # Cipher and nonce key of a subject; None once forgotten.
+        self._known: dict[str, tuple[AESGCM, bytes] | None] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Made by us and not by SQLite, which would give it the umask's mode; -wal and -shm
+            # take the mode of the file itself.
+            file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            os.fchmod(file, 0o600)
+            os.close(file)
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._db.executescript(_TABLES)
+            self._key_id, root = self._root()
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise Misconfigured(
+                f"The key vault {path.name!r} cannot be opened: {error}.",
+                do="Check that its folder can be written and that the file is a vault of Gulou.",
+            ) from None
+        self._names = hmac.digest(root, b"pseudonym", "sha256")
+        self._contents = hmac.digest(root, b"digest", "sha256")
+
+    def __repr__(self) -> str:
+        return f"Vault({self._path.name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; the vault cannot be used afterwards."""
+        with self._lock:
+            self._known.clear()
+            self._db.close()
+
+    def pseudonym(self, identity: str) -> str:
+        """The pseudonym of one person or household: equal for equal identities, within one vault.
+
+        Args:
+            identity: what the office knows the person by, such as a number or a name with a number;
+                full-width letters and surrounding blanks make no difference.
+
+        Raises:
+            Refused: the identity is blank.
+        """
+        plain = unicodedata.normalize("NFKC", identity).strip()
+        if not plain:
+            raise Refused("A person cannot be known by a blank.", do="Give a number or a name.")
+        return self._keyed(self._names, plain)
+
+    def own(self, text: str) -> bool:
+        """Whether `text` has the shape of this vault's pseudonyms and digests."""
+        head, _, tail = text.partition(".")
+        return head == self._key_id and len(tail) == _SHOWN_DIGITS and set(tail) <= _HEX
+
+    def digest(self, *texts: str) -> str:
+        """A keyed digest of texts, in order: equal where they differ in blanks and widths only."""
+        squeezed = ("".join(unicodedata.normalize("NFKC", text).split()) for text in texts)
+        return self._keyed(self._contents, "\x1f".join(squeezed))
+
+    def seal(self, subject: str, event: str, field: str, text: str) -> str:
+        """`text` under the subject's key, readable only as `field` of the event with id `event`.
+
+        The same text of the same event is the same ciphertext, so that an event that is sent again
+        is byte for byte the same and not a conflict: the nonce is an HMAC of all that is sealed.
+
+        Raises:
+            Refused: the subject's key was destroyed.
+        """
+        cipher, nonces = self._ciphers(subject)
+        bound, plain = _bound(event, field), text.encode()
+        nonce = hmac.digest(nonces, bound + b"\0" + plain, "sha256")[:_NONCE]
+        sealed = nonce + cipher.encrypt(nonce, plain, bound)
+        return _PREFIX + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+    def unseal(self, subject: str, event: str, field: str, sealed: str) -> str:
+        """The text that `seal` was given.
+
+        Raises:
+            Refused: the key was destroyed, or `sealed` belongs to another subject, event or field.
+        """
+        with self._lock:
+            cipher, _ = self._ciphers(subject, make=False)
+        try:
+            body = sealed.removeprefix(_PREFIX)
+            raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+            return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], _bound(event, field)).decode()
+        except (InvalidTag, ValueError):
+            raise Refused(
+                f"The sealed {field!r} of event {event!r} was not sealed for this subject, event "
+                "and field, or was changed."
+            ) from None
+
+    def prepare(self, subjects: Iterable[str]) -> None:
+        """Makes the keys of many subjects in one transaction; those that have one keep it.
+
+        One transaction costs a disk flush, a thousand subjects in it hardly more: prepare a chunk
+        of events before sealing it.
+        """
+        with self._lock:
+            wanted = [s for s in dict.fromkeys(subjects) if s not in self._known]
+            if not wanted:
+                return
+            if len(self._known) + len(wanted) > _CACHED:
+                self._known.clear()
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    self._db.executemany(
+                        "INSERT OR IGNORE INTO subjects VALUES (?, ?)",
+                        ((subject, secrets.token_bytes(_KEY)) for subject in wanted),
+                    )
+                    found = self._read(wanted)
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self._silent(error) from None
+            self._known.update(found)
+
+    def forget(self, subject: str) -> bool:
+        """Destroys the subject's key, for good: what was sealed under it is noise from now on.
+
+        Returns:
+            Whether there was a key. Without one the subject is marked forgotten all the same.
+        """
+        with self._lock:
+            try:
+                row = self._db.execute(
+                    "SELECT 1 FROM subjects WHERE subject = ? AND secret IS NOT NULL", (subject,)
+                ).fetchone()
+                self._db.execute(
+                    "INSERT INTO subjects VALUES (?, NULL) "
+                    "ON CONFLICT (subject) DO UPDATE SET secret = NULL",
+                    (subject,),
+                )
+                # The key still stands in the write-ahead log until that is emptied.
+                busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                raise self._silent(error) from None
+            self._known[subject] = None
+            if busy:
+                raise Unavailable(
+                    f"A key of {self._path.name!r} is destroyed, but its write-ahead log is in use "
+                    "by another process and still holds it.",
+                    do="Forget the subject again once imports have ended.",
+                )
+            return row is not None
+
+    def readmit(self, subject: str) -> None:
+        """Lets a forgotten subject be sealed for again, under a new key; the old stays lost."""
+        with self._lock:
+            self._db.execute(
+                "DELETE FROM subjects WHERE subject = ? AND secret IS NULL", (subject,)
+            )
+            self._known.pop(subject, None)
+
+    def _ciphers(self, subject: str, *, make: bool = True) -> tuple[AESGCM, bytes]:
+        # No lock where the key is known: reading a dict is atomic, and sealing is the hot path.
+        found = self._known.get(subject, _UNREAD)
+        if found is _UNREAD:
+            with self._lock:
+                if make:
+                    self.prepare([subject])
+                    found = self._known[subject]
+                else:
+                    found = self._read([subject]).get(subject)
+        if not isinstance(found, tuple):
+            raise Refused(
+                "The key of this event's subject was destroyed, so nothing is sealed for it.",
+                do="Send the event without its sealed texts, or readmit the subject.",
+            )
+        return found
+
+    def _read(self, subjects: list[str]) -> dict[str, tuple[AESGCM, bytes] | None]:
+        found: dict[str, tuple[AESGCM, bytes] | None] = {}
+        for start in range(0, len(subjects), _AT_ONCE):
+            chunk = subjects[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(chunk))
+            for subject, key in self._db.execute(
+                f"SELECT subject, secret FROM subjects WHERE subject IN ({marks})", chunk
+            ):
+                found[subject] = key and (AESGCM(key), hmac.digest(key, b"nonce", "sha256"))
+        return found
+
+    def _root(self) -> tuple[str, bytes]:
+        """Id and secret of the key that pseudonyms are made with."""
+        # Or ignored: two processes that start at once must agree on one secret.
+        self._db.execute(
+            "INSERT OR IGNORE INTO root VALUES ('k1', ?)", (secrets.token_bytes(_KEY),)
+        )
+        key_id, secret = self._db.execute("SELECT id, secret FROM root WHERE id = 'k1'").fetchone()
+        return str(key_id), bytes(secret)
+
+    def _keyed(self, key: bytes, text: str) -> str:
+        return f"{self._key_id}.{hmac.digest(key, text.encode(), 'sha256').hex()[:_SHOWN_DIGITS]}"
+
+    def _silent(self, error: sqlite3.Error) -> Unavailable:
+        return Unavailable(
+            f"The key vault {self._path.name!r} cannot be used: {error}.",
+            do="Check the disk and that no other program holds it.",
+        )
+
+
+_HEX: Final = frozenset("0123456789abcdef")
+_UNREAD: Final = object()
+
+
+def _bound(event: str, field: str) -> bytes:
+    return f"{event}\0{field}".encode()
