@@ -1,0 +1,1 @@
+"""What it adds up to: the Faust worker from Kafka to ClickHouse."""

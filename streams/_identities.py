@@ -1,0 +1,77 @@
+"""Which identities a Kafka partition has brought before: a Bloom filter, confirmed by the table.
+
+A filter answers "surely not" or "perhaps". Ids are compared in the events table only after a
+"perhaps", so the filter may hold too much (a batch that was never stored) but never too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+Hashes = npt.NDArray[np.uint64]
+
+_PROBES: Final = 8
+_BITS_PER_ID: Final = 24  # with 8 probes about one false alarm in 100,000
+_SMALLEST: Final = 1 << 18
+
+
+def hashes(identities: Sequence[tuple[str, str]]) -> Hashes:
+    """XXH3-64 of `source NUL id`; ClickHouse computes the same with `xxh3`."""
+    digest = xxhash.xxh3_64_intdigest
+    return np.fromiter(
+        (digest(f"{source}\0{id_}".encode()) for source, id_ in identities),
+        np.uint64,
+        len(identities),
+    )
+
+
+class Seen:
+    """Identities of one Kafka partition up to and including offset `covers`."""
+
+    def __init__(self, covers: int = -1, stored: Hashes | None = None) -> None:
+        self.covers = covers
+        known = np.empty(0, np.uint64) if stored is None else stored
+        self.capacity = max(_SMALLEST, 2 * len(known))
+        size = 1 << (self.capacity * _BITS_PER_ID - 1).bit_length()
+        self._mask = np.uint64(size - 1)
+        self._bits = np.zeros(size // 8, np.uint8)
+        self.count = 0
+        self.add(known)
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds more than it was made for and should be made anew from the table."""
+        return self.count > self.capacity
+
+    def add(self, found: Hashes) -> None:
+        """Remembers identities."""
+        places = self._places(found)
+        np.bitwise_or.at(self._bits, places >> np.uint64(3), self._bit(places))
+        self.count += len(found)
+
+    def perhaps(self, found: Hashes) -> npt.NDArray[np.bool_]:
+        """For each hash: False, surely new; True, perhaps seen."""
+        places = self._places(found)
+        hits = self._bits[places >> np.uint64(3)] & self._bit(places)
+        return np.asarray((hits != 0).reshape(_PROBES, -1).all(axis=0))
+
+    def _places(self, found: Hashes) -> Hashes:
+        step = (found >> np.uint64(32)) | np.uint64(1)
+        probes = np.arange(_PROBES, dtype=np.uint64)[:, None]
+        with np.errstate(over="ignore"):
+            return np.asarray(((found + probes * step) & self._mask).ravel(), np.uint64)
+
+    @staticmethod
+    def _bit(places: Hashes) -> npt.NDArray[np.uint8]:
+        return np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
+
+
+def doubled(found: Hashes) -> npt.NDArray[np.bool_]:
+    """For each hash, whether it stands more than once in the same array."""
+    _, inverse, counts = np.unique(found, return_inverse=True, return_counts=True)
+    return np.asarray(counts[inverse] > 1)

@@ -1,0 +1,243 @@
+"""The Faust app: one agent a topic, fed by chunks, over the pipeline into ClickHouse.
+
+The only importer of Faust besides the transport. `build_app` makes an app from plain values; the
+one module-level app is `infra.worker`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import faust
+from aiohttp import web
+from faust.types import TP
+from mode import Service
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas import _names as names
+from schemas._clickhouse import Layout
+from schemas._clocks import Calendar
+from schemas._divisions import Divisions
+from schemas._errors import Unavailable
+from schemas._projections import Family
+from streams import metrics
+from streams._chunks import Chunk, ChunkedTransport, Position
+from streams._pipeline import Pipeline
+from streams.dead_letters import DeadLetter
+from streams.ingest import Ingest
+from streams.limits import Limits
+from streams.warehouse import Address, Warehouse
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """All a worker needs to know.
+
+    Attributes:
+        bootstrap: Kafka servers, host:port. credentials: Faust broker credentials, or None.
+        warehouse: where ClickHouse is. layout: where its objects are.
+        limits: how much at once. watchdog_s: longest standstill with lag before the worker exits.
+        http: host and port of /metrics and /ready.
+    """
+
+    bootstrap: Sequence[str]
+    warehouse: Address
+    layout: Layout
+    divisions: Divisions
+    calendar: Calendar
+    http: tuple[str, int]
+    limits: Limits = field(default_factory=Limits)
+    watchdog_s: float = 60.0
+    session_timeout_s: float = 10.0
+    credentials: Any = None
+
+
+class GulouApp(faust.App):  # type: ignore[misc]
+    """Faust with the chunked transport."""
+
+    config: WorkerConfig
+    families: Sequence[Family]
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """Made when first asked for: Faust may claim before it has started its services."""
+        return Pipeline(
+            {
+                f.topic: Ingest(f, self.config.divisions, self.config.calendar)
+                for f in self.families
+            },
+            self.open_warehouse,
+            self.config.limits,
+            reseek=self.reseek,
+            bury=self.bury,
+        )
+
+    def open_warehouse(self) -> Warehouse:
+        """A connection of its own."""
+        return Warehouse(self.config.warehouse, self.families, self.config.layout)
+
+    def _new_transport(self) -> ChunkedTransport:
+        return ChunkedTransport(self.conf.broker_consumer, self, loop=self.loop)
+
+    async def claim(self, positions: list[Position]) -> tuple[int, Mapping[Position, int]]:
+        """Called by the transport whenever Faust wants to know where to read on."""
+        return await self.pipeline.claim(positions)
+
+    async def reseek(self) -> None:
+        """Claims and seeks anew in the middle of a generation."""
+        await self.consumer.perform_seek()
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Sends dead letters and waits until the broker has them."""
+        sent = [
+            await self.topic(names.dead_topic(letter.topic), value_serializer="raw").send(
+                key=f"{letter.kpart}@{letter.offset}".encode(),
+                key_serializer="raw",
+                value=letter.payload,
+                value_serializer="raw",
+                headers=dict(letter.headers),
+            )
+            for letter in letters
+        ]
+        await asyncio.gather(*sent)
+
+
+def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
+    """An app that reads every family's topic into ClickHouse, ready to be started."""
+    limits = config.limits
+    app = GulouApp(
+        names.CONSUMER_GROUP,
+        broker=[f"kafka://{address}" for address in config.bootstrap],
+        broker_credentials=config.credentials,
+        broker_session_timeout=config.session_timeout_s,
+        broker_heartbeat_interval=config.session_timeout_s / 4,
+        broker_max_poll_records=min(10_000, limits.batch_events),
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        consumer_auto_offset_reset="earliest",
+        # A stream that waits for ClickHouse is not stuck; the watchdog below judges by watermark.
+        stream_processing_timeout=3600.0,
+        stream_buffer_maxsize=32,
+        producer_acks=-1,
+        producer_max_request_size=16 * 1024 * 1024,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        store="memory://",
+    )
+    app.config, app.families = config, families
+    for family in families:
+        _agent(app, family)
+    app.service(_served(app))
+    return app
+
+
+def _agent(app: GulouApp, family: Family) -> None:
+    # Acks off: Faust 0.15.3 may commit past what is in flight, and its gap bookkeeping costs more
+    # than the events. The offsets it commits are only a hint for lag tools (see `_Served`).
+    topic = app.topic(family.topic, value_serializer="raw", key_serializer="raw", acks=False)
+
+    @app.agent(topic, name=f"ingest-{family.topic}", concurrency=1)  # type: ignore[untyped-decorator]
+    async def ingest(stream: Any) -> None:
+        async for event in stream.noack().events():
+            chunk: Chunk = event.value
+            await app.pipeline.offer(chunk)
+            event.ack()
+
+
+def _served(app: GulouApp) -> type[Service]:
+    class _Served(Service):  # type: ignore[misc]
+        """The pipeline's lanes, its heartbeat, its HTTP, and the watchdog."""
+
+        async def on_start(self) -> None:
+            self._beats = app.open_warehouse()
+            self._beat_at = time.monotonic()
+            self._lag = 0
+            for lane in app.pipeline.run():
+                self.add_future(self._guard(lane))
+            await self._listen()
+            # Cycles are rare here, and a full collection walks every decoded event.
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+        async def on_stop(self) -> None:
+            await self._runner.cleanup()
+
+        async def _guard(self, lane: Any) -> None:
+            try:
+                await lane
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                log.critical("%s", error)
+                await app.crash(error)
+
+        async def _listen(self) -> None:
+            site = web.Application()
+            site.router.add_get("/metrics", self._metrics)
+            site.router.add_get("/ready", self._ready)
+            self._runner = web.AppRunner(site, access_log=None)
+            await self._runner.setup()
+            await web.TCPSite(self._runner, *app.config.http).start()
+
+        async def _metrics(self, _: web.Request) -> web.Response:
+            text = generate_latest(metrics.REGISTRY)
+            return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+        async def _ready(self, _: web.Request) -> web.Response:
+            # Of more workers than there are shares one has none, and is ready to take over.
+            claimed = app.pipeline.epoch > 0 or not app.consumer.assignment()
+            return web.json_response(
+                {"ready": claimed, "partitions": len(app.pipeline.watermarks), "lag": self._lag},
+                status=200 if claimed else 503,
+            )
+
+        @Service.timer(HEARTBEAT_S)  # type: ignore[untyped-decorator]
+        async def _beat(self) -> None:
+            held = dict(app.pipeline.watermarks)
+            if held:
+                tps = [TP(topic, kpart) for topic, kpart in held]
+                ends = await app.consumer.highwaters(*tps)
+                now = int(time.time() * 1000)
+                lags = {p: max(0, (ends.get(TP(*p)) or 0) - at - 1) for p, at in held.items()}
+                for (topic, kpart), lag in lags.items():
+                    metrics.LAG.labels(topic, str(kpart)).set(lag)
+                self._lag = sum(lags.values())
+                beats = [(*p, now, lags[p], at) for p, at in held.items()]
+                loop = asyncio.get_running_loop()
+                try:
+                    await loop.run_in_executor(None, self._beats.beat, beats)
+                except Unavailable as error:
+                    # The lanes claim anew when ClickHouse is back; a beat is no reason to end.
+                    log.warning("%s", error)
+                await app.consumer._thread.hint(held)
+            if self._lag == 0:
+                app.pipeline.progressed_at = time.monotonic()
+                metrics.PROGRESS.set_to_current_time()
+            self._beat_at = time.monotonic()
+
+        def _watch(self) -> None:
+            """Ends a worker that stands still; the stack starts another. Runs in a thread."""
+            limit = app.config.watchdog_s
+            while True:
+                time.sleep(min(1.0, limit / 4))
+                still = time.monotonic() - min(self._beat_at, app.pipeline.progressed_at)
+                if still > limit:
+                    log.critical("no watermark moved for %.0f s with lag %d", still, self._lag)
+                    os._exit(Unavailable.exit_code)
+
+    return _Served

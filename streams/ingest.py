@@ -1,0 +1,341 @@
+"""From chunks of bytes to rows of the events table: checked, dated, told apart, corrected.
+
+Pure: no connection, no clock. Two steps, so that the first runs while the insert before it is
+still in flight: `prepare` decodes and lays out columns; `settle` decides, from what is stored,
+which rows repeat an earlier one and what a correction takes back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, cast
+
+from pydantic_core import to_json
+
+from schemas._clickhouse import event_columns
+from schemas._clocks import Calendar
+from schemas._divisions import Divisions
+from schemas._event import Content, Event
+from schemas._projections import Family
+from schemas._wire import Decoder, Reason, Rejected
+from streams._chunks import Chunk
+
+Identity = tuple[str, str]
+"""Source and id of an event."""
+
+# Office clocks and the broker's are not one clock; beyond this, `recorded` is simply wrong.
+CLOCK_SKEW_MS: Final = 60_000
+LATE_MS: Final = 86_400_000  # 补录: recorded a day or more before it reached the broker
+_COLUMNS: Final = tuple(column.name for column in event_columns("UTC"))
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_NOTHING: Final[Content] = {
+    "source": "",
+    "id": "",
+    "type": "",
+    "time": _EPOCH,
+    "recorded": _EPOCH,
+    "division": "",
+    "data": {},
+}
+
+
+class Stored(NamedTuple):
+    """A counted row of the events table, as far as repeats and corrections need it; times in ms."""
+
+    source: str
+    id: str
+    corrects: str
+    type: str
+    status: str
+    sha256: bytes
+    time: int
+    recorded: int
+    division: str
+    grid: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows laid out as columns, in the order of `event_columns`, in offset order per partition.
+
+    `last` is the last offset of every Kafka partition they come from.
+    """
+
+    topic: str
+    columns: dict[str, list[Any]]
+    identities: list[Identity]
+    last: dict[int, int]
+    corrective: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    @property
+    def kparts(self) -> tuple[int, ...]:
+        """The Kafka partitions that rows come from, ascending."""
+        return tuple(sorted(self.last))
+
+    def refuse(self, row: int, reason: Reason, message: str) -> None:
+        """Makes a row dead; its bytes stay, its data go."""
+        self.columns["status"][row] = "dead"
+        self.columns["reason"][row] = f"{reason}: {message}"
+        self.columns["data"][row] = b""
+        self.columns["net"][row] = b""
+
+
+class Ingest:
+    """Turns chunks of one family into rows."""
+
+    def __init__(self, family: Family, divisions: Divisions, calendar: Calendar) -> None:
+        self._family, self._calendar = family, calendar
+        self._decode = Decoder(family.events, divisions)
+        self._classes: dict[str, type[Event]] = {cls.spec.name: cls for cls in family.events}
+        self._versions = {name: cls.spec.version for name, cls in self._classes.items()} | {"": 0}
+        self._key = family.events[0].spec.key
+        # Without "", which is the type of a dead message as of the extension that a clock has not.
+        self._clocked = {type_ for c in family.clocks for type_ in (c.starts, c.extends)} - {""}
+        self._corrective = {n for n, cls in self._classes.items() if cls.spec.corrective}
+
+    def prepare(self, chunks: Sequence[Chunk]) -> Rows:
+        """Decodes the chunks and lays out their rows; every record becomes exactly one."""
+        columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+        for chunk in chunks:
+            for name, values in self._lay_out(chunk).items():
+                columns[name] += values
+        rows = Rows(
+            self._family.topic,
+            columns,
+            list(zip(columns["source"], columns["id"], strict=True)),
+            {chunk.kpart: chunk.last for chunk in chunks},
+        )
+        if self._corrective:
+            rows.corrective = [
+                row
+                for row, (type_, status) in enumerate(
+                    zip(columns["type"], columns["status"], strict=True)
+                )
+                if type_ in self._corrective and status == "ok"
+            ]
+        return rows
+
+    def _lay_out(self, chunk: Chunk) -> dict[str, list[Any]]:
+        records = chunk.records
+        payloads = [record.value for record in records]
+        logged = [record.timestamp for record in records]
+        found, times, recorded = self._decode.timed(payloads)
+        status, reason = ["ok"] * len(found), [""] * len(found)
+        events = cast(list[Content], found)
+        for n in [n for n, event in enumerate(found) if isinstance(event, Rejected)]:
+            refused = cast(Rejected, found[n])
+            events[n] = _NOTHING
+            status[n], reason[n] = refused.status, f"{refused.reason}: {refused.message}"
+        data = [event["data"] for event in events]
+        keys = [content.get(self._key, "") for content in data]
+        for n in self._misplaced(records, keys, recorded):
+            if status[n] == "ok":
+                wrong = self._why_misplaced(records[n], recorded[n])
+                events[n], data[n], keys[n], times[n], recorded[n] = _NOTHING, {}, "", 0, 0
+                status[n], reason[n] = "dead", f"{wrong.reason}: {wrong.message}"
+        if self._clocked:
+            for event in events:
+                if event["type"] in self._clocked:
+                    self._date(event)
+        offsets = [record.offset for record in records]
+        types = [event["type"] for event in events]
+        versions = self._versions
+        return {
+            "kpart": [chunk.kpart] * len(records),
+            "koff": offsets,
+            "koff_prev": [chunk.prev, *offsets[:-1]],
+            "status": status,
+            "reason": reason,
+            "source": [event["source"] for event in events],
+            "id": [event["id"] for event in events],
+            "type": types,
+            "data_version": [versions[type_] for type_ in types],
+            "key": keys,
+            "time": times,
+            "recorded": recorded,
+            "logged": logged,
+            "division": [event["division"] for event in events],
+            "grid": [event.get("grid", "") for event in events],
+            "actor": [event.get("actor", "") for event in events],
+            "correlation": [event.get("correlationid", "") for event in events],
+            "causation": [event.get("causationid", "") for event in events],
+            "corrects": [content.get("corrects", "") for content in data],
+            "late": [
+                0 < said < known - LATE_MS for said, known in zip(recorded, logged, strict=True)
+            ],
+            "payload": [payload or b"" for payload in payloads],
+            "sha256": [sha256(payload or b"").digest() for payload in payloads],
+            "data": [to_json(content) if content else b"" for content in data],
+            "net": [b""] * len(records),
+            "tok": [0] * len(records),
+        }
+
+    def _misplaced(
+        self, records: Sequence[Any], keys: Sequence[str], recorded: Sequence[int]
+    ) -> list[int]:
+        """Rows that the broker's view of their message may tell against."""
+        return [
+            n
+            for n, (record, key, known) in enumerate(zip(records, keys, recorded, strict=True))
+            if known > record.timestamp + CLOCK_SKEW_MS or record.key != key.encode()
+        ]
+
+    def _why_misplaced(self, record: Any, recorded: int) -> Rejected:
+        if recorded > record.timestamp + CLOCK_SKEW_MS:
+            ahead = (recorded - record.timestamp) // 1000
+            return Rejected(
+                "recorded_after_logged", f"recorded {ahead} s after the broker appended it"
+            )
+        # Elsewhere in the topic it would not meet its own repeats and corrections.
+        return Rejected("key", f"the Kafka key is not the value of {self._key!r}")
+
+    def _date(self, event: Content) -> None:
+        """Writes the due instants an event sets into its content, in ms."""
+        for clock in self._family.clocks:
+            due = clock.due(event["type"], event["time"], event["data"], self._calendar)
+            if due is not None:
+                event["data"][f"due_{clock.name}"] = round(due.timestamp() * 1000)
+
+    def settle(
+        self,
+        rows: Rows,
+        suspects: Iterable[int],
+        known: Mapping[Identity, Stored],
+        groups: Mapping[Identity, Sequence[Stored]],
+        awaited: set[Identity],
+    ) -> None:
+        """Marks repeats and conflicts, and writes the postings of corrections, in place.
+
+        Args:
+            rows: prepared rows.
+            suspects: rows whose identity may have been seen before.
+            known: the first counted row of each suspect identity that is stored.
+            groups: for each original that rows correct, or that corrections await, the stored
+                original and its stored corrections.
+            awaited: identities that stored corrections wait for; kept up to date.
+        """
+        first = {identity: row.sha256 for identity, row in known.items()}
+        suspected = set(suspects)
+        corrections = _Corrections(self._classes, rows, groups, awaited)
+        status, digests = rows.columns["status"], rows.columns["sha256"]
+        # One pass in order of arrival: whether a row repeats an earlier one of its batch depends on
+        # whether that one was counted, as it would if it lay in the batch before.
+        for row in corrections.touched(suspected):
+            if status[row] != "ok":
+                continue
+            identity = rows.identities[row]
+            earlier = first.get(identity) if row in suspected else None
+            if earlier is not None:
+                status[row] = "repeat" if earlier == digests[row] else "conflict"
+                continue
+            corrections.post(row)
+            if status[row] != "dead":
+                first[identity] = digests[row]
+
+
+class _Corrections:
+    """Double entry: what a correction takes back and puts in place, whatever arrives first.
+
+    Of several corrections of one event the one recorded last stands (then the greater id), not the
+    one that arrived last; one that arrives before its original waits for it as an orphan.
+    """
+
+    def __init__(
+        self,
+        classes: Mapping[str, type[Event]],
+        rows: Rows,
+        groups: Mapping[Identity, Sequence[Stored]],
+        awaited: set[Identity],
+    ) -> None:
+        self._classes, self._rows, self._awaited = classes, rows, awaited
+        self._members = {root: list(found) for root, found in groups.items()}
+        self._corrective = set(rows.corrective)
+        self._roots = set(self._members) | awaited | {self._root(row) for row in rows.corrective}
+
+    def touched(self, suspected: set[int]) -> list[int]:
+        """The rows that are suspected, correct another, or are corrected, in order of arrival."""
+        if not self._roots:
+            return sorted(suspected)
+        identities = self._rows.identities
+        corrected = {n for n, identity in enumerate(identities) if identity in self._roots}
+        return sorted(suspected | self._corrective | corrected)
+
+    def post(self, row: int) -> None:
+        """Writes the postings of one counted row, when it is or has a correction."""
+        if row in self._corrective:
+            self._correct(row)
+        elif self._rows.identities[row] in self._roots:
+            self._original(row, self._rows.identities[row])
+
+    def _root(self, row: int) -> Identity:
+        return self._rows.columns["source"][row], self._rows.columns["corrects"][row]
+
+    def _correct(self, row: int) -> None:
+        root, new = self._root(row), self._stored(row)
+        members = self._members.setdefault(root, [])
+        original = next((m for m in members if m.id == root[1] and not m.corrects), None)
+        if original is None:
+            self._rows.columns["status"][row] = "orphan"
+            self._awaited.add(root)
+            members.append(new._replace(status="orphan"))
+            return
+        spec = self._classes[new.type].spec
+        if original.type not in (spec.corrects, *spec.voids):
+            self._rows.refuse(row, "contradiction", f"{new.type} cannot correct {original.type}")
+            return
+        before = self._standing(original, members)
+        members.append(new)
+        after = self._standing(original, members)
+        postings = [_posting(new, 1, 0)]
+        if after is not before:
+            postings += self._counted(original, before, -1) + self._counted(original, after, 1)
+        self._rows.columns["net"][row] = to_json(postings)
+
+    def _original(self, row: int, identity: Identity) -> None:
+        new = self._stored(row)
+        members = self._members.setdefault(identity, [])
+        members.append(new)
+        after = self._standing(new, members)
+        self._awaited.discard(identity)
+        if after is not new:
+            postings = [_posting(new, 1, 0), *self._counted(new, after, 1)]
+            self._rows.columns["net"][row] = to_json(postings)
+
+    def _standing(self, original: Stored, members: Sequence[Stored]) -> Stored:
+        """The member whose content counts now."""
+        fit = [m for m in members if m.corrects and self._fits(m, original)]
+        return max(fit, key=lambda m: (m.recorded, m.id), default=original)
+
+    def _fits(self, correction: Stored, original: Stored) -> bool:
+        spec = self._classes[correction.type].spec
+        return original.type in (spec.corrects, *spec.voids)
+
+    def _counted(self, original: Stored, standing: Stored, sign: int) -> list[Content]:
+        """Net posting of the content that stands, at the type and time of the original."""
+        if self._classes[standing.type].spec.voids:
+            return []
+        return [_posting(standing._replace(type=original.type, time=original.time), 0, sign)]
+
+    def _stored(self, row: int) -> Stored:
+        columns = self._rows.columns
+        return Stored(*(columns[name][row] for name in Stored._fields))
+
+
+def _posting(row: Stored, gross: int, net: int) -> Content:
+    return {
+        "gross": gross,
+        "net": net,
+        "type": row.type,
+        "time": row.time,
+        "division": row.division,
+        "grid": row.grid,
+        "data": json.loads(row.data),
+    }

@@ -1,0 +1,25 @@
+"""How much the worker handles at once, and when it gives up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is handled at once, and when the worker gives up.
+
+    Attributes:
+        batch_events: most messages in an insert. batch_bytes: most bytes of payload in one.
+        flush_s: least time between two inserts of a topic while there is little to do.
+        dead_ceiling: dead letters of one topic within `dead_window_s` of broker time past which
+            the stream stops.
+        claim_patience_s: how long a claim is tried while ClickHouse does not answer.
+    """
+
+    batch_events: int = 50_000
+    batch_bytes: int = 32_000_000
+    flush_s: float = 0.4
+    dead_ceiling: int = 10_000
+    dead_window_s: int = 3600
+    claim_patience_s: float = 45.0

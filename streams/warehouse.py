@@ -1,0 +1,423 @@
+"""ClickHouse as the worker sees it: positions, the fence, repair, insert.
+
+The tables themselves say how far each partition is stored and each projection has come; nothing
+else does. Whoever wants to insert first claims: a fresh token shuts out every other worker, what
+still runs is killed, and only then positions are read. After any error the claim is made anew.
+
+Synchronous and used from one thread at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, get_type_hints
+
+import numpy as np
+from clickhouse_driver import Client
+from clickhouse_driver import errors as driver_errors
+
+from schemas import _names as names
+from schemas._clickhouse import Layout, event_columns
+from schemas._errors import Halted, Unavailable
+from schemas._projections import HI, Family, Projection, select, target
+from streams._chunks import Position
+from streams._identities import Hashes
+from streams.ingest import Identity, Rows, Stored
+
+log = logging.getLogger(__name__)
+
+REPAIR_SPAN: Final = 100_000  # offsets a repair covers at once: one batch, one block, one part
+_COUNTED: Final = "status IN ('ok', 'orphan')"
+# What can throw in a view is content; these say that the server, not an event, is at fault.
+_TRANSIENT: Final = frozenset({159, 160, 202, 209, 210, 241, 242, 243, 252, 319, 394, 469, 999})
+_INSERT_SETTINGS: Final = {
+    "async_insert": 0,
+    "insert_deduplicate": 0,
+    "materialized_views_ignore_errors": 0,
+    "parallel_view_processing": 0,
+    "max_insert_threads": 1,
+    "insert_block_size": 1_048_576,
+    "min_insert_block_size_rows": 10_000_000,
+    "min_insert_block_size_bytes": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where ClickHouse is; `options` go to clickhouse-driver as they are (TLS, timeouts)."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def connect(self, **settings: Any) -> Client:
+        """A client; clickhouse-driver connects at the first query."""
+        return Client(
+            self.host,
+            self.port,
+            user=self.user,
+            password=self.password,
+            settings={"insert_block_size": 1_048_576, **settings},
+            compression="lz4",
+            **{"send_receive_timeout": 120, **self.options},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Ownership of partitions: the token inserts must carry, and the last offset stored of each.
+
+    `awaited` holds, per partition, the originals that stored corrections still wait for.
+    """
+
+    token: int
+    stored: Mapping[Position, int]
+    awaited: Mapping[Position, set[Identity]]
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """An event that a view cannot digest: it was made dead, with the server's message."""
+
+    topic: str
+    kpart: int
+    offset: int
+    payload: bytes
+    reason: str
+
+
+class Warehouse:
+    """One connection to ClickHouse and the operations the worker needs of it."""
+
+    def __init__(self, address: Address, families: Sequence[Family], layout: Layout) -> None:
+        self._client = address.connect()
+        self._families = {family.topic: family for family in families}
+        self._layout = layout
+        self._columns = ", ".join(f"`{c.name}`" for c in event_columns(layout.zone))
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.disconnect()
+
+    def claim(self, positions: Iterable[Position]) -> tuple[Claim, list[Poison]]:
+        """Shuts out every other worker from `positions`, repairs, and says where they stand.
+
+        Raises:
+            Unavailable: ClickHouse does not answer, or refuses for a passing reason.
+            Halted: a projection cannot be repaired.
+        """
+        wanted = sorted(positions)
+        token = secrets.randbits(63) | 1
+        poison: list[Poison] = []
+        try:
+            if wanted:
+                self._execute(
+                    f"INSERT INTO {self._table(names.OWNER_TABLE)} (topic, kpart, tok) VALUES",
+                    [(topic, kpart, token) for topic, kpart in wanted],
+                )
+                self._kill(wanted)
+            stored: dict[Position, int] = dict.fromkeys(wanted, -1)
+            awaited: dict[Position, set[Identity]] = {position: set() for position in wanted}
+            for topic in {topic for topic, _ in wanted}:
+                kparts = [kpart for name, kpart in wanted if name == topic]
+                stored |= self._stored(topic, kparts)
+                poison += self._repair(topic, kparts, stored, token)
+                for kpart, source, corrects in self._orphans(topic, kparts):
+                    awaited[topic, kpart].add((source, corrects))
+        except driver_errors.ServerException as error:
+            if error.code in _TRANSIENT:
+                raise Unavailable(_says(error), do="The claim is made again.") from error
+            raise
+        return Claim(token, stored, awaited), poison
+
+    def insert(self, rows: Rows, token: int) -> None:
+        """Stores rows and feeds every projection: one INSERT, one block.
+
+        When this returns, all of it is stored. When it raises, some of it may be: claim anew.
+
+        Raises:
+            Unavailable: anything went wrong; the server's message, never the rows.
+        """
+        rows.columns["tok"] = [token] * len(rows)
+        table = self._table(names.events_table(rows.topic))
+        try:
+            self._client.execute(
+                f"INSERT INTO {table} ({self._columns}) VALUES",
+                list(rows.columns.values()),
+                columnar=True,
+                query_id=_query_id(rows.topic, rows.kparts),
+                settings=_INSERT_SETTINGS,
+            )
+        except (driver_errors.Error, OSError, EOFError) as error:
+            self._client.disconnect()
+            raise Unavailable(
+                f"An insert of {len(rows)} rows into {table} did not end well: {_says(error)}",
+                do="The partitions are claimed again and the rows re-read.",
+            ) from error
+
+    def known(self, topic: str, wanted: Mapping[int, set[Identity]]) -> dict[Identity, Stored]:
+        """The first counted row of each wanted identity that is stored; by Kafka partition."""
+        found: dict[Identity, Stored] = {}
+        for kpart, identities in wanted.items():
+            ids = [id_ for _, id_ in identities]
+            for row in self._rows(topic, kpart, "id IN %(ids)s", {"ids": ids}):
+                if (row.source, row.id) in identities:
+                    found.setdefault((row.source, row.id), row)
+        return found
+
+    def groups(
+        self, topic: str, wanted: Mapping[int, set[Identity]]
+    ) -> dict[Identity, list[Stored]]:
+        """Each wanted original, where stored, with all stored corrections of it."""
+        found: dict[Identity, list[Stored]] = {}
+        for kpart, roots in wanted.items():
+            ids = [id_ for _, id_ in roots]
+            condition = "(id IN %(ids)s OR corrects IN %(ids)s)"
+            for row in self._rows(topic, kpart, condition, {"ids": ids}):
+                root = row.source, row.corrects or row.id
+                if root in roots:
+                    found.setdefault(root, []).append(row)
+        return found
+
+    def identities(self, topic: str, kpart: int, after: int) -> Hashes:
+        """Hashes of the identities counted in a partition after an offset."""
+        table = self._table(names.events_table(topic))
+        rows = self._execute(
+            f"SELECT xxh3(concat(source, '\\0', id)) FROM {table} "
+            f"WHERE kpart = {kpart} AND koff > {after} AND {_COUNTED}",
+            columnar=True,
+        )
+        return np.asarray(rows[0] if rows else [], np.uint64)
+
+    def beat(self, beats: Sequence[tuple[str, int, int, int, int]]) -> None:
+        """Writes heartbeats: topic, Kafka partition, ms since 1970, lag, watermark.
+
+        Raises:
+            Unavailable: ClickHouse does not answer, or refuses.
+        """
+        table = self._table(names.HEARTBEAT_TABLE)
+        try:
+            self._execute(f"INSERT INTO {table} (topic, kpart, beat, lag, watermark) VALUES", beats)
+        except driver_errors.Error as error:
+            self._client.disconnect()
+            raise Unavailable(
+                f"No heartbeat could be written: {_says(error)}", do="The next one is tried."
+            ) from error
+
+    def _rows(
+        self, topic: str, kpart: int, condition: str, values: Mapping[str, Any]
+    ) -> list[Stored]:
+        if not values["ids"]:
+            return []
+        table = self._table(names.events_table(topic))
+        rows = self._execute(
+            "SELECT source, id, corrects, type, toString(status), sha256, "
+            "toUnixTimestamp64Milli(time), toUnixTimestamp64Milli(recorded), division, grid, data "
+            f"FROM {table} WHERE kpart = {kpart} AND {condition} AND {_COUNTED} ORDER BY koff",
+            values,
+            # A whole batch may be suspect, and its ids stand in the text of the query.
+            settings={"strings_as_bytes": True, "max_query_size": 64 * 1024 * 1024},
+        )
+        return [_stored_row(row) for row in rows]
+
+    def _stored(self, topic: str, kparts: Sequence[int]) -> dict[Position, int]:
+        table = self._table(names.events_table(topic))
+        rows = self._execute(
+            f"SELECT kpart, max(koff) FROM {table} WHERE kpart IN %(kparts)s GROUP BY kpart",
+            {"kparts": kparts},
+        )
+        return {(topic, kpart): offset for kpart, offset in rows}
+
+    def _orphans(self, topic: str, kparts: Sequence[int]) -> list[tuple[int, str, str]]:
+        table = self._table(names.events_table(topic))
+        rows: list[tuple[int, str, str]] = self._execute(
+            f"SELECT DISTINCT kpart, source, corrects FROM {table} "
+            "WHERE kpart IN %(kparts)s AND status = 'orphan'",
+            {"kparts": kparts},
+        )
+        return rows
+
+    def _kill(self, positions: Sequence[Position]) -> None:
+        """Ends every insert and repair that touches one of `positions`, and waits until it has.
+
+        Reading positions before this would miss rows of an insert that passed the fence just
+        before the token changed and is stored just after.
+        """
+        wanted = [_mark(topic, kpart) for topic, kpart in positions]
+        self._execute(
+            "KILL QUERY WHERE startsWith(query_id, %(prefix)s) "
+            "AND hasAny(splitByChar('.', query_id), %(wanted)s) SYNC",
+            {"prefix": _PREFIX, "wanted": wanted},
+        )
+
+    def _repair(
+        self, topic: str, kparts: Sequence[int], stored: Mapping[Position, int], token: int
+    ) -> list[Poison]:
+        family, poison = self._families[topic], []
+        for projection in family.projections:
+            marks = self._marks(family, projection, kparts)
+            for kpart in kparts:
+                mark, top = marks.get(kpart, -1), stored[topic, kpart]
+                if mark > top:
+                    # The events part was lost with the power, the projection's was not.
+                    log.warning("%s is ahead of its events; rebuilt", target(family, projection))
+                    self._empty(family, projection, kpart)
+                    mark = -1
+                while mark < top:
+                    upto = min(top, mark + REPAIR_SPAN)
+                    try:
+                        self._project(family, projection, kpart, mark, upto, token)
+                    except driver_errors.ServerException as error:
+                        if error.code in _TRANSIENT:
+                            raise
+                        poison += self._poison(family, projection, kpart, mark, upto, error)
+                        # Every projection of the partition was emptied: begin again.
+                        return poison + self._repair(topic, kparts, stored, token)
+                    log.info(
+                        "repaired %s for offsets %d to %d of %s@%d",
+                        *(target(family, projection), mark + 1, upto, topic, kpart),
+                    )
+                    mark = upto
+        return poison
+
+    def _marks(
+        self, family: Family, projection: Projection, kparts: Sequence[int]
+    ) -> dict[int, int]:
+        table = self._table(target(family, projection))
+        rows = self._execute(
+            f"SELECT kpart, max({HI}) FROM {table} WHERE kpart IN %(kparts)s GROUP BY kpart",
+            {"kparts": kparts},
+        )
+        return dict(rows)
+
+    def _project(
+        self, family: Family, projection: Projection, kpart: int, after: int, upto: int, token: int
+    ) -> None:
+        owner = f"{self._layout.database}.{names.OWNER_TABLE}"
+        fence = f"joinGet('{owner}', 'tok', '{family.topic}', kpart) = {token}"
+        self._execute(
+            f"INSERT INTO {self._table(target(family, projection))} "
+            + self._query(family, projection, f"{_span(kpart, after, upto)} AND {fence}"),
+            query_id=_query_id(family.topic, [kpart]),
+            settings=_INSERT_SETTINGS,
+        )
+
+    def _poison(
+        self,
+        family: Family,
+        projection: Projection,
+        kpart: int,
+        after: int,
+        upto: int,
+        error: driver_errors.ServerException,
+    ) -> list[Poison]:
+        """Finds the events of a range that a view cannot digest and makes them dead.
+
+        Their rows keep position, bytes and hash; only status, reason, data and net change.
+        """
+        offsets = tuple(self._culprits(family, projection, kpart, after, upto))
+        if not offsets:
+            raise Halted(
+                f"{target(family, projection)} cannot be repaired for offsets {after + 1} to "
+                f"{upto} of {family.topic}@{kpart}, though each alone can: {_says(error)}",
+                do="Mend the view, then start the worker again.",
+            ) from error
+        reason = f"projection: {target(family, projection)}: {_says(error)}"[:400]
+        table = self._table(names.events_table(family.topic))
+        payloads = self._execute(
+            f"SELECT koff, payload FROM {table} WHERE kpart = {kpart} AND koff IN %(offsets)s",
+            {"offsets": offsets},
+            settings={"strings_as_bytes": True},
+        )
+        for each in family.projections:
+            self._empty(family, each, kpart)
+        self._execute(
+            f"ALTER TABLE {table} "
+            "UPDATE status = 'dead', reason = %(reason)s, data = '', net = '' "
+            f"WHERE kpart = {kpart} AND koff IN %(offsets)s",
+            {"reason": reason, "offsets": offsets},
+            settings={"mutations_sync": 2},
+        )
+        return [Poison(family.topic, kpart, offset, load, reason) for offset, load in payloads]
+
+    def _culprits(
+        self, family: Family, projection: Projection, kpart: int, after: int, upto: int
+    ) -> list[int]:
+        if self._digests(family, projection, kpart, after, upto):
+            return []
+        if upto - after == 1:
+            return [upto]
+        middle = (after + upto) // 2
+        return self._culprits(family, projection, kpart, after, middle) + self._culprits(
+            family, projection, kpart, middle, upto
+        )
+
+    def _digests(
+        self, family: Family, projection: Projection, kpart: int, after: int, upto: int
+    ) -> bool:
+        query = self._query(family, projection, _span(kpart, after, upto))
+        try:
+            self._execute(f"SELECT ignore(*) FROM ({query}) FORMAT Null")
+        except driver_errors.ServerException as error:
+            if error.code in _TRANSIENT:
+                raise
+            return False
+        return True
+
+    def _empty(self, family: Family, projection: Projection, kpart: int) -> None:
+        self._execute(
+            f"ALTER TABLE {self._table(target(family, projection))} DELETE WHERE kpart = {kpart}",
+            settings={"mutations_sync": 2},
+        )
+
+    def _query(self, family: Family, projection: Projection, where: str) -> str:
+        return select(
+            family, projection, self._layout.zone, database=self._layout.database, where=where
+        )
+
+    def _table(self, name: str) -> str:
+        return f"`{self._layout.database}`.`{name}`"
+
+    def _execute(self, sql: str, values: Any = None, **options: Any) -> Any:
+        try:
+            return self._client.execute(sql, values, **options)
+        except (driver_errors.NetworkError, OSError, EOFError) as error:
+            self._client.disconnect()
+            raise Unavailable(
+                f"ClickHouse does not answer: {_says(error)}", do="It is asked again."
+            ) from error
+
+
+_PREFIX: Final = "gulou."
+_WORDS: Final = frozenset(name for name, kind in get_type_hints(Stored).items() if kind is str)
+
+
+def _mark(topic: str, kpart: int) -> str:
+    return f"{topic}@{kpart}"
+
+
+def _query_id(topic: str, kparts: Iterable[int]) -> str:
+    """Names the partitions a query writes, so that a claim can find and end it."""
+    marks = ".".join(_mark(topic, kpart) for kpart in kparts)
+    return f"{_PREFIX}{marks}.{uuid.uuid4().hex}"
+
+
+def _span(kpart: int, after: int, upto: int) -> str:
+    return f"kpart = {kpart} AND koff > {after} AND koff <= {upto}"
+
+
+def _stored_row(row: Sequence[Any]) -> Stored:
+    found = Stored(*row)
+    words = {n: v.decode() for n, v in found._asdict().items() if n in _WORDS}
+    return found._replace(**words)
+
+
+def _says(error: BaseException) -> str:
+    # A server's message may quote the failing value; its first line never goes further than this.
+    return " ".join(str(error).split("Stack trace:")[0].split())[:300]
