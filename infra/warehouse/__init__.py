@@ -1,0 +1,6 @@
+"""The embedded ClickHouse: the real engine behind its own wire protocols."""
+
+from infra.warehouse.access import write_users
+from infra.warehouse.process import Warehouse
+
+__all__ = ["Warehouse", "write_users"]

@@ -1,0 +1,91 @@
+"""`python -m infra.warehouse`: the embedded ClickHouse, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from schemas._errors import GulouError, Misconfigured
+
+
+def main() -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit code."""
+    parser = argparse.ArgumentParser("python -m infra.warehouse", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the databases")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="native protocol; 0 is any free one")
+    parser.add_argument("--http-port", type=int, default=0, help="HTTP; 0 is any free one")
+    parser.add_argument("--users", type=Path, required=True, help="users file, mode 0600")
+    parser.add_argument("--timezone", default="Asia/Shanghai", help="of columns that name none")
+    options = parser.parse_args()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    try:
+        return _serve(options)
+    except GulouError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def _serve(options: argparse.Namespace) -> int:
+    # Read once, when the engine is loaded; it has no setting for it.
+    os.environ["TZ"] = options.timezone
+    time.tzset()
+    # Here and not above: the engine takes a third of a second to load, --help should not.
+    from infra.warehouse.access import Users
+    from infra.warehouse.engine import Engine
+    from infra.warehouse.server import Server
+    from infra.warehouse.watch import Watch
+    from infra.warehouse.web import Web
+
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    # kill -USR1: where every thread is, to stderr.
+    faulthandler.register(signal.SIGUSR1)
+    users = Users(options.users)
+    signal.signal(signal.SIGHUP, lambda *_: users.reload())
+    engine = Engine(options.data, timezone=options.timezone)
+    watch = Watch()
+    try:
+        native = Server(engine, users, options.host, options.port, watch)
+        web = Web(engine, users, options.host, options.http_port, watch)
+    except OSError as error:
+        engine.close()
+        raise Misconfigured(
+            f"ClickHouse cannot listen on {options.host}:{options.port} and "
+            f"{options.http_port}: {error.strerror}.",
+            do="Stop the other program, or set GULOU_CLICKHOUSE_PORT and _HTTP_PORT.",
+        ) from None
+    ready = {
+        "ready": True,
+        "port": native.port,
+        "http_port": web.port,
+        "version": engine.version,
+    }
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+    while not stopped.wait(1.0):
+        pass
+    native.close()
+    web.close()
+    engine.close()
+    watch.close()
+    sys.stderr.flush()
+    # Threads of clients that do not listen may still be there; the engine has ended.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

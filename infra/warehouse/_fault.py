@@ -1,0 +1,90 @@
+"""ClickHouse's exceptions, with its own codes, between the engine and the two protocols."""
+
+from __future__ import annotations
+
+import re
+
+from schemas._errors import GulouError
+
+UNKNOWN_PACKET = 99
+BAD_ARGUMENTS = 36
+NOT_IMPLEMENTED = 48
+SYNTAX_ERROR = 62
+UNKNOWN_DATABASE = 81
+UNKNOWN_SETTING = 115
+INCORRECT_DATA = 117
+READONLY = 164
+TOO_MANY_SIMULTANEOUS_QUERIES = 202
+QUERY_WAS_CANCELLED = 394
+ACCESS_DENIED = 497
+AUTHENTICATION_FAILED = 516
+UNKNOWN_EXCEPTION = 1002
+
+_NAMES = {
+    UNKNOWN_PACKET: "UNKNOWN_PACKET_FROM_CLIENT",
+    BAD_ARGUMENTS: "BAD_ARGUMENTS",
+    NOT_IMPLEMENTED: "NOT_IMPLEMENTED",
+    SYNTAX_ERROR: "SYNTAX_ERROR",
+    UNKNOWN_DATABASE: "UNKNOWN_DATABASE",
+    UNKNOWN_SETTING: "UNKNOWN_SETTING",
+    INCORRECT_DATA: "INCORRECT_DATA",
+    READONLY: "READONLY",
+    TOO_MANY_SIMULTANEOUS_QUERIES: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    QUERY_WAS_CANCELLED: "QUERY_WAS_CANCELLED",
+    ACCESS_DENIED: "ACCESS_DENIED",
+    AUTHENTICATION_FAILED: "AUTHENTICATION_FAILED",
+    UNKNOWN_EXCEPTION: "UNKNOWN_EXCEPTION",
+}
+_ENGINE = re.compile(r"Code: (\d+)\. DB::Exception: ", re.DOTALL)
+_VERSION = re.compile(r" \(version [\d.]+\)\. \(\w+\)$")
+
+
+class Fault(GulouError):
+    """An exception as ClickHouse's clients know it: a code of ClickHouse, and a sentence.
+
+    Args:
+        code: ClickHouse's number of the error, such as 60 for an unknown table.
+        what: one sentence.
+        do: what to do now.
+    """
+
+    def __init__(self, code: int, what: str, *, do: str = "") -> None:
+        super().__init__(what, do=do)
+        self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_revive, (self.code, self.what, self.do))
+
+    @property
+    def text(self) -> str:
+        """The message as clients show it, with the name of the code behind it."""
+        name = _NAMES.get(self.code, "")
+        suffix = f" ({name})" if name and f"({name})" not in self.what else ""
+        return f"DB::Exception: {self}{suffix}"
+
+
+def _revive(code: int, what: str, do: str) -> Fault:
+    return Fault(code, what, do=do)
+
+
+def from_engine(error: Exception, shift: int = 0) -> Fault:
+    """What the engine raised, as a `Fault`; its text names the code once, not twice.
+
+    Args:
+        error: the engine's exception.
+        shift: characters put before the statement, taken off the positions the engine names.
+    """
+    text = str(error)
+    found = list(_ENGINE.finditer(text))
+    if not found:
+        return Fault(UNKNOWN_EXCEPTION, text)
+    # Some paths wrap an exception into another of the same code: the innermost speaks plainly.
+    heads = [each for each in found if each.start() == 0 or text[: each.start()].endswith(": ")]
+    message = _VERSION.sub("", text[(heads or found)[-1].end() :])
+    if shift:
+        message = re.sub(
+            r"(failed at position )(\d+)",
+            lambda each: f"{each[1]}{max(int(each[2]) - shift, 1)}",
+            message,
+        )
+    return Fault(int(found[0][1]), message)

@@ -1,0 +1,319 @@
+"""The little of SQL the server has to understand itself: where a statement's clauses begin.
+
+Everything else is left to the engine's own parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from infra.warehouse._fault import SYNTAX_ERROR, Fault
+
+_TOKEN = re.compile(
+    r"""(?P<gap>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
+    |(?P<text>'(?:[^'\\]|\\.|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|‘[^’]*’)
+    |(?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*"|“[^”]*”)
+    |(?P<parameter>\{\s*\w+\s*:[^{}]*\})
+    |(?P<number>(?:0x[\da-fA-F]+|\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?))
+    |(?P<word>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)
+    |(?P<sign>.)""",
+    # ASCII: a statement may come as one character a byte, and byte A0 is no space.
+    re.DOTALL | re.VERBOSE | re.ASCII,
+)
+_UNESCAPED = re.compile(r"\\(.)|(``|\"\")", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of a statement and where it stands; gaps and comments are none."""
+
+    kind: str
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Offset behind it."""
+        return self.start + len(self.text)
+
+    @property
+    def upper(self) -> str:
+        """As a keyword; empty when it is quoted."""
+        return self.text.upper() if self.kind == "word" else ""
+
+    @property
+    def name(self) -> str:
+        """As an identifier, without quotes and escapes; empty when it is none."""
+        if self.kind == "word":
+            return self.text
+        if self.kind == "quoted":
+            return _UNESCAPED.sub(lambda each: each[1] or each[2][0], self.text[1:-1])
+        return ""
+
+
+def tokens(sql: str, start: int = 0) -> Iterator[Token]:
+    """The tokens of `sql`, found as they are asked for: data behind VALUES is never looked at."""
+    for found in _TOKEN.finditer(sql, start):
+        kind = "text" if found.lastgroup == "tag" else str(found.lastgroup)
+        if kind != "gap":
+            yield Token(kind, found[0], found.start())
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """An INSERT whose rows come from outside of the statement."""
+
+    target: str
+    """What stands between INSERT INTO and SETTINGS or the data: table and columns, as written."""
+    table: str
+    """The table alone, as written; empty when it is a table function."""
+    columns: tuple[str, ...]
+    """Names in the column list; empty when there is none."""
+    every_but: tuple[str, ...]
+    """Names behind EXCEPT, when the column list is `* EXCEPT (...)`."""
+    settings: str
+    """`SETTINGS a = 1`, as written; may be empty."""
+    format: str
+    data_at: int
+    """Offset in the statement where inline data would begin."""
+
+    def from_file(self, path: str, format_name: str) -> str:
+        """The statement that takes the rows from a file instead."""
+        return (
+            f"INSERT INTO {self.target} FROM INFILE '{path}' COMPRESSION 'none' "
+            f"{self.settings} FORMAT {format_name}"
+        )
+
+
+def statement_kind(sql: str) -> str:
+    """First keyword, upper case: SELECT for a query in brackets or behind WITH too."""
+    for token in tokens(sql):
+        if token.text != "(":
+            return "SELECT" if token.upper == "WITH" else token.upper or token.text
+    raise Fault(SYNTAX_ERROR, "Syntax error: the query is empty.")
+
+
+def single(sql: str) -> str:
+    """`sql` without the semicolon at its end.
+
+    Raises:
+        Fault: there is more than one statement.
+    """
+    end = last = 0
+    for token in tokens(sql):
+        if end:
+            raise Fault(SYNTAX_ERROR, f"Multi-statements are not allowed: {token.text[:40]!r}.")
+        if token.text == ";":
+            end = token.start
+        last = token.end
+    return sql[: end or last]
+
+
+def format_of(sql: str) -> str:
+    """The format a query names; empty when it names none."""
+    if (found := _format(sql)) is None or statement_kind(sql) == "INSERT":
+        return ""
+    return found[1].text
+
+
+def without_format(sql: str) -> str:
+    """`sql` without FORMAT: who asks for the answer says what it looks like."""
+    if (found := _format(sql)) is None:
+        return sql
+    return sql[: found[0].start] + sql[found[1].end :]
+
+
+def _format(sql: str) -> tuple[Token, Token] | None:
+    if "format" not in sql.lower():
+        return None
+    found = [each for each in tokens(sql) if each.text != ";"]
+    for at in range(len(found) - 2, 0, -1):
+        after = found[at + 2].upper if at + 2 < len(found) else ""
+        if found[at].upper == "FORMAT" and found[at + 1].name and after in ("", "SETTINGS"):
+            return found[at], found[at + 1]
+    return None
+
+
+def parse_insert(sql: str) -> Insert | None:
+    """The INSERT, when its rows come from outside or stand behind VALUES or FORMAT; else None."""
+    stream = _Lookahead(tokens(sql))
+    stream.take("INSERT")
+    stream.take("INTO")
+    stream.take("TABLE")
+    start = stream.next.start if stream.next else len(sql)
+    is_function = stream.take("FUNCTION")
+    end = _name(stream)
+    table = "" if is_function else sql[start:end]
+    columns: list[Token] = []
+    if stream.next is not None and stream.next.text == "(":
+        columns, after = _brackets(stream)
+        if is_function:
+            end, columns = after, []
+            if stream.next is not None and stream.next.text == "(":
+                columns, end = _brackets(stream)
+        elif _is_query(columns):
+            return None
+        else:
+            end = after
+    settings, format_name = "", ""
+    while (token := stream.next) is not None and not format_name:
+        if token.upper == "SETTINGS" and not settings:
+            settings = _settings(stream, sql)
+        elif token.upper == "VALUES":
+            format_name = "Values"
+        elif token.upper == "FORMAT":
+            stream.move()
+            format_name = stream.next.text if stream.next is not None else ""
+        elif token.text == ";":
+            break
+        else:
+            return None
+    names = [each.name for each in columns if each.name]
+    but = tuple(names[1:]) if names[:1] and names[0].upper() == "EXCEPT" else ()
+    stars = any(each.text == "*" for each in columns)
+    return Insert(
+        sql[start:end],
+        table,
+        () if stars or but else tuple(names),
+        but,
+        settings,
+        format_name,
+        stream.next.end if stream.next is not None and format_name else len(sql),
+    )
+
+
+class _Lookahead:
+    def __init__(self, stream: Iterator[Token]) -> None:
+        self._stream = stream
+        self.next: Token | None = None
+        self.move()
+
+    def move(self) -> None:
+        self.next = next(self._stream, None)
+
+    def take(self, keyword: str) -> bool:
+        if self.next is not None and self.next.upper == keyword:
+            self.move()
+            return True
+        return False
+
+
+def _name(stream: _Lookahead) -> int:
+    end = 0
+    while stream.next is not None and (stream.next.name or stream.next.kind == "parameter"):
+        end = stream.next.end
+        stream.move()
+        if stream.next is None or stream.next.text != ".":
+            break
+        stream.move()
+    return end
+
+
+def _brackets(stream: _Lookahead) -> tuple[list[Token], int]:
+    inside: list[Token] = []
+    depth = 0
+    while stream.next is not None:
+        token = stream.next
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        stream.move()
+        inside.append(token)
+        if not depth:
+            return inside, token.end
+    return inside, inside[-1].end
+
+
+def _is_query(inside: Sequence[Token]) -> bool:
+    first = next((each for each in inside if each.text != "("), None)
+    return first is not None and first.upper in ("SELECT", "WITH")
+
+
+def _settings(stream: _Lookahead, sql: str) -> str:
+    assert stream.next is not None
+    start = end = stream.next.start
+    while stream.next is not None and stream.next.upper not in ("VALUES", "FORMAT", "SELECT"):
+        end = stream.next.end
+        stream.move()
+    return sql[start:end]
+
+
+def mark(serial: int, query_id: str, user: str) -> str:
+    """A comment to put before a statement, so that it can be found again while it runs.
+
+    The engine gives every query an id of its own and takes none; the client's travels here.
+    """
+    return f"/*{serial} {quote(query_id, safe='')} {quote(user, safe='')}*/ "
+
+
+_MARK = r"'^/\\*[0-9]+ ([^ ]*) [^ ]*\\*/ '"
+_ID = f"if(match(query, {_MARK}), decodeURLComponent(extract(query, {_MARK})), query_id)"
+_USER = (
+    r"if(match(query, '^/\\*[0-9]+ [^ ]* [^ ]*\\*/ '), "
+    r"decodeURLComponent(extract(query, '^/\\*[0-9]+ [^ ]* ([^ ]*)\\*/ ')), user)"
+)
+_QUERY = r"replaceRegexpOne(query, '^/\\*[0-9]+ [^ ]* [^ ]*\\*/ ', '')"
+_PROCESSES = (
+    f"(SELECT * REPLACE ({_ID} AS query_id, {_ID} AS initial_query_id, {_USER} AS user, "
+    f"{_USER} AS initial_user, {_QUERY} AS query) FROM system.processes)"
+)
+
+
+def marked_ids(sql: str, kind: str) -> str:
+    """`sql` asking for the clients' query ids and users where the engine knows only its own."""
+    lowered = sql.lower()
+    if kind == "KILL" and "query" in lowered:
+        return _replaced(sql, [(each, _renamed(each)) for each in tokens(sql)])
+    if "processes" not in lowered:
+        return sql
+    return replaced_relations(sql, {("system", "processes"): _PROCESSES})
+
+
+def replaced_relations(sql: str, subqueries: Mapping[tuple[str, str], str]) -> str:
+    """`sql` reading from a subquery wherever it names one of these relations.
+
+    The subquery goes by the relation's name, so that its columns may be qualified by it.
+    """
+    found = list(tokens(sql))
+    changes: list[tuple[Token, str]] = []
+    for at, token in enumerate(found[:-2]):
+        name = found[at + 2].name
+        subquery = subqueries.get((token.name.lower(), name))
+        if subquery is None or found[at + 1].text != "." or (at and found[at - 1].text == "."):
+            continue
+        after = found[at + 3] if at + 3 < len(found) else None
+        if after is not None and after.text == ".":  # a column, not the relation
+            changes += [(token, ""), (found[at + 1], "")]
+            continue
+        has_alias = after is not None and (after.upper == "AS" or _is_alias(after))
+        changes += [(token, subquery + ("" if has_alias else f" AS {name}"))]
+        changes += [(found[at + 1], ""), (found[at + 2], "")]
+    return _replaced(sql, changes)
+
+
+_CLAUSES = frozenset(
+    """
+    WHERE PREWHERE GROUP ORDER LIMIT OFFSET SETTINGS FORMAT UNION EXCEPT INTERSECT HAVING WINDOW
+    QUALIFY ARRAY LEFT RIGHT INNER FULL CROSS JOIN GLOBAL ANY ALL ASOF SEMI ANTI ON USING FINAL
+    SAMPLE INTO FETCH PASTE
+    """.split()  # noqa: SIM905
+)
+
+
+def _is_alias(token: Token) -> bool:
+    return bool(token.name) and token.upper not in _CLAUSES
+
+
+def _renamed(token: Token) -> str:
+    if token.name == "query_id":
+        return _ID
+    return _USER if token.kind == "word" and token.text == "user" else token.text
+
+
+def _replaced(sql: str, changes: Sequence[tuple[Token, str]]) -> str:
+    parts, at = [], 0
+    for token, text in changes:
+        parts += [sql[at : token.start], text]
+        at = token.end
+    return "".join([*parts, sql[at:]])

@@ -1,0 +1,139 @@
+"""Who may log in, and what a board's user may ask."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from infra.warehouse._fault import AUTHENTICATION_FAILED, Fault
+from schemas._errors import Misconfigured
+
+LIMITS: Final[Mapping[str, int]] = {
+    "max_execution_time": 30,  # seconds
+    "max_result_rows": 100_000,
+    "max_memory_usage": 500_000_000,  # bytes
+}
+"""What holds for a board's user whose entry names no limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user as the users file has it."""
+
+    name: str
+    password: str = field(repr=False)
+    role: str
+    databases: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_board(self) -> bool:
+        """Whether only published relations may be read."""
+        return self.role == "board"
+
+
+class Users:
+    """The users file, read again whenever it has changed.
+
+    Args:
+        file: JSON, mode 0600: `{"users": {name: {"password", "role", "databases", "limits"}}}`.
+
+    Raises:
+        Misconfigured: the file is missing, open to others, or not as it must be.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int] = (0, 0)
+        self._users: dict[str, User] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Reads the file now."""
+        with self._lock:
+            self._read()
+
+    def login(self, name: str, password: str) -> User:
+        """The user of that name.
+
+        Raises:
+            Fault: there is none, or the password is another one; which of both is not told.
+        """
+        user = self.find(name)
+        expected = user.password if user else ""
+        same = hmac.compare_digest(expected.encode(), password.encode(errors="surrogateescape"))
+        if user is None or not same:
+            raise Fault(
+                AUTHENTICATION_FAILED,
+                f"{name}: Authentication failed: password is incorrect, or there is no user with "
+                "such name.",
+            )
+        return user
+
+    def find(self, name: str) -> User | None:
+        """The user as the file has it now; None when it is gone."""
+        with self._lock:
+            if self._stamp != self._now():
+                try:
+                    self._read()
+                except Misconfigured:
+                    # Half-written, or gone for a moment: the last good one holds.
+                    if not self._users:
+                        raise
+            return self._users.get(name)
+
+    def _now(self) -> tuple[int, int]:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return self._stamp
+        return (found.st_mtime_ns, found.st_ino)
+
+    def _read(self) -> None:
+        stamp = self._now()
+        try:
+            mode = self._file.stat().st_mode & 0o077
+            listed = json.loads(self._file.read_text())["users"]
+            users = {name: _user(name, entry) for name, entry in listed.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Misconfigured(
+                f"The users file {str(self._file)!r} cannot be used: {type(error).__name__}.",
+                do="Write it with infra.warehouse.access.write_users.",
+            ) from None
+        if mode:
+            raise Misconfigured(
+                f"The users file {str(self._file)!r} can be read by others (mode {mode:o}).",
+                do=f"Run: chmod 600 {self._file}",
+            )
+        self._users, self._stamp = users, stamp
+
+
+def _user(name: str, entry: Mapping[str, Any]) -> User:
+    if entry["role"] not in ("writer", "board"):
+        raise ValueError(entry["role"])
+    limits = {**LIMITS, **entry.get("limits", {})} if entry["role"] == "board" else {}
+    return User(
+        name, str(entry["password"]), entry["role"], tuple(entry.get("databases", ())), limits
+    )
+
+
+def write_users(file: Path, users: Mapping[str, Mapping[str, object]]) -> None:
+    """Writes a users file that a running server takes over at once.
+
+    Args:
+        file: replaced as a whole, mode 0600.
+        users: name to `{"password", "role": "writer" | "board", "databases": [...], "limits": {}}`.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_name(file.name + ".new")
+    half.unlink(missing_ok=True)
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        json.dump({"users": {name: dict(entry) for name, entry in users.items()}}, out)
+    half.replace(file)

@@ -1,0 +1,183 @@
+"""Brings ClickHouse to what `schemas/` declares: live against declared gives a plan, then does it.
+
+What was applied is remembered as one digest an object in the table `applied`. An events table only
+ever gains columns. A projection whose query or columns changed is dropped with its target and made
+anew; the worker's next claim fills it from the events, as it does after any crash.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import schemas
+from infra.settings import Settings
+from schemas import _names as names
+from schemas._clickhouse import Layout, Statement, database_statements, statements
+from schemas._divisions import SHIPPED, Divisions, parent
+from schemas._errors import Misconfigured
+from schemas._projections import quoted
+from streams.warehouse import Address
+
+_APPLIED = "applied"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the plan: what it does, in words, and the SQL that does it."""
+
+    what: str
+    sql: tuple[str, ...]
+
+
+def address(settings: Settings) -> Address:
+    """Where ClickHouse is, as the user that owns both databases."""
+    host, port = settings.clickhouse_address
+    options: dict[str, Any] = {}
+    if settings.clickhouse_secure:
+        options = {"secure": True, "ca_certs": settings.clickhouse_cafile}
+    return Address(
+        host,
+        port,
+        settings.clickhouse_user,
+        settings.clickhouse_password.get_secret_value(),
+        options,
+    )
+
+
+def layout(settings: Settings) -> Layout:
+    """Where the objects are."""
+    return Layout(settings.database, settings.published_database, settings.timezone)
+
+
+def divisions(settings: Settings) -> Divisions:
+    """The city's divisions."""
+    return Divisions.load(settings.divisions or SHIPPED)
+
+
+def apply(settings: Settings) -> list[Change]:
+    """Applies the plan; returns what was done, nothing when all was as declared.
+
+    Raises:
+        Misconfigured: an events table has a column of another type than declared.
+        Unavailable: ClickHouse does not answer.
+    """
+    place = layout(settings)
+    client = address(settings).connect()
+    try:
+        for statement in database_statements(place):
+            client.execute(statement.sql)
+        client.execute(
+            f"CREATE TABLE IF NOT EXISTS `{place.database}`.`{_APPLIED}` "
+            "(name String, digest String, at DateTime64(3) DEFAULT now64(3)) "
+            f"ENGINE = {place.engine('ReplacingMergeTree')}(at) ORDER BY name"
+        )
+        done = list(_plan(client, place))
+        for change in done:
+            for sql in change.sql:
+                client.execute(sql)
+        _reference(client, place, settings)
+    finally:
+        client.disconnect()
+    return done
+
+
+def _plan(client: Any, place: Layout) -> Iterator[Change]:
+    there = {
+        (database, name)
+        for database, name in client.execute(
+            "SELECT database, name FROM system.tables WHERE database IN %(dbs)s",
+            {"dbs": [place.database, place.published]},
+        )
+    }
+    applied = dict(
+        client.execute(f"SELECT name, digest FROM `{place.database}`.`{_APPLIED}` FINAL")
+    )
+    declared = statements(schemas.families(), place)
+    rebuilt: set[str] = set()
+    for statement in declared:
+        exists = (statement.database, statement.name) in there
+        full, digest = f"{statement.database}.{statement.name}", _digest(statement)
+        remember = (
+            f"INSERT INTO `{place.database}`.`{_APPLIED}` (name, digest) "
+            f"SELECT {quoted(full)}, {quoted(digest)}"
+        )
+        if exists and applied.get(full) == digest and statement.name not in rebuilt:
+            continue
+        if not exists:
+            yield Change(f"create {statement.kind} {full}", (statement.sql, remember))
+        elif statement.kind == "view":
+            yield Change(f"replace view {full}", (statement.sql, remember))
+        elif statement.kind in ("target", "materialized view"):
+            yield from _rebuild(statement, declared, place, remember)
+            rebuilt |= {statement.name, f"{statement.name}_mv"}
+        else:
+            yield Change(f"alter {full}", (*_added(client, statement), remember))
+
+
+def _rebuild(
+    statement: Statement, declared: Sequence[Statement], place: Layout, remember: str
+) -> Iterator[Change]:
+    """Drops a projection's view and target; the claim fills the new target from the events."""
+    table = statement.name.removesuffix("_mv")
+    view = f"{table}_mv"
+    again = [s.sql for s in declared if s.name in (table, view)]
+    drops = [
+        f"DROP TABLE IF EXISTS `{place.database}`.`{name}`{place.on_cluster} SYNC"
+        for name in (view, table)
+    ]
+    yield Change(f"rebuild projection {place.database}.{table}", (*drops, *again, remember))
+
+
+def _added(client: Any, statement: Statement) -> Iterator[str]:
+    live = dict(
+        client.execute(
+            "SELECT name, type FROM system.columns WHERE database = %(db)s AND table = %(table)s",
+            {"db": statement.database, "table": statement.name},
+        )
+    )
+    for column in statement.columns:
+        if column.name not in live:
+            yield (f"ALTER TABLE `{statement.database}`.`{statement.name}` ADD COLUMN {column.ddl}")
+        elif _bare(live[column.name]) != _bare(column.type):
+            raise Misconfigured(
+                f"{statement.database}.{statement.name}.{column.name} is {live[column.name]!r}, "
+                f"declared as {column.type!r}; history is never rewritten.",
+                do="Declare a new column, or start a new database with GULOU_DATABASE.",
+            )
+
+
+def _bare(type_: str) -> str:
+    return "".join(type_.split())
+
+
+def _digest(statement: Statement) -> str:
+    return hashlib.sha256(statement.sql.encode()).hexdigest()[:32]
+
+
+def _reference(client: Any, place: Layout, settings: Settings) -> None:
+    """Loads the divisions with their micro-grids, when they are not what is stored."""
+    known = divisions(settings)
+    grids = _microgrids(settings)
+    wanted = [
+        (d.code, d.name, d.level, parent(d.code), grids.get(d.code, 0), d.valid_from, d.valid_to)
+        for d in known.values()
+    ]
+    table = f"`{place.database}`.`{names.DIVISIONS_TABLE}`"
+    columns = "code, name, level, parent, microgrids, valid_from, valid_to"
+    if sorted(client.execute(f"SELECT {columns} FROM {table} FINAL")) != sorted(wanted):
+        client.execute(f"TRUNCATE TABLE {table}")
+        client.execute(f"INSERT INTO {table} ({columns}) VALUES", wanted)
+
+
+def _microgrids(settings: Settings) -> dict[str, int]:
+    home = (settings.divisions or SHIPPED).parent
+    path: Path = home / f"microgrids_{settings.city}.csv"
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        return {row["code"]: int(row["microgrids"]) for row in csv.DictReader(lines)}

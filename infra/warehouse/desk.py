@@ -1,0 +1,264 @@
+"""Takes a client's statement, whatever protocol it came by, to the engine and the answer back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from infra.warehouse import board
+from infra.warehouse._fault import ACCESS_DENIED, NOT_IMPLEMENTED, UNKNOWN_SETTING, Fault
+from infra.warehouse._sql import (
+    Insert,
+    marked_ids,
+    parse_insert,
+    single,
+    statement_kind,
+    tokens,
+    without_format,
+)
+from infra.warehouse.access import User, Users
+from infra.warehouse.engine import Engine, Session
+from infra.warehouse.wire import MemoryFile
+
+_NO_SUCH_COLUMN = 16
+_SHOWING = frozenset(("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS"))
+_READING = frozenset(("SELECT", "INSERT", "KILL", "USE", "SET", *_SHOWING))
+_STREAMED = frozenset(
+    """
+    Native TSV TabSeparated TSVRaw TabSeparatedRaw CSV JSONEachRow NDJSON JSONLines
+    JSONCompactEachRow JSONStringsEachRow RowBinary Null
+    """.split()  # noqa: SIM905
+)
+"""Formats whose pieces make a whole when joined; the engine begins each piece of others anew."""
+_NOT_SENT = frozenset(("MATERIALIZED", "ALIAS", "EPHEMERAL"))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a client sent.
+
+    Args:
+        text: the statement.
+        query_id: the client's own; may be empty.
+        settings: name, value, and whether the server must know it.
+        parameters: values of `{name:Type}`, escaped as in TSV.
+        format: of the answer, where the statement names none.
+        read_only: it came by a way that may change nothing (GET).
+    """
+
+    text: str
+    query_id: str
+    settings: Sequence[tuple[str, str, bool]]
+    parameters: Mapping[str, str]
+    format: str
+    read_only: bool = False
+
+
+class Desk:
+    """What the server keeps for one client. Not for two threads, but for `stop`."""
+
+    def __init__(self, engine: Engine, users: Users, user: User, database: str) -> None:
+        self._engine, self._users, self._user = engine, users, user
+        self._database = database
+        self._session: Session | None = None
+        self._sql = self._kind = ""
+        self._serial = 0
+        self._insert: Insert | None = None
+        self._catalog = 0
+        self._columns: dict[str, list[tuple[str, str, str]]] = {}
+        if user.is_board:
+            self._database = board.database(user, database)
+        elif database:
+            self._session = Session(engine, user.name, database)
+
+    def prepare(self, question: Question) -> Insert | None:
+        """Reads the statement; returns it when it is an INSERT whose rows the client sends.
+
+        Raises:
+            Fault: it may not be asked, or a setting is refused.
+        """
+        user = self._users.find(self._user.name)
+        if user is None:
+            raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} is gone.")
+        self._user, self._serial, self._insert = user, self._engine.serial(), None
+        settings = self._known(question.settings)
+        if user.is_board:
+            self._prepare_board(question, settings)
+            return None
+        self._kind = statement_kind(question.text)
+        if question.read_only:
+            settings["readonly"] = "2"
+        if self._session is None:
+            self._session = Session(self._engine, user.name, self._database)
+        self._session.configure(settings)
+        if self._kind == "INSERT":
+            self._sql = question.text
+            self._insert = parse_insert(question.text)
+            if self._insert and question.text[self._insert.data_at :].strip(" \t\r\n;"):
+                return None
+            return self._insert
+        self._sql = marked_ids(single(question.text), self._kind)
+        if self._kind == "SELECT":
+            self._sql = without_format(self._sql)
+        return None
+
+    def ask(self, question: Question) -> Generator[bytes, None, None]:
+        """Runs what `prepare` read; yields the answer in pieces, for Native a block each.
+
+        Only a SELECT in a simple format comes in more than one: the engine streams nothing else.
+        """
+        session = self._open()
+        marks = {"mark_as": question.query_id, "serial": self._serial}
+        if self._kind == "SELECT" and question.format in _STREAMED:
+            yield from session.stream(
+                self._sql,
+                question.format,
+                question.parameters,
+                **marks,  # type: ignore[arg-type]
+            )
+            return
+        changes = self._kind not in _READING
+        if changes:
+            self._engine.changed()
+        try:
+            answer = session.run(
+                self._sql,
+                question.format,
+                question.parameters,
+                **marks,  # type: ignore[arg-type]
+            )
+        finally:
+            if changes:
+                self._engine.changed()
+        if self._kind == "SET":
+            session.remember_settings()
+        elif self._kind == "USE":
+            self._columns.clear()
+            session.database = [token.name for token in tokens(self._sql)][-1]
+        if answer:
+            yield answer
+
+    def columns(self, question: Question) -> list[tuple[str, str]]:
+        """Names and types: of the rows an INSERT wants, or of an answer that had no rows."""
+        session = self._open()
+        if self._insert is not None:
+            return self._wanted(self._insert, question)
+        if self._kind == "SELECT":
+            return self._described(session, question)
+        if self._kind in _SHOWING:
+            again = session.run(self._sql, "JSONCompactEachRowWithNamesAndTypes")
+            names, kinds = map(json.loads, again.splitlines()[:2])
+            return list(zip(names, kinds, strict=True))
+        return []
+
+    def zoned(self, columns: Sequence[tuple[str, str]], question: Question) -> list[str | None]:
+        """By column of a result, its type with its zone where the format Native dropped it."""
+        if self._kind != "SELECT" or all(kind != "DateTime" for _, kind in columns):
+            return []
+        # In a session of its own: the engine forgets a stream when its session is asked anything.
+        with closing(Session(self._engine, self._user.name, self._open().database)) as aside:
+            try:
+                described = self._described(aside, question)
+            except Fault:  # a temporary table, which no other session knows
+                return []
+        return [
+            full if kind == "DateTime" and full != kind else None
+            for (_, kind), (_, full) in zip(columns, described, strict=True)
+        ]
+
+    def _described(self, session: Session, question: Question) -> list[tuple[str, str]]:
+        described = session.run(
+            f"DESCRIBE TABLE ({self._sql}\n)", "JSONCompactEachRow", question.parameters
+        )
+        return [(name, kind) for name, kind, *_ in map(json.loads, described.splitlines())]
+
+    def store(self, question: Question, rows: MemoryFile, format_name: str) -> None:
+        """Runs the INSERT that `prepare` returned, with `rows` as its rows."""
+        assert self._insert is not None
+        self._open().insert(
+            self._insert,
+            rows,
+            format_name,
+            question.parameters,
+            mark_as=question.query_id,
+            serial=self._serial,
+        )
+
+    @property
+    def written(self) -> int:
+        """Rows the last statement wrote, into views too."""
+        return self._session.written if self._session is not None else 0
+
+    def use(self, database: str) -> None:
+        """Makes `database` the current one."""
+        self._columns.clear()
+        if self._session is None:
+            self._session = Session(self._engine, self._user.name, database)
+        else:
+            self._session.use(database)
+
+    def stop(self) -> None:
+        """Ends what runs; may be called from any thread."""
+        self._engine.kill(self._serial)
+
+    def close(self) -> None:
+        """Forgets the client's settings and temporary tables."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _open(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    def _known(self, settings: Sequence[tuple[str, str, bool]]) -> dict[str, str]:
+        known = {}
+        for name, value, important in settings:
+            if name in self._engine.settings:
+                known[name] = value
+            elif important:
+                raise Fault(UNKNOWN_SETTING, f"Unknown setting {name!r}.")
+        return known
+
+    def _prepare_board(self, question: Question, settings: dict[str, str]) -> None:
+        allowed = board.settings(self._user, settings)
+        self._kind, self._sql = board.checked(
+            self._engine, self._user, self._database, question.text
+        )
+        if self._kind == "SELECT":
+            self._sql = without_format(self._sql)
+        elif self._kind == "USE":
+            self._database = self._sql
+            self._sql = f"USE `{self._database}`"
+        # Anew for each: what is once read-only stays so, and so do its limits.
+        self.close()
+        self._session = Session(
+            self._engine, self._user.name, self._database, {**allowed, "readonly": "1"}
+        )
+
+    def _wanted(self, insert: Insert, question: Question) -> list[tuple[str, str]]:
+        if not insert.table:
+            raise Fault(NOT_IMPLEMENTED, "INSERT INTO FUNCTION needs its rows in the statement.")
+        if self._catalog != self._engine.catalog:
+            self._catalog = self._engine.catalog
+            self._columns.clear()
+        listed = self._columns.get(insert.table)
+        if listed is None:
+            described = self._open().run(
+                f"DESCRIBE TABLE {insert.table}", "JSONCompactEachRow", question.parameters
+            )
+            rows = map(json.loads, described.splitlines())
+            listed = [(name, kind, default) for name, kind, default, *_ in rows]
+            self._columns[insert.table] = listed
+        kinds = {name: kind for name, kind, _ in listed}
+        names = insert.columns or [
+            name
+            for name, _, default in listed
+            if default not in _NOT_SENT and name not in insert.every_but
+        ]
+        for name in names:
+            if name not in kinds:
+                raise Fault(_NO_SUCH_COLUMN, f"No such column {name} in table {insert.table}.")
+        return [(name, kinds[name]) for name in names]

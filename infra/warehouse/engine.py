@@ -1,0 +1,303 @@
+"""The ClickHouse engine inside this process: one data folder, many sessions."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import logging
+import threading
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+from chdb import _chdb
+
+from infra.warehouse._fault import SYNTAX_ERROR, Fault, from_engine
+from infra.warehouse._sql import Insert, mark
+from infra.warehouse.wire import MemoryFile
+from schemas._errors import Misconfigured
+
+log = logging.getLogger(__name__)
+
+_SERVER: Final = {
+    # Two cores, shared with Kafka and a worker.
+    "background_pool_size": 2,
+    "background_merges_mutations_concurrency_ratio": 2,
+    "background_schedule_pool_size": 4,
+    # The process may take 2 GB; allocator, code and Python want their part of it.
+    "max_server_memory_usage": 1_500_000_000,
+    # What other processes of the same container or machine take is not this one's to answer for: it
+    # would refuse inserts, and give every freed page back at once, because a browser is large.
+    "memory_worker_use_cgroup": 0,
+    "memory_worker_dynamic_hard_limit": 0,
+    "mark_cache_size": 64 << 20,
+    "primary_index_cache_size": 64 << 20,
+    "index_mark_cache_size": 16 << 20,
+    "uncompressed_cache_size": 0,
+    "mmap_cache_size": 0,
+}
+_PINNED: Final = {
+    # One INSERT is one block, stored or refused as a whole and answered when it is.
+    "async_insert": "0",
+    "insert_deduplicate": "1",
+    "max_insert_threads": "1",
+    # The engine as a library is more lenient than the server: `SELEC` would be a column.
+    "implicit_select": "0",
+    "allow_introspection_functions": "0",
+    # DESCRIBE breaks a long type into lines, which no client can parse.
+    "print_pretty_type_names": "0",
+}
+
+
+class Engine:
+    """The engine on one data folder; at most one a process, and one process a folder.
+
+    Args:
+        data: where databases live; made when missing.
+        timezone: what clients are told; TZ must have been that before this module was imported.
+
+    Raises:
+        Misconfigured: another process works on `data`.
+    """
+
+    def __init__(self, data: Path, *, timezone: str) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self._lock_file = _locked(data)
+        self.timezone = timezone
+        options = "&".join(f"{name}={value}" for name, value in _SERVER.items())
+        self._address = f"{data.absolute()}?{options}"
+        self._control_lock = threading.Lock()
+        self._serials = itertools.count(1)
+        self.catalog = 0
+        """Counts changes of tables: what was read before one may be wrong after it."""
+        self._control = Session(self, "control")
+        version, names = self._lines(
+            "SELECT version(), arraySort(groupArray(name)) FROM system.settings"
+        )[0]
+        self.version = version
+        self.settings = frozenset(names.strip("[]").replace("'", "").split(","))
+
+    def connect(self) -> Any:
+        """A connection of the engine's own API."""
+        return _chdb.connect(self._address)  # type: ignore[attr-defined]  # compiled
+
+    def serial(self) -> int:
+        """A number that no query of this process had before."""
+        return next(self._serials)
+
+    def kill(self, serial: int) -> None:
+        """Ends the query of that number, if it runs; does not wait for it."""
+        with self._control_lock:
+            self._control.run(
+                f"KILL QUERY WHERE startsWith(query, '/*{serial} ') ASYNC", "Null", mark_as=""
+            )
+
+    def ask(self, sql: str, **parameters: str) -> list[list[str]]:
+        """Answers a question of the server's own, as rows of texts."""
+        with self._control_lock:
+            return self._lines(sql, **parameters)
+
+    def _lines(self, sql: str, **parameters: str) -> list[list[str]]:
+        escaped = {name: _escaped(value) for name, value in parameters.items()}
+        answer = self._control.run(sql, "TSVRaw", escaped, mark_as="").decode()
+        return [line.split("\t") for line in answer.splitlines()]
+
+    def changed(self) -> None:
+        """Says that tables may have changed."""
+        self.catalog += 1
+
+    def close(self) -> None:
+        """Ends everything that runs; what was acknowledged is on disk already."""
+        with self._control_lock:
+            self._control.close()
+        self._lock_file.close()
+
+
+class Session:
+    """Settings, a current database and temporary tables, for one client. Not for two threads.
+
+    Args:
+        engine: where it belongs.
+        user: shown beside its queries.
+        database: current database; the engine's `default` when empty.
+        settings: hold for good; with `readonly = 1` none can be changed any more.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        user: str,
+        database: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._engine, self._user = engine, user
+        self._connection: Any = engine.connect()
+        self._base: dict[str, str] = dict(_PINNED)
+        self._applied: dict[str, str] = {}
+        self.written = 0
+        """Rows the last statement wrote, into views too."""
+        self.database = ""
+        """The current one; the engine's `default` when empty."""
+        if database:
+            self.use(database)
+        self._set({**self._base, **(settings or {})})
+
+    def use(self, database: str) -> None:
+        """Makes `database` the current one."""
+        self.run(f"USE {_quoted(database)}", "Null")
+        self.database = database
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Makes `settings` hold for what follows, and those of the call before no longer.
+
+        Raises:
+            Fault: a value is refused.
+        """
+        if settings == self._applied:
+            return
+        gone = self._applied.keys() - settings.keys()
+        back = {name: self._base[name] for name in gone if name in self._base}
+        defaults = [f"{name} = DEFAULT" for name in gone if name not in self._base]
+        if defaults:
+            self._plain(f"SET {', '.join(defaults)}")
+        self._set(back)
+        self._applied = {name: value for name, value in self._applied.items() if name not in gone}
+        self._set(settings)
+        self._applied = dict(settings)
+
+    def run(
+        self,
+        sql: str,
+        format_name: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        mark_as: str | None = None,
+        serial: int = 0,
+    ) -> bytes:
+        """Runs a statement to its end; returns all of its result.
+
+        Args:
+            sql: one statement.
+            format_name: of the result, where the statement names none.
+            parameters: values of `{name:Type}`, escaped as in TSV.
+            mark_as: query id to show beside it; None is the engine's own.
+            serial: number to `kill` it by.
+        """
+        comment = "" if mark_as is None else mark(serial, mark_as, self._user)
+        try:
+            result = self._open().query(comment + sql, format_name, params=dict(parameters or {}))
+            content: bytes = result.bytes()
+            self.written = result.rows_written()
+        except RuntimeError as error:
+            raise from_engine(error, len(comment)) from None
+        return content
+
+    def stream(
+        self,
+        sql: str,
+        format_name: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        mark_as: str = "",
+        serial: int = 0,
+    ) -> Generator[bytes, None, None]:
+        """Runs a SELECT; yields its result piece by piece, a block each.
+
+        Closing the iterator early ends the query.
+        """
+        comment = mark(serial, mark_as, self._user)
+        connection = self._open()
+        try:
+            result = connection.send_query(
+                comment + sql, format_name, params=dict(parameters or {})
+            )
+        except RuntimeError as error:
+            raise from_engine(error, len(comment)) from None
+        ended = False
+        try:
+            while True:
+                piece = connection.streaming_fetch_result(result)
+                content = piece.bytes()
+                if not content:
+                    ended = True
+                    return
+                yield content
+        except RuntimeError as error:
+            ended = True
+            raise from_engine(error, len(comment)) from None
+        finally:
+            if not ended:
+                self._engine.kill(serial)
+                connection.streaming_cancel_query(result)
+
+    def insert(
+        self,
+        insert: Insert,
+        rows: MemoryFile,
+        format_name: str,
+        parameters: Mapping[str, str],
+        *,
+        mark_as: str = "",
+        serial: int = 0,
+    ) -> None:
+        """Stores `rows` as one INSERT, all of it or nothing; returns when it is stored.
+
+        Never the engine's own streaming insert: it reports success when a constraint, a view or
+        KILL QUERY stopped the insert.
+        """
+        rows.seal()
+        sql = insert.from_file(rows.path, format_name)
+        self.run(sql, "Null", parameters, mark_as=mark_as, serial=serial)
+
+    def remember_settings(self) -> None:
+        """Takes over what a SET statement of the client has changed."""
+        lines = self.run("SELECT name, value FROM system.settings WHERE changed", "TSV").decode()
+        changed = dict(line.split("\t", 1) for line in lines.splitlines())
+        self._base |= {name: value for name, value in changed.items() if name not in self._applied}
+
+    def close(self) -> None:
+        """Forgets settings and temporary tables."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Any:
+        # The engine's own object crashes the process when it is used after close().
+        if self._connection is None:
+            raise Fault(SYNTAX_ERROR, "The session is closed.")
+        return self._connection
+
+    def _set(self, settings: Mapping[str, str]) -> None:
+        if settings:
+            pairs = (f"{name} = {_literal(value)}" for name, value in settings.items())
+            self._plain(f"SET {', '.join(pairs)}")
+
+    def _plain(self, sql: str) -> None:
+        self.run(sql, "Null")
+
+
+def _locked(data: Path) -> IO[str]:
+    file = (data / "lock").open("w")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Misconfigured(
+            f"Another ClickHouse works on {str(data)!r}.",
+            do="Stop it first (gulou down), or set GULOU_HOME to another folder.",
+        ) from None
+    return file
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _escaped(value: str) -> str:
+    """A text as a parameter wants it."""
+    return (
+        value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    )

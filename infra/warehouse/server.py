@@ -1,0 +1,386 @@
+"""The native protocol's server: a thread for each connection, sockets that block.
+
+Threads and not asyncio: the engine lets go of Python's lock while it works, the compiled reader
+wants a blocking source, and an event loop would cost its share on every packet of the hot path.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Final
+
+from infra.warehouse._fault import (
+    NOT_IMPLEMENTED,
+    TOO_MANY_SIMULTANEOUS_QUERIES,
+    UNKNOWN_EXCEPTION,
+    UNKNOWN_PACKET,
+    Fault,
+)
+from infra.warehouse.access import User, Users
+from infra.warehouse.desk import Desk, Question
+from infra.warehouse.engine import Engine
+from infra.warehouse.watch import Watch, hang_up
+from infra.warehouse.wire import (
+    REVISION,
+    Block,
+    BytesSource,
+    FrameSource,
+    MemoryFile,
+    SocketSource,
+    first_columns,
+    frame,
+    packet,
+    receive_block,
+)
+
+log = logging.getLogger(__name__)
+
+# What clients send.
+_HELLO, _QUERY, _DATA, _CANCEL, _PING = range(5)
+# What the server sends.
+_S_HELLO, _S_DATA, _S_EXCEPTION, _S_PROGRESS, _S_PONG, _S_END, _S_PROFILE = range(7)
+_S_EVENTS = 14
+_IMPORTANT = 1
+_OLDEST: Final = 54429
+"""Settings as texts; clients older than ClickHouse 20.1 are refused."""
+_MOST_CONNECTIONS: Final = 256
+_INSERT_BYTES: Final = 512 << 20
+"""Kept in memory at most before it is stored; a larger INSERT is several, as on any server."""
+
+
+@dataclass
+class _Query:
+    text: str
+    query_id: str
+    compressed: bool
+    settings: list[tuple[str, str, bool]] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+class Server:
+    """Listens, and serves until `close`.
+
+    Args:
+        engine: what answers.
+        users: who may ask.
+        host: address to listen on.
+        port: 0 is any free one.
+        watch: notices clients that hang up or cancel while their query runs.
+    """
+
+    def __init__(self, engine: Engine, users: Users, host: str, port: int, watch: Watch) -> None:
+        self._engine, self._users, self._watch = engine, users, watch
+        self._listener = socket.create_server((host, port), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._accept, name="native", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Lets go of every client; a query that runs is ended."""
+        # Another thread waits in accept(), and closing alone would not wake it.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for each in self._open:
+                hang_up(each)
+        deadline = time.monotonic() + timeout_s
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            with self._lock:
+                self._open.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        client = _Client(self._engine, self._users, self._watch, connection)
+        try:
+            if len(self._open) > _MOST_CONNECTIONS:
+                raise Fault(
+                    TOO_MANY_SIMULTANEOUS_QUERIES,
+                    f"There are {_MOST_CONNECTIONS} connections already.",
+                    do="Close some.",
+                )
+            client.serve()
+        except Fault as fault:
+            client.send_fault(fault)
+        except (EOFError, OSError):
+            pass
+        except Exception:
+            log.exception("a connection was closed because of an error of the server")
+            client.send_fault(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."))
+        finally:
+            client.close()
+            connection.close()
+            with self._lock:
+                self._open.discard(connection)
+
+
+class _Client:
+    """One connection."""
+
+    def __init__(
+        self, engine: Engine, users: Users, watch: Watch, connection: socket.socket
+    ) -> None:
+        self._engine, self._users, self._watch, self._socket = engine, users, watch, connection
+        self._in = SocketSource(connection)
+        self._frames = FrameSource(self._in)
+        self._revision = REVISION
+        self._compressed = False
+        self._block = Block(REVISION)
+        self._rows = MemoryFile()
+        self._desk: Desk | None = None
+        self._cancelled = False
+        self._sending = threading.Lock()
+
+    def serve(self) -> None:
+        user, database = self._greet()
+        self._desk = Desk(self._engine, self._users, user, database)
+        while True:
+            kind = self._in.varint()
+            if kind == _PING:
+                self._send(packet(_S_PONG))
+            elif kind == _QUERY:
+                self._answer(self._desk)
+            elif kind == _DATA:
+                self._receive()
+            elif kind != _CANCEL:
+                raise Fault(UNKNOWN_PACKET, f"Unknown packet {kind} from client.")
+
+    def close(self) -> None:
+        if self._desk is not None:
+            self._desk.close()
+        self._rows.close()
+
+    def send_fault(self, fault: Fault) -> None:
+        try:
+            code = struct.pack("<i", fault.code)
+            self._send(packet(_S_EXCEPTION, code, "DB::Exception", fault.text, "", b"\0"))
+        except OSError:
+            pass
+
+    def _greet(self) -> tuple[User, str]:
+        if (kind := self._in.varint()) != _HELLO:
+            raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Hello.")
+        self._in.text()
+        self._in.varint(), self._in.varint()
+        self._revision = min(self._in.varint(), REVISION)
+        database, name, password = self._in.text(), self._in.text(), self._in.text()
+        if self._revision < _OLDEST:
+            raise Fault(NOT_IMPLEMENTED, f"Revision {self._revision} is too old.")
+        self._block = Block(self._revision)
+        user = self._users.login(name, password)
+        major, minor, patch = (int(each) for each in self._engine.version.split(".")[:3])
+        self._send(
+            packet(
+                *(_S_HELLO, "ClickHouse", major, minor, REVISION),
+                *(self._engine.timezone, "gulou", patch),
+            )
+        )
+        if self._revision >= 54458:
+            self._in.text()  # quota key
+        return user, database
+
+    def _answer(self, desk: Desk) -> None:
+        query = self._query()
+        self._compressed, self._cancelled = query.compressed, False
+        if self._external_tables():
+            self.send_fault(Fault(NOT_IMPLEMENTED, "External tables are not supported."))
+            return
+        question = Question(query.text, query.query_id, query.settings, query.parameters, "Native")
+        try:
+            self._perform(desk, question)
+            self._send(packet(_S_END))
+        except Fault as fault:
+            if not self._cancelled:
+                self.send_fault(fault)
+            else:
+                self._send(packet(_S_END))
+
+    def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
+        with (
+            self._watch.over(self._socket, self._gone, self._beat),
+            closing(desk.ask(question)) as pieces,
+        ):
+            yield from pieces
+
+    def _beat(self) -> None:
+        if self._sending.acquire(blocking=False):
+            try:
+                self._socket.send(self._progress(0, 0), socket.MSG_DONTWAIT)
+            except OSError:
+                pass  # full, or gone: both are found out elsewhere
+            finally:
+                self._sending.release()
+
+    def _gone(self, cancelled: bool) -> None:
+        self._cancelled = cancelled
+        if self._desk is not None:
+            self._desk.stop()
+
+    def _perform(self, desk: Desk, question: Question) -> None:
+        insert = desk.prepare(question)
+        if insert is not None:
+            self._insert(desk, question)
+            return
+        blocks = rows = size = 0
+        self._block.zoned = []
+        for piece in self._watched(desk, question):
+            source = BytesSource(piece)
+            while source.more():
+                if not blocks:
+                    self._block.zoned = desk.zoned(first_columns(piece), question)
+                count, pieces = self._block.rows(source)
+                if not blocks:
+                    # A real server tells names and types before the first row; clients rely on it.
+                    self._send_block([self._block.header(self._block.columns)])
+                self._send_block(pieces)
+                blocks, rows, size = blocks + 1, rows + count, size + len(piece)
+        if not blocks and (columns := desk.columns(question)):
+            self._send_block([self._block.header(columns)])
+        flag = b"\0"
+        self._send(
+            packet(_S_PROFILE, rows, blocks, size, flag, rows, flag), self._progress(rows, size)
+        )
+
+    def _insert(self, desk: Desk, question: Question) -> None:
+        self._send_block([self._block.header(desk.columns(question))])
+        self._rows.clear()
+        total = written = 0
+        while True:
+            kind = self._in.varint()
+            if kind == _CANCEL:
+                self._cancelled = True
+                return
+            if kind != _DATA:
+                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+            rows = self._receive(self._rows)
+            if rows is None:
+                break
+            total += rows
+            self._send_events()
+            if self._rows.size > _INSERT_BYTES:
+                written += self._store(desk, question)
+        if self._rows.size:
+            written += self._store(desk, question)
+        self._send_events()
+        self._send(self._progress(0, 0, total, written))
+
+    def _store(self, desk: Desk, question: Question) -> int:
+        size = self._rows.size
+        with self._watch.over(self._socket, self._gone, self._beat):
+            desk.store(question, self._rows, "Native")
+        self._rows.clear()
+        return size
+
+    def _receive(self, spool: MemoryFile | None = None) -> int | None:
+        """Reads a Data packet behind its first byte; rows of its block, None for the last one."""
+        if self._in.text():
+            raise Fault(NOT_IMPLEMENTED, "External tables are not supported.")
+        if not self._compressed:
+            return receive_block(self._in, self._revision, spool)
+        rows = receive_block(self._frames, self._revision, spool)
+        if not self._frames.used_up:
+            raise Fault(UNKNOWN_PACKET, "A compressed block does not end where its frame ends.")
+        return rows
+
+    def _external_tables(self) -> bool:
+        """Reads what follows a query; whether it brought tables."""
+        brought = False
+        while True:
+            if (kind := self._in.varint()) != _DATA:
+                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+            self._in.text()
+            source = self._frames if self._compressed else self._in
+            if receive_block(source, self._revision, None) is None:
+                return brought
+            brought = True
+
+    def _query(self) -> _Query:
+        source, revision = self._in, self._revision
+        query_id = source.text()
+        self._skip_client_info()
+        settings = [
+            (name, value, bool(flags & _IMPORTANT)) for name, flags, value in self._settings()
+        ]
+        if revision >= 54441:
+            source.text()  # interserver secret
+        source.varint()  # stage
+        compressed = bool(source.varint())
+        text = source.text()
+        parameters = {}
+        if revision >= 54459:
+            parameters = {name: _undumped(value) for name, _, value in self._settings()}
+        return _Query(text, query_id, compressed, settings, parameters)
+
+    def _skip_client_info(self) -> None:
+        source, revision = self._in, self._revision
+        if not source.read(1)[0]:
+            return
+        for _ in range(3):
+            source.text()  # initial user, query id, address
+        # Start time, interface.
+        source.skip(9 if revision >= 54449 else 1)
+        for _ in range(3):
+            source.text()  # user of the system, host, name of the client
+        for _ in range(3):
+            source.varint()  # version
+        source.text()  # quota key
+        if revision >= 54448:
+            source.varint()  # depth
+        source.varint()  # patch
+        if revision >= 54442 and source.read(1)[0]:
+            source.skip(24)  # trace and span
+            source.text()
+            source.skip(1)
+        if revision >= 54453:
+            for _ in range(3):
+                source.varint()  # parallel replicas
+
+    def _settings(self) -> Iterator[tuple[str, int, str]]:
+        while name := self._in.text():
+            yield name, self._in.varint(), self._in.text()
+
+    def _progress(self, rows: int, size: int, written: int = 0, bytes_written: int = 0) -> bytes:
+        elapsed = (0,) if self._revision >= 54460 else ()
+        return packet(_S_PROGRESS, rows, size, 0, written, bytes_written, *elapsed)
+
+    def _send_events(self) -> None:
+        # clickhouse-driver waits for one after every block it sends; the engine counts none.
+        if self._revision >= 54456:
+            self._send(packet(_S_EVENTS, ""), self._block.header(()))
+
+    def _send_block(self, pieces: list[bytes | memoryview]) -> None:
+        self._send(packet(_S_DATA, ""), *(frame(pieces) if self._compressed else pieces))
+
+    def _send(self, *pieces: bytes | memoryview) -> None:
+        with self._sending:
+            self._socket.sendall(b"".join(pieces))
+
+
+def _undumped(value: str) -> str:
+    """A parameter as clients send it, quoted and escaped once more than the engine wants it."""
+    if len(value) > 1 and value[0] == value[-1] == "'":
+        return _ESCAPED.sub(lambda each: _ESCAPES.get(each[1], each[1]), value[1:-1])
+    return value
+
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "\0", "a": "\a", "v": "\v"}

@@ -1,0 +1,107 @@
+"""Notices clients that hang up, or cancel, while their query runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+_CANCEL = b"\x03"
+_BEAT_S = 10.0
+_PAUSE_S = 1.0
+"""Longest wait of the thread that watches, so that it ends soon when it is asked to."""
+
+
+@dataclass
+class _Watched:
+    connection: socket.socket
+    gone: Callable[[bool], None]
+    beat: Callable[[], None]
+    beat_at: float
+
+
+class Watch:
+    """One thread that looks at the sockets of all clients whose query runs."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll() if hasattr(select, "epoll") else None
+        self._lock = threading.Lock()
+        self._watched: dict[int, _Watched] = {}
+        self._closed = False
+        if self._poll is not None:
+            threading.Thread(target=self._look, name="watch", daemon=True).start()
+
+    @contextlib.contextmanager
+    def over(
+        self,
+        connection: socket.socket,
+        gone: Callable[[bool], None],
+        beat: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
+        """Looks at a client for as long as its query runs; both are called from another thread.
+
+        Args:
+            connection: the client's.
+            gone: called when the client wants no more: True says it asked to cancel, False that it
+                hung up.
+            beat: called every 10 s; clients give up a server that is silent for minutes.
+        """
+        if self._poll is None:  # macOS: a query whose client is gone runs to its end
+            yield
+            return
+        number = connection.fileno()
+        with self._lock:
+            self._watched[number] = _Watched(connection, gone, beat, time.monotonic() + _BEAT_S)
+        # Edge-triggered: what the client sends ahead must not wake this thread again and again.
+        self._poll.register(number, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._watched[number]
+            with contextlib.suppress(OSError):
+                self._poll.unregister(number)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._closed = True
+
+    def _look(self) -> None:
+        assert self._poll is not None
+        while not self._closed:
+            ready = self._poll.poll(_PAUSE_S)
+            now = time.monotonic()
+            with self._lock:
+                stirred = [self._watched[number] for number, _ in ready if number in self._watched]
+                for each in self._watched.values():
+                    if each.beat_at <= now:
+                        each.beat_at = now + _BEAT_S
+                        each.beat()
+            for each in stirred:
+                self._ask(each)
+
+    def _ask(self, watched: _Watched) -> None:
+        try:
+            first = watched.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            first = b""
+        if first in (b"", _CANCEL):
+            try:
+                watched.gone(first == _CANCEL)
+            except Exception:
+                log.exception("a query whose client is gone could not be ended")
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Ends a connection from another thread than the one that waits on it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

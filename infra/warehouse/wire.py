@@ -1,0 +1,415 @@
+"""ClickHouse's native protocol, read and written: streams, frames, blocks.
+
+Source of the layout: clickhouse-driver (`connection.py`, `streams/`, `clientinfo.py`) and
+clickhouse-go v2, which both speak it to a real server.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+import tempfile
+from collections.abc import Iterable
+from typing import Final, Protocol, cast
+
+import cramjam
+from clickhouse_cityhash.cityhash import CityHash128
+from clickhouse_driver.bufferedreader import BufferedReader
+from clickhouse_driver.varint import make_varint, read_varint
+
+from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
+from infra.warehouse._types import walk
+
+REVISION: Final = 54460
+"""What this server speaks: query parameters and the addendum, and what Grafana's plugin speaks."""
+WITH_CUSTOM_SERIALIZATION: Final = 54454
+
+LZ4, ZSTD, PLAIN = 0x82, 0x90, 0x02
+_FRAME = struct.Struct("<QQBII")
+"""128-bit hash (high half first), method, compressed size with the 9 bytes from here, raw size."""
+_FRAME_TAIL = struct.Struct("<BII")
+_MOST_FRAME_BYTES = 1 << 30
+"""ClickHouse's own bound of a frame."""
+_SOCKET_BYTES = 1 << 18
+_OWN_FILES = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+_STRINGS_AT_ONCE = 1024
+"""Walked by one call: so few that walking them again in Python, once a buffer, costs nothing."""
+_MOST_VIEWS = 512
+"""Pieces given to one writev; the kernel takes 1,024."""
+_BLOCK_INFO = bytes((1, 0, 2, 255, 255, 255, 255, 0))
+"""Not overflowing, bucket -1: what every client sends and expects outside of clusters."""
+
+
+Columns = list[tuple[str, str]]
+
+
+class Spool(Protocol):
+    """Where the bytes of an INSERT wait until all of it has arrived."""
+
+    def write(self, pieces: list[memoryview]) -> None:
+        """Appends."""
+
+
+class Source(BufferedReader):  # type: ignore[misc]  # compiled, without types
+    """A stream of bytes that can record what is read from it, leaving out single bytes.
+
+    Reads through clickhouse-driver's compiled reader. `fill` is the only thing a kind of stream
+    has to bring.
+    """
+
+    buffer: bytearray
+    position: int
+    current_buffer_size: int
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.current_buffer_size = self.position = 0
+        self._spool: Spool | None = None
+        self._kept = 0
+        self._pieces: list[memoryview] = []
+        self._strict = False
+
+    def fill(self) -> None:
+        """Puts the next bytes into `buffer`, as many as `current_buffer_size` says.
+
+        Raises:
+            EOFError: there are no more.
+        """
+        raise NotImplementedError
+
+    def read_into_buffer(self) -> None:
+        """Called when the buffer is used up."""
+        if self._strict:
+            raise _UsedUp
+        if self._spool is not None:
+            self.position = self.current_buffer_size
+            self._write()
+        self.fill()
+        self.position = self._kept = 0
+
+    def skip(self, count: int) -> None:
+        """Moves on by `count` bytes."""
+        left = self.current_buffer_size - self.position
+        while count > left:
+            count -= left
+            self.position = self.current_buffer_size
+            self.read_into_buffer()
+            left = self.current_buffer_size
+        self.position += count
+
+    def skip_strings(self, count: int) -> None:
+        """Moves on by `count` strings with their lengths.
+
+        The compiled reader walks them, but only inside of the buffer: a string that goes on in the
+        next one makes it ask for the one after that, which a client that waits never sends.
+        """
+        while count:
+            batch = min(count, _STRINGS_AT_ONCE)
+            start = self.position
+            self._strict = True
+            try:
+                self.read_strings_arrow(batch)
+            except _UsedUp:
+                self._strict, self.position = False, start
+                for _ in range(batch):
+                    self.skip(self.varint())
+            finally:
+                self._strict = False
+            count -= batch
+
+    def read(self, count: int) -> bytes:
+        """The next `count` bytes; never asks for more than these."""
+        end = self.position + count
+        if end <= self.current_buffer_size:
+            found = bytes(memoryview(self.buffer)[self.position : end])
+            self.position = end
+            return found
+        parts = []
+        while count:
+            if self.position == self.current_buffer_size:
+                self.read_into_buffer()
+            taken = min(count, self.current_buffer_size - self.position)
+            parts.append(bytes(memoryview(self.buffer)[self.position : self.position + taken]))
+            self.position += taken
+            count -= taken
+        return b"".join(parts)
+
+    def record(self, spool: Spool | None) -> None:
+        """From here on everything read goes to `spool`; None ends that."""
+        if self._spool is not None:
+            self._write()
+        self._spool, self._kept = spool, self.position
+
+    def leave_out_byte(self) -> int:
+        """The next byte, which is not recorded."""
+        if self.position == self.current_buffer_size:
+            self.read_into_buffer()
+        self._keep()
+        self.position += 1
+        self._kept = self.position
+        return self.buffer[self.position - 1]
+
+    def varint(self) -> int:
+        """An unsigned LEB128 number."""
+        return cast(int, read_varint(self))
+
+    def text(self) -> str:
+        """A string with its length before it."""
+        return self.read(self.varint()).decode(errors="surrogateescape")
+
+    def _keep(self) -> None:
+        if self._spool is not None and self.position > self._kept:
+            self._pieces.append(memoryview(self.buffer)[self._kept : self.position])
+
+    def _write(self) -> None:
+        self._keep()
+        if self._spool is not None and self._pieces:
+            self._spool.write(self._pieces)
+        self._pieces = []
+        self._kept = self.position
+
+
+class SocketSource(Source):
+    """Bytes as they come from a socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._socket = connection
+        self.buffer = bytearray(_SOCKET_BYTES)
+
+    def fill(self) -> None:
+        """Waits for the peer."""
+        received = self._socket.recv_into(self.buffer)
+        if not received:
+            raise EOFError
+        self.current_buffer_size = received
+
+    def read_into(self, target: memoryview) -> None:
+        """Fills `target`, past the buffer where it is empty: a large frame is copied once."""
+        taken = min(len(target), self.current_buffer_size - self.position)
+        target[:taken] = memoryview(self.buffer)[self.position : self.position + taken]
+        self.position += taken
+        while taken < len(target):
+            received = self._socket.recv_into(target[taken:])
+            if not received:
+                raise EOFError
+            taken += received
+
+
+class _UsedUp(Exception):
+    """The compiled reader wants the next buffer; it never leaves this module."""
+
+
+class FrameSource(Source):
+    """What compressed frames of a socket hold."""
+
+    def __init__(self, raw: SocketSource) -> None:
+        super().__init__()
+        self._raw = raw
+        self._packed = bytearray()
+
+    def fill(self) -> None:
+        """Reads one frame, checks its hash, and unpacks it."""
+        high, low, method, packed, size = _FRAME.unpack(self._raw.read(_FRAME.size))
+        if not _FRAME_TAIL.size <= packed <= _MOST_FRAME_BYTES or size > _MOST_FRAME_BYTES:
+            raise Fault(INCORRECT_DATA, f"A compressed frame claims {packed} and {size} bytes.")
+        if len(self._packed) < packed:
+            self._packed = bytearray(packed)
+        view = memoryview(self._packed)[:packed]
+        _FRAME_TAIL.pack_into(view, 0, method, packed, size)
+        self._raw.read_into(view[_FRAME_TAIL.size :])
+        if CityHash128(view) != (high << 64) + low:
+            raise Fault(INCORRECT_DATA, "A compressed frame does not fit its checksum.")
+        if len(self.buffer) < size:
+            self.buffer = bytearray(size)
+        self.current_buffer_size = size
+        _unpack(method, view[_FRAME_TAIL.size :], memoryview(self.buffer)[:size])
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the last frame has been read to its end, as it must be after a block."""
+        return bool(self.position == self.current_buffer_size)
+
+
+class BytesSource(Source):
+    """Bytes that are all there."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.buffer = bytearray(content)
+        self.current_buffer_size = len(content)
+
+    def fill(self) -> None:
+        """There is nothing more."""
+        raise EOFError
+
+    def more(self) -> bool:
+        """Whether any byte is left."""
+        return bool(self.position < self.current_buffer_size)
+
+
+def _unpack(method: int, packed: memoryview, target: memoryview) -> None:
+    if method == LZ4:
+        done = cramjam.lz4.decompress_block_into(packed, target, output_len=len(target))
+    elif method == ZSTD:
+        done = cramjam.zstd.decompress_into(packed, target)
+    elif method == PLAIN:
+        target[:] = packed
+        done = len(packed)
+    else:
+        raise Fault(NOT_IMPLEMENTED, f"Compression method {method:#x} is not supported; use LZ4.")
+    if done != len(target):
+        raise Fault(INCORRECT_DATA, f"A frame unpacked to {done} bytes instead of {len(target)}.")
+
+
+def receive_block(source: Source, revision: int, spool: Spool | None) -> int | None:
+    """Reads one block and puts it into `spool` as the format Native has it.
+
+    The wire has two things the format lacks: what precedes the block, and one byte a column.
+
+    Returns:
+        Its rows; None for the block without columns that ends a series.
+    """
+    while field := source.varint():
+        source.skip({1: 1, 2: 4}[field])
+    source.record(spool)
+    columns, rows = source.varint(), source.varint()
+    if not columns:
+        source.record(None)
+        return None
+    for _ in range(columns):
+        source.skip(source.varint())
+        kind = source.text()
+        if revision >= WITH_CUSTOM_SERIALIZATION and source.leave_out_byte():
+            raise Fault(NOT_IMPLEMENTED, "Sparse columns in an INSERT are not supported.")
+        walk(kind, rows, source)
+    source.record(None)
+    return rows
+
+
+class Block:
+    """A block of a result as a client of `revision` expects it on the wire."""
+
+    def __init__(self, revision: int) -> None:
+        self._serialization = b"\0" if revision >= WITH_CUSTOM_SERIALIZATION else b""
+        self.columns: list[tuple[str, str]] = []
+        """Names and types of the last block."""
+        self.zoned: list[str | None] = []
+        """By column, the type to tell instead of `DateTime`, which is all the format has: it drops
+        the zone, as for clients of 2018."""
+
+    def header(self, columns: Iterable[tuple[str, str]]) -> bytes:
+        """A block that has no rows and tells names and types."""
+        listed = list(columns)
+        parts = [_BLOCK_INFO, make_varint(len(listed)), b"\0"]
+        for name, kind in listed:
+            parts += [_string(name), _string(kind), self._serialization]
+        return b"".join(parts)
+
+    def rows(self, native: BytesSource) -> tuple[int, list[bytes | memoryview]]:
+        """The next block of what the engine wrote in the format Native: its rows and its pieces."""
+        view = memoryview(native.buffer)
+        start = native.position
+        columns, rows = native.varint(), native.varint()
+        pieces: list[bytes | memoryview] = [_BLOCK_INFO]
+        self.columns = []
+        for _ in range(columns):
+            name = native.text()
+            before = native.position
+            kind = native.text()
+            zoned = self.zoned[len(self.columns)] if self.zoned else None
+            self.columns.append((name, zoned or kind))
+            if zoned:
+                pieces += [view[start:before], _string(zoned)]
+                start = native.position
+            if self._serialization:
+                pieces += [view[start : native.position], self._serialization]
+                start = native.position
+            walk(kind, rows, native)
+        pieces.append(view[start : native.position])
+        return rows, pieces
+
+
+def first_columns(native: bytes) -> Columns:
+    """Names and types of the first block of what the engine wrote in the format Native."""
+    if not native:
+        return []
+    block = Block(0)
+    block.rows(BytesSource(native))
+    return block.columns
+
+
+def frame(pieces: list[bytes | memoryview]) -> list[bytes]:
+    """`pieces` as one LZ4 frame."""
+    raw = b"".join(pieces)
+    packed = bytes(cramjam.lz4.compress_block(raw, store_size=False))
+    body = _FRAME_TAIL.pack(LZ4, len(packed) + _FRAME_TAIL.size, len(raw)) + packed
+    hashed = CityHash128(body)
+    return [struct.pack("<QQ", hashed >> 64, hashed & 0xFFFF_FFFF_FFFF_FFFF), body]
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode(errors="surrogateescape")
+    return bytes(make_varint(len(encoded))) + encoded
+
+
+def packet(*fields: int | str | bytes) -> bytes:
+    """Numbers as varints, texts with their length, bytes as they are."""
+    parts = []
+    for each in fields:
+        if isinstance(each, str):
+            parts.append(_string(each))
+        else:
+            parts.append(each if isinstance(each, bytes) else make_varint(each))
+    return b"".join(parts)
+
+
+class MemoryFile:
+    """An anonymous file in memory, which the engine reads under a path of its own.
+
+    Kept and used again: fresh pages cost twice the copy.
+    """
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._fd = os.memfd_create("insert")
+        else:  # macOS
+            with tempfile.TemporaryFile() as file:
+                self._fd = os.dup(file.fileno())
+        self.size = 0
+
+    @property
+    def path(self) -> str:
+        """Where this process, the engine included, finds it."""
+        return f"{_OWN_FILES}/{self._fd}"
+
+    def write(self, pieces: list[memoryview]) -> None:
+        """Appends."""
+        for start in range(0, len(pieces), _MOST_VIEWS):
+            batch = pieces[start : start + _MOST_VIEWS]
+            wanted = sum(map(len, batch))
+            done = os.writev(self._fd, batch)
+            while done < wanted:  # a signal, or more than 2 GB
+                done += os.write(self._fd, b"".join(batch)[done:])
+            self.size += wanted
+
+    def append(self, content: bytes) -> None:
+        """Appends."""
+        self.write([memoryview(content)])
+
+    def seal(self) -> None:
+        """Ends the file behind the last byte written."""
+        os.ftruncate(self._fd, self.size)
+
+    def clear(self, keep: int = 32 << 20) -> None:
+        """Empties it, keeping at most `keep` bytes of memory for the next use."""
+        if self.size > keep:
+            os.ftruncate(self._fd, keep)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self.size = 0
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        os.close(self._fd)

@@ -1,0 +1,76 @@
+"""The worker process: the one module-level Faust app, `faust -A infra.worker worker` or `-m`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+import faust
+
+import schemas
+from infra.settings import Settings
+from infra.warehouse import apply
+from schemas._clocks import Calendar
+from schemas._errors import GulouError
+from streams.app import GulouApp, WorkerConfig, build_app
+from streams.limits import Limits
+
+
+def configure(settings: Settings, index: int = 0) -> WorkerConfig:
+    """What worker number `index` of an installation needs to know."""
+    return WorkerConfig(
+        bootstrap=settings.bootstrap.split(","),
+        warehouse=apply.address(settings),
+        layout=apply.layout(settings),
+        divisions=apply.divisions(settings),
+        calendar=Calendar.load(settings.timezone),
+        http=(settings.host, settings.metrics_port + index),
+        limits=Limits(
+            batch_events=settings.batch_events,
+            batch_bytes=settings.batch_bytes,
+            flush_s=settings.flush_ms / 1000,
+            dead_ceiling=settings.dead_ceiling,
+        ),
+        watchdog_s=settings.watchdog_s,
+        session_timeout_s=settings.session_timeout_s,
+        credentials=_credentials(settings),
+    )
+
+
+def _credentials(settings: Settings) -> object:
+    """Faust's form of the Kafka security settings; None for a plain connection."""
+    context = settings.kafka_tls()
+    if settings.kafka_security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_username,
+            password=settings.kafka_password.get_secret_value(),
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
+
+
+def main() -> None:
+    """Runs one worker until it is stopped or must not go on; the exit code says which."""
+    worker = faust.Worker(app, loglevel=logging.INFO)
+    try:
+        worker.execute_from_commandline()
+    finally:
+        # Faust leaves by SystemExit, with a code that does not say why it stopped.
+        reason = app.crash_reason
+        if reason is not None:
+            logging.getLogger(__name__).critical("%s", reason)
+            sys.exit(reason.exit_code if isinstance(reason, GulouError) else 1)
+
+
+def _index() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--index", type=int, default=0, help="number of this worker, from 0")
+    return int(parser.parse_known_args()[0].index)
+
+
+app: GulouApp = build_app(configure(Settings.load(), _index()), schemas.families())
+
+if __name__ == "__main__":
+    main()
