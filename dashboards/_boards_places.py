@@ -1,0 +1,180 @@
+"""县市区下钻: the same panels for a county, a township, a village; and one micro-grid."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dashboards import _queries_places as sql
+from dashboards import queries
+from dashboards._layout import Placed, board, query_variable
+from dashboards.panels import BAD, GOOD, WARN, Number, Unit, note, stat, table, trend, trust, url_of
+
+_RATE: Final = ((None, BAD), (0.9, WARN), (0.95, GOOD))
+_PERCENT: Final = {"unit": "percentunit", "decimals": 1}
+_VALUES: Final = {name: "${%s:percentencode}" % name for name in ("county", "township", "village")}  # noqa: UP031
+_DOWN: Final = {
+    "county": ("gulou-township", "township", ("county",)),
+    "township": ("gulou-village", "village", ("county", "township")),
+    "village": ("gulou-microgrid", "grid", ("county", "township", "village")),
+}
+
+
+def boards(fresh: Number, hidden: dict[str, Any]) -> list[dict[str, Any]]:
+    """County, township, village and micro-grid; `fresh` and `hidden` are the wall's."""
+    county = query_variable("county", "县市区", queries.county_options())
+    township = query_variable("township", "乡镇街道", queries.below("township", "county"))
+    village = query_variable("village", "村社区", queries.below("village", "township"))
+    grid = query_variable("grid", "微网格", sql.grid_options())
+    up = [
+        ("↑ 全市", url_of("gulou-wall")),
+        ("↑ 县市区", url_of("gulou-county", county=_VALUES["county"])),
+        ("↑ 乡镇街道", _up("gulou-township", 2)),
+        ("↑ 村社区", _up("gulou-village", 3)),
+    ]
+    chain = [county, township, village, grid]
+    levels = (("gulou-county", "县市区下钻", sql.COUNTY), ("gulou-township", "乡镇街道下钻", sql.TOWNSHIP),
+              ("gulou-village", "村社区下钻", sql.VILLAGE))  # fmt: skip
+    found = [
+        board(
+            uid,
+            title,
+            f"One {level.name}: the same figures as one level up and down, compared with last "
+            "month, last year and the city's mean.",
+            _panels(level, fresh, hidden),
+            chain[: n + 1],
+            up=up[n],
+        )
+        for n, (uid, title, level) in enumerate(levels)
+    ]
+    found.append(
+        board(
+            "gulou-microgrid",
+            "微网格下钻",
+            "One micro-grid of about 15 households: visits and requests. Petitions, mediations and "
+            "persons helped are not shown below the village, where they could point at a household.",
+            _microgrid(fresh),
+            chain,
+            up=up[3],
+        )
+    )
+    return found
+
+
+def _up(uid: str, depth: int) -> str:
+    return url_of(uid, **dict(list(_VALUES.items())[:depth]))
+
+
+_YEAR: Final = "Calendar year of the end of the range."
+
+
+def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Placed]:
+    visits, cases = sql.place_visits(level), sql.place_petitions(level)
+    mediations, funds = sql.place_mediations(level), sql.place_funds(level)
+    at_village = level is sql.VILLAGE
+    small = " Counts of 1-4 are withheld (个人信息保护法 28)." if at_village else ""
+    here = {"county": "${county:percentencode}"}
+    to_visits = ("走访覆盖", url_of("gulou-visits", **here))
+    to_petitions = ("信访诉求", url_of("gulou-petitions", **here))
+    to_mediations = ("矛盾调解", url_of("gulou-mediations", **here))
+    to_funds = ("幸福基金", url_of("gulou-funds", **here))
+    found: list[Placed] = [
+        (stat(Number("今日走访（户次）", Unit.COUNT, "Household visits of the day of the end of the "
+         "range, voided ones taken off. Source: household visit form.", to_visits,
+         column="visits_today"), visits), 4, 4),
+        (stat(Number("本年走访（户次）", Unit.COUNT, f"Household visits, voided ones taken off. {_YEAR} "
+         "Source: household visit form.", to_visits, column="visits_year"), visits), 4, 4),
+        (stat(Number("微网格覆盖率", Unit.RATE, "Micro-grids visited this year / all micro-grids of "
+         "the place. Source: 党建+微网格.", to_visits, _RATE, "covered", 1),
+         sql.place_coverage(level)), 4, 4),
+        (stat(Number("本年诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {_YEAR} Source: "
+         "联系服务群众五个到户.", to_visits, column="raised_year"), visits), 4, 4),
+        (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed. {_YEAR} Source: "
+         "联系服务群众五个到户.", to_visits, column="closed_year"), visits), 4, 4),
+        (trust(fresh, queries.freshness()), 4, 4),
+        (stat(Number("本年信访登记（件）", Unit.COUNT, f"Petitions registered. {_YEAR}{small} Source: "
+         "信访工作条例 22; 检举控告 counts at county level only (30).", to_petitions,
+         column="registered_year"), cases), 4, 4),
+    ]  # fmt: skip
+    if not at_village:
+        found += [
+            (stat(Number("未结信访（件）", Unit.COUNT, "Registered and not ended at the end of the "
+             "range. Source: 信访工作条例 22-36.", to_petitions, column="open_now"), cases), 4, 4),
+            (stat(Number("▲ 逾期信访（件）", Unit.COUNT, "Past at least one legal due date not met. "
+             "信访工作条例 22, 23, 34, 35, 36.", to_petitions, ((None, GOOD), (1.0, BAD)),
+             "overdue_now"), cases), 4, 4),
+            (stat(Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or "
+             "done, open overdue ones included. 信访工作条例 34.", to_petitions, _RATE, "on_time", 1),
+             cases), 4, 4),
+        ]  # fmt: skip
+    else:
+        found += [
+            (stat(Number("本年调解登记（件）", Unit.COUNT, f"Disputes filed. {_YEAR}{small} Source: "
+             "人民调解法 17.", to_mediations, column="filed_year"), mediations), 4, 4),
+            (stat(Number("累计筹集（万元）", Unit.COUNT, "Contributions that stand, all years to the "
+             "end of the range. Source: fund ledger of the village.", to_funds,
+             column="raised_all", decimals=2), funds), 4, 4),
+            (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years. Source: fund "
+             "ledger of the village.", to_funds, column="used", decimals=1), funds), 4, 4),
+        ]  # fmt: skip
+    found += [
+        (stat(Number("本年调解成功率", Unit.RATE, f"Agreements / disputes "
+         f"{'filed' if at_village else 'ended'}. {_YEAR}{small} Source: 人民调解法 28-31.",
+         to_mediations, column="success", decimals=1), mediations), 4, 4),
+        (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Raised less disbursed, all years to the end "
+         "of the range. Source: fund ledgers of the villages.", to_funds, column="balance_now",
+         decimals=1), funds), 4, 4),
+        (table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
+         "end of the range against the same days a month and a year before, and against the mean "
+         "of all places of this level in the city. Changes are (now - then) / then.", to_visits,
+         decimals=1, columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
+         | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level)), 13, 9),
+        (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed by day.",
+         to_visits), sql.place_trend(level)), 11, 9),
+        (_below(level, hidden), 24, 14),
+    ]  # fmt: skip
+    return found
+
+
+def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
+    uid, variable, kept = _DOWN[level.name]
+    code = "${__data.fields.微网格}" if level is sql.VILLAGE else "${__data.fields.code}"
+    go = url_of(uid, **{name: _VALUES[name] for name in kept}, **{variable: code})
+    link = {"links": [{"title": "进入下一级", "url": go}]}
+    if level is sql.VILLAGE:
+        number = Number("微网格（次、件、天）", Unit.COUNT, "Every micro-grid ever visited: its last "
+            "visit, visits and requests of the year. Source: household visit form.",
+            ("进入微网格", go), columns={"微网格": {"unit": "string", "custom.width": 240, **link},
+            "最近走访": {"unit": "time:YYYY-MM-DD"}})  # fmt: skip
+        return table(number, sql.microgrids())
+    name = "乡镇街道" if level is sql.COUNTY else "村社区"
+    number = Number(f"下一级：{name}", Unit.COUNT, "Each place one level below: micro-grids, share "
+        "visited this year, visits, requests closed, petitions, fund balance in 10,000 yuan. Empty "
+        "petition figures are withheld small counts (个人信息保护法 28).", ("进入下一级", go),
+        columns={"名称": {"unit": "string", "custom.width": 220, **link}, "覆盖率": _PERCENT,
+                 "基金余额": {"displayName": "基金余额（万元）", "decimals": 2}, "code": hidden})  # fmt: skip
+    return table(number, sql.place_children(level))
+
+
+def _microgrid(fresh: Number) -> list[Placed]:
+    one = sql.microgrid()
+    back = ("回到本村", _up("gulou-village", 3))
+    source = "Source: household visit form."
+    return [
+        (stat(Number("本年走访（户次）", Unit.COUNT, f"Visits that stand, this year. {source}", back,
+         column="visits_year"), one), 4, 5),
+        (stat(Number("历年走访（户次）", Unit.COUNT, f"Visits that stand, all years. {source}", back,
+         column="visits_all"), one), 4, 5),
+        (stat(Number("距上次走访（天）", Unit.COUNT, f"Days from the last visit that stands to the "
+         f"end of the range. {source}", back, ((None, GOOD), (90.0, WARN), (180.0, BAD)),
+         "idle_days"), one), 4, 5),
+        (stat(Number("本年诉求登记（件）", Unit.COUNT, f"Requests raised this year. {source}", back,
+         column="raised_year"), one), 4, 5),
+        (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed this year. {source}", back,
+         column="closed_year"), one), 4, 5),
+        (trust(fresh, queries.freshness()), 4, 5),
+        (table(Number("对比：本微网格与各级平均", Unit.COUNT, f"The micro-grid against the means of "
+         f"the visited micro-grids of its village, township, county and of the city. {source}",
+         back, decimals=2, columns={"范围": {"unit": "string"}}), sql.microgrid_compared()), 14, 9),
+        (note("为什么只有走访", "微网格约 15 户。信访、调解、受助人次在村以下不显示，以免指认到户"
+         "（个人信息保护法 28）。"), 10, 9),
+    ]  # fmt: skip

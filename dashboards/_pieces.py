@@ -1,0 +1,69 @@
+"""Pieces of the panels' SQL: the judged instant, safe use of a variable, names of places.
+
+Everything is judged at the end of the board's time range and never by the clock on the wall, so a
+board set to a past day shows that day.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ZONE: Final = "Asia/Shanghai"
+
+END: Final = "$__toTime"
+AT: Final = "toUnixTimestamp64Milli($__toTime_ms)"
+"""The judged instant as the published views take it."""
+
+# Named zone: the server's own may be another, and a day that starts at 8 is a wrong day.
+TODAY: Final = f"toDate(toTimeZone({END}, '{ZONE}'))"
+MIDNIGHT: Final = f"toStartOfDay(toTimeZone({END}, '{ZONE}'))"
+NEW_YEAR: Final = f"toStartOfYear({TODAY})"
+NEW_YEAR_HOUR: Final = f"toDateTime({NEW_YEAR}, '{ZONE}')"
+MONTH: Final = f"toStartOfMonth({TODAY})"
+
+BUCKET: Final = (
+    f"if(dateDiff('hour', $__fromTime, {END}) > 96, toStartOfDay(hour), toStartOfHour(hour))"
+)
+"""Hours for a few days, days for more; whole days of the city, which seconds since 1970 are not."""
+
+UNKNOWN: Final = "if(code = '431200', '未定位', name)"
+COUNTIES: Final = (
+    f"(SELECT code, {UNKNOWN} AS name FROM divisions WHERE level IN ('city', 'county'))"
+)
+"""The 13 divisions, and the city itself for events whose place is unknown."""
+
+YUAN: Final = 1_000_000
+"""fen in 10,000 yuan."""
+
+LIMIT: Final = 200
+"""Rows a table may have; more hangs a browser long before it helps anybody."""
+
+
+def picked(name: str) -> str:
+    """The values chosen in variable `name`, as an array of strings.
+
+    No character of a value reaches the SQL unencoded; any quoting would be undone by ClickHouse's
+    backslashes.
+    """
+    return f"splitByChar(',', trim(BOTH '{{}}' FROM {one(name)}))"
+
+
+def one(name: str) -> str:
+    """The value of a single-value variable, as a string."""
+    return f"decodeURLComponent('${{{name}:percentencode}}')"
+
+
+def among(column: str, name: str) -> str:
+    """Condition that `column` is one of the chosen; true when all are."""
+    return f"$__conditionalAll({column} IN {picked(name)}, ${name})"
+
+
+def share(part: str, whole: str) -> str:
+    """`part` of `whole`; NULL when there is nothing to divide by, which is no 0 %."""
+    return f"if({whole} = 0, NULL, ({part}) / ({whole}))"
+
+
+def word(field: str, value: str) -> str:
+    """Chinese name of a vocabulary's value; the value itself while it has none."""
+    names = f"(SELECT groupArray(value), groupArray(zh) FROM labels WHERE field = '{field}')"
+    return f"transform({value}, tupleElement({names}, 1), tupleElement({names}, 2), {value})"

@@ -1,0 +1,260 @@
+"""The panels' SQL over cases: petitions and mediations, judged at the end of the time range."""
+
+from __future__ import annotations
+
+from dashboards._pieces import AT, BUCKET, COUNTIES, LIMIT, YUAN, among, share, word
+from dashboards._pieces import NEW_YEAR_HOUR as YEAR
+
+IN_PLACE = among("county", "county")
+
+_CLOCKS = (
+    ("transfer", "转送 15 日", "信访工作条例 22"),
+    ("notice", "受理告知 15 日", "信访工作条例 23"),
+    ("close", "办结 60 日", "信访工作条例 34"),
+    ("review", "复查 30 日", "信访工作条例 35"),
+    ("recheck", "复核 30 日", "信访工作条例 36"),
+)
+_ANY_OVERDUE = " OR ".join(f"overdue_{name}" for name, *_ in _CLOCKS)
+_PETITIONS = f"petitions_cases(at = {AT}) WHERE {IN_PLACE}"
+_MEDIATIONS = f"mediations_cases(at = {AT}) WHERE {IN_PLACE}"
+
+
+def petition_figures() -> str:
+    """Core figures; each rate over all that had to be done by then, done or not."""
+    closed = share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")
+    accepted = share("countIf(on_time_notice = 1)", "countIf(on_time_notice IS NOT NULL)")
+    rated = "countIf(satisfaction > 0)"
+    return f"""
+SELECT countIf(registered_at >= {YEAR}) AS registered_year,
+  sumIf(people, registered_at >= {YEAR}) AS people_year,
+  sum(open) AS open_now, countIf({_ANY_OVERDUE}) AS overdue_now,
+  {accepted} AS accepted_on_time, {closed} AS closed_on_time,
+  {share(rated, "countIf(replied_at IS NOT NULL)")} AS rated_share,
+  {share("countIf(satisfaction >= 4)", rated)} AS satisfied_share,
+  {
+        share(
+            f"countIf(repeated = 1 AND registered_at >= {YEAR})",
+            f"countIf(registered_at >= {YEAR})",
+        )
+    } AS repeated_share
+FROM {_PETITIONS}""".strip()
+
+
+def petition_clocks() -> str:
+    """Every legal clock: met, met late, running past due, not due yet."""
+    rows = ", ".join(
+        f"('{zh}', '{basis}', on_time_{c}, overdue_{c}, due_{c} IS NOT NULL)"
+        for c, zh, basis in _CLOCKS
+    )
+    late = "countIf(c.3 = 0 AND c.4 = 0)"
+    return f"""
+SELECT c.1 AS `时限`, countIf(c.3 = 1) AS `按期`, {late} AS `超期完成`,
+  countIf(c.4 = 1) AS `逾期未办`, countIf(c.5 AND c.3 IS NULL) AS `未到期`,
+  {share("countIf(c.3 = 1)", "countIf(c.3 IS NOT NULL)")} AS `按期率`, c.2 AS `依据`
+FROM (SELECT arrayJoin([{rows}]) AS c FROM {_PETITIONS})
+GROUP BY `时限`, `依据` ORDER BY `依据` LIMIT 10""".strip()
+
+
+def petition_due() -> str:
+    """Open cases under the closing clock by days left; overdue ones are cases too."""
+    left = "dateDiff('day', $__toTime_ms, due_close)"
+    return f"""
+SELECT b.1 AS name, countIf(overdue_close = 1 AND b.2 = 0
+    OR overdue_close = 0 AND b.2 > 0 AND {left} >= b.3 AND {left} < b.4) AS value
+FROM (SELECT overdue_close, due_close, arrayJoin([('已逾期', 0, 0, 0), ('3 天内到期', 1, -1, 3),
+    ('3–7 天', 1, 3, 7), ('7–15 天', 1, 7, 15), ('15–30 天', 1, 15, 30),
+    ('30 天以上', 1, 30, 10000)]) AS b
+  FROM petitions_cases(at = {AT})
+  WHERE {IN_PLACE} AND open = 1 AND due_close IS NOT NULL AND on_time_close IS NULL
+    OR {IN_PLACE} AND overdue_close = 1)
+GROUP BY b ORDER BY b.2, b.3 LIMIT 10""".strip()
+
+
+def petition_ageing() -> str:
+    """Open petitions by days since they were registered."""
+    return _ageing(_PETITIONS, "registered_at")
+
+
+def _ageing(cases: str, since: str) -> str:
+    age = f"dateDiff('day', {since}, $__toTime_ms)"
+    return f"""
+SELECT b.1 AS name, countIf(age >= b.2 AND age < b.3) AS value
+FROM (SELECT {age} AS age, arrayJoin([('7 天内', 0, 7), ('7–15 天', 7, 15), ('15–30 天', 15, 30),
+    ('30–60 天', 30, 60), ('60–90 天', 60, 90), ('90 天以上', 90, 100000)]) AS b
+  FROM {cases} AND open = 1)
+GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
+
+
+def petition_states() -> str:
+    """Where the open petitions stand."""
+    names = (
+        ("registered", "已登记"), ("transferred", "已转送"), ("accepted", "办理中"),
+        ("replied", "已答复"), ("in_review", "复查中"), ("reviewed", "已复查"),
+        ("in_recheck", "复核中"), ("rechecked", "已复核"),
+    )  # fmt: skip
+    return _states(_PETITIONS, names)
+
+
+def _states(cases: str, names: tuple[tuple[str, str], ...]) -> str:
+    stored = ", ".join(f"'{name}'" for name, _ in names)
+    shown = ", ".join(f"'{zh}'" for _, zh in names)
+    return f"""
+SELECT transform(state, [{stored}], [{shown}], state) AS name, count() AS value
+FROM {cases} AND open = 1 GROUP BY state
+ORDER BY indexOf([{stored}], state) LIMIT 20""".strip()
+
+
+def petition_flow() -> str:
+    """Steps taken over the range: what came in against what went out."""
+    steps = (
+        ("petition.registered", "登记"), ("petition.accepted", "受理"),
+        ("petition.replied", "答复"), ("petition.closed", "办结"),
+    )  # fmt: skip
+    return _flow("petitions", steps)
+
+
+def _flow(topic: str, steps: tuple[tuple[str, str], ...]) -> str:
+    # One column a step and not one row: a quiet day is a 0 and no gap in the line.
+    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS `{zh}`" for type_, zh in steps)
+    return f"""
+SELECT {BUCKET} AS time, {sums} FROM {topic}_by_county_hour
+WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
+
+
+def petition_kinds() -> str:
+    """Petitions of the year by class (条例 29-31)."""
+    return _by_word(_PETITIONS, "kind", "kind", f"registered_at >= {YEAR}")
+
+
+def petition_channels() -> str:
+    """Petitions of the year by channel (条例 17)."""
+    return _by_word(_PETITIONS, "channel", "channel", f"registered_at >= {YEAR}")
+
+
+def petition_levels() -> str:
+    """Petitions of the year by where they were brought: 到县, 来市, 赴省, 进京."""
+    return _by_word(_PETITIONS, "level", "level", f"registered_at >= {YEAR}")
+
+
+def _by_word(cases: str, field: str, column: str, condition: str) -> str:
+    return f"""
+SELECT {word(field, column)} AS name, count() AS value
+FROM {cases} AND {condition} AND {column} != '' GROUP BY name
+ORDER BY value DESC, name LIMIT 20""".strip()
+
+
+def petition_counties() -> str:
+    """The divisions side by side, worst on-time rate first."""
+    on_time = share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")
+    return f"""
+SELECT d.name AS `县市区`, countIf(registered_at >= {YEAR}) AS `本年登记`, sum(open) AS `未结`,
+  countIf({_ANY_OVERDUE}) AS `逾期`, {on_time} AS `按期办结率`,
+  multiIf(`按期办结率` IS NULL, '—', `按期办结率` >= 0.95, '● 达标', `按期办结率` >= 0.9,
+    '▲ 关注', '■ 不达标') AS `状态`,
+  {share("countIf(satisfaction >= 4)", "countIf(satisfaction > 0)")} AS `满意率`, d.code AS code
+FROM petitions_cases(at = {AT}) AS c INNER JOIN {COUNTIES} AS d ON d.code = c.county
+WHERE {IN_PLACE} GROUP BY `县市区`, code
+ORDER BY `按期办结率` IS NULL, `按期办结率`, code LIMIT 20""".strip()
+
+
+def petition_overdue_cases() -> str:
+    """Overdue petitions, longest first; 检举控告 with its county only, as the view has it."""
+    worst = ", ".join(f"if(overdue_{c} = 1, due_{c}, NULL)" for c, *_ in _CLOCKS)
+    which = ", ".join(f"overdue_{c} = 1, '{zh}'" for c, zh, _ in _CLOCKS)
+    return f"""
+SELECT case AS `信访件`, d.name AS `县市区`, {word("kind", "kind")} AS `类别`,
+  multiIf({which}, '') AS `逾期事项`,
+  dateDiff('day', arrayMin(arrayFilter(x -> x IS NOT NULL, [{worst}])), $__toTime_ms)
+    AS `逾期天数`, d.code AS code
+FROM petitions_cases(at = {AT}) AS c INNER JOIN {COUNTIES} AS d ON d.code = c.county
+WHERE ({_ANY_OVERDUE}) AND {IN_PLACE}
+ORDER BY `逾期天数` DESC, case LIMIT {LIMIT}""".strip()
+
+
+# ------------------------------------------------------------------------------ 矛盾调解
+
+
+def mediation_figures() -> str:
+    """Core figures of the year; success over all that ended, not over agreements."""
+    ended = f"ended_at >= {YEAR}"
+    agreed = f"agreement_reached_at >= {YEAR}"
+    kept = "performed_at IS NOT NULL"
+    return f"""
+SELECT countIf(filed_at >= {YEAR}) AS filed_year, sum(open) AS open_now,
+  countIf(overdue_mediate = 1) AS overdue_now,
+  {
+        share(
+            f"countIf({ended} AND agreement_reached_at IS NOT NULL)",
+            f"countIf({ended} AND open = 0)",
+        )
+    } AS success,
+  sumIf(amount, {agreed}) / {YUAN} AS amount_year,
+  countIf({agreed} AND averted_crime = 1) AS crime_year,
+  countIf({agreed} AND averted_group = 1) AS group_year,
+  {share(f"countIf({agreed} AND {kept})", f"countIf({agreed})")} AS performed,
+  countIf(confirmation_applied_at >= {YEAR}) AS confirmations_year
+FROM {_MEDIATIONS}""".strip()
+
+
+def mediation_types() -> str:
+    """Disputes of the year by the type of the national statistics."""
+    return _by_word(_MEDIATIONS, "dispute", "dispute", f"filed_at >= {YEAR}")
+
+
+def mediation_origins() -> str:
+    """Where the year's disputes came from; 三源 are 诉源, 访源, 警源."""
+    return _by_word(_MEDIATIONS, "origin", "origin", f"filed_at >= {YEAR}")
+
+
+def mediation_mediators() -> str:
+    """Success by kind of mediator, over the cases of the year that ended."""
+    return f"""
+SELECT {word("mediator", "mediator")} AS name,
+  {share("countIf(agreement_reached_at IS NOT NULL)", "count()")} AS value
+FROM {_MEDIATIONS} AND open = 0 AND ended_at >= {YEAR} AND mediator != ''
+GROUP BY name ORDER BY value DESC, name LIMIT 20""".strip()
+
+
+def mediation_states() -> str:
+    """Where the open disputes stand."""
+    names = (("filed", "已登记"), ("accepted", "已受理"), ("in_session", "调解中"))
+    return _states(_MEDIATIONS, names)
+
+
+def mediation_ageing() -> str:
+    """Open disputes by days since they were filed; 人民调解法 itself sets no limit."""
+    return _ageing(_MEDIATIONS, "filed_at")
+
+
+def mediation_flow() -> str:
+    """Steps taken over the range: what came in against what was settled."""
+    steps = (
+        ("mediation.filed", "登记"), ("mediation.agreement_reached", "达成协议"),
+        ("mediation.terminated", "终止"), ("mediation.performed", "履行"),
+    )  # fmt: skip
+    return _flow("mediations", steps)
+
+
+def mediation_counties() -> str:
+    """The divisions side by side, lowest success first."""
+    ended = f"open = 0 AND ended_at >= {YEAR}"
+    agreed = f"{ended} AND agreement_reached_at IS NOT NULL"
+    return f"""
+SELECT d.name AS `县市区`, countIf(filed_at >= {YEAR}) AS `本年登记`, sum(open) AS `在办`,
+  countIf({agreed}) AS `本年成功`, {share(f"countIf({agreed})", f"countIf({ended})")} AS `成功率`,
+  multiIf(`成功率` IS NULL, '—', `成功率` >= 0.9, '● 良好', `成功率` >= 0.8, '▲ 关注', '■ 偏低')
+    AS `状态`,
+  sumIf(amount, agreement_reached_at >= {YEAR}) / {YUAN} AS `协议金额`, d.code AS code
+FROM mediations_cases(at = {AT}) AS c INNER JOIN {COUNTIES} AS d ON d.code = c.county
+WHERE {IN_PLACE} GROUP BY `县市区`, code
+ORDER BY `成功率` IS NULL, `成功率`, code LIMIT 20""".strip()
+
+
+def mediation_ends() -> str:
+    """Of the year's agreements: performed, breached, running; of the failures: where to."""
+    return f"""
+SELECT multiIf(performed_at IS NOT NULL, '履行完毕', breached_at IS NOT NULL, '未履行',
+    agreement_reached_at IS NOT NULL, '履行中', referred_at IS NOT NULL, '引导诉讼仲裁行政',
+    '终止') AS name, count() AS value
+FROM {_MEDIATIONS} AND open = 0 AND ended_at >= {YEAR}
+GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()

@@ -1,0 +1,396 @@
+"""The panels' SQL by place: coverage by visits, the funds, and each level of the drill-down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboards._pieces import (
+    AT,
+    BUCKET,
+    COUNTIES,
+    END,
+    LIMIT,
+    MONTH,
+    NEW_YEAR,
+    NEW_YEAR_HOUR,
+    TODAY,
+    YUAN,
+    ZONE,
+    among,
+    one,
+    share,
+    word,
+)
+
+IN_PLACE = among("county", "county")
+_YEAR_HOURS = f"hour >= {NEW_YEAR_HOUR} AND hour <= {END}"
+
+# ------------------------------------------------------------------------------ 走访覆盖
+
+
+def coverage_figures() -> str:
+    """Micro-grids visited this year of all there are, and what was asked and settled."""
+    return f"""
+WITH (SELECT sum(microgrids) FROM divisions
+    WHERE level = 'village' AND {among("substring(code, 1, 6)", "county")}) AS grids
+SELECT countIf(visits_this_year > 0) AS visited, grids AS all_grids,
+  {share("countIf(visits_this_year > 0)", "grids")} AS covered,
+  toInt64(grids) - countIf(visits > 0) AS never,
+  sum(visits_this_year) AS visits_year, sum(requests_found) AS raised_year,
+  sum(requests_closed) AS closed_year, {share("sum(requests_closed)", "sum(requests_found)")}
+    AS closed_share
+FROM visits_coverage(at = {AT}) WHERE {IN_PLACE}""".strip()
+
+
+def coverage_counties() -> str:
+    """The divisions side by side, lowest coverage first."""
+    return f"""
+SELECT d.name AS `县市区`, g.grids AS `微网格`, ifNull(v.visited, 0) AS `本年已走访`,
+  {share("ifNull(v.visited, 0)", "g.grids")} AS `覆盖率`,
+  multiIf(`覆盖率` >= 0.98, '● 达标', `覆盖率` >= 0.9, '▲ 关注', '■ 不足') AS `状态`,
+  ifNull(v.visits_year, 0) AS `本年走访`, ifNull(v.raised, 0) AS `本年诉求`,
+  ifNull(v.closed, 0) AS `本年办结`, d.code AS code
+FROM (SELECT substring(code, 1, 6) AS county, sum(microgrids) AS grids FROM divisions
+  WHERE level = 'village' AND {among("substring(code, 1, 6)", "county")} GROUP BY county) AS g
+INNER JOIN {COUNTIES} AS d ON d.code = g.county
+LEFT JOIN (SELECT county, countIf(visits_this_year > 0) AS visited,
+    sum(visits_this_year) AS visits_year, sum(requests_found) AS raised,
+    sum(requests_closed) AS closed
+  FROM visits_coverage(at = {AT}) GROUP BY county) AS v ON v.county = g.county
+ORDER BY `覆盖率`, code LIMIT 20""".strip()
+
+
+def coverage_recency() -> str:
+    """Micro-grids by days since their last visit."""
+    return f"""
+SELECT b.1 AS name, countIf(age >= b.2 AND age < b.3) AS value
+FROM (SELECT dateDiff('day', last_visit, {TODAY}) AS age,
+    arrayJoin([('7 天内', 0, 7), ('7–30 天', 7, 30), ('30–90 天', 30, 90),
+      ('90–180 天', 90, 180), ('180–365 天', 180, 365), ('一年以上', 365, 100000)]) AS b
+  FROM visits_coverage(at = {AT}) WHERE {IN_PLACE} AND last_visit IS NOT NULL)
+GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
+
+
+def coverage_roles() -> str:
+    """Visits of the year by who went."""
+    return f"""
+SELECT {word("role", "role")} AS name, sum(net_count) AS value FROM visits_by_county_hour
+WHERE type = 'visit.recorded' AND {_YEAR_HOURS} AND {IN_PLACE} AND role != ''
+GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
+
+
+_VISIT_LINES = ", ".join(
+    f"sumIf(net_count, type = 'visit.{name}') AS `{zh}`"
+    for name, zh in (
+        ("recorded", "走访"),
+        ("request_raised", "诉求登记"),
+        ("request_closed", "诉求办结"),
+    )
+)
+
+
+def coverage_trend() -> str:
+    """Visits and requests over the range."""
+    return f"""
+SELECT {BUCKET} AS time, {_VISIT_LINES} FROM visits_by_county_hour
+WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
+
+
+def coverage_unvisited() -> str:
+    """Villages with the most micro-grids not visited this year."""
+    return f"""
+SELECT d.name AS `县市区`, t.name AS `乡镇街道`, n.name AS `村社区`, n.microgrids AS `微网格`,
+  toInt64(n.microgrids) - ifNull(v.visited, 0) AS `本年未走访`, v.last AS `最近走访`,
+  d.code AS county, t.code AS township, n.code AS village
+FROM (SELECT code, name, parent, microgrids FROM divisions
+  WHERE level = 'village' AND {among("substring(code, 1, 6)", "county")}) AS n
+INNER JOIN (SELECT code, name FROM divisions WHERE level = 'township') AS t ON t.code = n.parent
+INNER JOIN {COUNTIES} AS d ON d.code = substring(n.code, 1, 6)
+LEFT JOIN (SELECT village, countIf(visits_this_year > 0) AS visited, max(last_visit) AS last
+  FROM visits_coverage(at = {AT}) GROUP BY village) AS v ON v.village = n.code
+WHERE `本年未走访` > 0 ORDER BY `本年未走访` DESC, village LIMIT {LIMIT}""".strip()
+
+
+# ------------------------------------------------------------------------------ 幸福基金
+
+
+def fund_figures() -> str:
+    """Money of all years to the end of the range, in 10,000 yuan."""
+    return f"""
+SELECT sum(raised) / {YUAN} AS raised_all, sum(spent) / {YUAN} AS spent_all,
+  sum(balance) / {YUAN} AS balance_now, {share("sum(spent)", "sum(raised)")} AS used,
+  countIf(balance < 0) AS negative
+FROM (SELECT sum(raised) AS raised, sum(spent) AS spent, sum(balance) AS balance
+  FROM funds_balances(at = {AT}) WHERE {IN_PLACE} GROUP BY county, township, village)""".strip()
+
+
+def fund_year() -> str:
+    """The year's money, persons helped and projects."""
+    return f"""
+SELECT sumIf(net_amount, type = 'fund.contributed') / {YUAN} AS raised_year,
+  sumIf(net_amount, type = 'fund.disbursed') / {YUAN} AS spent_year,
+  raised_year - spent_year AS net_year,
+  sumIf(net_helped, type = 'fund.disbursed') AS helped_year,
+  sumIf(net_projects, type = 'fund.project_opened') AS projects_year
+FROM funds_by_county_hour WHERE {_YEAR_HOURS} AND {IN_PLACE}""".strip()
+
+
+def fund_sources() -> str:
+    """Money raised by source, all years, in 10,000 yuan."""
+    return f"""
+SELECT {word("source", "source")} AS name, sum(raised) / {YUAN} AS value
+FROM funds_balances(at = {AT}) WHERE {IN_PLACE} AND source != '' GROUP BY name
+ORDER BY value DESC, name LIMIT 10""".strip()
+
+
+def fund_uses() -> str:
+    """Money paid out this year by use, in 10,000 yuan."""
+    return f"""
+SELECT {word("use", "use")} AS name, sum(net_amount) / {YUAN} AS value
+FROM funds_by_township_day
+WHERE type = 'fund.disbursed' AND day >= {NEW_YEAR} AND day <= {TODAY} AND {IN_PLACE}
+  AND use != '' GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
+
+
+def fund_trend() -> str:
+    """Raised and paid out over the range, in 10,000 yuan."""
+    return f"""
+SELECT {BUCKET} AS time, sumIf(net_amount, type = 'fund.contributed') / {YUAN} AS `筹集`,
+  sumIf(net_amount, type = 'fund.disbursed') / {YUAN} AS `支出` FROM funds_by_county_hour
+WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
+
+
+def fund_counties() -> str:
+    """The divisions side by side: raised, spent, balance, share used."""
+    return f"""
+SELECT d.name AS `县市区`, sum(raised) / {YUAN} AS `累计筹集`, sum(spent) / {YUAN} AS `累计支出`,
+  sum(balance) / {YUAN} AS `余额`, {share("sum(spent)", "sum(raised)")} AS `使用率`, d.code AS code
+FROM funds_balances(at = {AT}) AS f INNER JOIN {COUNTIES} AS d ON d.code = f.county
+WHERE {IN_PLACE} GROUP BY `县市区`, code ORDER BY `余额` DESC, code LIMIT 20""".strip()
+
+
+def fund_negative() -> str:
+    """Funds that have paid out more than came in: a booking is missing or wrong."""
+    return f"""
+SELECT d.name AS `县市区`, t.name AS `乡镇街道`, v.name AS `村社区`,
+  sum(raised) / {YUAN} AS `筹集`, sum(spent) / {YUAN} AS `支出`, sum(balance) / {YUAN} AS `余额`
+FROM funds_balances(at = {AT}) AS f
+LEFT JOIN {COUNTIES} AS d ON d.code = f.county
+LEFT JOIN (SELECT code, name FROM divisions WHERE level = 'township') AS t ON t.code = f.township
+LEFT JOIN (SELECT code, name FROM divisions WHERE level = 'village') AS v ON v.code = f.village
+WHERE {IN_PLACE} GROUP BY `县市区`, `乡镇街道`, `村社区`, f.village HAVING `余额` < 0
+ORDER BY `余额`, f.village LIMIT {LIMIT}""".strip()
+
+
+# ------------------------------------------------------------------------------ 县市区下钻
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of the drill-down.
+
+    Attributes:
+        name: the variable that holds its code, and the column of that code in the views.
+        zh: what it is called.
+        child: level below, None at the bottom.
+        daily: suffix of the views with its figures by day.
+
+    """
+
+    name: str
+    zh: str
+    child: str
+    daily: str
+
+    @property
+    def here(self) -> str:
+        """Condition that a row belongs to the chosen place."""
+        return f"{self.name} = {one(self.name)}"
+
+
+COUNTY = Level("county", "县市区", "township", "township_day")
+TOWNSHIP = Level("township", "乡镇街道", "village", "township_day")
+VILLAGE = Level("village", "村社区", "grid", "village_day")
+MICROGRID = Level("grid", "微网格", "", "")
+
+
+def place_visits(level: Level) -> str:
+    """Visits and requests of the place: today and this year."""
+    return f"""
+SELECT sumIf(net_count, type = 'visit.recorded' AND day = {TODAY}) AS visits_today,
+  sumIf(net_count, type = 'visit.recorded') AS visits_year,
+  sumIf(net_count, type = 'visit.request_raised') AS raised_year,
+  sumIf(net_count, type = 'visit.request_closed') AS closed_year
+FROM visits_by_{level.daily}
+WHERE {level.here} AND day >= {NEW_YEAR} AND day <= {TODAY}""".strip()
+
+
+def place_coverage(level: Level) -> str:
+    """Share of the place's micro-grids visited this year."""
+    return f"""
+WITH (SELECT sum(microgrids) FROM divisions
+    WHERE level = 'village' AND startsWith(code, {one(level.name)})) AS grids
+SELECT {share("countIf(visits_this_year > 0)", "grids")} AS covered
+FROM visits_coverage(at = {AT}) WHERE {level.here}""".strip()
+
+
+def place_petitions(level: Level) -> str:
+    """Petitions of the place; of a village only the year's count, and small counts withheld."""
+    if level is VILLAGE:
+        return f"""
+SELECT if(count() = 0, 0, max(net_count)) AS registered_year
+FROM petitions_by_village_year
+WHERE {level.here} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
+    return f"""
+SELECT countIf(registered_at >= {NEW_YEAR_HOUR}) AS registered_year, sum(open) AS open_now,
+  countIf(overdue_transfer OR overdue_notice OR overdue_close OR overdue_review
+    OR overdue_recheck) AS overdue_now,
+  {share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")} AS on_time
+FROM petitions_cases(at = {AT}) WHERE {level.here}""".strip()
+
+
+def place_mediations(level: Level) -> str:
+    """Disputes of the place; of a village only the year's counts, and small counts withheld."""
+    if level is VILLAGE:
+        return f"""
+SELECT if(countIf(type = 'mediation.filed') = 0, 0, maxIf(net_count, type = 'mediation.filed'))
+    AS filed_year,
+  maxIf(net_count, type = 'mediation.agreement_reached')
+    / maxIf(net_count, type = 'mediation.filed') AS success
+FROM mediations_by_village_year
+WHERE {level.here} AND year = toYear({TODAY})""".strip()
+    return f"""
+SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now,
+  {
+        share(
+            f"countIf(ended_at >= {NEW_YEAR_HOUR} AND agreement_reached_at IS NOT NULL)",
+            f"countIf(ended_at >= {NEW_YEAR_HOUR} AND open = 0)",
+        )
+    } AS success
+FROM mediations_cases(at = {AT}) WHERE {level.here}""".strip()
+
+
+def place_funds(level: Level) -> str:
+    """The place's fund, in 10,000 yuan."""
+    return f"""
+SELECT sum(balance) / {YUAN} AS balance_now, sum(raised) / {YUAN} AS raised_all,
+  {share("sum(spent)", "sum(raised)")} AS used
+FROM funds_balances(at = {AT}) WHERE {level.here}""".strip()
+
+
+def place_compared(level: Level) -> str:
+    """This month to the day against last month's and last year's same days, and the city's mean."""
+    figures = [
+        ("走访（户次）", "visits", "net_count", "visit.recorded"),
+        ("诉求登记（件）", "visits", "net_count", "visit.request_raised"),
+        ("诉求办结（件）", "visits", "net_count", "visit.request_closed"),
+        ("基金筹集（万元）", "funds", f"net_amount / {YUAN}", "fund.contributed"),
+        ("基金支出（万元）", "funds", f"net_amount / {YUAN}", "fund.disbursed"),
+    ]
+    if level is not VILLAGE:
+        figures[3:3] = [
+            ("信访登记（件）", "petitions", "net_count", "petition.registered"),
+            ("调解成功（件）", "mediations", "net_count", "mediation.agreement_reached"),
+        ]
+    this = f"day >= {MONTH} AND day <= {TODAY}"
+    before = f"day >= {MONTH} - INTERVAL 1 MONTH AND day <= {TODAY} - INTERVAL 1 MONTH"
+    year = f"day >= {MONTH} - INTERVAL 1 YEAR AND day <= {TODAY} - INTERVAL 1 YEAR"
+    peers = f"(SELECT count() FROM divisions WHERE level = '{level.name}')"
+    parts = "\nUNION ALL ".join(
+        f"SELECT {n} AS n, '{zh}' AS what, "
+        f"toFloat64(sumIf({value}, {level.here} AND {this})) AS now_, "
+        f"toFloat64(sumIf({value}, {level.here} AND {before})) AS month_, "
+        f"toFloat64(sumIf({value}, {level.here} AND {year})) AS year_, "
+        f"sumIf({value}, {this}) / {peers} AS mean_ FROM {topic}_by_{level.daily} "
+        f"WHERE type = '{type_}' AND (({this}) OR ({before}) OR ({year}))"
+        for n, (zh, topic, value, type_) in enumerate(figures)
+    )
+    return f"""
+SELECT what AS `指标`, now_ AS `本月至今`, month_ AS `上月同期`,
+  {share("now_ - month_", "month_")} AS `环比`, year_ AS `去年同期`,
+  {share("now_ - year_", "year_")} AS `同比`, mean_ AS `全市平均`,
+  {share("now_ - mean_", "mean_")} AS `较均值`
+FROM ({parts}) ORDER BY n LIMIT 10""".strip()
+
+
+def place_trend(level: Level) -> str:
+    """Visits and requests of the place by day."""
+    return f"""
+SELECT toDateTime(day, '{ZONE}') AS time, {_VISIT_LINES} FROM visits_by_{level.daily}
+WHERE {level.here} AND $__timeFilter(toDateTime(day, '{ZONE}'))
+GROUP BY time ORDER BY time LIMIT 2000""".strip()
+
+
+def place_children(level: Level) -> str:
+    """The places one level below, side by side."""
+    child, key = level.child, f"substring(code, 1, {9 if level.child == 'township' else 12})"
+    petitions = (
+        f"SELECT township AS place, toNullable(countIf(registered_at >= {NEW_YEAR_HOUR})) AS filed,"
+        f" toNullable(sum(open)) AS open_ FROM petitions_cases(at = {AT}) WHERE {level.here}"
+        " GROUP BY place"
+        if child == "township"
+        else "SELECT village AS place, max(net_count) AS filed, CAST(NULL AS Nullable(UInt64)) "
+        f"AS open_ FROM petitions_by_village_year WHERE {level.here} "
+        f"AND type = 'petition.registered' AND year = toYear({TODAY}) GROUP BY place"
+    )
+    still_open = ", p.open_ AS `未结信访`" if child == "township" else ""
+    return f"""
+SELECT n.name AS `名称`, ifNull(g.grids, 0) AS `微网格`,
+  {share("ifNull(v.visited, 0)", "g.grids")} AS `覆盖率`,
+  ifNull(v.visits_year, 0) AS `本年走访`, ifNull(v.closed, 0) AS `本年诉求办结`,
+  p.filed AS `本年信访`{still_open}, ifNull(f.balance, 0) / {YUAN} AS `基金余额`, n.code AS code
+FROM (SELECT code, name FROM divisions
+  WHERE level = '{child}' AND parent = {one(level.name)}) AS n
+LEFT JOIN (SELECT {key} AS place, sum(microgrids) AS grids FROM divisions
+  WHERE level = 'village' GROUP BY place) AS g ON g.place = n.code
+LEFT JOIN (SELECT {child} AS place, countIf(visits_this_year > 0) AS visited,
+    sum(visits_this_year) AS visits_year, sum(requests_closed) AS closed
+  FROM visits_coverage(at = {AT}) WHERE {level.here} GROUP BY place) AS v ON v.place = n.code
+LEFT JOIN ({petitions}) AS p ON p.place = n.code
+LEFT JOIN (SELECT {child} AS place, sum(balance) AS balance
+  FROM funds_balances(at = {AT}) WHERE {level.here} GROUP BY place) AS f ON f.place = n.code
+ORDER BY code LIMIT {LIMIT}""".strip()
+
+
+def microgrids() -> str:
+    """The village's micro-grids and when each was last visited."""
+    return f"""
+SELECT grid AS `微网格`, last_visit AS `最近走访`,
+  dateDiff('day', last_visit, {TODAY}) AS `距今天数`, visits_this_year AS `本年走访`,
+  requests_found AS `本年诉求`, requests_closed AS `本年办结`
+FROM visits_coverage(at = {AT}) WHERE {VILLAGE.here}
+ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
+
+
+def grid_options() -> str:
+    """The village's micro-grids that were ever visited."""
+    return (
+        f"SELECT grid FROM visits_coverage(at = {AT}) WHERE {VILLAGE.here} ORDER BY grid LIMIT 500"
+    )
+
+
+def microgrid() -> str:
+    """One micro-grid: visits, requests and the days since it was last visited."""
+    return f"""
+SELECT max(visits_this_year) AS visits_year, max(visits) AS visits_all,
+  max(requests_found) AS raised_year, max(requests_closed) AS closed_year,
+  dateDiff('day', max(last_visit), {TODAY}) AS idle_days
+FROM visits_coverage(at = {AT}) WHERE {MICROGRID.here}""".strip()
+
+
+def microgrid_compared() -> str:
+    """One micro-grid against the means of its village, township, county and of the city."""
+    code = one("grid")
+    rows = ", ".join(
+        f"('{zh}', {n}, substring({code}, 1, {width}))"
+        for n, (zh, width) in enumerate(
+            (("本微网格", 40), ("全村平均", 12), ("乡镇平均", 9), ("全县平均", 6), ("全市平均", 4))
+        )
+    )
+    return f"""
+SELECT s.1 AS `范围`, avgIf(visits_this_year, startsWith(grid, s.3)) AS `本年走访`,
+  avgIf(requests_found, startsWith(grid, s.3)) AS `本年诉求`,
+  avgIf(requests_closed, startsWith(grid, s.3)) AS `本年办结`
+FROM (SELECT grid, visits_this_year, requests_found, requests_closed,
+    arrayJoin([{rows}]) AS s FROM visits_coverage(at = {AT}))
+GROUP BY s ORDER BY s.2 LIMIT 10""".strip()

@@ -1,0 +1,188 @@
+"""The boards, and `python -m dashboards.boards`, which writes them to dashboards/json.
+
+`--check` writes nothing and fails where a file is not what the code makes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from dashboards import _boards_places, _boards_themes, queries
+from dashboards._layout import Placed, board, choice_variable
+from dashboards.panels import (
+    BAD,
+    GOOD,
+    Number,
+    Unit,
+    city_map,
+    heading,
+    ranking,
+    stat,
+    table,
+    trend,
+    url_of,
+)
+from dashboards.panels import trust as trusted
+
+JSON: Final = Path(__file__).parent / "json"
+
+_FIGURES: Final = (
+    ("visits", "本年走访（户次）"),
+    ("closed", "本年诉求办结（件）"),
+    ("raised", "本年诉求登记（件）"),
+    ("open", "未结信访（件）"),
+    ("overdue", "逾期信访（件）"),
+    ("balance", "基金余额（万元）"),
+)
+
+TRUST: Final = Number(
+    "数据状态",
+    Unit.TEXT,
+    "Whether the figures may be believed. Stale when the worker's heartbeat is more than 30 s old, "
+    "or messages have waited in Kafka for over 60 s; a quiet night has heartbeats and is fresh. "
+    "Source: the pipeline's own heartbeats and watermarks.",
+    ("管道健康", url_of("gulou-pipeline")),
+)
+
+
+def wall() -> dict[str, Any]:
+    """城市运行总览: the whole city on one 16:9 screen."""
+    return board(
+        "gulou-wall",
+        "城市运行总览",
+        "The city's command-centre wall: visits, requests, petitions, mediation and funds, judged "
+        "at the end of the time range.",
+        [*_wall_figures(), *_wall_pictures()],
+        [choice_variable("figure", "地图指标", _FIGURES)],
+        refresh="5s",
+    )
+
+
+def _wall_figures() -> list[Placed]:
+    """The two rows of figures under the heading."""
+    visits, cases = queries.wall_visits(), queries.wall_petitions()
+    funds = queries.wall_funds()
+    to_visits = ("走访覆盖", url_of("gulou-visits"))
+    to_petitions = ("信访诉求", url_of("gulou-petitions"))
+    to_funds = ("幸福基金", url_of("gulou-funds"))
+    day = "Day of the end of the range, hours up to that instant."
+    year = "Calendar year of the end of the range, up to that instant."
+    many = ((None, GOOD), (1.0, BAD))
+    rate = ((None, BAD), (0.9, "#f0b429"), (0.95, GOOD))
+    return [
+        (heading("# 怀化市 · 城市运行总览　　截至 ${__to:date:YYYY-MM-DD HH:mm:ss}"), 24, 2),
+        (stat(Number("今日走访（户次）", Unit.COUNT, f"Household visits recorded, voided ones "
+         f"taken off. {day} Source: 党建+微网格 household visit form.", to_visits,
+         column="visits_today"), visits), 4, 4),
+        (stat(Number("本年走访（户次）", Unit.COUNT, f"Household visits recorded, voided ones "
+         f"taken off. {year} Source: 党建+微网格 household visit form.", to_visits,
+         column="visits_year"), visits), 4, 4),
+        (stat(Number("今日诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {day} "
+         "Source: 联系服务群众五个到户.", to_visits, column="raised_today"), visits), 4, 4),
+        (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed. {year} "
+         "Source: 联系服务群众五个到户.", to_visits, column="closed_year"), visits), 4, 4),
+        (stat(Number("未结信访（件）", Unit.COUNT, "Petitions registered and not closed, "
+         "withdrawn, merged or refused by the end of the range. Source: 信访工作条例 22-36.",
+         to_petitions, column="open_now"), cases), 4, 4),
+        (stat(Number("▲ 逾期信访（件）", Unit.COUNT, "Petitions past at least one legal due date "
+         "not met by the end of the range: 15 days transfer (22), 15 days notice (23), 60 days "
+         "closing, at most 30 more (34), 30 days review (35), recheck (36). 信访工作条例.",
+         to_petitions, many, column="overdue_now"), cases), 4, 4),
+        (stat(Number("按期办结率", Unit.RATE, "Petitions closed in time / all whose closing was "
+         "due or done, open overdue ones included. 信访工作条例 34: 60 days from 受理, route "
+         "31(6) only.", to_petitions, rate, "on_time", 1), cases), 4, 4),
+        (stat(Number("本年调解成功率", Unit.RATE, "Agreements / all disputes ended this year. "
+         "Source: 人民调解法 28-31 (no time limit of its own).",
+         ("矛盾调解", url_of("gulou-mediations")), column="success", decimals=1),
+         queries.wall_mediations()), 4, 4),
+        (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Contributions less disbursements that "
+         "stand, all years to the end of the range. Source: fund ledgers of the villages.",
+         to_funds, column="balance_now", decimals=0), funds), 4, 4),
+        (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years to the end of the "
+         "range. Source: fund ledgers of the villages.", to_funds, column="used", decimals=1),
+         funds), 4, 4),
+        (stat(Number("今日信访登记（件）", Unit.COUNT, f"Petitions registered. {day} Source: "
+         "信访工作条例 17, 22.", to_petitions, column="registered_today"), cases), 4, 4),
+        (trusted(TRUST, queries.freshness()), 4, 4),
+    ]  # fmt: skip
+
+
+def _wall_pictures() -> list[Placed]:
+    """Ranking, map, trends, newest events and alerts."""
+    to_visits = ("走访覆盖", url_of("gulou-visits"))
+    to_petitions = ("信访诉求", url_of("gulou-petitions"))
+    county = ("进入 ${__data.fields.name}", url_of("gulou-county", county="${__data.fields.code}"))
+    return [
+        (ranking(Number("十三个县市区：${figure:text}", Unit.COUNT, "The chosen figure of the 13 "
+         "divisions, highest first; 未定位 are events whose place is unknown.", county,
+         columns={"code": _HIDDEN}), queries.wall_ranking()), 6, 11),
+        (city_map(Number("怀化市地图：${figure:text}", Unit.COUNT, "The chosen figure by county; "
+         "size and shade grow with it. 洪江市 is drawn with 洪江管理区, which has no outline.",
+         county, columns={"code": _HIDDEN, "value": {"displayName": "${figure:text}"}}),
+         queries.wall_map()), 11, 11),
+        (trend(Number("走访趋势（户次）", Unit.COUNT, "Household visits by who went, by day, or by "
+         "hour for a range up to four days.", to_visits), queries.wall_visit_trend(),
+         labelled=True), 7, 5),
+        (trend(Number("诉求、信访与调解趋势（件）", Unit.COUNT, "Requests raised and closed, "
+         "petitions registered, agreements reached, by day or hour.", to_petitions),
+         queries.wall_trend()), 7, 6),
+        (table(Number("最新事件（件）", Unit.COUNT, "Newest events up to the end of the range by "
+         "county; for a past day its last hours, counted.", columns={
+             "时间": {"unit": "time:MM-DD HH:mm:ss", "custom.width": 150},
+             "件数": {"custom.width": 80},
+             "县市区": {"custom.width": 190, "links": [{"title": "进入",
+                 "url": url_of("gulou-county", county="${__data.fields.code}")}]},
+             "code": _HIDDEN}), queries.newest_events()), 11, 7),
+        (table(Number("▲ 预警：逾期事项（件）", Unit.COUNT, "Cases past a legal due date at the end "
+         "of the range, by duty and county; days are those of the longest. Source: the article "
+         "in the last column.", columns={
+             "逾期件数": {"custom.width": 100},
+             "最长逾期天数": {"custom.width": 130},
+             "县市区": {"custom.width": 190, "links": [{"title": "信访诉求",
+                 "url": url_of("gulou-petitions", county="${__data.fields.code}")}]},
+             "code": _HIDDEN}), queries.alerts()), 13, 7),
+    ]  # fmt: skip
+
+
+_HIDDEN: Final = {"custom.hidden": True, "custom.hideFrom.viz": True, "custom.hideFrom":
+                  {"viz": True, "legend": True, "tooltip": True}, "unit": "string"}  # fmt: skip
+
+
+def every() -> list[dict[str, Any]]:
+    """Every board, the wall first."""
+    return [
+        wall(),
+        *_boards_places.boards(TRUST, _HIDDEN),
+        *_boards_themes.boards(TRUST, _HIDDEN),
+    ]
+
+
+def text_of(made: dict[str, Any]) -> str:
+    """A board's file."""
+    return json.dumps(made, ensure_ascii=False, indent=1) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the boards, or with `--check` says which files are not what the code makes."""
+    wanted = {f"{made['uid']}.json": text_of(made) for made in every()}
+    found = {path.name: path.read_text(encoding="utf-8") for path in sorted(JSON.glob("*.json"))}
+    differing = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+    if "--check" in arguments:
+        for name in differing:
+            sys.stderr.write(f"dashboards/json/{name} is out of date; write it with: make boards\n")
+        return 1 if differing else 0
+    JSON.mkdir(exist_ok=True)
+    for name in differing:
+        if name in wanted:
+            (JSON / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (JSON / name).unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

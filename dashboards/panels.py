@@ -1,0 +1,357 @@
+"""A handful of panel functions: title, query and meaning in, Grafana's JSON out.
+
+A figure is `Number`: it can't be made without a unit and a description, so no panel can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final, cast
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models import dashboard as sdk
+from grafana_foundation_sdk.models.common import DataSourceRef
+
+PLUGIN: Final = "grafana-clickhouse-datasource"
+PLUGIN_VERSION: Final = "4.20.0"  # 4.19 breaks variables whose values look like numbers.
+SOURCE: Final = DataSourceRef(type_val=PLUGIN, uid="${source}")
+FRESHNESS: Final = "freshness"
+"""A target of this name says by its columns `stale` and `reason` whether its board may be believed;
+the embedded board server greys the whole board by it."""
+
+TABLE, TIME_SERIES = 1, 0  # Codes of the plugin's `format`.
+
+# Blue and orange differ for every kind of colour blindness; a third, lighter one stands between.
+# All have at least 4.5:1 on the dark and on the light canvas's own tints.
+GOOD: Final = "#56a8f5"
+WARN: Final = "#f0b429"
+BAD: Final = "#ff7a5c"
+CALM: Final = "#9fb4d0"
+
+
+class Unit(StrEnum):
+    """Grafana's code of how a number is written; the word itself stands in the title."""
+
+    COUNT = "locale"
+    RATE = "percentunit"
+    SECONDS = "s"
+    DAYS = "suffix: 天"
+    TIME = "time:YYYY-MM-DD HH:mm:ss"
+    TEXT = "string"
+
+
+@dataclass(frozen=True)
+class Target(Dataquery):
+    """One query as the ClickHouse plugin stores it; the SDK has no type for it."""
+
+    sql: str
+    format: int = TABLE
+    ref: str = "A"
+
+    def to_json(self) -> dict[str, object]:
+        """The plugin's model; `meta` and `editorType` matter to its editor only."""
+        series = self.format == TIME_SERIES
+        return {
+            "refId": self.ref,
+            "datasource": SOURCE,
+            "editorType": "sql",
+            "format": self.format,
+            "queryType": "timeseries" if series else "table",
+            "pluginVersion": PLUGIN_VERSION,
+            "rawSql": self.sql,
+        }
+
+
+@dataclass(frozen=True)
+class Number:
+    """What a panel shows, and all a reader needs to believe it.
+
+    Attributes:
+        title: Chinese, with the unit in brackets where the number itself doesn't carry it.
+        unit: how it is written.
+        meaning: English: the formula, its denominator and the legal source.
+        link: title and address of the next level down, or of the evidence.
+        steps: value at which a colour starts, ascending; the first is the floor.
+        column: the query's column to show, where it has several.
+        decimals: digits behind the point.
+    """
+
+    title: str
+    unit: Unit
+    meaning: str
+    link: tuple[str, str] | None = None
+    steps: tuple[tuple[float | None, str], ...] = ((None, GOOD),)
+    column: str = ""
+    decimals: int | None = None
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings of single columns by name: `unit`, `links`, `custom.width` and so on."""
+
+
+_REDUCED: Final = {"calcs": ["lastNotNull"], "values": False, "fields": ""}
+_EVERY_ROW: Final = {"calcs": ["lastNotNull"], "values": True, "fields": ""}
+
+
+def stat(number: Number, sql: str, *, size: int = 0) -> sdk.Panel:
+    """One figure, as large as its place allows; `size` in px fixes it.
+
+    No size for numbers: a fixed one is cut off on a small screen, and 188,1 is a wrong number.
+    """
+    text = number.unit is Unit.TEXT
+    options = {
+        "reduceOptions": {**_REDUCED, "fields": f"/^{number.column}$/" if number.column else ""},
+        "graphMode": "none",
+        "colorMode": "value",
+        "textMode": "value",
+        "justifyMode": "center",
+        "text": {"valueSize": size} if size else {},
+    }
+    panel = _panel("stat", number, sql, options)
+    if text and panel.field_config and panel.field_config.defaults:
+        panel.field_config.defaults.unit = "string"
+    return panel
+
+
+def trust(number: Number, sql: str) -> sdk.Panel:
+    """Whether the board may be believed, in words; the query has the columns `stale`, `reason`."""
+    panel = stat(replace(number, column="reason"), sql, size=17)
+    panel.targets = [Target(sql, ref=FRESHNESS)]
+    assert panel.field_config and panel.field_config.defaults
+    calm = sdk.ValueMappingResult(color=GOOD, index=0)
+    options = sdk.DashboardRegexMapOptions(pattern="/^正常/", result=calm)
+    panel.field_config.defaults.mappings = [sdk.RegexMap(options=options)]
+    panel.field_config.defaults.thresholds = _thresholds(((None, BAD),))
+    return panel
+
+
+def gauge(number: Number, sql: str) -> sdk.Panel:
+    """A rate on a dial from 0 to 1, its thresholds marked on the rim."""
+    options = {
+        "reduceOptions": {**_REDUCED, "fields": f"/^{number.column}$/" if number.column else ""},
+        "showThresholdMarkers": True,
+        "showThresholdLabels": False,
+    }
+    panel = _panel("gauge", number, sql, options)
+    assert panel.field_config and panel.field_config.defaults
+    panel.field_config.defaults.min_val, panel.field_config.defaults.max_val = 0.0, 1.0
+    return panel
+
+
+def ranking(number: Number, sql: str) -> sdk.Panel:
+    """Bars, one a row: the first text column names it, the first number is its length."""
+    options = {
+        "orientation": "horizontal",
+        "showValue": "always",
+        "legend": {"showLegend": False},
+        "tooltip": {"mode": "single", "sort": "none"},
+        "barWidth": 0.75,
+        "groupWidth": 0.7,
+        "stacking": "none",
+    }
+    return _panel("barchart", number, sql, options, custom={"fillOpacity": 85, "lineWidth": 0})
+
+
+def columns(number: Number, sql: str) -> sdk.Panel:
+    """Upright bars, one a row."""
+    options = {
+        "orientation": "vertical",
+        "showValue": "auto",
+        "legend": {"showLegend": False},
+        "tooltip": {"mode": "single", "sort": "none"},
+        "stacking": "none",
+        "groupWidth": 0.7,
+        "barWidth": 0.9,
+    }
+    return _panel("barchart", number, sql, options, custom={"fillOpacity": 85, "lineWidth": 0})
+
+
+def shares(number: Number, sql: str) -> sdk.Panel:
+    """A ring, one part a row: name and number."""
+    options = {
+        "reduceOptions": _EVERY_ROW,
+        "pieType": "donut",
+        "displayLabels": ["percent"],
+        "legend": {
+            "showLegend": True,
+            "displayMode": "table",
+            "placement": "right",
+            "values": ["value", "percent"],
+        },
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    return _palette(_panel("piechart", number, sql, options))
+
+
+def trend(number: Number, sql: str, *, labelled: bool = False) -> sdk.Panel:
+    """Lines over time, one a number column; `labelled`: one a value of the text column `line`."""
+    custom = {
+        "lineWidth": 2,
+        "fillOpacity": 12,
+        "gradientMode": "opacity",
+        "showPoints": "never",
+        "lineInterpolation": "linear",
+        "spanNulls": False,
+    }
+    options = {
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    panel = _palette(_panel("timeseries", number, sql, options, custom=custom))
+    panel.targets = [Target(sql, format=TIME_SERIES)]
+    panel.interval = "1h"
+    assert panel.field_config and panel.field_config.defaults
+    if labelled:
+        panel.field_config.defaults.display_name = "${__field.labels.line}"
+    return panel
+
+
+def table(number: Number, sql: str) -> sdk.Panel:
+    """Rows; `number.columns` gives each column its unit, link and width."""
+    options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
+    return _panel("table", number, sql, options, custom={"align": "auto", "minWidth": 64})
+
+
+def states(number: Number, sql: str) -> sdk.Panel:
+    """One lane a number column over time, coloured by its state."""
+    options = {"showValue": "never", "mergeValues": True, "rowHeight": 0.8}
+    return _panel("state-timeline", number, sql, options, custom={"fillOpacity": 85})
+
+
+def city_map(number: Number, sql: str) -> sdk.Panel:
+    """Outlines and a marker a county; columns `name`, `code`, `longitude`, `latitude`, `value`.
+
+    Nothing is fetched from the internet: the base map is an empty one, and the outlines are a file
+    of the server that shows the board.
+    """
+    style = {
+        "size": {"field": "value", "fixed": 8, "min": 8, "max": 26},
+        "color": {"field": "value", "fixed": GOOD},
+        "text": {"field": "name", "mode": "field", "fixed": ""},
+        "opacity": 0.8,
+        "symbol": {"mode": "fixed", "fixed": "img/icons/marker/circle.svg"},
+    }
+    options = {
+        "view": {"id": "coords", "lat": 27.4, "lon": 109.9, "zoom": 7.6, "allLayers": True},
+        "controls": {"showZoom": False, "mouseWheelZoom": False, "showAttribution": False},
+        "basemap": {"type": "xyz", "name": "无底图", "config": {"url": "", "attribution": ""}},
+        "layers": [
+            {
+                "type": "geojson",
+                "name": "县界",
+                "config": {
+                    "src": "public/maps/huaihua.geojson",
+                    "style": {"color": {"fixed": CALM}, "opacity": 0.15, "lineWidth": 1},
+                },
+            },
+            {
+                "type": "markers",
+                "name": "县市区",
+                "location": {
+                    "mode": "coords",
+                    "latitude": "latitude",
+                    "longitude": "longitude",
+                },
+                "config": {"style": style, "showLegend": False},
+                "tooltip": True,
+            },
+        ],
+        "tooltip": {"mode": "details"},
+    }
+    panel = _panel("geomap", number, sql, options)
+    assert panel.field_config and panel.field_config.defaults
+    # The shade follows the number, from a pale tint up: order is readable without telling hues.
+    panel.field_config.defaults.color = sdk.FieldColor(mode=sdk.FieldColorModeId.CONTINUOUS_BLUES)
+    return panel
+
+
+def note(title: str, text: str) -> sdk.Panel:
+    """A paragraph of Markdown."""
+    return sdk.Panel(
+        type_val="text",
+        title=title,
+        description="Explanation; no figures.",
+        options={"mode": "markdown", "content": text},
+    )
+
+
+def heading(text: str) -> sdk.Panel:
+    """The title of a wall, which in kiosk mode has no bar that would say it."""
+    return sdk.Panel(
+        type_val="text",
+        title="",
+        description="Title and the instant all is judged by; no figures.",
+        transparent=True,
+        options={"mode": "markdown", "content": text},
+    )
+
+
+def row(title: str) -> sdk.RowPanel:
+    """A heading over the panels below it."""
+    return sdk.RowPanel(title=title, panels=[])
+
+
+def url_of(board: str, **values: str) -> str:
+    """Address of a board with variables; the time range and the data source come along."""
+    chosen = "".join(f"&var-{name}={value}" for name, value in values.items())
+    return f"/d/{board}?${{__url_time_range}}&var-source=${{source:percentencode}}{chosen}"
+
+
+def as_json(value: object) -> Any:
+    """Plain JSON values of anything made of the SDK's types."""
+    return json.loads(json.dumps(value, cls=JSONEncoder, ensure_ascii=False))
+
+
+def _panel(
+    kind: str,
+    number: Number,
+    sql: str,
+    options: dict[str, Any],
+    custom: dict[str, Any] | None = None,
+) -> sdk.Panel:
+    color = sdk.FieldColor(mode=sdk.FieldColorModeId.THRESHOLDS)
+    defaults = sdk.FieldConfig(
+        unit=number.unit.value,
+        decimals=number.decimals,
+        thresholds=_thresholds(number.steps),
+        color=color,
+        no_value="—",
+        custom=custom,
+        links=[_link(*number.link)] if number.link else None,
+    )
+    overrides = [
+        sdk.DashboardFieldConfigSourceOverrides(
+            matcher=sdk.MatcherConfig(id_val="byName", options=name),
+            properties=[sdk.DynamicConfigValue(id_val=k, value=v) for k, v in given.items()],
+        )
+        for name, given in number.columns.items()
+    ]
+    return sdk.Panel(
+        type_val=kind,
+        title=number.title,
+        description=number.meaning,
+        datasource=SOURCE,
+        targets=[Target(sql)],
+        field_config=sdk.FieldConfigSource(defaults=defaults, overrides=overrides),
+        options=options,
+    )
+
+
+def _palette(panel: sdk.Panel) -> sdk.Panel:
+    assert panel.field_config and panel.field_config.defaults
+    panel.field_config.defaults.color = sdk.FieldColor(mode=sdk.FieldColorModeId.PALETTE_CLASSIC)
+    return panel
+
+
+def _thresholds(steps: Sequence[tuple[float | None, str]]) -> sdk.ThresholdsConfig:
+    return sdk.ThresholdsConfig(
+        mode=sdk.ThresholdsMode.ABSOLUTE,
+        steps=[sdk.Threshold(value=value, color=color) for value, color in steps],
+    )
+
+
+def _link(title: str, url: str) -> sdk.DashboardLink:
+    # A data link is a title and an address; the SDK's type for it carries a menu's fields too.
+    return cast(sdk.DashboardLink, {"title": title, "url": url})

@@ -1,0 +1,351 @@
+"""Puts the boards into a Grafana, or into the board server, by address alone.
+
+Everything goes by uid, so a second run changes nothing. Afterwards each panel's query is asked
+through `/api/ds/query`, as the browser would ask it, and reported. The only importer of
+grafana_api: what that library lacks or does by numeric id, which Grafana 13 has switched off, goes
+through its own session with uid paths.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import requests
+from grafana_api import grafana_api as library
+from grafana_api.grafana_face import GrafanaFace
+
+from dashboards.panels import FRESHNESS, PLUGIN
+from schemas._errors import GulouError, Misconfigured, Refused, Unavailable
+
+FOLDER: Final = ("gulou", "鼓楼")
+PLAYLIST: Final = ("gulou-walls", "鼓楼大屏轮播", "1m")
+ON_WALLS: Final = (
+    "gulou-wall",
+    "gulou-petitions",
+    "gulou-mediations",
+    "gulou-visits",
+    "gulou-funds",
+)
+DAY_MS: Final = 86_400_000
+_TIMEOUT_S: Final = 35.0  # The boards' user is stopped after 30 s.
+
+Board = dict[str, Any]
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one panel's query came to."""
+
+    board: str
+    panel: str
+    ref: str
+    rows: int
+    took_ms: float
+    error: str = ""
+
+
+class Grafana:
+    """A session with a Grafana or a board server.
+
+    Args:
+        url: address with its path, such as `https://grafana.city.example/boards`.
+        token: of a service account that may edit folders, boards and data sources.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Misconfigured(f"{url!r} is no address of a Grafana.", do="Write it http://host.")
+        self.url = url
+        prefix = parts.path.strip("/")
+        self._face = GrafanaFace(
+            auth=token,
+            host=f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname,
+            port=parts.port,
+            protocol=parts.scheme,
+            url_path_prefix=f"{prefix}/" if prefix else "",
+            timeout=_TIMEOUT_S,
+        )
+
+    def call(self, verb: str, path: str, body: object = None) -> Any:
+        """Answer to `verb` on `/api` + `path`.
+
+        Raises:
+            Unavailable: no answer, or one that it can't serve now.
+            Misconfigured: the token is not let in.
+            Missing: there is no such thing.
+            Refused: it says no, and why.
+        """
+        what = f"{verb} {path} at {self.url}"
+        try:
+            return getattr(self._face.api, verb)(path, json=body)
+        except requests.RequestException as error:
+            raise Unavailable(
+                f"{what} got no answer ({type(error).__name__}).",
+                do="Is it up, and the address right?",
+            ) from error
+        except library.GrafanaServerError as error:
+            raise Unavailable(f"{what}: {error.message}.", do="See its log.") from error
+        except library.GrafanaClientError as error:
+            if error.status_code in (401, 403):
+                raise Misconfigured(
+                    f"{what}: the token is not let in.", do="Give a service account's, role Admin."
+                ) from error
+            if error.status_code == 404:
+                raise Missing(f"{what}: there is none.", do="Publish the boards.") from error
+            raise Failed(f"{what}: {error.message}", error.response) from error
+
+    def get(self, path: str) -> Any:
+        """What is there, or None."""
+        try:
+            return self.call("GET", path)
+        except Missing:
+            return None
+
+
+class Missing(Refused):
+    """There is nothing under this uid."""
+
+
+class Failed(Refused):
+    """Refused, with the whole answer as `do` can't hold it."""
+
+    def __init__(
+        self, what: str, answer: Any = None, *, do: str = "Mend it and publish again."
+    ) -> None:
+        super().__init__(what, do=do)
+        self.answer = answer
+
+
+def publish(
+    grafana: Grafana,
+    source: Mapping[str, Any],
+    boards: Sequence[Board],
+    tell: Callable[[str], None],
+) -> None:
+    """Data source, folder, boards and the walls' playlist as they should be; says what it did.
+
+    Raises:
+        GulouError: the first thing that could not be put in place; a second run goes on from there.
+    """
+    tell(f"data source {source['name']}: {_put_source(grafana, source)}")
+    tell(f"folder {FOLDER[1]}: {_put_folder(grafana)}")
+    for board in boards:
+        tell(f"board {board['title']}: {_put_board(grafana, board)}")
+    tell(f"playlist {PLAYLIST[1]}: {_put_playlist(grafana)}")
+
+
+def _put_source(grafana: Grafana, source: Mapping[str, Any]) -> str:
+    path = f"/datasources/uid/{source['uid']}"
+    there = grafana.get(path)
+    if there is None:
+        grafana.call("POST", "/datasources", dict(source))
+        return "added"
+    # Always, as a password can't be compared.
+    grafana.call("PUT", path, dict(source))
+    return "as it was" if not _source_drift(there, source) else "changed"
+
+
+def _put_folder(grafana: Grafana) -> str:
+    uid, title = FOLDER
+    there = grafana.get(f"/folders/{uid}")
+    if there is None:
+        grafana.call("POST", "/folders", {"uid": uid, "title": title})
+        return "added"
+    if there.get("title") == title:
+        return "as it was"
+    grafana.call("PUT", f"/folders/{uid}", {"title": title, "overwrite": True})
+    return "renamed"
+
+
+def _put_board(grafana: Grafana, board: Board) -> str:
+    there = grafana.get(f"/dashboards/uid/{board['uid']}")
+    if there is not None and not _board_drift(there, board):
+        return "as it was"
+    grafana.call(
+        "POST",
+        "/dashboards/db",
+        {
+            "dashboard": {**board, "id": None},
+            "folderUid": FOLDER[0],
+            "overwrite": True,
+            "message": "gulou boards publish",
+        },
+    )
+    return "added" if there is None else "changed"
+
+
+def _playlist() -> dict[str, Any]:
+    uid, name, interval = PLAYLIST
+    items = [{"type": "dashboard_by_uid", "value": board, "title": board} for board in ON_WALLS]
+    return {"uid": uid, "name": name, "interval": interval, "items": items}
+
+
+def _found_playlist(grafana: Grafana) -> Any:
+    there = grafana.get(f"/playlists/{PLAYLIST[0]}")
+    if there is not None:
+        return there
+    # Older Grafanas give a playlist a uid of their own.
+    listed = grafana.get("/playlists") or []
+    mine = [each for each in listed if each.get("name") == PLAYLIST[1]]
+    return grafana.get(f"/playlists/{mine[0]['uid']}") if mine else None
+
+
+def _put_playlist(grafana: Grafana) -> str:
+    there, wanted = _found_playlist(grafana), _playlist()
+    if there is None:
+        grafana.call("POST", "/playlists", wanted)
+        return "added"
+    if not _playlist_drift(there, wanted):
+        return "as it was"
+    grafana.call("PUT", f"/playlists/{there['uid']}", {**wanted, "uid": there["uid"]})
+    return "changed"
+
+
+# ------------------------------------------------------------------------------------- drift
+
+
+def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) -> list[str]:
+    """What is there otherwise than it should be, a sentence each; nothing is changed."""
+    found: list[str] = []
+    there = grafana.get(f"/datasources/uid/{source['uid']}")
+    if there is None:
+        found.append(f"data source {source['name']} is missing")
+    else:
+        found += [f"data source {source['name']}: {d}" for d in _source_drift(there, source)]
+    if grafana.get(f"/folders/{FOLDER[0]}") is None:
+        found.append(f"folder {FOLDER[1]} is missing")
+    for board in boards:
+        there = grafana.get(f"/dashboards/uid/{board['uid']}")
+        if there is None:
+            found.append(f"board {board['title']} is missing")
+        else:
+            found += [f"board {board['title']}: {d}" for d in _board_drift(there, board)]
+    playlist = _found_playlist(grafana)
+    if playlist is None:
+        found.append(f"playlist {PLAYLIST[1]} is missing")
+    elif _playlist_drift(playlist, _playlist()):
+        found.append(f"playlist {PLAYLIST[1]} has other boards or another rhythm")
+    return found
+
+
+def _source_drift(there: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
+    wanted = {k: v for k, v in source.items() if k != "secureJsonData"}
+    return [f"{key} is another" for key, value in wanted.items() if there.get(key) != value]
+
+
+def _board_drift(there: Mapping[str, Any], board: Board) -> list[str]:
+    now = {k: v for k, v in there["dashboard"].items() if k not in ("id", "version")}
+    differing = [key for key in sorted(board.keys() | now.keys()) if board.get(key) != now.get(key)]
+    found = [f"{key} was changed" for key in differing]
+    folder = (there.get("meta") or {}).get("folderUid", "")
+    return found + ([] if folder == FOLDER[0] else ["lies in another folder"])
+
+
+def _playlist_drift(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    boards = [item["value"] for item in there.get("items") or ()]
+    return boards != [item["value"] for item in wanted["items"]] or any(
+        there.get(key) != wanted[key] for key in ("name", "interval")
+    )
+
+
+# ------------------------------------------------------------------------------------ queries
+
+
+def check(
+    grafana: Grafana, source: str, boards: Sequence[Board], *, start_ms: int, end_ms: int
+) -> Iterator[Checked]:
+    """Every panel's query asked as the page would ask it, in the boards' order.
+
+    Args:
+        grafana: where.
+        source: uid of the data source in place of the board's variable.
+        boards: as JSON.
+        start_ms: first instant of the range, since 1970.
+        end_ms: its last.
+    """
+    span = {"from": str(start_ms), "to": str(end_ms)}
+    for board in boards:
+        values: dict[str, str] = {"source": source}
+        for variable in board["templating"]["list"]:
+            outcome, value = _variable(grafana, variable, values, span)
+            values[variable["name"]] = value
+            if outcome is not None:
+                yield Checked(board["title"], f"变量 {variable['name']}", *outcome)
+        for panel in board["panels"]:
+            for target in panel.get("targets") or ():
+                outcome, _ = _asked(grafana, filled(target["rawSql"], values), source, span,
+                                    target["format"], target["refId"])  # fmt: skip
+                yield Checked(board["title"], panel["title"], *outcome)
+
+
+_Outcome = tuple[str, int, float, str]
+
+
+def _variable(
+    grafana: Grafana, variable: Mapping[str, Any], values: Values, span: Mapping[str, str]
+) -> tuple[_Outcome | None, str]:
+    if variable["type"] != "query":
+        return None, str(values.get(variable["name"]) or variable["current"]["value"])
+    sql = filled(variable["query"]["rawSql"], values)
+    outcome, first = _asked(grafana, sql, values["source"], span, 1, "v")
+    return outcome, "$__all" if variable.get("includeAll") else first
+
+
+_CONDITION: Final = re.compile(
+    r"\$__conditionalAll\((?P<condition>.*?), \$(?P<name>\w+)\)", re.DOTALL
+)
+_VALUE: Final = re.compile(r"\$\{(\w+):percentencode\}")
+
+
+def filled(sql: str, values: Values) -> str:
+    """`sql` as the page sends it: its stage of the macros, the values in their safe form."""
+
+    def condition(found: re.Match[str]) -> str:
+        everything = values.get(found["name"], "") in ("", "$__all")
+        return "1=1" if everything else found["condition"]
+
+    without = _CONDITION.sub(condition, sql)
+    return _VALUE.sub(lambda found: quote(values.get(found[1], ""), safe=""), without)
+
+
+def _asked(
+    grafana: Grafana, sql: str, source: str, span: Mapping[str, str], form: int, ref: str
+) -> tuple[_Outcome, str]:
+    query = {
+        "refId": ref,
+        "datasource": {"type": PLUGIN, "uid": source},
+        "rawSql": sql,
+        "format": form,
+        "intervalMs": 3_600_000,
+        "maxDataPoints": 800,
+    }
+    since = time.perf_counter()
+    try:
+        answer = grafana.call("POST", "/ds/query", {"queries": [query], **span})
+    except Failed as failure:
+        answer = failure.answer if isinstance(failure.answer, dict) else {}
+        if "results" not in answer:
+            return (ref, 0, _ms(since), str(failure)), ""
+    except GulouError as failure:
+        return (ref, 0, _ms(since), str(failure)), ""
+    took = _ms(since)
+    result = answer["results"][ref]
+    if error := result.get("error", ""):
+        # A time series without a row is an error to Grafana and an empty picture to people.
+        return (ref, 0, took, "" if error.startswith("no results") else error), ""
+    columns = [c for frame in result.get("frames") or () for c in (frame["data"]["values"] or [[]])]
+    rows = len(columns[0]) if columns else 0
+    if ref == FRESHNESS and rows != 1:
+        return (ref, rows, took, f"the freshness query gave {rows} rows instead of one"), ""
+    return (ref, rows, took, ""), str(columns[0][0]) if rows else ""
+
+
+def _ms(since: float) -> float:
+    return (time.perf_counter() - since) * 1000

@@ -1,0 +1,296 @@
+"""Each panel's SQL on the wall and the pipeline's board, a named function each.
+
+Only published views are read, without a database's name: the data source says which. The other
+boards' queries are in `_queries_cases` (petitions, mediations) and `_queries_places` (visits,
+funds, drill-down).
+"""
+
+from __future__ import annotations
+
+from dashboards._pieces import (
+    AT,
+    BUCKET,
+    COUNTIES,
+    END,
+    LIMIT,
+    MIDNIGHT,
+    NEW_YEAR_HOUR,
+    YUAN,
+    ZONE,
+    among,
+    one,
+    share,
+    word,
+)
+
+STANDSTILL_S = 30
+"""A worker beats every 2 seconds; 15 missed beats are no hiccup."""
+
+
+def freshness() -> str:
+    """Whether the figures may be believed: `stale` and why.
+
+    Stale when a partition's worker has been silent, or when messages have waited in Kafka for
+    long. A quiet night has beats and no lag, and is not stale. By the clock on the wall, alone of
+    all: a pipeline that stands still may owe corrections to a past day too. Data without any beat
+    is a replay, which no worker feeds.
+    """
+    return f"""
+WITH (SELECT (count(), min(beat), sum(lag), max(newest),
+    maxIf(dateDiff('second', newest, now()), lag > 0)) FROM pipeline) AS p,
+  (SELECT count() FROM recent_events) AS events,
+  tupleElement(p, 1) AS parts, tupleElement(p, 2) AS beat, tupleElement(p, 3) AS behind,
+  dateDiff('second', beat, now()) AS silent,
+  formatDateTime(tupleElement(p, 4), '%m-%d %H:%i:%S', '{ZONE}') AS newest
+SELECT toUInt8(if(parts = 0, events = 0, silent > {STANDSTILL_S}
+    OR ifNull(tupleElement(p, 5), 0) > 2 * {STANDSTILL_S})) AS stale,
+  multiIf(parts = 0 AND stale, '处理程序从未报到：数据不可信',
+    parts = 0, '正常 · 回放数据，不再更新',
+    silent > {STANDSTILL_S}, concat('处理程序停止于 ',
+      formatDateTime(beat, '%m-%d %H:%i:%S', '{ZONE}'), '，数字停在此刻'),
+    stale, concat('积压 ', toString(behind), ' 条未入库，数字偏旧'),
+    concat('正常 · 最新消息 ', ifNull(newest, '无'))) AS reason""".strip()
+
+
+def wall_visits() -> str:
+    """Visits and requests of the day and of the year to the end of the range."""
+    return f"""
+SELECT sumIf(net_count, type = 'visit.recorded' AND hour >= {MIDNIGHT}) AS visits_today,
+  sumIf(net_count, type = 'visit.recorded') AS visits_year,
+  sumIf(net_count, type = 'visit.request_raised' AND hour >= {MIDNIGHT}) AS raised_today,
+  sumIf(net_count, type = 'visit.request_raised') AS raised_year,
+  sumIf(net_count, type = 'visit.request_closed' AND hour >= {MIDNIGHT}) AS closed_today,
+  sumIf(net_count, type = 'visit.request_closed') AS closed_year
+FROM visits_by_county_hour WHERE hour >= {NEW_YEAR_HOUR} AND hour <= {END}""".strip()
+
+
+def wall_petitions() -> str:
+    """Open and overdue petitions, and the on-time rate with open overdue cases counted."""
+    overdue = "overdue_transfer OR overdue_notice OR overdue_close OR overdue_review"
+    return f"""
+SELECT sum(open) AS open_now,
+  countIf({overdue} OR overdue_recheck) AS overdue_now,
+  countIf(registered_at >= {MIDNIGHT}) AS registered_today,
+  {share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")} AS on_time
+FROM petitions_cases(at = {AT})""".strip()
+
+
+def wall_mediations() -> str:
+    """Mediation success of cases ended in the year."""
+    return f"""
+SELECT {share("countIf(agreement_reached_at IS NOT NULL)", "count()")} AS success,
+  count() AS ended FROM mediations_cases(at = {AT})
+WHERE open = 0 AND ended_at >= {NEW_YEAR_HOUR}""".strip()
+
+
+def wall_funds() -> str:
+    """Balance of all funds and the share of the raised that was spent, in 10,000 yuan."""
+    return f"""
+SELECT sum(balance) / {YUAN} AS balance_now, sum(raised) / {YUAN} AS raised_all,
+  sum(spent) / {YUAN} AS spent_all, {share("sum(spent)", "sum(raised)")} AS used
+FROM funds_balances(at = {AT})""".strip()
+
+
+def _figures() -> str:
+    """The choosable figures, a row a county and figure."""
+    year = f"hour >= {NEW_YEAR_HOUR} AND hour <= {END}"
+    chosen = one("figure")
+    # A condition on the variable in each part: the parts not chosen read nothing.
+    return f"""
+SELECT county, toFloat64(sum(net_count)) AS value FROM visits_by_county_hour
+  WHERE {year} AND type = transform({chosen}, ['visits', 'raised', 'closed'],
+    ['visit.recorded', 'visit.request_raised', 'visit.request_closed'], '-') GROUP BY county
+UNION ALL
+SELECT county, toFloat64(multiIf({chosen} = 'open', sum(open), countIf(overdue_transfer
+    OR overdue_notice OR overdue_close OR overdue_review OR overdue_recheck))) AS value
+  FROM petitions_cases(at = {AT}) WHERE {chosen} IN ('open', 'overdue') GROUP BY county
+UNION ALL
+SELECT county, sum(balance) / {YUAN} AS value FROM funds_balances(at = {AT})
+  WHERE {chosen} = 'balance' GROUP BY county"""
+
+
+def wall_map() -> str:
+    """The chosen figure by outline: 洪江市 is drawn with 洪江管理区, which has no outline."""
+    cp = (
+        ("431202", 110.040315, 27.578926), ("431221", 109.944711, 27.440138),
+        ("431222", 110.393844, 28.452686), ("431223", 110.183917, 28.006336),
+        ("431224", 110.594879, 27.908267), ("431225", 109.735661, 26.887238),
+        ("431226", 109.81701, 27.857569), ("431227", 109.174932, 27.352673),
+        ("431228", 109.684629, 27.443499), ("431229", 109.696273, 26.575107),
+        ("431230", 109.784412, 26.158054), ("431281", 109.836669, 27.208609),
+    )  # fmt: skip
+    places = ", ".join(f"('{code}', {x}, {y})" for code, x, y in cp)
+    return f"""
+SELECT d.name AS name, p.code AS code, p.longitude AS longitude, p.latitude AS latitude,
+  ifNull(f.value, 0) AS value
+FROM values('code String, longitude Float64, latitude Float64', {places}) AS p
+INNER JOIN {COUNTIES} AS d ON d.code = p.code
+LEFT JOIN (SELECT if(county = '431271', '431281', county) AS outline, sum(value) AS value
+  FROM ({_figures()}) GROUP BY outline) AS f ON f.outline = p.code
+ORDER BY code LIMIT 20""".strip()
+
+
+def wall_ranking() -> str:
+    """The chosen figure of the 13 divisions, highest first; 未定位 only where it has events."""
+    return f"""
+SELECT d.name AS name, d.code AS code, ifNull(f.value, 0) AS value
+FROM {COUNTIES} AS d
+LEFT JOIN (SELECT county, sum(value) AS value FROM ({_figures()}) GROUP BY county) AS f
+  ON f.county = d.code
+WHERE d.code != '431200' OR f.value > 0 ORDER BY value DESC, code LIMIT 20""".strip()
+
+
+def wall_trend() -> str:
+    """Requests, petitions and agreements over the range, by hour or by day."""
+    lines = (
+        ("visits", "visit.request_raised", "诉求登记"),
+        ("visits", "visit.request_closed", "诉求办结"),
+        ("petitions", "petition.registered", "信访登记"),
+        ("mediations", "mediation.agreement_reached", "调解成功"),
+    )
+    types = ", ".join(f"'{type_}'" for _, type_, _ in lines)
+    sums = ", ".join(f"sumIf(events, type = '{type_}') AS `{zh}`" for _, type_, zh in lines)
+    parts = "\n  UNION ALL ".join(
+        f"SELECT {BUCKET} AS time, type, sum(net_count) AS events FROM {topic}_by_county_hour "
+        f"WHERE type IN ({types}) AND $__timeFilter(hour) GROUP BY time, type"
+        for topic in ("visits", "petitions", "mediations")
+    )
+    return f"SELECT time, {sums} FROM (\n  {parts})\nGROUP BY time ORDER BY time LIMIT 2000"
+
+
+def wall_visit_trend() -> str:
+    """Visits over the range by who went, by hour or by day."""
+    return f"""
+SELECT {BUCKET} AS time, {word("role", "role")} AS line, sum(net_count) AS value
+FROM visits_by_county_hour WHERE type = 'visit.recorded' AND $__timeFilter(hour)
+GROUP BY time, line ORDER BY time, line LIMIT 4000""".strip()
+
+
+def newest_events() -> str:
+    """The newest events up to the end of the range; for a past day its last hours, counted."""
+    hourly = "\n  UNION ALL ".join(
+        f"SELECT toDateTime64(hour, 3, '{ZONE}') AS happened, type, county, "
+        f"sum(net_count) AS events FROM {topic}_by_county_hour "
+        f"WHERE hour > {END} - INTERVAL 1 DAY AND hour <= {END} GROUP BY hour, type, county"
+        for topic in ("visits", "petitions", "mediations", "funds")
+    )
+    return f"""
+WITH (SELECT count() FROM recent_events WHERE time <= $__toTime_ms
+    AND time > $__toTime_ms - INTERVAL 1 HOUR) AS live
+SELECT happened AS `时间`, d.name AS `县市区`, {word("type", "type")} AS `事件`,
+  events AS `件数`, e.county AS code
+FROM (SELECT time AS happened, type, county, toInt64(1) AS events FROM recent_events
+    WHERE live > 0 AND time <= $__toTime_ms
+  UNION ALL SELECT * FROM (
+  {hourly}) WHERE live = 0) AS e
+LEFT JOIN {COUNTIES} AS d ON d.code = e.county
+WHERE events != 0 ORDER BY happened DESC, code, type LIMIT 40""".strip()
+
+
+def alerts() -> str:
+    """Overdue cases by clock and county: which duty, by which article, how many, how long."""
+    clocks = (
+        ("petitions", "transfer", "信访转送", "信访工作条例 22"),
+        ("petitions", "notice", "受理告知", "信访工作条例 23"),
+        ("petitions", "close", "信访办结", "信访工作条例 34"),
+        ("petitions", "review", "信访复查", "信访工作条例 35"),
+        ("petitions", "recheck", "信访复核", "信访工作条例 36"),
+        ("mediations", "mediate", "法院委托调解", "民诉法解释等"),
+    )
+    # One pass a view: each case gives a row a clock that it has run past.
+    parts = []
+    for topic in ("petitions", "mediations"):
+        own = [c for c in clocks if c[0] == topic]
+        rows = ", ".join(
+            f"('{zh}', '{basis}', overdue_{name}, due_{name})" for _, name, zh, basis in own
+        )
+        parts.append(
+            f"SELECT county, arrayJoin(arrayFilter(c -> c.3 = 1, [{rows}])) AS c\n"
+            f"  FROM {topic}_cases(at = {AT})"
+        )
+    return f"""
+SELECT c.1 AS `事项`, d.name AS `县市区`, count() AS `逾期件数`,
+  max(dateDiff('day', c.4, $__toTime_ms)) AS `最长逾期天数`, c.2 AS `依据`, d.code AS code
+FROM (
+  {" UNION ALL ".join(parts)}) AS e
+LEFT JOIN {COUNTIES} AS d ON d.code = e.county
+GROUP BY `事项`, `县市区`, `依据`, code
+ORDER BY `最长逾期天数` DESC, `逾期件数` DESC, code, `事项` LIMIT 40""".strip()
+
+
+# ------------------------------------------------------------------------------ 管道健康
+
+
+def pipeline_parts() -> str:
+    """One row a Kafka partition: stored, lag, age of the beat and of the newest message."""
+    return f"""
+SELECT topic AS `主题`, toString(kpart) AS `分区`, messages AS `已入库`, lag AS `积压`,
+  toTimeZone(newest, '{ZONE}') AS `水位`, toTimeZone(beat, '{ZONE}') AS `心跳`,
+  stored AS `最高位移`
+FROM pipeline ORDER BY topic, kpart LIMIT {LIMIT}""".strip()
+
+
+def pipeline_now() -> str:
+    """Lag, seconds since the last beat and since the newest message, and messages stored."""
+    return """
+SELECT sum(lag) AS behind, max(greatest(dateDiff('second', beat, now()), 0)) AS beat_age,
+  min(dateDiff('second', newest, now())) AS newest_age, sum(messages) AS stored_all,
+  count() AS partitions FROM pipeline""".strip()
+
+
+def pipeline_throughput() -> str:
+    """Events by when they happened, by topic; first filings and corrections."""
+    topics = (("visits", "走访"), ("petitions", "信访"), ("mediations", "调解"), ("funds", "基金"))
+    sums = ", ".join(f"sumIf(events, topic = '{topic}') AS `{zh}`" for topic, zh in topics)
+    parts = "\n  UNION ALL ".join(
+        f"SELECT {BUCKET} AS time, '{topic}' AS topic, sum(gross_count) AS events "
+        f"FROM {topic}_by_county_hour WHERE $__timeFilter(hour) GROUP BY time"
+        for topic, _ in topics
+    )
+    return f"SELECT time, {sums} FROM (\n  {parts})\nGROUP BY time ORDER BY time LIMIT 2000"
+
+
+def pipeline_refused() -> str:
+    """Messages stored but not counted, by topic, status and reason.
+
+    All of them, whatever the range: history that is imported today was logged today.
+    """
+    status = (
+        "transform(status, ['repeat', 'conflict', 'orphan', 'parked', 'dead'], "
+        "['重复', '冲突', '更正对象未到', '搁置', '死信'], status)"
+    )
+    return f"""
+SELECT topic AS `主题`, {status} AS `状态`, reason AS `原因`, sum(messages) AS `条数`,
+  max(day) AS `最近一日` FROM uncounted
+GROUP BY topic, status, reason ORDER BY `条数` DESC, topic, reason LIMIT {LIMIT}""".strip()
+
+
+def pipeline_refused_totals() -> str:
+    """Repeats, conflicts, orphans and dead letters as single numbers."""
+    sums = ", ".join(
+        f"sumIf(messages, status = '{s}') AS {s}s"
+        for s in ("repeat", "conflict", "orphan", "parked", "dead")
+    )
+    return f"SELECT {sums} FROM uncounted"
+
+
+def pipeline_lag() -> str:
+    """Lag by topic, one bar each."""
+    return (
+        "SELECT topic AS name, sum(lag) AS value FROM pipeline GROUP BY topic "
+        "ORDER BY value DESC, name LIMIT 20"
+    )
+
+
+def county_options(*, unknown: bool = False) -> str:
+    """Code and name of the counties; with the city's own code for unplaced events if `unknown`."""
+    only = "" if unknown else " WHERE code != '431200'"
+    return f"SELECT code, name FROM {COUNTIES}{only} ORDER BY code"
+
+
+def below(level: str, parent: str) -> str:
+    """Code and name of the divisions of `level` under the chosen `parent`."""
+    return (
+        f"SELECT code, name FROM divisions WHERE level = '{level}' AND "
+        f"{among('parent', parent)} ORDER BY code LIMIT 1000"
+    )

@@ -1,0 +1,1 @@
+const o=()=>null,t=o;export{t as ReactMonacoEditor,o as default};

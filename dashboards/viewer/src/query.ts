@@ -1,0 +1,136 @@
+/** One panel's data: asked at every beat, kept while the next answer is on its way. */
+import { type DataFrame, rangeUtil } from '@grafana/data';
+import { useEffect, useRef, useState } from 'react';
+import { type Query, runQueries, serverNow } from './api';
+import { transformed } from './fields';
+import { fill, fillSql, type Scope } from './formats';
+import { panelRange } from './time';
+import type { Panel, QueryState, Target } from './types';
+import { rangeMs, sourceOf } from './variables';
+
+export const FRESHNESS = 'freshness';
+
+/** The rhythm of a board: `count` grows at every beat, `refreshMs` is 0 when it stands still. */
+export interface Beat {
+  count: number;
+  refreshMs: number;
+}
+
+interface Ask {
+  panel: Panel;
+  scope: Scope;
+  beat: Beat;
+  width: number;
+  /** False while the panel is out of sight: then nothing is asked. */
+  active: boolean;
+}
+
+export function usePanelData({ panel, scope, beat, width, active }: Ask): QueryState {
+  const [state, setState] = useState<QueryState>(() => ({
+    frames: [], loading: true, range: scope.range, sql: [], notices: [],
+  }));
+  const running = useRef<{ scope: Scope; abort: AbortController } | null>(null);
+  // Points are counted in steps of 100: a wall two pixels narrower must not need its own query.
+  const points = panel.maxDataPoints ?? Math.max(Math.round(width / 100) * 100, 100);
+
+  useEffect(() => {
+    if (!active) {
+      return;
+    }
+    const before = running.current;
+    if (before && sameQuestion(before.scope, scope)) {
+      return; // The last question is still open: asking again would only pile up.
+    }
+    before?.abort.abort();
+    const abort = new AbortController();
+    running.current = { scope, abort };
+    load(panel, scope, points, beat.refreshMs, abort.signal)
+      .then((next) => {
+        running.current = null;
+        setState((old) => merged(old, next));
+      })
+      .catch((failure: unknown) => {
+        if (abort.signal.aborted) {
+          return;
+        }
+        running.current = null;
+        const error = failure instanceof Error ? failure.message : String(failure);
+        setState((old) => ({ ...old, loading: false, error, away: true }));
+      });
+  }, [panel, scope, points, beat, active]);
+
+  useEffect(() => () => running.current?.abort.abort(), []);
+  return state;
+}
+
+const sameQuestion = (a: Scope, b: Scope): boolean => a.variables === b.variables && a.uid === b.uid && sameRaw(a, b);
+const sameRaw = (a: Scope, b: Scope): boolean =>
+  String(a.range.raw.from) === String(b.range.raw.from) && String(a.range.raw.to) === String(b.range.raw.to);
+
+function merged(old: QueryState, next: QueryState): QueryState {
+  // No answer from the database: the last good picture stays, marked with its time.
+  return next.away && old.frames.length ? { ...old, loading: false, error: next.error, away: true } : next;
+}
+
+async function load(panel: Panel, scope: Scope, points: number, refreshMs: number, signal: AbortSignal): Promise<QueryState> {
+  const range = panelRange(scope.range, scope.timeZone, panel.timeFrom, panel.timeShift);
+  const asked = (panel.targets ?? []).filter((t) => !t.hide && typeof t.rawSql === 'string' && t.rawSql.trim());
+  const empty = { frames: [], loading: false, range, sql: [], notices: [], at: serverNow() };
+  if (!asked.length) {
+    return empty;
+  }
+  const queries = asked.map((target) => question(target, panel, { ...scope, range }, points));
+  const replies = await runQueries(queries, rangeMs(range), refreshMs, signal);
+  const frames: DataFrame[] = [];
+  const sql: string[] = [];
+  const notices: string[] = [];
+  let error: string | undefined;
+  let away = false;
+  for (const { refId } of queries) {
+    const reply = replies[refId];
+    if (reply?.error) {
+      // An empty time series is an error to Grafana's back end and an empty picture to people.
+      if (!reply.error.startsWith('no results')) {
+        error ??= reply.error;
+        away ||= reply.status === 502;
+      }
+      continue;
+    }
+    for (const frame of reply?.frames ?? []) {
+      frames.push(frame);
+      sql.push(frame.meta?.executedQueryString ?? '');
+      notices.push(...(frame.meta?.notices ?? []).map((n) => n.text));
+    }
+  }
+  const vars = panel.scoped;
+  const done = await transformed(frames, panel, (text) => fill(text, scope, vars));
+  return { ...empty, frames: done, error, away, sql, notices, at: serverNow() };
+}
+
+function question(target: Target, panel: Panel, scope: Scope, points: number): Query {
+  const floor = panel.interval ? fill(panel.interval, scope, panel.scoped).replace(/^>/, '') : undefined;
+  const { intervalMs } = rangeUtil.calculateInterval(scope.range, points, floor || '1s');
+  return {
+    refId: target.refId,
+    datasource: sourceOf(target.datasource ?? panel.datasource, scope),
+    rawSql: fillSql(target.rawSql as string, scope, panel.scoped),
+    format: target.format ?? 0,
+    intervalMs,
+    maxDataPoints: points,
+  };
+}
+
+export interface Freshness {
+  stale: boolean;
+  reason: string;
+}
+
+/** What a board's own freshness query says; undefined when this panel has none. */
+export function freshnessOf(frames: DataFrame[]): Freshness | undefined {
+  const frame = frames.find((f) => f.refId === FRESHNESS || f.name === FRESHNESS);
+  if (!frame?.length) {
+    return undefined;
+  }
+  const first = (name: string) => frame.fields.find((f) => f.name === name)?.values[0];
+  return { stale: Number(first('stale')) === 1 || first('stale') === true, reason: String(first('reason') ?? '') };
+}
