@@ -1,0 +1,215 @@
+"""Where the bench runs: Kafka and ClickHouse of its own, a fresh database for every run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from clickhouse_driver import Client
+
+import schemas
+from infra import _child
+from infra.parts import Part, Step, parts
+from infra.settings import ROOT, Settings
+from infra.stack import Stack
+from infra.warehouse import apply
+from producers._bulk import BulkProducer
+from producers.simulate import City, History
+from producers.vault import Vault
+from schemas._projections import HI, target
+
+SEED = 1
+_POLL_S = 0.1
+_START_S = 120.0
+_STOP_S = 30.0
+_HISTORY_SCALE = 0.6  # holds more than a million messages of visits
+
+
+def _without_workers(settings: Settings) -> Sequence[Part | Step]:
+    servers = ("kafka", "clickhouse")
+    return [each for each in parts(settings) if isinstance(each, Step) or each.name in servers]
+
+
+class Ground:
+    """Kafka and ClickHouse, empty, in a folder of their own, on free ports.
+
+    Args:
+        home: folder for data and logs; made.
+    """
+
+    def __init__(self, home: Path) -> None:
+        ports = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
+        self._stack = Stack(Settings.load(home=home, **ports), compose=_without_workers)
+        self.settings = self._stack.settings
+        self.home = home
+        self._databases = 0
+
+    def __enter__(self) -> Self:
+        self._stack.start(lambda line: say(f"  {line}"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.stop()
+
+    def client(self, settings: Settings | None = None) -> Client:
+        """A connection as the owner of the databases."""
+        return apply.address(settings or self.settings).connect()
+
+    def process(self, part: str) -> psutil.Process:
+        """The process of `kafka` or `clickhouse`."""
+        return psutil.Process(self._stack.pid(part))
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[Settings]:
+        """The settings of a new installation in the same servers; its databases are dropped."""
+        self._databases += 1
+        name = f"bench_{self._databases}"
+        settings = self.settings.model_copy(
+            update={"database": name, "published_database": f"{name}_published"}
+        )
+        apply.apply(settings)
+        yield settings
+        client = self.client()
+        for each in (settings.published_database, settings.database):
+            client.execute(f"DROP DATABASE `{each}` SYNC")
+
+    def city(self) -> City:
+        """The shipped city, with keys of this folder."""
+        return City.load(Vault(self.home / "keys.db"))
+
+    def produce_visits(self, count: int, copy: Path) -> None:
+        """Puts the first messages of a seeded year's visits into Kafka, and into a file of lines.
+
+        The file leaves out what is no JSON object, a few dozen of a million.
+        """
+        done = 0
+        options = self.settings.kafka_options()
+        producer = BulkProducer(options.pop("bootstrap_servers"), options=options)
+        with producer as kafka, copy.open("wb") as lines:
+            for day in History(self.city(), SEED, scale=_HISTORY_SCALE):
+                for topic, key, payload in day:
+                    if topic != "visits" or done == count:
+                        continue
+                    kafka.send_bytes(topic, key, payload)
+                    done += 1
+                    if payload[:1] == b"{" and payload[-1:] == b"}" and b"\n" not in payload:
+                        lines.write(payload + b"\n")
+                if done == count:
+                    return
+        raise ValueError(f"the simulator made {done} visits, fewer than {count}")
+
+
+class Program:
+    """A process that moves events, watched from outside.
+
+    Args:
+        command: arguments of Python. settings: its environment. python: which interpreter.
+        log: where it writes.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        settings: Settings,
+        *,
+        python: str = sys.executable,
+        extra: dict[str, str] | None = None,
+    ) -> None:
+        self._log = settings.home / "log" / "bench.log"
+        self._child: subprocess.Popen[bytes] = _child.spawn(
+            [python, *command],
+            log=self._log,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                **settings.environment(),
+                "PYTHONPATH": str(ROOT),
+                **(extra or {}),
+            },
+        )
+        self._ready = f"http://{settings.host}:{settings.metrics_port}/ready"
+
+    @property
+    def process(self) -> psutil.Process:
+        """For its CPU time and memory."""
+        return psutil.Process(self._child.pid)
+
+    def await_ready(self) -> None:
+        """Returns once it says at /ready that partitions are its own."""
+        until(self._answers, "the worker is ready", self.check)
+
+    def check(self) -> None:
+        """Raises when it has ended."""
+        if (code := self._child.poll()) is not None:
+            raise RuntimeError(f"ended with code {code}; see {self._log}")
+
+    def stop(self) -> None:
+        """Ends it."""
+        _child.stop(self._child, _STOP_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self._ready, timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def worker(settings: Settings) -> Program:
+    """The worker as it ships."""
+    return Program(["-m", "infra.worker", "--index", "0"], settings)
+
+
+def until(
+    happened: Any, what: str, check: Any = lambda: None, timeout_s: float = _START_S
+) -> float:
+    """Polls until `happened()` is true; returns `time.monotonic()` of that moment."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if happened():
+            return time.monotonic()
+        check()
+        time.sleep(_POLL_S)
+    raise TimeoutError(f"not within {timeout_s:g} s: {what}")
+
+
+def stored(client: Client, settings: Settings, topics: Sequence[str]) -> int:
+    """Messages in the events tables."""
+    return sum(
+        int(client.execute(f"SELECT count() FROM `{settings.database}`.events_{topic}")[0][0])
+        for topic in topics
+    )
+
+
+def projected(client: Client, settings: Settings, topic: str) -> bool:
+    """Whether every projection of a family has come as far as its events."""
+    family = schemas.family(topic)
+    marks = [(f"events_{topic}", "koff"), *((target(family, p), HI) for p in family.projections)]
+    found = [
+        sorted(
+            client.execute(
+                f"SELECT kpart, max({column}) FROM `{settings.database}`.`{table}` GROUP BY kpart"
+            )
+        )
+        for table, column in marks
+    ]
+    return all(each == found[0] for each in found)
+
+
+def say(line: str) -> None:
+    """Tells the person who waits."""
+    print(line, flush=True)  # noqa: T201 - a command that takes 20 minutes shows where it is

@@ -1,0 +1,51 @@
+"""Fixtures shared by all tests: the real servers, started once a session on free ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.broker import Broker
+from infra.settings import Settings
+from infra.stack import Stack
+from infra.warehouse import Warehouse
+from tests.live import Live, without_boards
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """An embedded Kafka shared by the session: use topics of your own, and leave it running."""
+    with Broker(tmp_path_factory.mktemp("kafka"), cache=Settings().cache) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """An embedded ClickHouse shared by the session: use databases of your own, leave it running."""
+    with Warehouse(tmp_path_factory.mktemp("clickhouse")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Kafka, ClickHouse and two workers, shared by the session; tests may kill any of them.
+
+    Everything that was ever sent stays: what a test sends, the oracle of the next one counts too.
+    """
+    settings = Settings().model_copy(
+        update={
+            "home": tmp_path_factory.mktemp("gulou"),
+            "workers": 2,
+            "session_timeout_s": 6.0,  # the least a broker accepts
+            "batch_bytes": 1_048_576,
+            **dict.fromkeys(
+                (n for n in Settings.model_fields if n.endswith("_port")),
+                0,
+            ),
+        }
+    )
+    with Stack(settings, without_boards, pauses_s=[0.1] * 200) as stack:
+        running = Live(stack)
+        yield running
+        running.close()

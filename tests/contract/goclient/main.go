@@ -1,0 +1,155 @@
+// Command goclient asks a ClickHouse what Grafana's plugin asks, with the plugin's options.
+//
+// It prints one JSON object a line for each step: {"step": name, "ok": bool, "got": text}.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+func main() {
+	address := flag.String("address", "", "host:port")
+	protocol := flag.String("protocol", "native", "native or http")
+	user := flag.String("user", "", "")
+	database := flag.String("database", "", "current database")
+	table := flag.String("table", "", "database.table to write and read; made and dropped here")
+	flag.Parse()
+
+	kind := clickhouse.Native
+	if *protocol == "http" {
+		kind = clickhouse.HTTP
+	}
+	// The options of the plugin: pkg/plugin/driver.go.
+	connection, err := clickhouse.Open(&clickhouse.Options{
+		Addr:     []string{*address},
+		Protocol: kind,
+		Auth: clickhouse.Auth{
+			Database: *database, Username: *user, Password: os.Getenv("GULOU_TEST_PASSWORD"),
+		},
+		ClientInfo: clickhouse.ClientInfo{
+			Products: []struct{ Name, Version string }{{"grafana", "12.0.0"}, {"clickhouse-datasource", "4.20.0"}},
+			Comment:  []string{"grafana_user:tester"},
+		},
+		Compression:     &clickhouse.Compression{Method: compression(kind)},
+		DialTimeout:     10 * time.Second,
+		ReadTimeout:     60 * time.Second,
+		ConnMaxLifetime: 5 * time.Minute,
+		MaxIdleConns:    25,
+		MaxOpenConns:    50,
+		Settings:        clickhouse.Settings{"max_execution_time": 65},
+	})
+	if err != nil {
+		report("open", "", err)
+		os.Exit(1)
+	}
+	background := context.Background()
+	report("ping", "", connection.Ping(background))
+	if *table != "" {
+		write(background, connection, *table)
+	}
+	read(background, connection)
+	report("close", "", connection.Close())
+}
+
+func compression(protocol clickhouse.Protocol) clickhouse.CompressionMethod {
+	if protocol == clickhouse.HTTP {
+		return clickhouse.CompressionGZIP
+	}
+	return clickhouse.CompressionLZ4
+}
+
+func read(background context.Context, connection driver.Conn) {
+	var version string
+	report("version", "", connection.QueryRow(background, "SELECT version()").Scan(&version))
+
+	var text string
+	var at time.Time
+	err := connection.QueryRow(
+		background, "SELECT {text:String}, {at:DateTime64(3)}",
+		clickhouse.Named("text", "鼓楼 'quoted'"), clickhouse.Named("at", "2026-03-01 08:00:00.000"),
+	).Scan(&text, &at)
+	report("parameters", fmt.Sprint(text, " ", at.Format("2006-01-02 15:04:05")), err)
+
+	rows, err := connection.Query(background, "SELECT number FROM numbers(90000)")
+	total, count := uint64(0), 0
+	if err == nil {
+		for rows.Next() {
+			var number uint64
+			if err = rows.Scan(&number); err != nil {
+				break
+			}
+			total, count = total+number, count+1
+		}
+		err = errors.Join(err, rows.Err(), rows.Close())
+	}
+	report("many rows", fmt.Sprint(count, " ", total), err)
+
+	rows, err = connection.Query(background, "SELECT 1 AS one, 'x' AS text WHERE 0")
+	columns := ""
+	if err == nil {
+		columns = fmt.Sprint(rows.Columns(), " ", rows.Next())
+		err = errors.Join(rows.Err(), rows.Close())
+	}
+	report("no rows", columns, err)
+
+	err = connection.Exec(background, "SELECT * FROM a_table_that_is_not_there")
+	report("unknown table", code(err), nil)
+
+	short, cancel := context.WithTimeout(background, 300*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	_, err = connection.Query(short, "SELECT sum(cityHash64(number)) FROM numbers(100000000000)")
+	report("cancelled", fmt.Sprint(err != nil, " ", time.Since(begun) < 20*time.Second), nil)
+	report("ping after cancel", "", connection.Ping(background))
+}
+
+func write(background context.Context, connection driver.Conn, table string) {
+	err := connection.Exec(background, "CREATE TABLE "+table+` (
+		id UInt64, name String, code FixedString(4), at DateTime64(3, 'Asia/Shanghai'), day Date,
+		price Decimal(18, 4), kind Enum8('a' = 1, 'b' = 2), low LowCardinality(String),
+		maybe Nullable(Int32), list Array(String), pairs Map(String, UInt32)
+	) ENGINE = MergeTree ORDER BY id`)
+	report("create", "", err)
+	batch, err := connection.PrepareBatch(background, "INSERT INTO "+table)
+	day := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	for id := uint64(0); err == nil && id < 30000; id++ {
+		err = batch.Append(id, fmt.Sprint("name ", id), "abcd", day, day, "1.5", "b", "low", nil,
+			[]string{"x", "y"}, map[string]uint32{"k": uint32(id)})
+	}
+	if err == nil {
+		err = batch.Send()
+	}
+	report("insert", "", err)
+	var count, total uint64
+	var name, list string
+	err = connection.QueryRow(background,
+		"SELECT count(), sum(pairs['k']), max(name), toString(any(list)) FROM "+table,
+	).Scan(&count, &total, &name, &list)
+	report("select", fmt.Sprint(count, " ", total, " ", name, " ", list), err)
+	report("drop", "", connection.Exec(background, "DROP TABLE "+table))
+}
+
+func code(err error) string {
+	var exception *clickhouse.Exception
+	if errors.As(err, &exception) {
+		return fmt.Sprint(exception.Code)
+	}
+	return fmt.Sprint(err)
+}
+
+func report(step string, got string, err error) {
+	if err != nil {
+		got = err.Error()
+	}
+	line, _ := json.Marshal(map[string]any{"step": step, "ok": err == nil, "got": got})
+	fmt.Println(string(line))
+}

@@ -1,0 +1,104 @@
+"""A city in ClickHouse, a board server that reads it, and a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_driver import Client
+from playwright.sync_api import Browser, sync_playwright
+
+from infra.warehouse import Warehouse
+from infra.warehouse.access import write_users
+from tests.dashboards.city import DATABASE, statements
+from tests.dashboards.servers import BoardServer, board_server
+
+BOARDS = Path(__file__).parent / "boards"
+WRITER, BOARD_USER = ("writer", "writes"), ("board", "looks")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; the tests that need it are skipped where there is none, never in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have a browser: apt-get install chromium fonts-noto-cjk")
+        pytest.skip("no Chromium here; install the package chromium to run the page's tests")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def city_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """ClickHouse with the fixture city, a writer and a board user."""
+    root = tmp_path_factory.mktemp("city")
+    users = root / "users.json"
+    board = {"password": BOARD_USER[1], "role": "board", "databases": [DATABASE]}
+    write_users(users, {WRITER[0]: {"password": WRITER[1], "role": "writer"}, BOARD_USER[0]: board})
+    with Warehouse(root, users=users) as running:
+        client = writer(running)
+        for statement in statements():
+            client.execute(statement)
+        client.disconnect()
+        yield running
+
+
+def writer(warehouse: Warehouse) -> Client:
+    """A connection that may change the city."""
+    return Client(warehouse.host, port=warehouse.port, user=WRITER[0], password=WRITER[1])
+
+
+@pytest.fixture(scope="session")
+def city_source(city_clickhouse: Warehouse) -> dict[str, Any]:
+    """The data source as it is published to Grafana."""
+    return {
+        "name": "City",
+        "uid": "city",
+        "type": "grafana-clickhouse-datasource",
+        "access": "proxy",
+        "isDefault": True,
+        "jsonData": {
+            "host": city_clickhouse.host,
+            "port": city_clickhouse.port,
+            "protocol": "native",
+            "username": BOARD_USER[0],
+            "defaultDatabase": DATABASE,
+        },
+        "secureJsonData": {"password": BOARD_USER[1]},
+    }
+
+
+@pytest.fixture(scope="session")
+def provisioned(
+    tmp_path_factory: pytest.TempPathFactory, city_source: dict[str, Any]
+) -> tuple[str, ...]:
+    """Options of a board server that has the fixture boards and the city."""
+    sources = tmp_path_factory.mktemp("sources") / "sources.json"
+    sources.write_text(json.dumps([city_source]))
+    return ("--data-sources", str(sources), "--boards", str(BOARDS))
+
+
+@pytest.fixture(scope="session")
+def city(
+    tmp_path_factory: pytest.TempPathFactory, provisioned: tuple[str, ...]
+) -> Iterator[BoardServer]:
+    """A board server over the city, shared by the session: leave it as it was."""
+    with board_server(tmp_path_factory.mktemp("boards"), *provisioned) as running:
+        yield running

@@ -1,0 +1,72 @@
+"""A board server in a process of its own, as `gulou up` runs it, for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+REPOSITORY = Path(__file__).parents[2]
+STOP_S = 15
+
+
+class BoardServer:
+    """A running server and a session that talks to it."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, token: str) -> None:
+        self.process = process
+        self.url = url.rstrip("/")
+        self.token = token
+        self.session = requests.Session()
+        if token:
+            self.session.headers["Authorization"] = f"Bearer {token}"
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def call(self, method: str, path: str, body: Any = None) -> requests.Response:
+        return self.session.request(method, self.url + path, json=body, timeout=30)
+
+    def query(self, sql: str, *, form: int = 1, source: str = "city", **more: Any) -> Any:
+        """The one result of `sql`, frames or error."""
+        body = {
+            "queries": [
+                {"refId": "A", "datasource": {"uid": source}, "rawSql": sql, "format": form}
+            ],
+            "from": "1640361600000",  # 2021-12-25 00:00 in Shanghai
+            "to": "1640966399000",  # 2021-12-31 23:59:59 there
+            **more,
+        }
+        return self.call("POST", "/api/ds/query", body).json()["results"]["A"]
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(STOP_S)
+
+
+@contextlib.contextmanager
+def board_server(state: Path, *arguments: str, token: str = "") -> Iterator[BoardServer]:
+    """Starts a server on a free port and stops it as a supervisor would."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dashboards", "--port", "0", "--state", str(state), *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    try:
+        assert line, f"the board server ended with {process.wait(STOP_S)} before it was ready"
+        yield BoardServer(process, json.loads(line)["url"], token)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(STOP_S)
+        process.stdout.close()

@@ -1,0 +1,146 @@
+"""The boards as JSON: what every panel must have, and that no board says what it should not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import schemas
+from dashboards import boards
+from schemas import _published as published
+
+EVERY = boards.every()
+QUIET = ("text", "row")
+VIEWS = {view.name for view in published.published(schemas.families(), "truth", "Asia/Shanghai")}
+
+
+def panels() -> Iterator[Any]:
+    for board in EVERY:
+        for panel in board["panels"]:
+            yield pytest.param(panel, id=f"{board['uid']}-{panel['id']}-{panel['type']}")
+
+
+def figures() -> Iterator[Any]:
+    return (param for param in panels() if param.values[0]["type"] not in QUIET)
+
+
+def statements() -> Iterator[str]:
+    for board in EVERY:
+        for panel in board["panels"]:
+            yield from (target["rawSql"] for target in panel.get("targets") or ())
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query":
+                yield variable["query"]["rawSql"]
+
+
+def test_the_files_are_what_the_code_makes() -> None:
+    found = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in boards.JSON.glob("*.json")}
+    assert found == {board["uid"]: board for board in EVERY}, "write them anew with: make boards"
+
+
+@pytest.mark.parametrize("panel", list(figures()))
+def test_every_number_has_a_unit_a_meaning_and_a_way_on(panel: dict[str, Any]) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    columns = panel["fieldConfig"]["overrides"]
+    assert defaults["unit"]
+    assert len(panel["description"]) > 20
+    column_links = [p for c in columns for p in c["properties"] if p["id"] == "links"]
+    assert defaults.get("links") or column_links
+
+
+@pytest.mark.parametrize("panel", list(figures()))
+def test_only_a_time_series_asks_for_the_time_series_format(panel: dict[str, Any]) -> None:
+    formats = {target["format"] for target in panel["targets"] if target["refId"] != "freshness"}
+    assert formats <= {0 if panel["type"] == "timeseries" else 1}
+
+
+@pytest.mark.parametrize("board", EVERY, ids=lambda board: board["uid"])
+def test_every_board_says_whether_it_may_be_believed(board: dict[str, Any]) -> None:
+    refs = [t["refId"] for p in board["panels"] for t in p.get("targets") or ()]
+    assert refs.count("freshness") == 1
+
+
+@pytest.mark.parametrize("board", EVERY, ids=lambda board: board["uid"])
+def test_a_board_takes_its_data_from_the_source_variable(board: dict[str, Any]) -> None:
+    names = [variable["name"] for variable in board["templating"]["list"]]
+    sources = {p["datasource"]["uid"] for p in board["panels"] if p["type"] not in QUIET}
+    sources |= {t["datasource"]["uid"] for p in board["panels"] for t in p.get("targets") or ()}
+    assert names[0] == "source"
+    assert sources == {"${source}"}
+
+
+@pytest.mark.parametrize("board", EVERY, ids=lambda board: board["uid"])
+def test_no_two_panels_of_a_board_overlap(board: dict[str, Any]) -> None:
+    cells = [
+        (x, y)
+        for p in board["panels"]
+        for x in range(p["gridPos"]["x"], p["gridPos"]["x"] + p["gridPos"]["w"])
+        for y in range(p["gridPos"]["y"], p["gridPos"]["y"] + p["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert all(0 <= x < 24 for x, _ in cells)
+
+
+def test_the_wall_fits_a_screen_of_16_to_9_without_scrolling() -> None:
+    wall = EVERY[0]
+    rows = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in wall["panels"])
+    # A row is 30 px with 8 px between: 28 of them are 1056 of the 1080 px.
+    assert wall["uid"] == "gulou-wall"
+    assert rows * 38 - 8 <= 1080
+
+
+def test_queries_read_published_views_and_nothing_else() -> None:
+    read = {
+        name
+        for sql in statements()
+        for name in re.findall(r"\b(?:FROM|JOIN)\s+([A-Za-z_][\w.]*)", sql)
+        if name not in ("values",)
+    }
+    inside = {"decodeURLComponent"}  # `trim(BOTH '{}' FROM …)`
+    assert read - inside <= VIEWS
+    assert not [name for name in read if "." in name]
+
+
+def test_a_value_of_a_variable_reaches_the_sql_percent_encoded_only() -> None:
+    names = {v["name"] for board in EVERY for v in board["templating"]["list"]} - {"source"}
+    used = "|".join(sorted(names))
+    for sql in statements():
+        conditions = re.sub(rf", \$(?:{used})\)", "", sql)  # $__conditionalAll's second argument
+        safe = re.sub(rf"decodeURLComponent\('\$\{{(?:{used}):percentencode\}}'\)", "", conditions)
+        assert not re.search(rf"\$\{{?(?:{used})\b", safe), sql
+
+
+def test_no_figure_is_judged_by_the_clock_on_the_wall() -> None:
+    about_the_pipeline = re.compile(r"\b(pipeline|uncounted)\b")
+    judged = [sql for sql in statements() if re.search(r"\bnow\(", sql)]
+    assert judged
+    assert all(about_the_pipeline.search(sql) for sql in judged)
+
+
+def test_lists_are_capped() -> None:
+    tables = [p for b in EVERY for p in b["panels"] if p["type"] in ("table", "barchart")]
+    for panel in tables:
+        limits = [int(n) for n in re.findall(r"LIMIT (\d+)", panel["targets"][0]["rawSql"])]
+        assert limits, panel["title"]
+        assert limits[-1] <= 1000
+
+
+def test_links_lead_to_boards_that_exist() -> None:
+    uids = {board["uid"] for board in EVERY}
+    text = "".join(boards.text_of(board) for board in EVERY)
+    assert set(re.findall(r"/d/([\w-]+)", text)) == uids
+
+
+def test_a_check_fails_when_a_file_is_not_what_the_code_makes(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(boards, "JSON", tmp_path)
+    assert boards.main([]) == 0
+    assert boards.main(["--check"]) == 0
+    (tmp_path / "gulou-wall.json").write_text("{}")
+    assert boards.main(["--check"]) == 1
+    assert "gulou-wall.json is out of date" in capsys.readouterr().err

@@ -1,0 +1,538 @@
+"""The page in a real Chromium: what a person at a wall or a desk sees and does."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from infra.warehouse import Warehouse
+from tests.dashboards.city import COUNTIES, DATABASE, TOWNSHIPS
+from tests.dashboards.conftest import writer
+from tests.dashboards.servers import BoardServer, board_server
+
+pytestmark = pytest.mark.browser
+
+WALL = "/d/fixture-wall?kiosk&autofitpanels"
+SIZES = [(1920, 1080), (3840, 2160), (1280, 800)]
+WAIT_MS = 90_000  # A deadline, not an expectation: the machine may be busy with other tests.
+expect.set_options(timeout=WAIT_MS)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    # The policy is tested on its own; Playwright's waits need eval.
+    context = browser.new_context(viewport={"width": 1920, "height": 1080}, bypass_csp=True)
+    context.set_default_timeout(WAIT_MS)
+    yield context.new_page()
+    context.close()
+
+
+def _open(page: Page, city: BoardServer, path: str) -> list[str]:
+    """Opens a board and waits until every panel in sight has its picture; returns page errors."""
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", lambda request: errors.append(request.url))
+    page.goto(city.url + path)
+    _settled(page)
+    return errors
+
+
+_DRAWN = """() => {
+  const panels = [...document.querySelectorAll('[data-panel-id]')];
+  const near = panels.filter((p) => p.getBoundingClientRect().top < innerHeight);
+  return panels.length > 0 && near.every((p) => p.dataset.state !== 'waiting');
+}"""
+
+
+def _settled(page: Page) -> None:
+    page.wait_for_function(_DRAWN, timeout=WAIT_MS)
+
+
+def _panel(page: Page, title: str) -> Any:
+    return page.locator("[data-panel-id]").filter(
+        has=page.locator("h2", has_text=title).or_(page.locator(".gulou-unknown", has_text=title))
+    )
+
+
+# -------------------------------------------------------------------------- boards and sizes
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("uid", ["fixture-wall", "fixture-county", "fixture-broken"])
+def test_each_board_is_drawn_at_each_size(
+    page: Page, city: BoardServer, uid: str, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    assert _open(page, city, f"/d/{uid}") == []
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width, "no board scrolls sideways"
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES[:2])
+def test_the_wall_fits_the_screen_without_scrolling(
+    page: Page, city: BoardServer, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    _open(page, city, WALL)
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight + 1")
+    lowest = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('.gulou-cell')]"
+        ".map((c) => c.getBoundingClientRect().bottom))"
+    )
+    assert height * 0.97 <= lowest <= height
+
+
+def test_key_figures_are_at_least_48_px_high_on_the_wall(page: Page, city: BoardServer) -> None:
+    _open(page, city, WALL)
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('[data-panel-type=stat] span')]"
+        ".filter((s) => /^[\\d.,]+$/.test(s.textContent) && !s.children.length)"
+        ".map((s) => parseFloat(getComputedStyle(s).fontSize))"
+    )
+    assert len(sizes) >= 5
+    assert min(sizes) >= 48
+
+
+def test_figures_are_those_of_the_query_in_their_unit(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-wall")
+    share = sum(c[5] for c in COUNTIES) / len(COUNTIES)
+    expect(_panel(page, "来信办结率")).to_contain_text(f"{share * 100:.1f}")
+    expect(_panel(page, "未办结").first).to_contain_text(str(sum(c[6] for c in COUNTIES)))
+    # -12 days is mapped to a word, whatever its number.
+    expect(_panel(page, "最新事件")).to_contain_text("逾期")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_text_stands_out_from_its_background(page: Page, city: BoardServer, theme: str) -> None:
+    _open(page, city, f"/d/fixture-county?theme={theme}")
+    colours = page.evaluate(
+        "['text', 'dim', 'link', 'panel', 'canvas', 'raised'].map((n) =>"
+        " getComputedStyle(document.documentElement).getPropertyValue('--' + n).trim())"
+    )
+    for ink in colours[:3]:
+        for ground in colours[3:]:
+            assert _contrast(ink, ground) >= 4.5, (ink, ground)
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2, relative luminance."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+# -------------------------------------------------------------------------------- bad boards
+
+
+def test_an_unknown_panel_names_itself_and_the_rest_works(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-broken")
+    expect(_panel(page, "火焰图").first).to_contain_text("flamegraph")
+    expect(_panel(page, "好的查询")).to_contain_text("42")
+
+
+def test_a_failing_query_shows_the_words_of_clickhouse(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-broken")
+    expect(_panel(page, "错的查询").get_by_role("alert")).to_contain_text("missing_table")
+
+
+def test_markup_in_data_is_shown_and_not_run(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-broken")
+    expect(_panel(page, "公式")).to_contain_text("<img src=x onerror=alert(1)>")
+
+
+def test_a_board_that_is_not_there_says_so(page: Page, city: BoardServer) -> None:
+    page.goto(city.url + "/d/none")
+    expect(page.locator(".gulou-page-error")).to_contain_text("Dashboard not found")
+
+
+# --------------------------------------------------------------------- variables and drilling
+
+
+def _rows(page: Page, title: str) -> list[list[str]]:
+    rows = _panel(page, title).get_by_role("row")
+    return [rows.nth(i).get_by_role("gridcell").all_inner_texts() for i in range(1, rows.count())]
+
+
+def test_choosing_a_county_narrows_its_townships(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county")
+    page.locator("#var-county").click()
+    page.get_by_role("option", name="沅陵县").click()
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query)["var-county"] == ["431222"])
+    expect(_panel(page, "走访 · 沅陵县")).to_contain_text("151,900")
+    names = [name for _code, name, county, _n in TOWNSHIPS if county == "431222"]
+    expect(_panel(page, "乡镇").get_by_role("row")).to_have_count(len(names) + 1)
+    page.locator("#var-township").click()
+    options = page.get_by_role("option")
+    expect(options).to_have_text(["全部", *names])
+
+
+def test_several_values_and_all_are_summed(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county?var-county=431202&var-county=431221")
+    # 182,340 + 74,210
+    expect(_panel(page, "走访 · ")).to_contain_text("256,550")
+    assert page.locator('[data-panel-type="stat"]', has_text="中方县").count() == 2
+    page.goto(city.url + "/d/fixture-county?var-county=$__all")
+    expect(_panel(page, "走访 · ")).to_contain_text(f"{sum(c[4] for c in COUNTIES):,}")
+
+
+def test_clicking_leads_from_the_wall_to_a_county_to_a_township_and_back(
+    page: Page, city: BoardServer
+) -> None:
+    _open(page, city, WALL)
+    chart = _panel(page, "十二县市区走访排名").locator("canvas").first
+    box = chart.bounding_box()
+    assert box
+    # The longest bar is the first: 溆浦县.
+    chart.click(position={"x": box["width"] * 0.45, "y": box["height"] * 0.045})
+    page.wait_for_url("**/d/fixture-county?**")
+    asked = parse_qs(urlsplit(page.url).query, keep_blank_values=True)
+    assert asked["var-county"] == ["431224"]
+    assert asked["from"] == ["1640361600000"]  # 2021-12-25 00:00 in Shanghai
+    assert "kiosk" in asked, "a wall that is drilled into stays a wall"
+    _settled(page)
+    _panel(page, "乡镇").get_by_role("link", name="溆浦第1乡镇").first.click()
+    page.wait_for_url(lambda url: "var-township=431224001" in url)
+    expect(_panel(page, "乡镇").get_by_role("row")).to_have_count(2)
+    page.go_back()
+    page.go_back()
+    _settled(page)
+    expect(_panel(page, "十二县市区走访排名")).to_be_visible()
+
+
+HOSTILE = ["'; DROP TABLE x", "') OR 1=1 --", "\\' OR 1=1 -- ", "\\\\'"]
+
+
+def _fuzzed(count: int) -> list[str]:
+    chance = random.Random(20211231)
+    pieces = [*"'\\\"`();{},１", "--", "/*", "*/", "%27", "%5C", " OR 1=1", " UNION ALL SELECT 1"]
+    pieces += ["\n", "\t", "${county}", "$__all ", "鹤城"]
+    return ["".join(chance.choices(pieces, k=chance.randint(2, 9))) for _ in range(count)]
+
+
+@pytest.mark.timeout(600)
+def test_a_hostile_value_in_the_address_gets_no_extra_row(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county")
+    for value in HOSTILE + _fuzzed(25):
+        # A good value first, so that the zeros after it are answers to the hostile one.
+        _visit(page, "431281", "鹤城第1乡镇")
+        expect(_panel(page, "走访 · ").first).to_contain_text("131,020")
+        expect(_panel(page, "文本匹配")).to_contain_text("1")
+        _visit(page, value, value)
+        expect(_panel(page, "文本匹配"), value).to_contain_text("0")
+        expect(_panel(page, "走访 · ").first, value).not_to_contain_text("131,020")
+        expect(_panel(page, "乡镇").get_by_role("gridcell"), value).to_have_count(0)
+        expect(page.locator(".gulou-error"), value).to_have_count(0)
+
+
+def _visit(page: Page, county: str, search: str) -> None:
+    """Writes both variables into the address, as a link to the board would."""
+    page.evaluate(
+        "(query) => { history.pushState(null, '', query);"
+        " dispatchEvent(new PopStateEvent('popstate')); }",
+        f"?var-county={quote(county)}&var-search={quote(search)}",
+    )
+
+
+def test_a_hostile_value_typed_into_the_page_gets_no_row(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county")
+    expect(_panel(page, "文本匹配")).to_contain_text("1")
+    for value in HOSTILE:
+        page.locator("#var-search").fill(value)
+        page.locator("#var-search").press("Enter")
+        page.wait_for_function(
+            "(v) => new URLSearchParams(location.search).get('var-search') === v", arg=value
+        )
+        expect(_panel(page, "文本匹配")).to_contain_text("0")
+
+
+# ------------------------------------------------------------------ address, kiosk, playlists
+
+
+def test_the_address_holds_time_refresh_theme_and_kiosk(page: Page, city: BoardServer) -> None:
+    path = "/d/fixture-county?from=1640361600000&to=1640448000000&refresh=30s&theme=light"
+    _open(page, city, path)
+    expect(page.locator(".gulou-controls")).to_contain_text("2021-12-25 00:00:00")
+    expect(page.locator(".gulou-controls")).to_contain_text("30s")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.get_by_label("切换深浅").click()
+    page.wait_for_url("**theme=dark**")
+    page.get_by_label("大屏", exact=True).click()
+    expect(page.locator(".gulou-controls")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator(".gulou-controls")).to_be_visible()
+    assert "kiosk" not in page.url
+
+
+def test_a_quick_range_is_chosen_in_chinese(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county")
+    page.get_by_test_id("data-testid TimePicker Open Button").click()
+    page.get_by_text("最近 7 天", exact=True).click()
+    page.wait_for_url("**from=now-7d&to=now**")
+
+
+def test_a_day_is_a_day_of_the_boards_zone(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county?from=now/d&to=now/d")
+    said = page.evaluate(
+        "fetch('/api/health').then(() => new Intl.DateTimeFormat('sv', {timeZone: 'Asia/Shanghai'})"
+        ".format(new Date()))"
+    )
+    with page.expect_request("**/api/ds/query") as asked:
+        page.get_by_test_id("data-testid RefreshPicker run button").click()
+    body = json.loads(asked.value.post_data or "{}")
+    start = page.evaluate(f"Date.parse('{said}T00:00:00+08:00')")
+    assert (int(body["from"]), int(body["to"])) == (start, start + 86_400_000 - 1)
+
+
+def test_rows_open_and_close_and_ask_only_when_open(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county")
+    expect(_panel(page, "收起的表")).to_have_count(0)
+    page.get_by_role("button", name="收起的一行").click()
+    expect(_panel(page, "收起的表").get_by_role("row")).to_have_count(6)
+
+
+def test_one_panel_is_shown_large(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-wall?viewPanel=8")
+    expect(page.locator("[data-panel-id]")).to_have_count(1)
+    box = page.locator("[data-panel-id]").bounding_box()
+    assert box and box["width"] > 1800 and box["height"] > 900
+
+
+def test_home_lists_boards_and_playlists_and_a_playlist_goes_round(
+    page: Page, city: BoardServer
+) -> None:
+    items = [{"type": "dashboard_by_uid", "value": u} for u in ("fixture-wall", "fixture-broken")]
+    body = {"name": "指挥中心轮播", "interval": "2s", "items": items}
+    uid = city.call("POST", "/api/playlists", body).json()["uid"]
+    try:
+        page.goto(city.url + "/")
+        expect(page.get_by_role("link", name="城市运行总览（样例）")).to_be_visible()
+        page.get_by_role("link", name="指挥中心轮播").click()
+        page.wait_for_url(f"**/playlists/play/{uid}?**")
+        for title in ("城市运行总览", "出错的面板", "城市运行总览"):
+            page.wait_for_function(f"document.title.startsWith('{title}')")
+        expect(page.locator(".gulou-controls")).to_have_count(0)
+    finally:
+        city.call("DELETE", f"/api/playlists/{uid}")
+
+
+# ------------------------------------------------------------------------ taking it elsewhere
+
+
+def test_any_panel_gives_its_rows_as_csv(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county?var-county=431281")
+    rows = _csv(page, "乡镇")
+    expected = [[c, n, f"{v}"] for c, n, county, v in TOWNSHIPS if county == "431281"]
+    assert sorted(rows[1:]) == sorted(expected)
+
+
+def test_a_formula_in_data_is_harmless_in_a_spreadsheet(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-broken")
+    assert _csv(page, "公式")[1][0] == "'=1+1"
+
+
+def _csv(page: Page, title: str) -> list[list[str]]:
+    panel = _panel(page, title)
+    panel.hover()
+    panel.get_by_test_id(f"data-testid Panel menu {title}").click()
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name="下载 CSV").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert text.startswith("\ufeff")
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def test_a_printed_board_is_white_and_without_buttons(page: Page, city: BoardServer) -> None:
+    _open(page, city, "/d/fixture-county")
+    page.emulate_media(media="print")
+    expect(page.get_by_label("大屏", exact=True)).to_be_hidden()
+    ground = page.evaluate(
+        "getComputedStyle(document.querySelector('.gulou-panel > div > section')).backgroundColor"
+    )
+    assert ground == "rgb(255, 255, 255)"
+
+
+# -------------------------------------------------------------------------- living for months
+
+
+def _beat(page: Page) -> None:
+    """One refresh: the page refreshes when it comes back into sight."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def _boxes(page: Page) -> Any:
+    return page.evaluate(
+        "[...document.querySelectorAll('.gulou-cell, canvas, [data-panel-type=stat] span')]"
+        ".map((e) => JSON.stringify(e.getBoundingClientRect()))"
+    )
+
+
+def _still(page: Page) -> None:
+    """Waits until two pictures half a second apart are laid out alike: fonts and maps are in."""
+    seen: list[Any] = [None]
+
+    def same() -> bool:
+        page.wait_for_timeout(500)
+        seen.append(_boxes(page))
+        return bool(seen[-1] == seen[-2])
+
+    _eventually(same)
+
+
+def test_nothing_moves_and_nothing_blinks_on_refresh(page: Page, city: BoardServer) -> None:
+    _open(page, city, WALL)
+    _still(page)
+    before = _boxes(page)
+    # In every painted frame each chart must have its picture.
+    page.evaluate(
+        "() => { const charts = [...document.querySelectorAll('[data-panel-id]')]"
+        ".filter((p) => p.querySelector('canvas')); window.blinks = 0;"
+        " const look = () => { window.blinks +="
+        " charts.filter((p) => !p.querySelector('canvas')).length; requestAnimationFrame(look); };"
+        " requestAnimationFrame(look); }"
+    )
+    for _ in range(5):
+        with page.expect_response("**/api/ds/query"):
+            _beat(page)
+    _settled(page)
+    assert (_boxes(page), page.evaluate("window.blinks")) == (before, 0)
+
+
+def _heap(page: Page) -> int:
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.enable")
+    session.send("HeapProfiler.collectGarbage")
+    used: int = session.send("Runtime.getHeapUsage")["usedSize"]
+    session.detach()
+    return used
+
+
+def _refresh(page: Page, times: int) -> None:
+    page.evaluate(
+        """async (times) => {
+          const asked = () => performance.getEntriesByType('resource').length;
+          performance.setResourceTimingBufferSize(50);
+          for (let i = 0; i < times; i++) {
+            document.dispatchEvent(new Event('visibilitychange'));
+            await new Promise((done) => setTimeout(done, 60));
+          }
+        }""",
+        times,
+    )
+
+
+def test_memory_does_not_grow_with_refreshes(page: Page, city: BoardServer) -> None:
+    _open(page, city, WALL)
+    _refresh(page, 60)  # Caches of Grafana's formatters fill up first.
+    before = _heap(page)
+    _refresh(page, 200)
+    assert _heap(page) <= before * 1.10
+
+
+Check = Callable[[], bool]
+
+
+def _eventually(check: Check, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
+
+
+# --------------------------------------------------------------- numbers that may not look live
+
+
+def test_a_new_event_appears_at_the_next_refresh(
+    page: Page, city: BoardServer, city_clickhouse: Warehouse
+) -> None:
+    client = writer(city_clickhouse)
+    _open(page, city, WALL + "&refresh=1s")
+    text = "刚刚登记的一件"
+    client.execute(
+        f"INSERT INTO {DATABASE}.event VALUES"
+        " ('2022-01-02 08:00:00', '鹤城区', '信访', %(text)s, 9)",
+        {"text": text},
+    )
+    try:
+        expect(_panel(page, "最新事件")).to_contain_text(text)
+    finally:
+        client.execute(
+            f"ALTER TABLE {DATABASE}.event DELETE WHERE text = %(text)s",
+            {"text": text},
+            settings={"mutations_sync": 1},
+        )
+        client.disconnect()
+
+
+def test_a_pipeline_that_stands_still_turns_the_board_grey_and_says_why(
+    page: Page, city: BoardServer, city_clickhouse: Warehouse
+) -> None:
+    client = writer(city_clickhouse)
+    _open(page, city, WALL + "&refresh=1s")
+    board = page.locator(".gulou-board")
+    expect(board).not_to_have_attribute("data-stale", "true")
+    reason = "信访 7 分钟没有进展，积压 1,204 条"
+    try:
+        client.execute(
+            f"INSERT INTO {DATABASE}.pulse VALUES ('2021-12-31 20:01:00', 1, %(reason)s)",
+            {"reason": reason},
+        )
+        expect(page.locator(".gulou-banner")).to_contain_text(reason)
+        filtered = page.evaluate("getComputedStyle(document.querySelector('.gulou-grid')).filter")
+        assert "grayscale(1)" in filtered
+        client.execute(f"INSERT INTO {DATABASE}.pulse VALUES ('2021-12-31 20:02:00', 0, '')")
+        expect(page.locator(".gulou-banner")).to_have_count(0)
+    finally:
+        client.execute(
+            f"ALTER TABLE {DATABASE}.pulse DELETE WHERE at > '2021-12-31 20:00:30'",
+            settings={"mutations_sync": 1},
+        )
+        client.disconnect()
+
+
+def test_the_last_good_picture_stays_with_its_time_while_the_server_is_away(
+    page: Page, tmp_path: Path, provisioned: tuple[str, ...]
+) -> None:
+    with board_server(tmp_path, *provisioned) as first:
+        port = first.port
+        _open(page, first, WALL + "&refresh=1s")
+        expect(_panel(page, "未办结").first).to_contain_text("211")
+    banner = page.locator(".gulou-banner")
+    expect(banner).to_contain_text("服务器无应答")
+    expect(banner).to_contain_text(re.compile(r"画面停在 \d\d-\d\d \d\d:\d\d:\d\d"))
+    expect(_panel(page, "未办结").first).to_contain_text("211")
+    with board_server(tmp_path, *provisioned, "--port", str(port)):
+        expect(banner).to_have_count(0)
+
+
+def test_a_wall_behind_a_token_signs_in_by_its_link(
+    browser: Browser, tmp_path: Path, provisioned: tuple[str, ...]
+) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("wall-secret")
+    options = (*provisioned, "--closed", "--token-file", str(secret))
+    with board_server(tmp_path / "state", *options) as closed:
+        context = browser.new_context(bypass_csp=True)
+        wall = context.new_page()
+        wall.goto(closed.url + WALL)
+        expect(wall.get_by_label("访问令牌")).to_be_visible()
+        wall.goto(closed.url + WALL + "&token=wall-secret")
+        _settled(wall)
+        assert "token" not in wall.url
+        context.close()

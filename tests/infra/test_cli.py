@@ -1,0 +1,151 @@
+"""`gulou` as a person runs it: its own process, real Kafka, exit codes and sentences."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra import _presence
+from infra._child import free_port
+from infra.settings import Settings
+
+GULOU = Path(sys.executable).with_name("gulou")
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """A home of its own, free ports, and nothing else but a PATH without Java."""
+    ports = {
+        f"GULOU_{name.upper()}": "0" for name in Settings.model_fields if name.endswith("_port")
+    }
+    return {
+        "PATH": "/nonexistent",
+        "HOME": str(tmp_path),
+        "GULOU_HOME": str(tmp_path / "home"),
+        "GULOU_CACHE": str(Settings.load().cache),
+        **ports,
+    }
+
+
+@pytest.fixture
+def stopped_after(env: dict[str, str]) -> Iterator[None]:
+    yield
+    gulou(env, "down")
+
+
+def gulou(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [GULOU, *arguments], env=env, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_detached_it_is_found_by_status_refuses_a_second_start_and_stops(
+    env: dict[str, str], stopped_after: None
+) -> None:
+    started = gulou(env, "up", "--detach", "--no-demo", "--no-live")
+    assert started.returncode == 0, started.stderr
+
+    shown = gulou(env, "status", "--json")
+    again = gulou(env, "up")
+    stopped = gulou(env, "down")
+    after = gulou(env, "status", "--json")
+
+    found = json.loads(shown.stdout)
+    assert (shown.returncode, found["running"], found["parts"]["kafka"]["alive"]) == (0, True, True)
+    assert again.returncode == 4
+    assert "is already running from" in flat(again.stderr)
+    assert "Traceback" not in again.stderr
+    assert (stopped.returncode, flat(stopped.stdout)) == (0, "Stopped; everything is kept.")
+    assert (after.returncode, json.loads(after.stdout)["running"]) == (3, False)
+    assert not any(
+        secret.read_text() in started.stdout + shown.stdout
+        for secret in Path(env["GULOU_HOME"], "secrets").glob("*")
+    )
+
+
+def test_in_the_foreground_ctrl_c_stops_everything_cleanly(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    running = subprocess.Popen(
+        [GULOU, "up", "--no-demo", "--no-live"],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    home = tmp_path / "home"
+    while not (_presence.state(home) or {}).get("ready") and time.monotonic() < deadline:
+        assert running.poll() is None
+        time.sleep(0.1)
+    parts = _presence.running(home)
+    assert parts is not None
+
+    running.send_signal(signal.SIGINT)
+    said, _ = running.communicate(timeout=120)
+
+    assert running.returncode == 0, said
+    assert parts["parts"]["kafka"]["where"] in said
+    assert said.rstrip().endswith("Stopped; everything is kept.")
+    assert _presence.running(home) is None
+
+
+def test_a_taken_port_is_one_sentence_and_exit_code_4(env: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        refused = gulou({**env, "GULOU_KAFKA_PORT": str(port)}, "up")
+
+    assert refused.returncode == 4
+    assert f"Port {port} on 127.0.0.1, wanted for Kafka, is taken by" in flat(refused.stderr)
+    assert f"(process {os.getpid()})" in flat(refused.stderr)
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_port_taken_when_detached_is_the_same_sentence(env: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        refused = gulou({**env, "GULOU_KAFKA_PORT": str(port)}, "up", "--detach")
+
+    assert refused.returncode == 4
+    assert flat(refused.stderr).startswith(f"gulou: Port {port} on 127.0.0.1, wanted for Kafka,")
+
+
+def test_a_full_disk_is_one_sentence_and_exit_code_4(env: dict[str, str]) -> None:
+    refused = gulou({**env, "GULOU_MIN_FREE_MB": str(10**12)}, "up")
+
+    assert refused.returncode == 4
+    assert "MB are free where" in flat(refused.stderr)
+
+
+def test_debug_shows_the_traceback(env: dict[str, str]) -> None:
+    refused = gulou({**env, "GULOU_CITY": "nowhere"}, "--debug", "status")
+
+    assert "Traceback" in refused.stderr
+    assert "GULOU_CITY is 'nowhere'" in refused.stderr
+
+
+def test_a_wrong_setting_is_one_sentence(env: dict[str, str]) -> None:
+    refused = gulou({**env, "GULOU_CITY": "nowhere"}, "status")
+
+    assert refused.returncode == 4
+    assert flat(refused.stderr).startswith("gulou: GULOU_CITY is 'nowhere':")
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "setup", "settings"])
+def test_every_command_teaches(env: dict[str, str], command: str) -> None:
+    shown = gulou(env, command, "--help")
+
+    assert shown.returncode == 0
+    assert f"gulou {command}" in shown.stdout

@@ -1,0 +1,82 @@
+"""The whole installation as `make up` composes it, looked at from outside."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.parts import parts, topics
+from infra.settings import Settings
+from infra.stack import Stack
+
+ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(Settings.load(home=tmp_path_factory.mktemp("home"), **ZERO)) as running:
+        yield running
+
+
+def processes(stack: Stack) -> dict[str, psutil.Process]:
+    return {name: psutil.Process(part["pid"]) for name, part in stack.parts().items()}
+
+
+@pytest.mark.stack
+def test_all_parts_run_and_listen_on_this_machine_only(whole: Stack) -> None:
+    listening = {
+        name: {
+            each.laddr[0].removeprefix("::ffff:")
+            for each in process.net_connections("tcp")
+            if each.status == psutil.CONN_LISTEN
+        }
+        for name, process in processes(whole).items()
+    }
+
+    here = {"127.0.0.1"}
+    assert listening == {"kafka": here, "clickhouse": here, "worker-0": here, "boards": here}
+
+
+@pytest.mark.stack
+def test_no_secret_is_in_a_command_line_a_log_or_a_file_that_others_may_read(whole: Stack) -> None:
+    home = whole.settings.home
+    secrets = [file.read_text() for file in (home / "secrets").iterdir() if file.is_file()]
+    lines = " ".join(" ".join(process.cmdline()) for process in processes(whole).values())
+    open_to_others = [
+        file
+        for file in home.rglob("*")
+        if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077
+    ]
+
+    def shown(secret: str, file: Path) -> bool:
+        return secret.encode() in file.read_bytes()
+
+    assert len(secrets) >= 3
+    assert [secret for secret in secrets if secret in lines] == []
+    assert [str(f) for f in open_to_others if any(shown(secret, f) for secret in secrets)] == []
+
+
+def test_a_citys_own_servers_are_not_started(tmp_path: Path) -> None:
+    own = Settings.load(
+        home=tmp_path,
+        kafka_bootstrap="kafka.example:9092",
+        clickhouse_host="ch.example",
+        grafana_url="https://grafana.example",
+        workers=2,
+    )
+
+    assert [each.name for each in parts(own)] == [
+        "creating topics", "creating tables", "worker-0", "worker-1",
+    ]  # fmt: skip
+
+
+def test_every_family_has_a_topic_kept_for_ever_and_one_for_what_was_refused() -> None:
+    found = {name: config for name, _, config in topics()}
+
+    assert {"visits", "petitions", "mediations", "funds"} <= found.keys()
+    for name, config in found.items():
+        half_a_year = str(180 * 24 * 3600 * 1000)
+        assert config["retention.ms"] == (half_a_year if name.endswith(".dead") else "-1")
+        assert config["message.timestamp.type"] == "LogAppendTime"

@@ -1,0 +1,124 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from infra.settings import Settings, document, settings_table
+from schemas._errors import Misconfigured
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine that runs the tests."""
+    import os
+
+    for name in os.environ:
+        if name.startswith("GULOU_"):
+            monkeypatch.delenv(name)
+
+
+def test_without_variables_everything_is_embedded_and_on_this_machine_only() -> None:
+    found = Settings.load()
+
+    assert (found.host, found.bootstrap) == ("127.0.0.1", "127.0.0.1:19092")
+    assert found.clickhouse_address == ("127.0.0.1", 19000)
+    assert found.kafka_options() == {
+        "bootstrap_servers": "127.0.0.1:19092",
+        "security_protocol": "PLAINTEXT",
+    }
+
+
+def test_a_city_points_every_client_at_its_own_servers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    for name, value in {
+        "GULOU_KAFKA_BOOTSTRAP": "kafka-1.example:9093,kafka-2.example:9093",
+        "GULOU_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "GULOU_KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
+        "GULOU_KAFKA_USERNAME": "gulou",
+        "GULOU_KAFKA_PASSWORD_FILE": str(tmp_path / "password"),
+        "GULOU_CLICKHOUSE_HOST": "ch.example",
+        "GULOU_CLICKHOUSE_PORT": "9440",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    found = Settings.load()
+    options = found.kafka_options()
+
+    assert options.pop("ssl_context").check_hostname
+    assert options == {
+        "bootstrap_servers": "kafka-1.example:9093,kafka-2.example:9093",
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": "gulou",
+        "sasl_plain_password": "s3cret",
+    }
+    assert found.clickhouse_address == ("ch.example", 9440)
+
+
+def test_a_child_process_reads_the_same_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = Settings.load(home=tmp_path, kafka_port=0, divisions=tmp_path, clickhouse_secure=True)
+
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings.load() == given
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("GULOU_KAFKA_PORT", "99999", "GULOU_KAFKA_PORT is '99999': Input should be less than or"),
+        ("GULOU_TIMEZONE", "Asia/Huaihua", "GULOU_TIMEZONE is 'Asia/Huaihua': .*no such time zone"),
+        ("GULOU_CITY", "Huaihua", "GULOU_CITY is 'Huaihua': .*Division code of the city"),
+        ("GULOU_HOST", "0.0.0.0", "GULOU_HOST is '0.0.0.0': .*one address of this machine"),
+        ("GULOU_KAFKA_PROT", "1", "GULOU_KAFKA_PROT is set but .* Did you mean GULOU_KAFKA_PORT?"),
+    ],
+)
+def test_a_wrong_variable_is_one_sentence_with_its_name_and_meaning(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Misconfigured, match=said):
+        Settings.load()
+
+
+def test_an_empty_variable_is_as_if_it_were_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GULOU_DIVISIONS", "")
+
+    assert Settings.load().divisions is None
+
+
+def test_a_secret_is_made_once_kept_for_its_owner_only_and_never_shown(tmp_path: Path) -> None:
+    settings = Settings.load(home=tmp_path)
+
+    secret = settings.clickhouse_password
+
+    file = tmp_path / "secrets" / "clickhouse"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert len(secret.get_secret_value()) == 43  # 32 bytes in base64 without padding
+    assert Settings.load(home=tmp_path).clickhouse_password == secret
+    assert settings.clickhouse_board_password != secret
+    shown = f"{secret} {secret!r} {settings!r} {settings.environment()}"
+    assert secret.get_secret_value() not in shown
+    assert list(file.parent.glob(".*")) == []
+
+
+def test_a_secret_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    settings = Settings.load(kafka_password_file=tmp_path / "none")
+
+    with pytest.raises(Misconfigured, match="none' cannot be read: No such file"):
+        _ = settings.kafka_password
+
+
+def test_every_setting_is_documented_and_the_page_is_up_to_date() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"`GULOU_{name.upper()}`" in settings_table()
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text() == document()

@@ -1,0 +1,169 @@
+"""A running stack as tests see it: send, wait until it is counted, compare, disturb."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+import schemas
+from infra.parts import Part, Step, parts
+from infra.settings import Settings
+from infra.stack import Stack
+from infra.warehouse import apply
+from tests.histories.small import Message
+from tests.oracle import Oracle, Place
+
+PATIENCE_S: Final = 240.0
+_POLL_S: Final = 0.1
+
+
+def without_boards(settings: Settings) -> Sequence[Part | Step]:
+    """Kafka, ClickHouse and the workers: what the guarantees are about."""
+    return [each for each in parts(settings) if each.name != "boards"]
+
+
+class Live:
+    """One stack and the clients that tests use on it."""
+
+    def __init__(self, stack: Stack, families: Sequence[Any] | None = None) -> None:
+        self.stack, self.settings = stack, stack.settings
+        self.families = schemas.families() if families is None else families
+        self.poisoned: set[Place] = set()
+
+    @cached_property
+    def producer(self) -> Any:
+        """A plain producer, which sends what it is told to, good or bad."""
+        return KafkaProducer(
+            bootstrap_servers=self.settings.bootstrap,
+            acks="all",
+            linger_ms=5,
+            max_request_size=8_000_000,
+            request_timeout_ms=60_000,
+            delivery_timeout_ms=120_000,
+        )
+
+    def close(self) -> None:
+        """Ends the clients, not the stack."""
+        if "producer" in self.__dict__:
+            self.producer.close(5)
+
+    def send(self, messages: Iterable[Message]) -> int:
+        """Sends and waits for the acknowledgement; returns how many."""
+        sent = [self.producer.send(m.topic, key=m.key, value=m.payload) for m in messages]
+        self.producer.flush(120)
+        for each in sent:
+            each.get(60)
+        return len(sent)
+
+    def client(self, **settings: Any) -> Any:
+        """A new clickhouse-driver client of the user that owns the truth."""
+        return apply.address(self.settings).connect(**settings)
+
+    def ask(self, sql: str, **settings: Any) -> list[tuple[Any, ...]]:
+        """One query on a connection of its own; ClickHouse may have been killed since the last."""
+        client = self.client(**settings)
+        try:
+            rows: list[tuple[Any, ...]] = client.execute(sql)
+        finally:
+            client.disconnect()
+        return rows
+
+    def ends(self, topics: Iterable[str] | None = None) -> dict[tuple[str, int], int]:
+        """Offset after the last message of every partition that has any."""
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.bootstrap, group_id=None)
+        try:
+            names = [f.topic for f in self.families] if topics is None else topics
+            places = [TopicPartition(t, n) for t in names for n in consumer.partitions_for_topic(t)]
+            ends = consumer.end_offsets(places)
+        finally:
+            consumer.close()
+        return {(p.topic, p.partition): end for p, end in ends.items() if end}
+
+    def marks(self) -> dict[tuple[str, int], int]:
+        """The least offset that events table and all projections of a partition have reached."""
+        found: dict[tuple[str, int], int] = {}
+        for family in self.families:
+            tables = [f"{family.topic}_{each.name}" for each in family.projections]
+            union = " UNION ALL ".join(
+                f"SELECT kpart, max({column}) AS at FROM gulou.{table} GROUP BY kpart"
+                for table, column in [
+                    (f"events_{family.topic}", "koff"),
+                    *((table, "hi") for table in tables),
+                ]
+            )
+            sql = f"SELECT kpart, min(at), count() FROM ({union}) GROUP BY kpart"
+            for kpart, at, count in self.ask(sql):
+                found[family.topic, kpart] = at if count == 1 + len(tables) else -1
+        return found
+
+    def await_counted(self, timeout_s: float = PATIENCE_S) -> None:
+        """Returns when every message now in Kafka is stored and in every projection."""
+        ends = self.ends()
+
+        def counted() -> bool:
+            marks = self.marks()
+            return all(marks.get(place, -1) >= end - 1 for place, end in ends.items())
+
+        self.until(counted, f"counted up to {ends}", timeout_s)
+
+    def until(self, done: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
+        """Polls until `done`; a server that is down just now is asked again."""
+        deadline, last = time.monotonic() + timeout_s, ""
+        while time.monotonic() < deadline:
+            try:
+                if done():
+                    return
+            except Exception as error:
+                last = f"; last: {error!r}"
+            if self.stack.interrupted:
+                self.stack.wait(0)
+            time.sleep(_POLL_S)
+        raise AssertionError(f"not {what} within {timeout_s:g} s{last}"[:3000])
+
+    def oracle(self) -> Oracle:
+        """The oracle over all that is there now."""
+        return Oracle(self.settings.bootstrap, self.ask, self.families, poisoned=self.poisoned)
+
+    def differences(self) -> list[str]:
+        """What the oracle says once all is counted."""
+        self.await_counted()
+        return self.oracle().differences()
+
+    def workers(self) -> list[str]:
+        """Names of the worker parts."""
+        return [name for name in self.stack.parts() if name.startswith("worker")]
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Sends a signal to a part."""
+        os.kill(self.stack.pid(name), number)
+
+    def log(self, name: str) -> str:
+        """What a part has written."""
+        path = self.settings.home / "log" / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def dead(self) -> dict[tuple[str, int, int], dict[str, Any]]:
+        """Every dead letter by the place it came from, with its headers and `payload`."""
+        found: dict[tuple[str, int, int], dict[str, Any]] = {}
+        topics = [f"{family.topic}.dead" for family in self.families]
+        ends = self.ends(topics)
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.bootstrap, group_id=None)
+        try:
+            places = [TopicPartition(*place) for place in ends]
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            while any(consumer.position(p) < ends[p.topic, p.partition] for p in places):
+                for batch in consumer.poll(1000, max_records=5000).values():
+                    for each in batch:
+                        said = {name: value.decode() for name, value in each.headers}
+                        where = said["topic"], int(said["partition"]), int(said["offset"])
+                        found[where] = said | {"payload": each.value or b""}
+        finally:
+            consumer.close()
+        return found

@@ -1,0 +1,268 @@
+"""A class or a family that contradicts itself is refused when it is made."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import pytest
+
+from schemas import _family, families, family
+from schemas._clocks import Clock
+from schemas._errors import SchemaError
+from schemas._event import Content, Event, field
+from schemas._projections import CaseFold, Rollup
+from schemas._words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Sealed
+
+
+class Trial(Event, topic="trials", key="case", zh="试"):
+    """A family for these tests alone."""
+
+    case: CaseId = field("Case.", zh="案", example="C-1")
+
+
+def renamed(content: Content) -> Content:
+    return content
+
+
+def no_zh() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        case: CaseId
+
+    return Made
+
+
+def no_example() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        count: Persons = field("How many.", zh="数")
+
+    return Made
+
+
+def labels_missing() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        kind: Annotated[Literal["a", "b"], Labels(a="甲")] = field("Kind.", zh="类", example="a")
+
+    return Made
+
+
+def labels_of_nothing() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        kind: Annotated[Literal["a"], Labels(a="甲", b="乙")] = field("Kind.", zh="类", example="a")
+
+    return Made
+
+
+def vocabulary_of_numbers() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        kind: Annotated[Literal[1, 2], Labels()] = field("Kind.", zh="类", example=1)
+
+    return Made
+
+
+def text_as_total() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        note: Note = field("Note.", zh="注", example="x", total=True)
+
+    return Made
+
+
+def sealed_as_fact() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        text: Sealed | None = field("Text.", zh="文", default=None, fact=True)
+
+    return Made
+
+
+def nested() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        many: list[int] = field("Many.", zh="多", example=[1])
+
+    return Made
+
+
+def fraction() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        share: float = field("Share.", zh="份", example=0.5)
+
+    return Made
+
+
+def either() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        code: int | str = field("Code.", zh="码", example=1)
+
+    return Made
+
+
+def other_default() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        note: Note | None = field("Note.", zh="注", default="x")
+
+    return Made
+
+
+def gap_in_upcasts() -> type:
+    class Made(Trial, name="trial.made", zh="试", version=3):
+        upcasts: ClassVar = {1: renamed}
+
+    return Made
+
+
+def upcast_from_the_future() -> type:
+    class Made(Trial, name="trial.made", zh="试"):
+        upcasts: ClassVar = {1: renamed}
+
+    return Made
+
+
+def correction_of_nothing() -> type:
+    class Made(Trial, name="trial.made", zh="试", corrects="trial.taken"):
+        pass
+
+    return Made
+
+
+def no_family() -> type:
+    class Made(Event, name="trial.made", zh="试"):
+        pass
+
+    return Made
+
+
+def key_is_no_field() -> type:
+    class Head(Event, topic="trials", key="household", zh="试"):
+        pass
+
+    class Made(Head, name="trial.made", zh="试"):
+        pass
+
+    return Made
+
+
+WRONG: dict[Callable[[], type], str] = {
+    no_zh: r"Made\.case is not declared with schemas' field\(\)",
+    no_example: r"Made\.count has no example",
+    labels_missing: r"Made\.kind: its labels do not name exactly its values",
+    labels_of_nothing: r"Made\.kind: its labels do not name exactly its values",
+    vocabulary_of_numbers: r"Made\.kind is no text, whole number, truth or instant",
+    text_as_total: r"Made\.note is totalled but is no plain integer",
+    sealed_as_fact: r"Made\.text: sealed as a fact",
+    nested: r"Made\.many is no text, whole number, truth or instant",
+    fraction: r"Made\.share is no text, whole number, truth or instant",
+    either: r"Made\.code is no text, whole number, truth or instant",
+    other_default: r"Made\.note may be absent, so its default must be None",
+    gap_in_upcasts: r"Made is version 3: upcasts for \[2\] are missing",
+    upcast_from_the_future: r"Made is version 1: upcasts from \[1\] are no past",
+    correction_of_nothing: r"Made is corrective but has no field 'corrects'",
+    no_family: r"Made: its family names no topic",
+    key_is_no_field: r"Made: its family names no topic, or key 'household' is no field",
+}
+
+
+@pytest.mark.parametrize(("make", "says"), WRONG.items(), ids=[f.__name__ for f in WRONG])
+def test_a_class_that_contradicts_itself_is_refused(make: Callable[[], type], says: str) -> None:
+    with pytest.raises(SchemaError, match=says):
+        make()
+
+
+CLOSE = Clock("close", "办结", "petition.accepted", 60, ends=("petition.closed",), basis="34")
+FAMILY_WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"projections": (Rollup("a", "county", "hour", dims=("people",)),)}, "'people' divides 'a'"),
+    ({"projections": (Rollup("a", "county", "hour", dims=("color",)),)}, "'color' divides 'a'"),
+    ({"projections": tuple(Rollup(n, "county", "day") for n in "abcde")}, "5 projections"),
+    ({"projections": (CaseFold("cases"),)}, "case fold 'cases' has no stages"),
+    (
+        {"projections": (CaseFold("cases", stages=(("petition.opened", "open"),)),)},
+        "'petition.opened' is named but is none of its events",
+    ),
+    (
+        {"projections": (CaseFold("c", (("petition.closed", "x"),), ends=("petition.shut",)),)},
+        "'petition.shut' is named",
+    ),
+    ({"clocks": (replace(CLOSE, starts="petition.taken"),)}, "'petition.taken' is named"),
+    ({"clocks": (replace(CLOSE, ends=("petition.shut",)),)}, "'petition.shut' is named"),
+    ({"clocks": (replace(CLOSE, extends="petition.rated"),)}, "no fields days and since"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), FAMILY_WRONG)
+def test_a_family_that_speaks_of_what_it_does_not_have_is_refused(
+    change: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(SchemaError, match=says):
+        replace(family("petitions"), **change)
+
+
+def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() -> None:
+    class Taken(Trial, name="trial.taken", zh="试"):
+        state: Note | None = field("State.", zh="态", default=None, fact=True)
+
+    class Counted(Trial, name="trial.counted", zh="试"):
+        size: Persons = field("Size.", zh="大小", example=1, total=True)
+
+    class Named(Trial, name="trial.named", zh="试"):
+        size: Note = field("Size.", zh="大小", example="大")
+
+    plain = replace(family("funds"), clocks=(), projections=())
+    for events, says in (
+        ((Counted, Counted), "two classes have one event name"),
+        ((Taken,), "field 'state' has the name of a column"),
+        ((Counted, Named), "field 'size' has one type in one event and another in another"),
+    ):
+        with pytest.raises(SchemaError, match=says):
+            replace(plain, events=events)
+
+
+def test_a_file_without_a_family_class_is_refused_by_its_name() -> None:
+    module = types.ModuleType("schemas.empty")
+    with pytest.raises(SchemaError, match=r"schemas\.empty"):
+        _family(module)
+
+
+def test_the_four_families_are_found_by_their_files() -> None:
+    assert [(f.topic, f.zh, f.module, f.partitions, len(f.events)) for f in families()] == [
+        ("funds", "幸福基金", "schemas.fund", 4, 7),
+        ("mediations", "调解", "schemas.mediation", 4, 11),
+        ("petitions", "信访", "schemas.petition", 4, 17),
+        ("visits", "走访", "schemas.visit", 4, 5),
+    ]
+    with pytest.raises(KeyError):
+        family("weather")
+
+
+def test_events_are_named_in_the_past_tense_of_their_family() -> None:
+    for found in families():
+        heads = {cls.spec.name.partition(".")[0] for cls in found.events}
+        assert heads == {found.module.removeprefix("schemas.")}
+        assert all(cls.__doc__ and cls.spec.zh for cls in found.events)
+
+
+def test_content_cannot_be_changed_and_takes_no_field_it_does_not_know() -> None:
+    made = (
+        family("funds")
+        .events[0]
+        .model_validate({"account": "F-1", "amount": 5, "source": "pledge"})
+    )
+    with pytest.raises(ValueError, match="frozen"):
+        made.amount = 6  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="Extra inputs"):
+        type(made).model_validate({"account": "F-1", "amount": 5, "source": "pledge", "x": 1})
+
+
+def test_fields_tell_what_derives_from_them() -> None:
+    class Seen(Trial, name="trial.seen", zh="试"):
+        at: Moment = field("When.", zh="时", example="2021-03-01T09:00:00+08:00")
+        who: Pseudonym | None = field("Who.", zh="谁", default=None, fact=True)
+        text: Sealed | None = field("Text.", zh="文", default=None)
+
+    def told(name: str) -> tuple[object, ...]:
+        spec = Seen.fields[name]
+        return spec.stored, spec.optional, spec.personal, spec.sealed, spec.bare
+
+    assert told("case") == ("String", False, False, False, False)
+    assert told("at") == ("DateTime64(3)", False, False, False, False)
+    assert told("who") == ("String", True, True, False, False)
+    assert told("text") == ("", True, True, True, False)

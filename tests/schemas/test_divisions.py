@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from schemas._divisions import Divisions, parent
+from schemas._errors import Misconfigured
+
+HEAD = "code,name,valid_from,valid_to\n"
+ADMIN = Path(__file__).parents[3] / "shared" / "data" / "admin"
+
+
+def test_the_shipped_city_has_one_city_13_counties_207_townships_and_2777_villages(
+    divisions: Divisions,
+) -> None:
+    assert divisions.city.code == "431200"
+    assert [d.code for d in divisions.counties] == [
+        *("431202", "431221", "431222", "431223", "431224", "431225", "431226"),
+        *("431227", "431228", "431229", "431230", "431271", "431281"),
+    ]
+    assert (len(divisions.townships), len(divisions.villages)) == (207, 2_777)
+    assert len(divisions) == 1 + 13 + 207 + 2_777 == 2_998
+
+
+def test_every_division_knows_its_level_and_its_parent(divisions: Divisions) -> None:
+    chain = ["431202001001"]
+    while chain[-1] != "431200":
+        chain.append(parent(chain[-1]))
+    assert chain == ["431202001001", "431202001", "431202", "431200"]
+    levels = [divisions[code].level for code in chain]
+    assert levels == ["village", "township", "county", "city"]
+    assert divisions["431271"].name == "怀化市洪江管理区"
+    assert all(parent(code) in divisions for code in divisions)
+
+
+@pytest.mark.skipif(not ADMIN.exists(), reason="the national files are not in ../shared/data/admin")
+def test_the_shipped_codes_are_the_national_ones(divisions: Divisions) -> None:
+    published = {"431200"}
+    for name in ("divisions_431200", "townships_9digit", "villages_12digit"):
+        with (ADMIN / f"huaihua_{name}.csv").open(encoding="utf-8-sig", newline="") as lines:
+            published |= {row["code"] for row in csv.DictReader(lines)}
+    assert set(divisions) == published
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (HEAD + "4312,怀化,,\n", r"line 2: '4312' is not a code of 6, 9 or 12 digits"),
+        (HEAD + "431200,,,\n", r"line 2: '431200' is not a code .* with a name"),
+        (HEAD + "43120a,怀化,,\n", r"line 2"),
+        (HEAD + "４３１２００,怀化,,\n", r"line 2"),
+        (HEAD + "431200,怀化,,\n431200,怀化,,\n", r"holds a code twice. Remove the second row"),
+        (HEAD + "431200,怀化,,\n431202001,某镇,,\n", r"'431202001' has no parent '431202'"),
+        ("kode,name\n431200,怀化\n", r"line 2: '' is not a code"),
+    ],
+)
+def test_a_broken_divisions_file_is_refused_with_its_line(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "divisions.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(Misconfigured, match=says):
+        Divisions.load(path)
+
+
+def test_a_missing_divisions_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="Point GULOU_DIVISIONS at a CSV") as refused:
+        Divisions.load(tmp_path / "no-such.csv")
+    assert "no-such.csv" in str(refused.value)
+
+
+@pytest.mark.parametrize("rows", ["431202,鹤城区,,\n", "431200,怀化市,,\n431300,娄底市,,\n"])
+def test_a_file_of_no_city_or_of_two_is_refused(rows: str, tmp_path: Path) -> None:
+    path = tmp_path / "divisions.csv"
+    path.write_text(HEAD + rows, encoding="utf-8")
+    with pytest.raises(Misconfigured, match="one city row"):
+        _ = Divisions.load(path).city
+
+
+def test_a_file_from_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "divisions.csv"
+    path.write_text("\ufeff" + HEAD + "431200,怀化市,2021-01-01,\r\n", encoding="utf-8")
+    assert Divisions.load(path).city.name == "怀化市"
+
+
+def test_a_file_in_another_encoding_is_refused_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "divisions.csv"
+    path.write_bytes((HEAD + "431200,怀化市,,\n").encode("gb18030"))
+    with pytest.raises(Misconfigured, match="UTF-8"):
+        Divisions.load(path)

@@ -1,0 +1,153 @@
+"""A new family is one new file; and a view that cannot digest an event costs only that event.
+
+Both need other packages than those under test: a copy, with the file added and a defect planted in
+the SQL of every rollup, from which a stack of its own is started.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import schemas
+from infra.settings import PREFIX, ROOT, Settings
+from tests.histories.small import VILLAGES, History, Message
+from tests.live import Live
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+_FILE = '''
+"""巡防: streets walked by volunteers."""
+
+from typing import Annotated, ClassVar, Literal
+
+from schemas._event import Event, field
+from schemas._projections import Rollup
+from schemas._words import CaseId, Labels, Note, Persons
+
+Found = Annotated[Literal["nothing", "hazard"], Labels(nothing="无", hazard="隐患")]
+
+
+class Patrol(Event, topic="patrols", key="street", zh="巡防", partitions=1):
+    """巡防: a street is walked."""
+
+    street: CaseId = field("Street walked.", zh="街道", example="S-1")
+
+    projections: ClassVar = (Rollup("daily", "division", "day", dims=("found",)),)
+
+
+class PatrolWalked(Patrol, name="patrol.walked", zh="巡防登记"):
+    """A street was walked."""
+
+    walkers: Persons = field("Who walked.", zh="人数", example=2, total=True)
+    found: Found = field("What was found.", zh="发现", example="nothing")
+    note: Note = field("About the street.", zh="备注", example="路灯已修")
+'''
+_START = """
+import json, sys
+from infra.parts import parts
+from infra.settings import Settings
+from infra.stack import Stack
+with Stack(Settings.load(), lambda s: [p for p in parts(s) if p.name != "boards"]) as stack:
+    print(json.dumps(stack.settings.environment()), flush=True)
+    sys.stdin.read()
+"""
+_SOUND = '"p.type AS type",'
+_DEFECT = """"if(throwIf(position(p.data, 'poison') > 0, 'indigestible'), '', p.type) AS type","""
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A stack run from a copy of the packages with one more family and one defect."""
+    copy: Path = tmp_path_factory.mktemp("copy")
+    skipped = shutil.ignore_patterns("node_modules", "__pycache__", "viewer", "dist")
+    for name in ("schemas", "streams", "producers", "dashboards", "infra"):
+        shutil.copytree(ROOT / name, copy / name, ignore=skipped)
+    (copy / "schemas" / "patrol.py").write_text(_FILE)
+    sql = copy / "schemas" / "_projections.py"
+    assert sql.read_text().count(_SOUND) == 1
+    sql.write_text(sql.read_text().replace(_SOUND, _DEFECT))
+    ports = {PREFIX + n.upper(): "0" for n in Settings.model_fields if n.endswith("_port")}
+    child = subprocess.Popen(
+        [sys.executable, "-c", _START],
+        cwd=copy,
+        env={
+            **os.environ,
+            **ports,
+            "GULOU_HOME": str(copy / "home"),
+            "GULOU_CACHE": str(Settings.load().cache),
+            "PYTHONPATH": str(copy),
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout is not None
+        said = json.loads(child.stdout.readline())
+        settings = Settings(**{n.removeprefix(PREFIX).lower(): v for n, v in said.items()})
+        stack: Any = SimpleNamespace(settings=settings, interrupted=False)
+        running = Live(stack, (*schemas.families(), _patrols(copy / "schemas" / "patrol.py")))
+        yield running
+        running.close()
+    finally:
+        child.communicate("", timeout=120)
+
+
+def _patrols(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("schemas.patrol", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return schemas._family(module)
+
+
+def _walk(n: int, note: str = "路灯已修") -> Message:
+    event = {
+        "specversion": "1.0",
+        "id": f"w-{n}",
+        "source": "//huaihua/streets",
+        "type": "patrol.walked",
+        "dataschema": "urn:gulou:patrol.walked:1",
+        "time": f"2024-05-{1 + n % 3:02d}T08:00:00+08:00",
+        "recorded": "2024-05-09T08:00:00+08:00",
+        "division": VILLAGES[n % 2],
+        "data": {"street": "S-1", "walkers": n, "found": "hazard", "note": note},
+    }
+    return Message("patrols", b"S-1", json.dumps(event).encode())
+
+
+def test_a_family_of_one_new_file_has_topic_rows_rollup_and_published_view(changed: Live) -> None:
+    changed.send([*map(_walk, range(100)), *History(21).messages(300)])
+    assert changed.differences() == []
+    rows = changed.ask(
+        "SELECT sum(net_count), sum(net_walkers), any(found) "
+        "FROM gulou_published.patrols_by_township_day WHERE type = 'patrol.walked'"
+    )
+    assert rows == [(100, 4950, "hazard")]  # 0 + 1 + … + 99 = 4,950
+
+
+def test_an_event_that_a_view_cannot_digest_is_found_and_all_others_count(changed: Live) -> None:
+    before = changed.ends().get(("patrols", 0), 0)
+    messages = [_walk(n) for n in range(1000, 1400)]
+    messages[123] = _walk(1123, "poison")
+    messages[321] = _walk(1321, "poison")
+    changed.send([*History(22).messages(200), *messages])
+    changed.poisoned |= {("patrols", 0, before + 123), ("patrols", 0, before + 321)}
+    assert changed.differences() == []
+    letters = {w: s for w, s in changed.dead().items() if w[0] == "patrols"}
+    assert {w[2] for w in letters} == {before + 123, before + 321}
+    said = letters["patrols", 0, before + 123]
+    assert said["reason"].startswith("projection: patrols_daily")
+    assert said["payload"] == messages[123].payload

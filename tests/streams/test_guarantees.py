@@ -1,0 +1,282 @@
+"""What Kafka holds is what ClickHouse shows, row for row, whatever was broken meanwhile.
+
+One stack for all tests; each sends more, breaks something, and has the oracle compare everything
+sent so far.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from clickhouse_driver import errors as driver_errors
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+
+from infra import _child
+from schemas._errors import Halted, Unavailable
+from schemas._names import CONSUMER_GROUP
+from tests.histories.small import History, Message, refused
+from tests.live import Live
+
+Load = Callable[[int], AbstractContextManager[list[int]]]
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+
+def test_rows_and_every_projection_equal_the_oracle_and_bad_messages_are_told_apart(
+    live: Live,
+) -> None:
+    bad = refused("first")
+    messages = History(1).messages(4000)
+    dice = random.Random(1)
+    for message in bad.values():
+        messages.insert(dice.randrange(len(messages)), message)
+    live.send(messages)
+    oracle = live.oracle()
+    live.await_counted()
+    assert oracle.differences() == []
+    assert all(oracle.messages[s] for s in ("ok", "repeat", "conflict", "orphan", "parked", "dead"))
+    letters = live.dead()
+    rows = live.ask(
+        "SELECT kpart, koff, toString(status), reason, payload FROM gulou.events_visits "
+        "WHERE status IN ('dead', 'parked')"
+    )
+    kept = {("visits", k, o): (status, reason) for k, o, status, reason, _ in rows}
+    told = {w: (s["status"], s["reason"]) for w, s in letters.items() if w[0] == "visits"}
+    assert told == kept
+    said = Counter(each["reason"].partition(":")[0] for each in letters.values())
+    assert Counter(name.partition("-")[0] for name in bad) <= said
+    payloads = {each["payload"] for each in letters.values()}
+    assert {message.payload or b"" for message in bad.values()} <= payloads
+
+
+def test_every_event_sent_twice_weeks_apart_in_any_order_counts_once(live: Live) -> None:
+    messages = History(2).messages(1500)
+    live.send(messages)
+    again = [*messages, *History(3).messages(1500)]
+    random.Random(2).shuffle(again)
+    live.send(again)
+    oracle = live.oracle()
+    live.await_counted()
+    assert oracle.differences() == []
+    assert oracle.messages["repeat"] > 1400
+
+
+def test_batches_are_bounded_by_bytes_even_when_kafka_compressed_them(live: Live) -> None:
+    # 20 kB each: together several times the 1 MB that a batch may hold.
+    texts = [
+        Message("visits", m.key, (m.payload or b"")[:-1] + b',"x":"' + b"a" * 20_000 + b'"}')
+        for m in History(4).messages(500)
+        if m.topic == "visits"
+    ]
+    live.ask("SYSTEM STOP MERGES gulou.events_visits")  # a part is what one INSERT brought
+    try:
+        live.send(texts)
+        assert live.differences() == []
+        sizes = live.ask(
+            "SELECT sum(length(payload)) FROM gulou.events_visits "
+            "WHERE length(payload) > 20000 AND length(payload) < 30000 GROUP BY _part"
+        )
+    finally:
+        live.ask("SYSTEM START MERGES gulou.events_visits")
+    assert sum(size for (size,) in sizes) > 3 * live.settings.batch_bytes
+    assert 0 < max(size for (size,) in sizes) <= live.settings.batch_bytes
+
+
+def test_five_kills_of_clickhouse_and_five_of_workers_under_load_change_nothing(
+    live: Live, load: Load
+) -> None:
+    dice = random.Random(5)
+    with load(5) as sent:
+        for _ in range(5):
+            for name in ("clickhouse", dice.choice(live.workers())):
+                time.sleep(dice.random())  # the moment is the point: anywhere in a batch
+                before = live.stack.restarts(name)
+                live.stack.kill(name)
+                live.stack.await_ready(name, restarts=before + 1)
+    assert live.differences() == []
+    assert sent[0] > 500
+
+
+def test_a_rebalance_between_two_workers_under_load_changes_nothing(live: Live, load: Load) -> None:
+    with load(6) as sent:
+        for name in live.workers():
+            before = live.stack.restarts(name)
+            live.signal(name, signal.SIGTERM)  # leaves the group as it should, and comes back
+            live.stack.await_ready(name, restarts=before + 1)
+            live.until(lambda: _shares(live) == [8, 8], "both workers have their share")
+    assert live.differences() == []
+    assert sent[0] > 200
+
+
+def test_a_worker_stopped_past_its_session_and_continued_adds_nothing(
+    live: Live, load: Load
+) -> None:
+    with load(7) as sent:
+        for _ in range(3):
+            name = live.workers()[0]
+            live.signal(name, signal.SIGSTOP)
+            try:
+                # The other holds everything once the group has given this one up.
+                live.until(lambda: max(_shares(live)) == 16, "the other worker took over")
+            finally:
+                live.signal(name, signal.SIGCONT)
+            live.until(lambda: _shares(live) == [8, 8], "both workers have their share")
+    assert live.differences() == []
+    assert sent[0] > 500
+
+
+def test_a_kafka_restart_loses_and_doubles_nothing(live: Live, load: Load) -> None:
+    with load(8) as sent:
+        before = live.stack.restarts("kafka")
+        live.stack.kill("kafka")
+        live.stack.await_ready("kafka", restarts=before + 1)
+    assert live.differences() == []
+    assert sent[0] > 50
+
+
+@pytest.mark.parametrize("to", ["earliest", "latest"])
+def test_offsets_reset_by_hand_are_not_believed(live: Live, to: str) -> None:
+    live.send(History(9, to).messages(300))
+    live.await_counted()
+    for name in live.workers():
+        live.signal(name, signal.SIGSTOP)
+    try:
+        live.send(History(10, to).messages(300))
+        ends = live.ends()
+        live.until(lambda: _set_offsets(live, ends, to), "the group is empty and its offsets set")
+    finally:
+        for name in live.workers():
+            live.signal(name, signal.SIGCONT)
+    assert live.differences() == []
+
+
+def test_an_insert_that_is_stopped_is_an_error_to_its_client(live: Live) -> None:
+    client = live.client()
+    try:
+        with pytest.raises(driver_errors.ServerException) as fence:
+            client.execute("INSERT INTO gulou.events_visits (kpart, koff, tok) VALUES", [(0, 1, 1)])
+        assert fence.value.code == 469
+        client.execute("CREATE DATABASE IF NOT EXISTS scratch")
+        client.execute("CREATE TABLE scratch.source (n UInt64) ENGINE = MergeTree ORDER BY n")
+        client.execute("CREATE TABLE scratch.target (n UInt64) ENGINE = MergeTree ORDER BY n")
+        client.execute(
+            "CREATE MATERIALIZED VIEW scratch.mv TO scratch.target AS "
+            "SELECT n + throwIf(n = 7) + sleepEachRow(0.05) AS n FROM scratch.source"
+        )
+        with pytest.raises(driver_errors.ServerException) as thrown:
+            client.execute("INSERT INTO scratch.source VALUES", [(7,)])
+        assert thrown.value.code == 395
+        with ThreadPoolExecutor(1) as pool:
+            killing = pool.submit(_kill, live, "gulou.scratch@0.1")
+            with pytest.raises(driver_errors.ServerException) as killed:
+                client.execute(
+                    "INSERT INTO scratch.source VALUES",
+                    [(8,)] * 100,
+                    query_id="gulou.scratch@0.1",
+                    settings={
+                        "max_block_size": 10,
+                        "function_sleep_max_microseconds_per_block": 10**8,
+                    },
+                )
+            killing.result()
+        assert killed.value.code == 394
+        assert live.ask("SELECT count() FROM scratch.target") == [(0,)]
+        client.execute("DROP DATABASE scratch SYNC")
+    finally:
+        client.disconnect()
+    assert live.differences() == []
+
+
+def test_too_many_dead_letters_stop_the_worker_with_exit_code_5(live: Live) -> None:
+    with _extra_worker(live, dead_ceiling=3) as worker:
+        key = b"no such case"
+        live.send(
+            Message(t, key + bytes([n]), b"{") for n in range(50) for t in ("visits", "funds")
+        )
+        assert worker.wait(240) == Halted.exit_code
+    assert "were refused within" in live.log("extra")
+    assert live.differences() == []
+
+
+def test_a_worker_that_stands_still_with_lag_exits_to_be_restarted(live: Live) -> None:
+    with _extra_worker(live, watchdog_s=5) as worker:
+        live.signal("clickhouse", signal.SIGSTOP)
+        try:
+            live.send(History(11).messages(400))
+            assert worker.wait(240) == Unavailable.exit_code
+        finally:
+            live.signal("clickhouse", signal.SIGCONT)
+    assert live.differences() == []
+
+
+def _shares(live: Live, *more: int) -> list[int]:
+    """How many partitions each worker that answers holds, the fewest first."""
+    first = live.settings.metrics_port
+    found = []
+    for port in (*(first + n for n in range(live.settings.workers)), *more):
+        link = http.client.HTTPConnection(live.settings.host, port, timeout=1)
+        # One that is stopped, or not there yet, does not answer.
+        with contextlib.suppress(OSError), contextlib.closing(link):
+            link.request("GET", "/ready")
+            with link.getresponse() as answer:
+                found.append(json.load(answer)["partitions"])
+    return sorted(found)
+
+
+def _set_offsets(live: Live, ends: dict[tuple[str, int], int], to: str) -> bool:
+    """Commits the offsets from outside; only an empty group lets an outsider do that."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=live.settings.bootstrap, group_id=CONSUMER_GROUP, enable_auto_commit=False
+    )
+    try:
+        places = {TopicPartition(*place): end for place, end in ends.items()}
+        consumer.assign(list(places))
+        wanted = {
+            p: OffsetAndMetadata(0 if to == "earliest" else e, "", -1) for p, e in places.items()
+        }
+        consumer.commit(wanted)
+        return all(consumer.committed(p) == w.offset for p, w in wanted.items())
+    finally:
+        consumer.close()
+
+
+def _kill(live: Live, query_id: str) -> None:
+    """Ends the query of that id as soon as it runs."""
+    sql = f"KILL QUERY WHERE query_id = '{query_id}' SYNC"
+    live.until(lambda: bool(live.ask(sql)), "an insert to kill")
+
+
+@contextmanager
+def _extra_worker(live: Live, **changed: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker with settings of its own, which has everything while the others are stopped."""
+    port = _child.free_port()
+    settings = live.settings.model_copy(update={**changed, "metrics_port": port})
+    log = live.settings.home / "log" / "extra.log"
+    worker = _child.spawn(
+        [sys.executable, "-m", "infra.worker"],
+        log=log,
+        env={**os.environ, **settings.environment()},
+    )
+    for name in live.workers():
+        live.signal(name, signal.SIGSTOP)
+    try:
+        live.until(lambda: max(_shares(live, port)) == 16, "it has every partition")
+        yield worker
+    finally:
+        for name in live.workers():
+            live.signal(name, signal.SIGCONT)
+        _child.stop(worker, 20)

@@ -1,0 +1,53 @@
+"""An embedded ClickHouse with a writer and a board's user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_driver import Client
+
+from infra.warehouse import Warehouse, write_users
+
+USERS: dict[str, dict[str, Any]] = {
+    "gulou": {"password": "tower", "role": "writer"},
+    "board": {
+        "password": "drum",
+        "role": "board",
+        "databases": ["city_published"],
+        "limits": {"max_execution_time": 20, "max_result_rows": 1000},
+    },
+}
+
+
+def connect(warehouse: Warehouse, user: str = "gulou", **options: Any) -> Client:
+    options = {"compression": "lz4", "password": USERS[user]["password"], **options}
+    return Client(warehouse.host, warehouse.port, user=user, **options)
+
+
+@pytest.fixture(scope="package")
+def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("users") / "users.json"
+    write_users(file, USERS)
+    return file
+
+
+@pytest.fixture(scope="package")
+def warehouse(tmp_path_factory: pytest.TempPathFactory, users: Path) -> Iterator[Warehouse]:
+    with Warehouse(tmp_path_factory.mktemp("clickhouse"), users=users) as running:
+        client = connect(running)
+        for statement in (
+            "CREATE DATABASE city",
+            "CREATE DATABASE city_published",
+            "CREATE TABLE city.secret (n UInt8, at DateTime64(3)) ENGINE = MergeTree ORDER BY n",
+            "INSERT INTO city.secret VALUES (7, '2026-03-01 08:00:00')",
+            "CREATE TABLE city.owner (k String, v String) ENGINE = Join(ANY, LEFT, k)",
+            "CREATE VIEW city_published.v AS SELECT n FROM city.secret",
+            "CREATE VIEW city_published.p AS SELECT n FROM city.secret "
+            "WHERE at <= {at:DateTime64(3)}",
+        ):
+            client.execute(statement)
+        client.disconnect()
+        yield running

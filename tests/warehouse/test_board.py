@@ -1,0 +1,307 @@
+"""A board's user reads what is published, and by no way anything else."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
+
+from infra.warehouse import Warehouse, write_users
+from tests.warehouse.conftest import USERS, connect
+
+SEEDS = 12
+NOISE = ["", "'", '"', "`", "(", ")", ";", "\\", "$$", "--", "/*", "\0"]
+FUZZED_A_SEED = 25
+
+
+@pytest.fixture
+def board(warehouse: Warehouse) -> Any:
+    client = connect(warehouse, "board", database="city_published")
+    yield client
+    client.disconnect()
+
+
+ALLOWED = [
+    ("SELECT n FROM v", [(7,)]),
+    ("SELECT n FROM city_published.v", [(7,)]),
+    ("SELECT n FROM `city_published`.`v`", [(7,)]),
+    ("SELECT n FROM p(at = '2026-03-01 09:00:00')", [(7,)]),
+    ("SELECT n FROM city_published.p(at = '2026-03-01 07:00:00')", []),
+    (
+        "WITH x AS (SELECT n FROM v) SELECT x.n FROM x JOIN v ON x.n = v.n "
+        "WHERE x.n IN (SELECT n FROM v)",
+        [(7,)],
+    ),
+    ("SELECT n FROM v UNION ALL SELECT n + 1 FROM v ORDER BY n", [(7,), (8,)]),
+    ("SELECT sumIf(number, number > 1), max(number) FROM numbers(4)", [(5, 3)]),
+    ("SELECT count() OVER (PARTITION BY n) FROM v", [(1,)]),
+    ("SELECT CASE WHEN n IN (7) THEN 'seven' ELSE format('{}', 'x') END FROM v", [("seven",)]),
+    ("SELECT arrayMap(x -> x + 1, [1]), CAST(1, 'Enum8(\\'(\\' = 1)')", [([2], "(")]),
+    ("SELECT 'city.secret', n AS `city` FROM v -- FROM city.secret", [("city.secret", 7)]),
+    ("SELECT * APPLY(x -> x + 1) FROM v", [(8,)]),
+    ("SELECT name FROM system.databases", [("city_published",)]),
+    ("SELECT DISTINCT database FROM system.tables", [("city_published",)]),
+    ("SELECT tables.name FROM system.tables WHERE system.tables.name = 'v'", [("v",)]),
+    ("SELECT DISTINCT c.database FROM system.columns AS c", [("city_published",)]),
+    ("SHOW DATABASES", [("city_published",)]),
+    ("SHOW TABLES", [("p",), ("v",)]),
+    ("SHOW TABLES FROM city_published", [("p",), ("v",)]),
+    ("USE city_published", []),
+]
+
+SECRETS = [
+    "city.secret",
+    "`city`.`secret`",
+    '"city"."secret"',
+    "`city.secret`",
+    "city . /* x */ secret",
+    "system.processes",
+    "system.parts",
+    "information_schema.tables",
+    "INFORMATION_SCHEMA.COLUMNS",
+    "default.`/etc/passwd`",
+    "merge('city', '.*')",
+    "merge('.*')",
+    "merge(REGEXP('.*'), '.*')",
+    "remote('127.0.0.1', city.secret)",
+    "remote('127.0.0.1', 'city', 'secret')",
+    "remoteSecure('127.0.0.1', 'city', 'secret')",
+    "cluster('default', 'city', 'secret')",
+    "file('/etc/passwd', 'LineAsString')",
+    "FILE('/etc/passwd', 'LineAsString')",
+    "`file`('/etc/passwd', 'LineAsString')",
+    "url('http://127.0.0.1:1/', 'LineAsString')",
+    "s3('http://127.0.0.1:1/x')",
+    "mysql('127.0.0.1:1', 'd', 't', 'u', 'p')",
+    "sqlite('/tmp/x', 't')",
+    "executable('id', 'TSV', 'x String')",
+    "dictionary('city.d')",
+    "loop('city', 'secret')",
+    "loop(city.secret)",
+    "view(SELECT * FROM city.secret)",
+    "viewIfPermitted(SELECT 1 ELSE null('n UInt8'))",
+    "eval('SELECT 1')",
+    "python('x')",
+    "mergeTreeIndex('city', 'secret')",
+    "input('n UInt8')",
+    "(SELECT * FROM city.secret)",
+    "(SELECT 1 UNION ALL SELECT n FROM city.secret)",
+    "{t:Identifier}",
+]
+VALUES = [
+    "joinGet('city.owner', 'v', 'x')",
+    "JOINGET('city.owner', 'v', 'x')",
+    "`joinGet`('city.owner', 'v', 'x')",
+    "joinGetOrNull('city.owner', 'v', 'x')",
+    "dictGet('city.d', 'v', 1)",
+    "dictGetOrDefault('city.d', 'v', 1, 2)",
+    "dictHas('city.d', 1)",
+    "dictGetString('city.d', 'v', 1)",
+    "file('/etc/passwd')",
+    "hasColumnInTable('city', 'secret', 'n')",
+    "getServerSetting('path')",
+    "filesystemAvailable()",
+    "aiGenerate('x')",
+    "sleep(3)",
+    "(SELECT n FROM city.secret)",
+    "n IN city.secret",
+    "in(n, city.secret)",
+    "n IN (SELECT n FROM city.secret)",
+    "n GLOBAL NOT IN (SELECT n FROM city.secret)",
+    "EXISTS (SELECT 1 FROM city.secret)",
+    "arrayMap(x -> joinGet('city.owner', 'v', x), ['a'])",
+]
+WHOLE = [
+    "SELECT 1; SELECT 2",
+    "SELECT 1 INTO OUTFILE '/tmp/gulou-board.tsv'",
+    "SELECT 1 SETTINGS max_execution_time = 0",
+    "SELECT 1 FORMAT TSV SETTINGS readonly = 0",
+    "SELECT * APPLY joinGet FROM v",
+    "SELECT * APPLY(joinGet) FROM v",
+    "SELECT * REPLACE (joinGet('city.owner', 'v', 'x') AS n) FROM v",
+    "INSERT INTO v VALUES (1)",
+    "INSERT INTO FUNCTION file('/tmp/gulou-board.tsv') SELECT 1",
+    "WITH x AS (SELECT * FROM city.secret) SELECT * FROM x",
+    "WITH (SELECT n FROM city.secret) AS x SELECT x",
+    "USE city",
+    "USE default",
+    "SET readonly = 0",
+    "SHOW TABLES FROM city",
+    "SHOW CREATE TABLE v",
+    "SHOW PROCESSLIST",
+    "SHOW COLUMNS FROM secret FROM city",
+    "DESCRIBE TABLE city.secret",
+    "DESCRIBE TABLE file('/etc/passwd')",
+    "DESCRIBE (SELECT * FROM city.secret)",
+    "EXISTS TABLE city.secret",
+    "EXPLAIN SELECT * FROM v",
+    "KILL QUERY WHERE 1",
+    "SYSTEM FLUSH LOGS",
+    "CREATE TABLE city_published.t (n UInt8) ENGINE = Memory",
+    "CREATE TEMPORARY TABLE t (n UInt8)",
+    "DROP VIEW v",
+    "ALTER TABLE city.secret DELETE WHERE 1",
+    "TRUNCATE TABLE city.secret",
+    "GRANT ALL ON *.* TO board",
+    "BACKUP TABLE city.secret TO File('/tmp/x')",
+    "ATTACH TABLE x FROM '/tmp' (n UInt8) ENGINE = MergeTree ORDER BY n",
+]
+
+
+def refused(board: Client, sql: str) -> int:
+    with pytest.raises(ServerException) as error:
+        board.execute(sql)
+    assert "secret" not in str(board.execute("SELECT name FROM system.tables"))
+    return int(error.value.code)
+
+
+@pytest.mark.parametrize(("sql", "rows"), ALLOWED)
+def test_what_is_published_can_be_read(board: Client, sql: str, rows: list[Any]) -> None:
+    assert board.execute(sql) == rows
+
+
+@pytest.mark.parametrize("relation", SECRETS)
+def test_no_other_relation_can_be_read(board: Client, relation: str) -> None:
+    assert refused(board, f"SELECT * FROM {relation}") == 497
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_no_function_reaches_another_relation(board: Client, value: str) -> None:
+    assert refused(board, f"SELECT {value} FROM v") == 497
+
+
+@pytest.mark.parametrize("sql", WHOLE)
+def test_no_other_statement_is_taken(board: Client, sql: str) -> None:
+    assert refused(board, sql) == 497
+
+
+def test_a_name_without_a_database_is_no_file(board: Client) -> None:
+    assert refused(board, "SELECT * FROM `/etc/passwd`") == 60
+
+
+def disguised(random_: random.Random, secret: str) -> str:
+    """`secret` put somewhere deep in a statement that looks harmless."""
+    wraps = [
+        "SELECT n FROM v WHERE n IN (SELECT 1 FROM {})",
+        "SELECT (SELECT count() FROM {})",
+        "WITH x AS (SELECT 1 AS n FROM {}) SELECT * FROM x",
+        "SELECT 1 UNION ALL SELECT 1 FROM {}",
+        "SELECT * FROM v ANY LEFT JOIN {} AS j ON 1 = 1",
+        "SELECT * FROM v, {}",
+        "SELECT * FROM (SELECT * FROM (SELECT * FROM {}))",
+        "SELECT arrayMap(x -> (SELECT count() FROM {}), [1])",
+        "SELECT n FROM v ORDER BY (SELECT count() FROM {})",
+        "SELECT count() FROM v HAVING (SELECT count() FROM {}) > 0",
+        "SELECT n FROM v LIMIT (SELECT count() FROM {})",
+        "SELECT if(n = 7, 1, (SELECT 1 FROM {})) FROM v",
+        "SELECT 1 EXCEPT SELECT 1 FROM {}",
+        "SELECT 1 FROM {} FINAL",
+        "SELECT 1 FROM {} SAMPLE 0.5",
+        "SELECT 1 FROM v GLOBAL INNER JOIN {} AS g USING n",
+        "SELECT * FROM view(SELECT * FROM {})",
+        "SELECT [(SELECT 1 FROM {})]",
+        "SELECT ((((SELECT 1 FROM {}))))",
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM {})",
+        "SELECT * FROM numbers((SELECT count() FROM {}))",
+        "SELECT n FROM p(at = (SELECT max(at) FROM {}))",
+    ]
+    gaps = [" ", "\n", "\t", " /* city_published.v */ ", " -- v\n", "  ", " /**/ "]
+    parts = random_.choice(wraps).format(secret).split(" ")
+    sql = parts[0] + "".join(random_.choice(gaps) + part for part in parts[1:])
+    return sql if random_.random() < 0.5 else sql.replace("SELECT", "SeLeCt")
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_no_disguise_helps(board: Client, seed: int) -> None:
+    chosen = random.Random(seed)
+    for _ in range(FUZZED_A_SEED):
+        sql = disguised(chosen, chosen.choice(SECRETS[:-3]))
+        with pytest.raises(ServerException) as error:
+            board.execute(sql)
+        # 497, or the engine's parser does not take the statement at all.
+        assert error.value.code in (497, 62), sql
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_broken_statements_are_refused_and_never_answered(board: Client, seed: int) -> None:
+    chosen = random.Random(seed)
+    for _ in range(FUZZED_A_SEED):
+        sql = list(disguised(chosen, "city.secret"))
+        for _ in range(chosen.randrange(1, 4)):
+            at = chosen.randrange(len(sql))
+            sql[at] = chosen.choice(
+                ["", "'", '"', "`", "(", ")", ";", "\\", "$$", "--", "/*", "\0"]
+            )
+        try:
+            rows = board.execute("".join(sql))
+        except (ServerException, UnicodeError):
+            continue
+        # What is left may be a harmless statement; then no secret is in it any more.
+        assert "secret" not in str(rows) and (7,) not in rows, "".join(sql)
+
+
+def test_limits_hold_and_can_only_be_lowered(warehouse: Warehouse) -> None:
+    client = connect(warehouse, "board", settings_is_important=True)
+    ask = "SELECT getSetting('max_execution_time'), getSetting('max_result_rows')"
+
+    more = client.execute(ask, settings={"max_execution_time": 65, "max_result_rows": 0})
+    less = client.execute(ask, settings={"max_execution_time": 5, "max_result_rows": 10})
+    with pytest.raises(ServerException) as too_many:
+        client.execute("SELECT number FROM numbers(2000)")
+    with pytest.raises(ServerException) as changed:
+        client.execute("SELECT 1", settings={"max_memory_usage_for_user": 1})
+    client.disconnect()
+
+    assert (more, less) == ([(20.0, 1000)], [(5.0, 10)])
+    assert (too_many.value.code, changed.value.code) == (396, 164)
+
+
+def test_the_same_holds_over_http(warehouse: Warehouse) -> None:
+    def ask(sql: str, **parameters: str) -> requests.Response:
+        return requests.post(
+            f"http://{warehouse.host}:{warehouse.http_port}/",
+            params={"session_id": "s", **parameters},
+            data=sql,
+            headers={"X-ClickHouse-User": "board", "X-ClickHouse-Key": "drum"},
+            timeout=60,
+        )
+
+    codes = [
+        ask(sql, **more).headers.get("X-ClickHouse-Exception-Code", "0")
+        for sql, more in (
+            ("SELECT n FROM v FORMAT JSON", {}),
+            ("SELECT n FROM city.secret", {}),
+            ("SELECT n FROM secret", {"database": "city"}),
+            ("SELECT 1", {"allow_introspection_functions": "1"}),
+            ("INSERT INTO city.secret VALUES (1, 0)", {}),
+            ("1", {"query": "INSERT INTO city.secret (n) FORMAT TSV"}),
+            ("SELECT * FROM {t:Identifier}", {"param_t": "city.secret"}),
+        )
+    ]
+
+    assert codes == ["0", "497", "497", "164", "497", "497", "497"]
+
+
+def test_a_database_added_to_the_users_file_is_readable_at_once(
+    warehouse: Warehouse, users: Path
+) -> None:
+    writer = connect(warehouse)
+    writer.execute("CREATE DATABASE replay_published")
+    writer.execute("CREATE VIEW replay_published.v AS SELECT 9 AS n")
+    writer.disconnect()
+    board = connect(warehouse, "board")
+    before = refused(board, "SELECT n FROM replay_published.v")
+
+    more = {**USERS["board"], "databases": ["city_published", "replay_published"]}
+    write_users(users, {**USERS, "board": more})
+    after = board.execute("SELECT n FROM replay_published.v")
+    write_users(users, USERS)
+    again = refused(board, "SELECT n FROM replay_published.v")
+    board.disconnect()
+
+    assert (before, after, again) == (497, [(9,)], 497)

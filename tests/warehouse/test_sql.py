@@ -1,0 +1,121 @@
+"""The little of SQL that the server reads itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.warehouse._fault import Fault, from_engine
+from infra.warehouse._sql import (
+    format_of,
+    marked_ids,
+    parse_insert,
+    single,
+    statement_kind,
+    tokens,
+    without_format,
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "target", "columns", "format_name"),
+    [
+        ("INSERT INTO t VALUES", "t", (), "Values"),
+        ("insert into d.t (a, `b c`) values ", "d.t (a, `b c`)", ("a", "b c"), "Values"),
+        ("INSERT INTO TABLE `d`.`t` FORMAT Native", "`d`.`t`", (), "Native"),
+        ("INSERT INTO t (a) SETTINGS async_insert = 1 FORMAT TSV", "t (a)", ("a",), "TSV"),
+        ("INSERT INTO t(* EXCEPT(a)) VALUES", "t(* EXCEPT(a))", (), "Values"),
+        ("/* x */ INSERT INTO -- y\n t (a)", "t (a)", ("a",), ""),
+    ],
+)
+def test_an_insert_that_wants_rows_is_understood(
+    sql: str, target: str, columns: tuple[str, ...], format_name: str
+) -> None:
+    insert = parse_insert(sql)
+
+    assert insert is not None
+    assert (insert.target, insert.columns, insert.format) == (target, columns, format_name)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO t SELECT 1",
+        "INSERT INTO t (a) SELECT 1",
+        "INSERT INTO t (SELECT 1)",
+        "INSERT INTO t (a) WITH 1 AS x SELECT x",
+        "INSERT INTO FUNCTION file('x') SELECT 1",
+        "INSERT INTO t FROM INFILE 'x' FORMAT CSV",
+    ],
+)
+def test_an_insert_that_brings_its_query_is_left_to_the_engine(sql: str) -> None:
+    assert parse_insert(sql) is None
+
+
+def test_rows_behind_values_are_never_looked_at() -> None:
+    insert = parse_insert("INSERT INTO t VALUES ('unclosed, \0")
+
+    assert insert is not None
+    assert insert.data_at == len("INSERT INTO t VALUES")
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("SELECT 1", "SELECT"),
+        ("  -- x\n /* y */ ((select 1))", "SELECT"),
+        ("WITH x AS (SELECT 1) SELECT * FROM x", "SELECT"),
+        ("kill query where 1", "KILL"),
+        ("#! remark\nSHOW TABLES", "SHOW"),
+    ],
+)
+def test_the_kind_of_a_statement_is_its_first_keyword(sql: str, kind: str) -> None:
+    assert statement_kind(sql) == kind
+
+
+def test_a_semicolon_ends_one_statement_and_a_second_is_refused() -> None:
+    assert single("SELECT ';' ; -- end") == "SELECT ';' "
+    with pytest.raises(Fault):
+        single("SELECT 1; SELECT 2")
+    with pytest.raises(Fault):
+        statement_kind(" -- nothing\n")
+
+
+def test_a_format_is_found_at_the_end_only() -> None:
+    assert format_of("SELECT format('{}', 1) FORMAT JSON;") == "JSON"
+    assert format_of("SELECT 'FORMAT JSON' AS format") == ""
+    assert without_format("SELECT 1 FORMAT CSV SETTINGS a = 1") == "SELECT 1  SETTINGS a = 1"
+
+
+def test_quotes_of_all_kinds_are_one_token_each() -> None:
+    sql = r"""'a\'b''c' `d\`e` "f" $x$ ' $x$ ‘g’ “h” {p:Map(String, UInt8)}"""
+
+    assert [token.kind for token in tokens(sql)] == [
+        *("text", "quoted", "quoted", "text", "text", "quoted", "parameter"),
+    ]
+
+
+def test_query_ids_are_those_of_the_clients() -> None:
+    killed = marked_ids("KILL QUERY WHERE query_id = 'query_id'", "KILL")
+    listed = marked_ids("SELECT p.query_id FROM system.processes p", "SELECT")
+    untouched = "SELECT 'system.processes' AS processes"
+
+    assert killed.startswith("KILL QUERY WHERE if(match(query,")
+    assert killed.endswith("= 'query_id'")
+    assert listed.endswith("FROM system.processes) p")
+    assert marked_ids(untouched, "SELECT") == untouched
+
+
+def test_an_exception_of_the_engine_keeps_its_code_and_loses_its_echo() -> None:
+    fault = from_engine(
+        RuntimeError(
+            "Code: 164. DB::Exception: Code: 164. DB::Exception: Cannot modify 'x' setting in "
+            "readonly mode. (READONLY) (version 26.9.2.1). (READONLY)"
+        )
+    )
+    shifted = from_engine(RuntimeError("Code: 62. DB::Exception: failed at position 25 (x)"), 20)
+
+    assert (fault.code, fault.text) == (
+        164,
+        "DB::Exception: Cannot modify 'x' setting in readonly mode. (READONLY)",
+    )
+    assert "position 5 (x)" in shifted.what
