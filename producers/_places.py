@@ -47,6 +47,11 @@ class Places:
                 return None
         return found
 
+    def known(self, part: str) -> bool:
+        """Whether a part is the code or the full name of some place, so that it can be shown."""
+        part = part.replace(" ", "")
+        return part in self._named or self._code(part) is not None
+
     def _within(self, scope: str, part: str) -> str | None:
         if part.isascii() and part.isdigit():
             return self._code(part)

@@ -36,10 +36,12 @@ Code = Literal[
 
 _READABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _CASE: Final = re.compile(r"[A-Za-z0-9:._-]{1,64}")
-# What may be repeated of a cell: a date, and a place by its ending. A name that slipped into the
-# wrong column, a telephone or identity number fit neither.
-_DATE_LIKE: Final = re.compile(r"(?!.*\d{9})[\d/.:年月日时分秒 T-]{4,30}")
-_PLACE_LIKE: Final = re.compile(r".{1,20}[县市区镇乡村组]|.{1,18}(?:街道|社区|自治县)|\d{6,12}")
+# What may be repeated of a cell that should be a time: year, month, day and a time of day, in this
+# order. Looser forms let telephone and identity numbers through: 139-0745-1234, 20210230.
+_DATE_LIKE: Final = re.compile(
+    r"(?:19|20)[0-9]{2}(?:[-/.][01]?[0-9][-/.][0-3]?[0-9]|年[01]?[0-9]月[0-3]?[0-9]日?)"
+    r"(?:[T ]?[0-2]?[0-9][:时][0-5]?[0-9](?:[:分](?:[0-5]?[0-9]秒?)?)?)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ class Converter:
         column = place.columns[-1] if place.columns else "division"
         if not any(parts):
             raise Reject("blank", column, "没有填写地点")
-        shown = [part if _PLACE_LIKE.fullmatch(part) else masked(part) for part in parts if part]
+        # Not by its ending: 张三 13907451234 城东社区 ends like a place.
+        shown = [part if self._places.known(part) else masked(part) for part in parts if part]
         raise Reject("division", column, f"找不到或不能唯一认定的地点：{'/'.join(shown)}")
 
     def _times_of(
