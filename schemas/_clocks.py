@@ -33,7 +33,9 @@ class Clock:
         zh: what boards call it.
         starts: event type whose `time` starts it; an extension restarts nothing, it `extends`.
         days: length in `unit`.
-        ends: event types any of which, in time, meets it.
+        ends: event types any of which stops it, and in time meets it.
+        lapses: those of `ends` that take the duty away instead of meeting it; a case that ended so
+            before the due date is in neither side of an on-time rate.
         basis: the law's article.
         unit: natural days, or working days of the calendar.
         when: field and values of the starting event that put the case under this clock.
@@ -51,6 +53,7 @@ class Clock:
     when: tuple[str, tuple[str, ...]] = ("", ())
     extends: str = ""
     longest: int = 0
+    lapses: tuple[str, ...] = ()
 
     def due(
         self, type_: str, happened: datetime, content: Mapping[str, Any], calendar: Calendar

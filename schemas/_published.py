@@ -278,11 +278,19 @@ def _clock(clock: Clock, at: str, zone: str) -> Iterator[tuple[str, str, str]]:
         f"1 when past due and not met at the instant. {clock.basis}.",
         f"toUInt8({runs} AND {due} <= {at} AND {met} > {at})",
     )
+    gone = lapsed = ""
+    if clock.lapses:
+        # Taken back in time is no duty done: as a success it would raise the rate of an office
+        # that merges what it can't close. Taken back late, the duty was missed before.
+        gone = ", or taken away in time by " + ", ".join(clock.lapses)
+        real = _first([name for name in clock.ends if name not in clock.lapses], never)
+        lapse = _first(clock.lapses, never)
+        lapsed = f" OR ({lapse} <= {at} AND {lapse} < {due} AND {lapse} < {real})"
     # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
     yield (
         f"on_time_{clock.name}",
-        "1 met in time, 0 met late or overdue, NULL not due yet.",
-        f"multiIf(NOT ({runs}), NULL, {met} <= {at}, toUInt8({met} < {due}), "
+        f"1 met in time, 0 met late or overdue, NULL not due yet{gone}.",
+        f"multiIf(NOT ({runs}){lapsed}, NULL, {met} <= {at}, toUInt8({met} < {due}), "
         f"{due} <= {at}, 0, NULL)",
     )
 

@@ -71,6 +71,8 @@ Refusal = Annotated[
 ]
 
 _ENDS = ("petition.closed", "petition.withdrawn", "petition.merged", "petition.not_accepted")
+# Nobody had to answer any more. 不予受理 answers the transfer and the notice, but closes nothing.
+_GONE = ("petition.withdrawn", "petition.merged")
 
 
 class Petition(Event, topic="petitions", key="petition", zh="信访"):
@@ -116,6 +118,7 @@ class Petition(Event, topic="petitions", key="petition", zh="信访"):
             15,
             ends=("petition.transferred", "petition.accepted", "petition.replied", *_ENDS),
             basis="信访工作条例 22",
+            lapses=_GONE,
         ),
         Clock(
             "notice",
@@ -124,6 +127,7 @@ class Petition(Event, topic="petitions", key="petition", zh="信访"):
             15,
             ends=("petition.accepted", "petition.objected", "petition.replied", *_ENDS),
             basis="信访工作条例 23",
+            lapses=_GONE,
         ),
         Clock(
             "close",
@@ -135,6 +139,7 @@ class Petition(Event, topic="petitions", key="petition", zh="信访"):
             when=("route", ("31.6",)),
             extends="petition.extended",
             longest=30,
+            lapses=(*_GONE, "petition.not_accepted"),
         ),
         Clock(
             "review",
@@ -143,6 +148,7 @@ class Petition(Event, topic="petitions", key="petition", zh="信访"):
             30,
             ends=("petition.review_decided", *_ENDS),
             basis="信访工作条例 35",
+            lapses=_GONE,
         ),
         Clock(
             "recheck",
@@ -151,6 +157,7 @@ class Petition(Event, topic="petitions", key="petition", zh="信访"):
             30,
             ends=("petition.recheck_decided", *_ENDS),
             basis="信访工作条例 36",
+            lapses=_GONE,
         ),
     )
 

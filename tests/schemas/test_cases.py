@@ -99,6 +99,23 @@ def test_an_open_case_past_its_day_counts_as_not_on_time(city: City) -> None:
     assert judged(city, "2021-03-21 00:00:00", *names) == ("2021-03-17 00:00:00.000", 0, 0)
 
 
+@pytest.mark.parametrize("end", ["withdrawn", "merged", "not_accepted"])
+def test_a_case_taken_away_before_its_day_is_neither_in_time_nor_late(city: City, end: str) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    petition(city, "transferred", "2021-03-05 09:00:00")
+    petition(city, "accepted", "2021-03-10 09:00:00", {"route": "31.6"})
+    petition(city, end, "2021-04-01 09:00:00", {"into": "P-2"} if end == "merged" else {})
+    # The transfer was made and the notice given in time before it was taken away.
+    names = ("open", "on_time_transfer", "on_time_notice", "on_time_close", "overdue_close")
+    assert judged(city, "2021-12-31 00:00:00", *names) == (0, 1, 1, None, 0)
+
+
+def test_a_refusal_in_time_answers_the_transfer(city: City) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    petition(city, "not_accepted", "2021-03-05 09:00:00", {"reason": "not_ours"})
+    assert judged(city, "2021-12-31 00:00:00", "on_time_transfer") == (1,)
+
+
 def test_an_accusation_is_never_placed_below_its_county(city: City) -> None:
     # The kind of a petition may be set right on its way: one accusation in it is enough.
     for n, kinds in enumerate((("accusation", "accusation"), ("appeal", "accusation"))):
