@@ -171,6 +171,7 @@ class Api:
 
     async def put_source(self, request: web.Request) -> web.Response:
         record = save_source(self.store, await body_of(request), self._source(request))
+        self.reader.forget(record["uid"])
         return self._saved(record, "Datasource updated")
 
     def _saved(self, record: Record, message: str) -> web.Response:
@@ -180,6 +181,7 @@ class Api:
     async def delete_source(self, request: web.Request) -> web.Response:
         record = self._source(request)
         self.store.remove("datasources", record)
+        self.reader.forget(record["uid"])
         return web.json_response({"id": record["id"], "message": "Data source deleted"})
 
     async def source_health(self, request: web.Request) -> web.Response:
@@ -369,8 +371,8 @@ class Api:
             and (not within or h.get("folderUid", "general") in within)
         ]
         hits.sort(key=lambda h: (h["type"] == "dash-db", h["title"]))
-        limit = int(ask.get("limit") or 1000)
-        first = (int(ask.get("page") or 1) - 1) * limit
+        limit = _count(ask.get("limit"), "limit", 1000)
+        first = (_count(ask.get("page"), "page", 1) - 1) * limit
         return web.json_response(hits[first : first + limit])
 
     def _board_hit(self, record: Record) -> Record:
@@ -438,6 +440,15 @@ def found(record: Record | None, message: str) -> Record:
     if record is None:
         raise web.HTTPNotFound(text=f'{{"message": "{message}"}}', content_type="application/json")
     return record
+
+
+def _count(given: str | None, name: str, default: int) -> int:
+    """A number from 1 up in the address, or `default` where there is none."""
+    if not given:
+        return default
+    if not given.isdecimal() or len(given) > 9 or int(given) < 1:
+        raise Refused(f"{name} {given!r} is no count.", do="Send a whole number from 1 up.")
+    return int(given)
 
 
 def _folder_hit(record: Record) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import hmac
+import html
 import ipaddress
 import mimetypes
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,9 @@ _POLICY = (
     "frame-ancestors 'self'"
 )
 
+# What a proxy adds: behind it, a connection from this machine may be anybody's.
+_FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -44,7 +48,8 @@ class Gate:
 
     Without a token everybody on this machine may do both. With one, a Bearer token may publish; a
     session (the same token, typed into the form or given once as `?token=`) may look, and so may
-    everybody on this machine as long as nobody else can reach the server.
+    everybody on this machine as long as nobody else can reach the server. What a proxy hands on
+    comes from elsewhere, wherever the proxy runs, and needs the token.
 
     Args:
         host: address the server listens on.
@@ -92,14 +97,15 @@ class Gate:
         origin = request.headers.get("Origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.host
         name = urlsplit(f"//{request.host}").hostname or ""
-        if foreign or (self._open and not loopback(name)):
+        # A proxy's own name is no bent one: what comes through a proxy needs the token anyway.
+        if foreign or (self._open and not _proxied(request) and not loopback(name)):
             raise web.HTTPForbidden(
                 text='{"message": "origin not allowed"}', content_type="application/json"
             )
 
     def _role(self, request: web.Request) -> str | None:
         if not self._token:
-            return "Admin"
+            return None if _proxied(request) else "Admin"
         if "Authorization" in request.headers:
             kind, _, given = request.headers["Authorization"].partition(" ")
             return "Admin" if kind == "Bearer" and self._is_token(given.strip()) else None
@@ -107,15 +113,16 @@ class Gate:
             return "Viewer"
         session = request.cookies.get(COOKIE, "")
         known = hmac.compare_digest(session.encode(), self._session.encode())
-        return "Viewer" if known or self._open else None
+        return "Viewer" if known or (self._open and not _proxied(request)) else None
 
     def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._token.encode())
+        # Without a token no word is one, the empty word least of all.
+        return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())
 
     def _turned_away(self, request: web.Request) -> web.Response:
         if request.path.startswith("/api/"):
             return web.json_response({"message": "Unauthorized"}, status=401)
-        return web.Response(text=_LOGIN, content_type="text/html", status=401)
+        return _login(str(request.rel_url.without_query_params("token")), status=401)
 
     def _welcomed(self, to: str) -> web.Response:
         answer = web.Response(status=303, headers={"Location": to})
@@ -124,14 +131,30 @@ class Gate:
 
     async def login(self, request: web.Request) -> web.Response:
         form = await request.post()
+        to = _inside(str(form.get("to") or "/"))
         if not self._is_token(str(form.get("token", ""))):
-            return web.Response(text=_LOGIN, content_type="text/html", status=401)
-        to = str(form.get("to") or "/")
-        # Only a path of this server: anything else would send a person with a session elsewhere.
-        return self._welcomed(to if to.startswith("/") and to[1:2] not in ("/", "\\") else "/")
+            return _login(to, status=401)
+        return self._welcomed(to)
 
-    async def form(self, _request: web.Request) -> web.Response:
-        return web.Response(text=_LOGIN, content_type="text/html")
+    async def form(self, request: web.Request) -> web.Response:
+        return _login(_inside(request.query.get("to", "/")))
+
+
+def _proxied(request: web.Request) -> bool:
+    return any(name in request.headers for name in _FORWARDED)
+
+
+def _inside(to: str) -> str:
+    """`to` when it is a path of this server: anything else would send a session elsewhere."""
+    # Browsers drop tabs and line ends from an address, so "/\t/evil" is "//evil" to them.
+    clean = to.isprintable() and to.startswith("/") and to[1:2] not in ("/", "\\")
+    return to if clean else "/"
+
+
+def _login(to: str, status: int = 200) -> web.Response:
+    """The form that asks for the token, and afterwards goes on to where a person was going."""
+    text = _LOGIN.replace("{to}", html.escape(to, quote=True))
+    return web.Response(text=text, content_type="text/html", status=status)
 
 
 _LOGIN = """<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>鼓楼 · 登录</title>
@@ -146,6 +169,7 @@ button{margin-top:16px;width:100%;padding:10px;border:0;border-radius:4px;backgr
 color:#fff;font-size:16px;cursor:pointer}</style></head><body>
 <form method="post" action="/login"><h1>鼓楼</h1><p>请输入访问令牌 · Access token</p>
 <input type="password" name="token" autocomplete="current-password" aria-label="访问令牌" autofocus>
+<input type="hidden" name="to" value="{to}">
 <button>进入</button></form></body></html>"""
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import queue
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -102,7 +102,8 @@ class Reader:
         self.rows = rows
         self.seconds = seconds
         self._threads = ThreadPoolExecutor(PARALLEL_QUERIES, thread_name_prefix="board-query")
-        self._idle: dict[tuple[str, int], queue.LifoQueue[clickhouse_driver.Client]] = {}
+        self._lock = threading.Lock()
+        self._idle: dict[str, _Idle] = {}
         self._shared: dict[object, tuple[asyncio.Task[Any], float | None]] = {}
 
     async def shared(
@@ -145,22 +146,24 @@ class Reader:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._run, origin, sql)
 
+    def forget(self, uid: str) -> None:
+        """Closes a data source's connections: it was changed or is gone."""
+        with self._lock:
+            old = self._idle.pop(uid, None)
+        for client in old.clients if old else ():
+            client.disconnect()
+
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
-        for idle in self._idle.values():
-            while not idle.empty():
-                idle.get_nowait().disconnect()
+        for uid in list(self._idle):
+            self.forget(uid)
 
     def _run(self, origin: Source, sql: str) -> Answer:
-        idle = self._idle.setdefault((origin.uid, origin.version), queue.LifoQueue())
-        try:
-            client = idle.get_nowait()
-        except queue.Empty:
-            client = _client(origin, self.seconds)
+        client = self._taken(origin) or _client(origin, self.seconds)
         try:
             answer = _answer(client, sql, self.rows)
         except ServerException as error:
-            idle.put(client)
+            self._given_back(origin, client)
             raise Refused(_message(error)) from None
         except (DriverError, OSError, EOFError) as error:
             client.disconnect()
@@ -172,8 +175,36 @@ class Reader:
         except GulouError:
             client.disconnect()
             raise
-        idle.put(client)
+        self._given_back(origin, client)
         return answer
+
+    def _taken(self, origin: Source) -> clickhouse_driver.Client | None:
+        """An idle connection; those of an earlier version of the data source are closed."""
+        with self._lock:
+            idle = self._idle.get(origin.uid)
+            if idle and idle.version == origin.version:
+                return idle.clients.pop() if idle.clients else None
+            self._idle[origin.uid] = _Idle(origin.version)
+        for client in idle.clients if idle else ():
+            client.disconnect()
+        return None
+
+    def _given_back(self, origin: Source, client: clickhouse_driver.Client) -> None:
+        with self._lock:
+            idle = self._idle.get(origin.uid)
+            if idle and idle.version == origin.version:
+                idle.clients.append(client)
+                return
+        # The data source was changed while the query ran: nobody would take this one again.
+        client.disconnect()
+
+
+@dataclass(slots=True)
+class _Idle:
+    """Connections of one version of a data source that wait for the next query."""
+
+    version: int
+    clients: list[clickhouse_driver.Client] = field(default_factory=list)
 
 
 def _client(origin: Source, ceiling_s: float) -> clickhouse_driver.Client:

@@ -20,6 +20,7 @@ from dashboards._macros import Scope, expand
 from dashboards._page import Files, Gate, harden
 from dashboards._reader import Reader, Source, source
 from dashboards._store import Record, Store
+from dashboards.publish import FOLDER, ON_WALLS, PLAYLIST
 from schemas._errors import GulouError, Misconfigured, Refused, Unavailable
 
 BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
@@ -37,7 +38,8 @@ class ServerConfig:
         token: secret of publishers (Bearer) and walls (form or `?token=`); "" for none.
         data_sources: JSON file with data sources as POST /api/datasources takes them, stored at
             each start.
-        boards: directory of board JSON files, stored at each start; a folder in it is a folder.
+        boards: directory of board JSON files, stored at each start; a folder in it is a folder,
+            and what lies in none goes where publishing puts it.
         closed: ask for the token on this machine too, where otherwise anybody may look.
         zone: day of `$__dateFilter`; Grafana's container lives in UTC.
         rows: rows kept of a query's answer.
@@ -158,8 +160,33 @@ def _provision(store: Store, config: ServerConfig) -> None:
     if config.boards:
         for path in sorted(config.boards.rglob("*.json")):
             inside = path.relative_to(config.boards).parent.as_posix()
-            folder = "" if inside == "." else _folder(store, inside.replace("/", "-"))
+            folder = _home(store) if inside == "." else _folder(store, inside.replace("/", "-"))
             store.put_board(_json(path), folder=folder, overwrite=True, message="provisioned")
+        if all(store.board(uid) for uid in ON_WALLS):
+            _playlist(store)
+
+
+def _home(store: Store) -> str:
+    """The folder that publishing uses too: a start must not undo what was published."""
+    uid, title = FOLDER
+    old = store.find("folders", uid=uid)
+    if old is None:
+        store.add("folders", {"uid": uid, "title": title})
+    elif old["title"] != title:
+        store.change("folders", old, {"title": title})
+    return uid
+
+
+def _playlist(store: Store) -> None:
+    """The walls' playlist, as it is published."""
+    uid, name, interval = PLAYLIST
+    items = [{"type": "dashboard_by_uid", "value": board, "title": board} for board in ON_WALLS]
+    wanted = {"uid": uid, "name": name, "interval": interval, "items": items}
+    old = store.find("playlists", uid=uid)
+    if old is None:
+        store.add("playlists", wanted)
+    elif any(old.get(key) != value for key, value in wanted.items()):
+        store.change("playlists", old, wanted)
 
 
 def _folder(store: Store, name: str) -> str:
@@ -193,8 +220,10 @@ class _Queries:
         asked = body.get("queries")
         if not isinstance(asked, list) or not asked:
             raise Refused("no queries found", do="Send at least one.")
+        if not all(isinstance(each, dict) for each in asked):
+            raise Refused("a query is no JSON object.", do="Send refId, datasource and rawSql.")
         start_ms, end_ms = _range(body)
-        share_s = min(float(body.get("refreshMs") or 0) / 2000, SHARE_CEILING_S)
+        share_s = min(_whole(body, "refreshMs", 0) / 2000, SHARE_CEILING_S)
         names = [str(q.get("refId") or "A") for q in asked]
         results = await asyncio.gather(
             *(
@@ -219,7 +248,7 @@ class _Queries:
             scope = Scope(
                 start_ms,
                 end_ms,
-                interval_ms=max(int(asked.get("intervalMs") or 1000), 1),
+                interval_ms=max(_whole(asked, "intervalMs", 1000), 1),
                 zone=self.zone,
                 table=str(asked.get("table") or ""),
                 column=str(asked.get("column") or ""),
@@ -281,15 +310,42 @@ def _form(given: object) -> int:
     raise Refused(f"format {given!r} is unknown.", do="Use 0 (time series) or 1 (table).")
 
 
-def _range(body: Record) -> tuple[int, int]:
-    """`from` and `to` in ms; Grafana sends them as numbers in text."""
+def _whole(fields: Record, name: str, default: int) -> int:
+    """A count of ms that a client sent as a number or as text.
+
+    Raises:
+        Refused: it is none, or beyond any board's range.
+    """
+    given = fields.get(name)
+    if given is None or given == "":
+        return default
     try:
-        return int(body.get("from") or 0), int(body.get("to") or time.time_ns() // 1_000_000)
-    except (TypeError, ValueError):
-        return (
-            _relative(str(body.get("from"))),
-            _relative(str(body.get("to") or "now")),
-        )
+        number = int(float(given))
+    except (TypeError, ValueError, OverflowError):  # Overflow: JSON as Python reads it has Infinity
+        number = -1
+    if 0 <= number <= _LAST_MS:
+        return number
+    raise Refused(f"{name} {given!r} is no count of milliseconds.", do="Send a whole number.")
+
+
+_LAST_MS = 4_102_444_800_000  # The year 2100: ClickHouse's toDateTime ends in 2106.
+
+
+def _range(body: Record) -> tuple[int, int]:
+    """`from` and `to` in ms; Grafana sends them as numbers in text, or as `now-6h`."""
+    return _instant(body, "from", 0), _instant(body, "to", time.time_ns() // 1_000_000)
+
+
+def _instant(body: Record, name: str, default: int) -> int:
+    given = body.get(name)
+    if isinstance(given, str) and given.startswith("now"):
+        return _relative(given)
+    try:
+        return _whole(body, name, default)
+    except Refused:
+        raise Refused(
+            f"{name} {given!r} is unreadable.", do="Send ms since 1970, now or now-6h."
+        ) from None
 
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -301,8 +357,6 @@ def _relative(text: str) -> int:
     head, _, back = text.partition("-")
     if head == "now" and not back:
         return now
-    if head == "now" and back[:-1].isdigit() and back[-1] in _UNITS_S:
-        return now - int(back[:-1]) * _UNITS_S[back[-1]] * 1000
-    if text.isdigit():
-        return int(text)
+    if head == "now" and back[:-1].isdecimal() and len(back) < 10 and back[-1] in _UNITS_S:
+        return max(now - int(back[:-1]) * _UNITS_S[back[-1]] * 1000, 0)
     raise Refused(f"time {text!r} is unreadable.", do="Send ms since 1970, now or now-6h.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from infra.warehouse import Warehouse
@@ -178,6 +179,29 @@ def test_a_changed_data_source_shares_nothing_with_its_past(
         elsewhere = {**city_source, "jsonData": {**city_source["jsonData"], "port": 1}}
         server.call("PUT", "/api/datasources/uid/city", elsewhere)
         assert server.query(sql, refreshMs=60_000)["status"] == 502
+
+
+def test_a_data_source_that_is_published_again_leaves_no_connection_behind(
+    tmp_path: Path,
+    provisioned: tuple[str, ...],
+    city_source: dict[str, Any],
+    city_clickhouse: Warehouse,
+) -> None:
+    def connections() -> int:
+        process = psutil.Process(changing.process.pid)
+        found = process.net_connections("tcp")
+        return sum(
+            c.raddr[1:] == (city_clickhouse.port,) for c in found if c.status == "ESTABLISHED"
+        )
+
+    with board_server(tmp_path, *provisioned) as changing:
+        for n in range(5):
+            assert changing.query(f"SELECT {n}")["status"] == 200
+            changing.call("PUT", "/api/datasources/uid/city", city_source)
+        assert changing.query("SELECT 9")["status"] == 200
+        assert connections() == 1
+        changing.call("DELETE", "/api/datasources/uid/city")
+        assert connections() == 0
 
 
 def test_every_panel_of_the_fixture_boards_answers(city: BoardServer) -> None:

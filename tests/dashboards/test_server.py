@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import socket
 import subprocess
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from grafana_api.grafana_api import GrafanaClientError
 from grafana_api.grafana_face import GrafanaFace
 
+from dashboards import boards, publish
 from tests.dashboards.servers import REPOSITORY, BoardServer, board_server
 
 SOURCE: dict[str, Any] = {
@@ -266,10 +269,132 @@ def test_a_page_of_another_site_is_refused(server: BoardServer) -> None:
 
 
 def test_a_login_never_sends_a_person_elsewhere(guarded: BoardServer) -> None:
-    for to in ("https://evil.example", "//evil.example", "/\\evil.example"):
+    for to in ("https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example"):
         form = {"token": "glsa_test", "to": to}
         answer = requests.post(guarded.url + "/login", data=form, allow_redirects=False, timeout=10)
         assert answer.headers["Location"] == "/"
+
+
+def test_a_login_goes_on_to_the_board_that_was_asked_for(guarded: BoardServer) -> None:
+    wanted = '/d/wall?kiosk&var-county=431202&from=now/d"><script>'
+    asked = requests.get(guarded.url + wanted, timeout=10)
+    target = html.unescape(asked.text.partition('name="to" value="')[2].partition('"')[0])
+    assert target.startswith("/d/wall?kiosk&var-county=431202&from=now/d")
+    assert "<script>" not in asked.text
+    wrong = requests.post(guarded.url + "/login", data={"token": "x", "to": target}, timeout=10)
+    assert html.escape(target) in wrong.text, "a slip of the finger must not lose the way"
+    form = {"token": "glsa_test", "to": target}
+    right = requests.post(guarded.url + "/login", data=form, allow_redirects=False, timeout=10)
+    assert right.headers["Location"] == target
+    page = requests.get(guarded.url + "/login", params={"to": "//evil.example"}, timeout=10)
+    assert "evil.example" not in page.text
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host"]
+)
+def test_what_a_proxy_on_this_machine_hands_on_needs_the_token(tmp_path: Path, header: str) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("glsa_test")
+    through = {header: "for=203.0.113.9"}
+    with board_server(tmp_path / "state", "--token-file", str(secret)) as here:
+        there = here.url + "/api/search"
+        assert requests.get(there, headers=through, timeout=10).status_code == 401
+        known = {"Authorization": "Bearer glsa_test", "Host": "boards.city.example", **through}
+        assert requests.get(there, headers=known, timeout=10).status_code == 200
+    with board_server(tmp_path / "other") as without_token:
+        there = without_token.url + "/api/search"
+        assert requests.get(there, headers=through, timeout=10).status_code == 401
+        empty = requests.post(
+            without_token.url + "/login", data={"token": ""}, headers=through, timeout=10
+        )
+        assert (empty.status_code, dict(empty.cookies)) == (401, {})
+
+
+def test_beyond_this_machine_everything_but_health_and_login_is_401(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("glsa_test")
+    options = ("--host", "0.0.0.0", "--token-file", str(secret))
+    with board_server(tmp_path / "state", *options, token="glsa_test") as everywhere:
+        addresses = {a.address for each in psutil.net_if_addrs().values() for a in each
+                     if a.family == socket.AF_INET}  # fmt: skip
+        for address in addresses:
+            url = f"http://{address}:{everywhere.port}"
+            codes = {
+                path: requests.request(method, url + path, json={}, timeout=10).status_code
+                for method, path in (
+                    ("GET", "/"), ("GET", "/d/wall"), ("GET", "/api/search"),
+                    ("GET", "/api/datasources"), ("POST", "/api/ds/query"),
+                    ("POST", "/api/dashboards/db"), ("GET", "/assets/x.js"),
+                    ("GET", "/api/health"), ("GET", "/login"),
+                )
+            }  # fmt: skip
+            asked = dict.fromkeys(codes, 401) | {"/api/health": 200, "/login": 200}
+            assert codes == asked, address
+            bearer = {"Authorization": "Bearer glsa_test"}
+            let_in = requests.get(url + "/api/search", headers=bearer, timeout=10)
+            assert let_in.status_code == 200, address
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"refreshMs": "soon"}, "refreshMs 'soon' is no count of milliseconds"),
+        ({"refreshMs": {}}, "refreshMs {} is no count of milliseconds"),
+        ({"refreshMs": "1e999"}, "refreshMs '1e999' is no count"),
+        ({"from": "yesterday"}, "from 'yesterday' is unreadable"),
+        ({"to": "9" * 30}, "is unreadable"),
+        ({"to": "now-5y"}, "time 'now-5y' is unreadable"),
+        ({"from": "now-²d"}, "time 'now-²d' is unreadable"),
+        ({"queries": ["SELECT 1"]}, "a query is no JSON object"),
+    ],
+)
+def test_a_query_with_bad_numbers_is_refused_in_a_sentence(
+    server: BoardServer, fields: dict[str, Any], told: str
+) -> None:
+    body = {"queries": [{"refId": "A", "rawSql": "SELECT 1"}], **fields}
+    answer = server.call("POST", "/api/ds/query", body)
+    assert answer.status_code == 400
+    assert told in answer.json()["message"]
+
+
+def test_a_bad_interval_is_its_own_querys_error(server: BoardServer) -> None:
+    server.call("POST", "/api/datasources", SOURCE)
+    body = {"queries": [{"refId": "A", "datasource": {"uid": "city"}, "rawSql": "SELECT 1",
+                         "intervalMs": "wide"}]}  # fmt: skip
+    answer = server.call("POST", "/api/ds/query", body)
+    assert "intervalMs 'wide' is no count" in answer.json()["results"]["A"]["error"]
+
+
+@pytest.mark.parametrize("query", ["limit=many", "page=x", "limit=-1", "page=0", "limit=²"])
+def test_a_search_with_bad_numbers_is_refused_in_a_sentence(
+    server: BoardServer, query: str
+) -> None:
+    answer = server.call("GET", f"/api/search?{query}")
+    assert answer.status_code == 400
+    assert "is no count" in answer.json()["message"]
+
+
+def test_a_start_and_a_publishing_put_the_shipped_boards_in_the_same_place(
+    tmp_path: Path,
+) -> None:
+    secret, sources = tmp_path / "token", tmp_path / "sources.json"
+    secret.write_text("glsa_test")
+    source = {**SOURCE, "uid": "gulou", "name": "gulou", "isDefault": True}
+    sources.write_text(json.dumps([source]))
+    options = ("--token-file", str(secret), "--data-sources", str(sources))
+    options += ("--boards", str(boards.JSON))
+    for _start in range(2):
+        with board_server(tmp_path / "state", *options, token="glsa_test") as running:
+            grafana = publish.Grafana(running.url, "glsa_test")
+            assert publish.drift(grafana, source, boards.every()) == []
+            publish.publish(grafana, source, boards.every(), lambda _told: None)
+    with board_server(tmp_path / "state", *options, token="glsa_test") as running:
+        versions = {
+            hit["uid"]: running.call("GET", f"/api/dashboards/uid/{hit['uid']}").json()["meta"]
+            for hit in running.call("GET", "/api/search?type=dash-db").json()
+        }
+    assert {meta["version"] for meta in versions.values()} == {1}
 
 
 def _ended(*arguments: str) -> subprocess.CompletedProcess[str]:
