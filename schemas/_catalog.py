@@ -39,6 +39,7 @@ SCHEMAS: Final = "docs/schemas"
 _LAYOUT: Final = Layout()
 _CODE: Final = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
 _UNITS: Final = {"natural": "自然日 natural days", "working": "工作日 working days"}
+_STARTS: Final = {"first": "首次 the first", "last": "末次 the last"}
 _FILED: Final = {
     "specversion": "1.0",
     "id": "v-1",
@@ -303,7 +304,7 @@ def _clock(clock: Clock) -> tuple[object, ...]:
     longer = f"`{clock.extends}`, ≤ {clock.longest}" if clock.extends else ""
     return (
         f"{clock.zh} `{clock.name}`",
-        f"`{clock.starts}`{condition}",
+        f"{_STARTS[clock.counts]} `{clock.starts}`{condition}",
         f"{clock.days} {_UNITS[clock.unit]}",
         longer,
         ", ".join(f"`{name}`" for name in clock.ends),

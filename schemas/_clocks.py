@@ -41,6 +41,9 @@ class Clock:
         when: field and values of the starting event that put the case under this clock.
         extends: event type whose field `days` lengthens it, counted from its field `since`.
         longest: the most days an extension may add.
+        counts: which of several starts: the first where starting again gives no more time, the last
+            where each start is another office's own time. Clocks of one name have one column, in
+            which the earliest or the latest of their due instants stands.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Clock:
     extends: str = ""
     longest: int = 0
     lapses: tuple[str, ...] = ()
+    counts: Literal["first", "last"] = "first"
 
     def due(
         self, type_: str, happened: datetime, content: Mapping[str, Any], calendar: Calendar

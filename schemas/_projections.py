@@ -185,6 +185,8 @@ def _contradictions(family: Family) -> Iterator[str]:
             for cls in family.events
         ):
             yield f"{clock.extends!r} extends a clock but has no fields days and since"
+        if any(o.name == clock.name and o.counts != clock.counts for o in family.clocks):
+            yield f"clocks named {clock.name!r} disagree on which start counts"
     for projection in family.projections:
         if isinstance(projection, CaseFold):
             said |= {name for name, _ in projection.stages} | set(projection.ends)
@@ -362,8 +364,10 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
         text = "1 when any event of the case is never shown below the county."
         found.append(Column("county_only", _agg("max", "UInt8"), text))
     for clock in one_each(family.clocks):
-        text = f"{clock.zh}: end of the last day, 1970 when no such clock runs. {clock.basis}."
-        found.append(Column(f"due_{clock.name}", _agg("max", moment(zone)), text))
+        function, none = ("max", "1970") if clock.counts == "last" else ("min", "2299")
+        text = f"{clock.zh}: end of the last day by the {clock.counts} start, {none} when no such "
+        text += f"clock runs. {clock.basis}."
+        found.append(Column(f"due_{clock.name}", _agg(function, moment(zone)), text))
         if clock.extends:
             # Apart, so that before the extension the case is judged without it.
             text = f"{clock.zh}: end of the last day as extended, 1970 when it was not."
@@ -394,9 +398,13 @@ def _case_select(family: Family, zone: str, source: str, where: str) -> str:
         name, value = family.county_only
         picks.append(f"max(d.{name} = {quoted(value)}) AS county_only")
     for clock in clocks:
-        due = f"d.due_{clock.name}"
-        extension = f"type = {quoted(clock.extends)}"
-        dues = {"": f"maxIf({due}, NOT {extension})" if clock.extends else f"max({due})"}
+        due, extension = f"d.due_{clock.name}", f"type = {quoted(clock.extends)}"
+        started = f"NOT {extension}" if clock.extends else "1"
+        dues = {"": f"maxIf({due}, {started})"}
+        if clock.counts == "first":
+            # Of no row minIf is 0, the earliest of all: "none" needs a value that loses.
+            none = f"toUnixTimestamp64Milli({never})"
+            dues[""] = f"min(if({due} != 0 AND {started}, {due}, {none}))"
         if clock.extends:
             dues["_extended"] = f"maxIf({due}, {extension})"
         for suffix, found in dues.items():

@@ -241,8 +241,11 @@ def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> Publishe
         columns[f"{verb(c)}_at"] = f"First {c.spec.name} ({c.spec.zh}); NULL if not by then."
         picks.append(f"if(_{verb(c)}_at > {at}, NULL, _{verb(c)}_at) AS {verb(c)}_at")
     for clock in one_each(family.clocks):
-        dues = [f"due_{clock.name}", *([f"due_{clock.name}_extended"] if clock.extends else [])]
-        merged += [f"CAST(max({due}) AS {kind}) AS _{due}" for due in dues]
+        function = "max" if clock.counts == "last" else "min"
+        merged.append(f"CAST({function}(due_{clock.name}) AS {kind}) AS _due_{clock.name}")
+        if clock.extends:
+            due = f"due_{clock.name}_extended"
+            merged.append(f"CAST(max({due}) AS {kind}) AS _{due}")
         for name, text, sql in _clock(clock, at, zone):
             columns[name] = text
             picks.append(f"{sql} AS {name}")
@@ -261,7 +264,10 @@ def _clock(clock: Clock, at: str, zone: str) -> Iterator[tuple[str, str, str]]:
     """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
     none = f"toDateTime64(0, 3, {quoted(zone)})"
     never = _never(zone)
-    due = f"if({_at(clock.starts)} <= {at}, _due_{clock.name}, {none})"
+    begun = f"{_at(clock.starts)} <= {at}"
+    if clock.counts == "first":
+        begun += f" AND _due_{clock.name} != {never}"
+    due = f"if({begun}, _due_{clock.name}, {none})"
     if clock.extends:
         due = (
             f"greatest({due}, if({_at(clock.extends)} <= {at}, _due_{clock.name}_extended, {none}))"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from schemas._clocks import Clock
-from schemas._event import Event, field
+from schemas._event import Content, Event, field
 from schemas._projections import CaseFold, Rollup
 from schemas._words import (
     CaseId,
@@ -70,6 +70,7 @@ Refusal = Annotated[
     ),
 ]
 
+_ROUTE = "Route of 条例 31 it takes; only an appeal has one."
 _ENDS = ("petition.closed", "petition.withdrawn", "petition.merged", "petition.not_accepted")
 # Nobody had to answer any more. 不予受理 answers the transfer and the notice, but closes nothing.
 _GONE = ("petition.withdrawn", "petition.merged")
@@ -125,9 +126,12 @@ class Petition(Event, topic="petitions", key="petition", zh="信访"):
             "受理告知",
             "petition.transferred",
             15,
-            ends=("petition.accepted", "petition.objected", "petition.replied", *_ENDS),
+            # Not petition.objected: whom the petition goes to next owes the notice, and until it
+            # goes to somebody the time of the unit that objected runs on.
+            ends=("petition.accepted", "petition.replied", *_ENDS),
             basis="信访工作条例 23",
             lapses=_GONE,
+            counts="last",
         ),
         Clock(
             "close",
@@ -160,6 +164,13 @@ class Petition(Event, topic="petitions", key="petition", zh="信访"):
             lapses=_GONE,
         ),
     )
+
+
+def _misrouted(content: Content) -> str | None:
+    """Routes are for 申诉求决 alone (条例 31), so that only these can come under its 60 days."""
+    if content["route"] == "none" or content["kind"] == "appeal":
+        return None
+    return f"route {content['route']} of a petition that is no appeal"
 
 
 class PetitionRegistered(Petition, name="petition.registered", zh="登记"):
@@ -200,7 +211,12 @@ class PetitionAccepted(Petition, name="petition.accepted", zh="受理"):
     """The unit accepted it and told the petitioner in writing (条例 23)."""
 
     unit: Office = field("Unit that accepted it.", zh="受理单位", example="431202-民政局")
-    route: Route = field("Route of 条例 31 it takes.", zh="办理途径", example="31.6", fact=True)
+    route: Route = field(_ROUTE, zh="办理途径", example="31.6", fact=True)
+
+    @classmethod
+    def incoherent(cls, content: Content) -> str | None:
+        """Only an appeal has a route."""
+        return _misrouted(content)
 
 
 class PetitionNotAccepted(Petition, name="petition.not_accepted", zh="不予受理"):
@@ -224,7 +240,12 @@ class PetitionExtended(Petition, name="petition.extended", zh="延期"):
         zh="受理时间",
         example="2021-03-01T09:00:00+08:00",
     )
-    route: Route = field("Route of 条例 31 it takes.", zh="办理途径", example="31.6", fact=True)
+    route: Route = field(_ROUTE, zh="办理途径", example="31.6", fact=True)
+
+    @classmethod
+    def incoherent(cls, content: Content) -> str | None:
+        """Only an appeal has a route."""
+        return _misrouted(content)
 
 
 class PetitionHearingHeld(Petition, name="petition.hearing_held", zh="听证"):

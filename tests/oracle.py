@@ -99,6 +99,7 @@ class Law:
             self.days = {date.fromisoformat(r["date"]): r["kind"] for r in csv.DictReader(lines)}
         self.last_year = max(day.year for day in self.days)
 
+        self.earliest = {f"due_{c.name}" for c in family.clocks if c.counts == "first"}
     def understand(self, record: Record) -> tuple[str, dict[str, Any]]:
         """Status (ok, parked or dead) of one message alone, and its event."""
         try:
@@ -289,7 +290,8 @@ class Law:
                 if fact in row.data and kind.fields[fact].fact:
                     case[fact] = max(case[fact], row.data[fact])
             for column, due in self.due(event).items():
-                case[column] = max(case[column], due)
+                keep = min if column in self.earliest else max
+                case[column] = keep(case[column], due)
             if name:
                 case["county_only"] = max(case["county_only"], int(row.data.get(name) == value))
         return found
@@ -299,7 +301,7 @@ class Law:
         case |= {f"{name.partition('.')[2]}_at": NEVER for name in self.kinds}
         case |= {name: blank[spec.stored] for name, spec in facts.items()}
         for clock in self.family.clocks:
-            case[f"due_{clock.name}"] = 0
+            case[f"due_{clock.name}"] = NEVER if f"due_{clock.name}" in self.earliest else 0
             if clock.extends:
                 case[f"due_{clock.name}_extended"] = 0
         return case | ({"county_only": 0} if self.family.county_only else {})

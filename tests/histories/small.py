@@ -154,8 +154,13 @@ class History:
             opening["category"] = "城乡建设"
         yield step("registered", 0, repeated=self.dice.random() < 0.2, **opening, **person)
         yield step("transferred", 5, mode="passed_on", unit="431202-民政局")
-        route = self.dice.choice(("31.6", "31.6", "31.1"))
+        if self.dice.random() < 0.2:
+            yield step("objected", 6, unit="431202-民政局")
+            yield step("transferred", 7, mode="passed_on", unit="431202-城管局")
+        route = self.dice.choice(("31.6", "31.6", "31.1")) if kind == "appeal" else "none"
         yield step("accepted", 9.3, unit="431202-民政局", route=route)
+        if self.dice.random() < 0.1:
+            yield step("accepted", self.dice.randrange(10, 30), unit="431202-城管局", route=route)
         if self.dice.random() < 0.2:
             since = (time + timedelta(days=9.3)).isoformat()
             days = self.dice.choice((10, 30, 45))

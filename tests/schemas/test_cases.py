@@ -116,6 +116,48 @@ def test_a_refusal_in_time_answers_the_transfer(city: City) -> None:
     assert judged(city, "2021-12-31 00:00:00", "on_time_transfer") == (1,)
 
 
+NOTICE = ("due_notice", "overdue_notice", "on_time_notice")
+
+
+def test_an_objection_leaves_the_notice_owed_until_a_unit_gives_it(city: City) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    petition(city, "transferred", "2021-03-02 09:00:00")
+    petition(city, "objected", "2021-03-05 09:00:00")
+    # 2 March + 15 = Wednesday 17 March, and nobody else has it yet
+    assert judged(city, "2021-03-18 00:00:00", *NOTICE) == ("2021-03-18 00:00:00.000", 1, 0)
+    # The next unit has 15 days of its own: 8 March + 15 = Tuesday 23 March.
+    petition(city, "transferred", "2021-03-08 09:00:00")
+    assert judged(city, "2021-03-23 23:00:00", *NOTICE) == ("2021-03-24 00:00:00.000", 0, None)
+    assert judged(city, "2021-12-31 00:00:00", *NOTICE) == ("2021-03-24 00:00:00.000", 1, 0)
+    petition(city, "accepted", "2021-03-23 09:00:00", {"route": "31.6"})
+    assert judged(city, "2021-12-31 00:00:00", *NOTICE) == ("2021-03-24 00:00:00.000", 0, 1)
+
+
+@pytest.mark.parametrize("times", [("2021-03-10", "2021-04-20"), ("2021-04-20", "2021-03-10")])
+def test_accepting_again_gives_no_more_time_to_close(city: City, times: tuple[str, ...]) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    for day in times:
+        petition(city, "accepted", f"{day} 09:00:00", {"route": "31.6"})
+    petition(city, "replied", "2021-05-20 09:00:00", {"result": "explained"})
+    # 60 days from 10 March: 21 + 30 = 51, Sunday 9 May -> Monday 10 May
+    names = ("due_close", "on_time_close")
+    assert judged(city, "2021-12-31 00:00:00", *names) == ("2021-05-11 00:00:00.000", 0)
+    # The extension counts from the acceptance its form names: 90 from 10 March = 8 June.
+    extension = {"route": "31.6", "days": 30, "since": "2021-03-10T09:00:00+08:00"}
+    petition(city, "extended", "2021-05-06 09:00:00", extension)
+    assert judged(city, "2021-12-31 00:00:00", *names) == ("2021-06-09 00:00:00.000", 1)
+
+
+def test_asking_again_gives_no_more_time_to_review_and_recheck(city: City) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    for type_ in ("review_requested", "recheck_requested"):
+        for day in ("2021-06-01", "2021-06-20"):
+            petition(city, type_, f"{day} 09:00:00")
+    # 1 June + 30 = Thursday 1 July
+    due = ("2021-07-02 00:00:00.000", "2021-07-02 00:00:00.000")
+    assert judged(city, "2021-12-31 00:00:00", "due_review", "due_recheck") == due
+
+
 def test_an_accusation_is_never_placed_below_its_county(city: City) -> None:
     # The kind of a petition may be set right on its way: one accusation in it is enough.
     for n, kinds in enumerate((("accusation", "accusation"), ("appeal", "accusation"))):
@@ -160,6 +202,17 @@ def test_a_mediation_is_in_time_by_the_clock_of_the_court_that_sent_it(city: Cit
     file("M-15", "court_ordinary", 16)  # 15 days: Tuesday 16 March
     file("M-30", "court_delegated", 31)  # 30 days: Wednesday 31 March
     file("M-0", "applied", 31)  # 人民调解法 sets no limit
+    # Accepted again on 20 March: the court's 30 days still run from 1 March.
+    again = datetime.fromisoformat("2021-03-20T10:00:00+08:00")
+    for clock in CLOCKS["mediations"]:
+        due_again = clock.due("mediation.accepted", again, {"mode": "court_delegated"}, CALENDAR)
+        if due_again:
+            content = {
+                "mode": "court_delegated",
+                "due_mediate": round(due_again.timestamp() * 1000),
+            }
+            time = "2021-03-20 10:00:00"
+            city.add("mediations", "mediation.accepted", time, content, key="M-30")
     rows = city.published("mediations_cases", at="2021-12-31 00:00:00")
     got = {row["case"]: (row["due_mediate"], row["on_time_mediate"]) for row in rows}
     assert got == {

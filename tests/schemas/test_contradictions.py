@@ -185,6 +185,10 @@ FAMILY_WRONG: list[tuple[dict[str, Any], str]] = [
     ({"clocks": (replace(CLOSE, starts="petition.taken"),)}, "'petition.taken' is named"),
     ({"clocks": (replace(CLOSE, ends=("petition.shut",)),)}, "'petition.shut' is named"),
     ({"clocks": (replace(CLOSE, extends="petition.rated"),)}, "no fields days and since"),
+    (
+        {"clocks": (CLOSE, replace(CLOSE, counts="last"))},
+        "clocks named 'close' disagree on which start counts",
+    ),
 ]
 
 

@@ -170,15 +170,17 @@ def test_an_event_that_starts_no_clock_sets_nothing() -> None:
 
 
 def test_every_clock_of_the_law_has_its_days_and_its_article() -> None:
-    def told(topic: str) -> list[tuple[str, str, int, int, str]]:
-        return [(c.name, c.starts, c.days, c.longest, c.unit) for c in family(topic).clocks]
+    def told(topic: str) -> list[tuple[str, str, str, int, int, str]]:
+        return [
+            (c.name, c.counts, c.starts, c.days, c.longest, c.unit) for c in family(topic).clocks
+        ]
 
     assert told("petitions") == [
-        ("transfer", "petition.registered", 15, 0, "natural"),  # 条例 22
-        ("notice", "petition.transferred", 15, 0, "natural"),  # 23
-        ("close", "petition.accepted", 60, 30, "natural"),  # 34
-        ("review", "petition.review_requested", 30, 0, "natural"),  # 35
-        ("recheck", "petition.recheck_requested", 30, 0, "natural"),  # 36
+        ("transfer", "first", "petition.registered", 15, 0, "natural"),  # 条例 22
+        ("notice", "last", "petition.transferred", 15, 0, "natural"),  # 23
+        ("close", "first", "petition.accepted", 60, 30, "natural"),  # 34
+        ("review", "first", "petition.review_requested", 30, 0, "natural"),  # 35
+        ("recheck", "first", "petition.recheck_requested", 30, 0, "natural"),  # 36
     ]
     assert [c.basis[-2:] for c in family("petitions").clocks] == ["22", "23", "34", "35", "36"]
     # 委派 30, 委托 15 (普通) and 7 (简易); a case no court sent has no clock

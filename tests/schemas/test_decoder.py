@@ -12,7 +12,7 @@ from schemas._event import Content, Event, example, field
 from schemas._wire import Decoder, Rejected
 from schemas._words import DivisionCode, Labels
 from schemas.fund import FundContributed
-from schemas.petition import PetitionExtended, PetitionRegistered
+from schemas.petition import PetitionAccepted, PetitionExtended, PetitionRegistered
 from schemas.visit import RequestRaised, VisitRecorded
 
 if TYPE_CHECKING:
@@ -199,6 +199,24 @@ def test_a_types_own_rule_between_fields_is_kept(
     )
     assert isinstance(found[0], dict)
     assert found[1] == Rejected("contradiction", "data: nobody was met for an hour")
+
+
+@pytest.mark.parametrize("cls", [PetitionAccepted, PetitionExtended])
+def test_only_an_appeal_takes_a_route_of_article_31(
+    cls: type[Event], decoders: dict[str, Decoder], message: MakeMessage
+) -> None:
+    def judged(kind: str, route: str) -> Content | Rejected:
+        (found,) = decoders["petitions"]([message(cls, {"kind": kind, "route": route})])
+        return found
+
+    for kind in ("suggestion", "accusation"):
+        assert isinstance(judged(kind, "none"), dict)
+        for route in ("31.1", "31.6"):
+            assert judged(kind, route) == Rejected(
+                "contradiction", f"data: route {route} of a petition that is no appeal"
+            )
+    for route in ("31.1", "31.6", "none"):
+        assert isinstance(judged("appeal", route), dict)
 
 
 def test_instants_are_told_in_milliseconds_and_as_zero_of_what_is_refused(

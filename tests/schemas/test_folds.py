@@ -25,11 +25,12 @@ def history(city: City) -> list[dict[str, Any]]:
     for n in range(6):
         key, place = f"P-{n % 3}", f"43120200100{1 + n % 2}"
         content = {"kind": "appeal" if n % 2 else "accusation", "people": n, "category": f"c{n}"}
-        for type_ in ("registered", "accepted", "replied", "rated"):
+        for type_ in ("registered", "transferred", "accepted", "replied", "rated"):
             data = content | {
                 "route": "31.6",
                 "satisfaction": n % 5 + 1,
-                "due_close": 1620662400000,
+                "due_close": 1620662400000 + n * 86_400_000,
+                "due_notice": 1616000000000 + n * 86_400_000,
             }
             row = city.row("petitions", f"petition.{type_}", NOON, data, key=key, division=place)
             rows.append(row | {"kpart": n % 3})
