@@ -58,6 +58,7 @@ err = Console(stderr=True, highlight=False)
 app.add_typer(_cli_boards.app, name="boards")
 
 _REFRESH_S = 1.0
+_LET_GO_S = 10.0
 
 
 @app.callback()
@@ -103,12 +104,26 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", help="Run in the background; `gulou down` stops it.")
     ] = False,
-    live: Annotated[bool, typer.Option(help="Keep a trickle of events dated now.")] = True,
-    demo: Annotated[bool, typer.Option(help="Stream the demo history in at first start.")] = True,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--no-live",
+            help="Keep a trickle of invented events dated now. Default: only into the embedded "
+            "Kafka, never into a city's own.",
+        ),
+    ] = None,
+    demo: Annotated[
+        bool | None,
+        typer.Option(
+            "--demo/--no-demo",
+            help="Stream the invented history in at first start. Default: as for --live.",
+        ),
+    ] = None,
 ) -> None:
     """Start Kafka, ClickHouse and the workers on this machine, and show the figures.
 
-    Data is kept between starts. Ctrl-C stops everything cleanly.
+    Data is kept between starts. Ctrl-C stops everything cleanly. Invented events go into a city's
+    own Kafka (GULOU_KAFKA_BOOTSTRAP) only when asked for: Kafka keeps them for ever.
 
     Try:
 
@@ -118,12 +133,20 @@ def up(
 
     [cyan]gulou up --detach[/cyan]               for a server
 
+    [cyan]GULOU_KAFKA_BOOTSTRAP=kafka1:9092 gulou up[/cyan]  with a city's own Kafka
+
     [cyan]GULOU_KAFKA_PORT=29092 gulou up[/cyan] where port 19092 is taken
     """
     settings = Settings.load()
     _prepare(settings)
+    embedded = not settings.kafka_bootstrap
+    live, demo = (embedded if asked is None else asked for asked in (live, demo))
     if detach:
-        arguments = ["up", *([] if live else ["--no-live"]), *([] if demo else ["--no-demo"])]
+        arguments = [
+            "up",
+            "--live" if live else "--no-live",
+            "--demo" if demo else "--no-demo",
+        ]
         with out.status("starting"):
             found = _presence.detach(settings.home, arguments, settings.environment())
         out.print(_addresses(found["parts"]))
@@ -136,6 +159,8 @@ def up(
                 stack.start(tell)
             if not stack.interrupted:
                 out.print(_addresses(stack.parts()))
+                if not (embedded or demo or live):
+                    out.print(f"No invented events go to {settings.bootstrap}.")
                 out.print("Ctrl-C stops everything.")
                 with _Feeding(stack, demo=demo, live=live) as feeding:
                     _show(stack, feeding)
@@ -164,13 +189,15 @@ def _told() -> Iterator[Callable[[str], None]]:
 
 
 class _Feeding:
-    """Streams the demo in, then the trickle, on a thread of its own until the stack stops."""
+    """Streams the demo in, then the trickle, on a thread of its own until the stack stops.
+
+    Whatever becomes of it, the installation goes on: others send into it too.
+    """
 
     def __init__(self, stack: Stack, *, demo: bool, live: bool) -> None:
         self._stack, self._demo, self._live = stack, demo, live
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeding", daemon=True)
-        self._failed: GulouError | None = None
         self.progress: Progress | None = None
         """The bar of the history; None before and after it."""
 
@@ -180,30 +207,31 @@ class _Feeding:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
-
-    def check(self) -> None:
-        """Raises what ended the feeding early."""
-        if self._failed is not None:
-            raise self._failed
+        # Not for as long as a Kafka that is away takes: what is lost is sent at the next start.
+        self._thread.join(_LET_GO_S)
 
     def _run(self) -> None:
         try:
             if self._demo:
-                feed.demo(self._stack.settings, self._advance, self._stop)
+                feed.demo(self._stack.settings, self._advance, self._stop, _say)
                 self.progress = None
             if self._live:
-                feed.trickle(self._stack.settings, self._stop)
+                feed.trickle(self._stack.settings, self._stop, _say)
         except feed.Interrupted:
             pass
         except GulouError as error:
-            self._failed = error
+            self.progress = None
+            _say(f"No more invented events, all else goes on. {error}")
 
     def _advance(self, to: simulated.Progress) -> None:
         if self.progress is None:
             self.progress = _bar("Streaming the demo history 怀化")
             self.progress.add_task("", total=to.total)
         self.progress.update(self.progress.task_ids[0], completed=to.done, day=str(to.day))
+
+
+def _say(line: str) -> None:
+    out.print(line, markup=False, soft_wrap=True)
 
 
 def _bar(title: str) -> Progress:
@@ -222,14 +250,14 @@ def _show(stack: Stack, feeding: _Feeding) -> None:
     """The figures, growing, until somebody stops the stack."""
     if not out.is_terminal:
         while not stack.interrupted:
-            feeding.check()
             stack.wait(_REFRESH_S)
         return
     read = figures.Figures(stack.settings)
     with Live(console=out, auto_refresh=False) as screen:
         while not stack.interrupted:
-            feeding.check()
-            shown: list[RenderableType] = [feeding.progress] if feeding.progress else []
+            # Read once: the other thread takes it away when the history is in.
+            bar = feeding.progress
+            shown: list[RenderableType] = [bar] if bar else []
             screen.update(Group(*shown, read()), refresh=True)
             stack.wait(_REFRESH_S)
 

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_fixed,
+)
+
 from infra.settings import Settings
 from producers import ledgers
 from producers.client import BulkProducer, Producer
-from producers.simulate import City, History, Progress, Summary, live, play
+from producers.simulate import Batch, City, History, Progress, Summary, live, play
 from producers.vault import Vault
 from schemas._divisions import SHIPPED, Divisions
+from schemas._errors import Unavailable
 
 DEMO_SEED = 431200
 _TRICKLE_WAIT_S = 0.2
+_AGAIN_S = 2.0
+_SETTLED_EVENTS = 200_000
+"""How often the demo makes sure that all it sent arrived: about once in three seconds, so that an
+outage repeats little; each time costs a few half-filled batches."""
+_PATIENCE_S = 30.0
+"""How long a batch may be under way before it has failed: most restarts of a Kafka are shorter."""
 
 OnProgress = Callable[[Progress], None]
+Tell = Callable[[str], object]
+"""Told a line when Kafka goes away, and one when it is back."""
 
 
 def vault(settings: Settings) -> Vault:
@@ -27,39 +46,99 @@ def vault(settings: Settings) -> Vault:
     return Vault(settings.home / "secrets" / "vault.sqlite")
 
 
-def demo(settings: Settings, on_progress: OnProgress, stop: threading.Event) -> None:
-    """Streams the history of the shipped city in, once for each Kafka.
+def demo(
+    settings: Settings,
+    on_progress: OnProgress,
+    stop: threading.Event,
+    tell: Tell,
+    *,
+    scale: float = 1.0,
+    patience_s: float = _PATIENCE_S,
+) -> None:
+    """Streams the history of the shipped city in, once for each Kafka; outlasts its outages.
 
-    Cut short, it starts again from the beginning: its ids are the same, so what is in Kafka
-    already is a repeat and counts once.
+    Cut short by a stop, it starts again from the beginning at the next start: its ids are the
+    same, so what is in Kafka already is a repeat and counts once.
+
+    Args:
+        settings: of the installation.
+        on_progress: told every few thousand events.
+        stop: ends it.
+        tell: see `Tell`.
+        scale: 1 is the whole city; tests do with less.
+        patience_s: how long a batch may be under way.
+
+    Raises:
+        Interrupted: `stop` was set before the end.
     """
     mark = settings.home / "demo.json"
-    with _producing(settings) as (producer, keys):
-        told = {"seed": DEMO_SEED, "bootstrap": settings.bootstrap}
-        if mark.exists() and json.loads(mark.read_text()) == told:
-            return
-        made = History(_city(settings, keys), DEMO_SEED)
-        play(made, _until(stop, producer.send_bytes), progress=on_progress)
-        if not stop.is_set():
-            producer.flush()
-            mark.write_text(json.dumps(told))
+    told = {"seed": DEMO_SEED, "bootstrap": settings.bootstrap}
+    if mark.exists() and json.loads(mark.read_text()) == told:
+        return
+    with vault(settings) as keys:
+        made = History(_city(settings, keys), DEMO_SEED, scale=scale)
+        line = _Line("The demo history", stop, tell)
+        arrived = 0
+        for attempt in line.attempts():
+            with attempt, _producing(settings, patience_s) as producer:
+                sent = 0
+
+                def send(topic: str, key: bytes, payload: bytes) -> None:
+                    nonlocal sent, arrived
+                    if stop.is_set():
+                        raise Interrupted
+                    sent += 1
+                    if sent > arrived:
+                        producer.send_bytes(topic, key, payload)
+                        if sent % _SETTLED_EVENTS == 0:
+                            producer.flush()
+                            arrived = sent
+                            line.holds()
+
+                play(made, send, flush=producer.flush, progress=on_progress)
+                line.holds()
+                mark.write_text(json.dumps(told))
 
 
-def trickle(settings: Settings, stop: threading.Event, rate: float = 5.0) -> None:
-    """Events dated now, `rate` a second, until `stop`."""
-    with _producing(settings) as (producer, keys):
+def trickle(
+    settings: Settings,
+    stop: threading.Event,
+    tell: Tell,
+    *,
+    rate: float = 5.0,
+    patience_s: float = _PATIENCE_S,
+) -> None:
+    """Events dated now, `rate` a second, until `stop`; outlasts every outage of Kafka.
+
+    What an outage caught half-way is sent again with the same ids and counts once.
+
+    Args:
+        settings: of the installation.
+        stop: ends it.
+        tell: see `Tell`.
+        rate: events a second.
+        patience_s: how long a batch may be under way.
+    """
+    with vault(settings) as keys:
         batches = live(_city(settings, keys), DEMO_SEED, rate)
-        while not stop.wait(_TRICKLE_WAIT_S):
-            for topic, key, payload in next(batches):
-                producer.send_bytes(topic, key, payload)
-            producer.flush()
+        line = _Line("The trickle of events", stop, tell)
+        batch: Batch = []
+        for attempt in line.attempts():
+            with attempt, _producing(settings, patience_s) as producer:
+                while not stop.wait(_TRICKLE_WAIT_S):
+                    batch = batch or next(batches)
+                    for topic, key, payload in batch:
+                        producer.send_bytes(topic, key, payload)
+                    producer.flush()
+                    batch = []
+                    line.holds()
 
 
 def simulate(
     settings: Settings, seed: int, *, scale: float, rate: float | None, on_progress: OnProgress
 ) -> Summary:
     """Streams a history in, and says what it holds."""
-    with _producing(settings) as (producer, keys):
+    with vault(settings) as keys, _producing(settings) as producer:
         made = History(_city(settings, keys), seed, scale=scale)
         play(made, producer.send_bytes, flush=producer.flush, rate=rate, progress=on_progress)
         producer.flush()
@@ -80,14 +159,48 @@ def ledger(
         )
 
 
+class _Line:
+    """The way to Kafka of something that goes on for long: taken up again whenever it breaks.
+
+    A producer whose delivery failed is finished, so each attempt makes a new one. A city's Kafka
+    may be away for hours: there is no last attempt but the stop.
+    """
+
+    def __init__(self, what: str, stop: threading.Event, tell: Tell) -> None:
+        self._what, self._stop, self._tell = what, stop, tell
+        self._broken = False
+
+    def attempts(self) -> Retrying:
+        """To be looped over; an attempt that fails for want of Kafka is followed by another."""
+        return Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            stop=stop_when_event_set(self._stop),
+            wait=wait_fixed(_AGAIN_S),
+            sleep=sleep_using_event(self._stop),
+            before_sleep=self._broke,
+            retry_error_callback=lambda _: None,
+        )
+
+    def holds(self) -> None:
+        """To be called when something has arrived."""
+        if self._broken:
+            self._tell(f"{self._what} goes on.")
+        self._broken = False
+
+    def _broke(self, state: RetryCallState) -> None:
+        if not self._broken and state.outcome is not None:
+            self._tell(f"{self._what} waits until Kafka is back. {state.outcome.exception()}")
+        self._broken = True
+
+
 @contextmanager
-def _producing(settings: Settings) -> Iterator[tuple[BulkProducer, Vault]]:
-    with vault(settings) as keys:
-        producer = BulkProducer(settings.bootstrap, options=_options(settings))
-        try:
-            yield producer, keys
-        finally:
-            producer.close()
+def _producing(settings: Settings, patience_s: float = _PATIENCE_S) -> Iterator[BulkProducer]:
+    # aiokafka tells of each vain attempt, ten a second; of the outage `_Line` tells once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    with BulkProducer(
+        settings.bootstrap, options=_options(settings), patience_s=patience_s
+    ) as producer:
+        yield producer
 
 
 def _city(settings: Settings, keys: Vault) -> City:
@@ -100,14 +213,3 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 class Interrupted(Exception):
     """The stack stops while a history is being streamed."""
-
-
-def _until(
-    stop: threading.Event, send: Callable[[str, bytes, bytes], object]
-) -> Callable[[str, bytes, bytes], object]:
-    def checked(topic: str, key: bytes, payload: bytes) -> object:
-        if stop.is_set():
-            raise Interrupted
-        return send(topic, key, payload)
-
-    return checked

@@ -18,6 +18,8 @@ from schemas._errors import GulouError, Unavailable
 _CHUNK: Final = 4096  # messages that are put into their partitions at once
 _BATCH_BYTES: Final = 512 * 1024  # before compression
 _IN_FLIGHT: Final = 32  # batches: 16 MB under way
+_PATIENCE_S: Final = 60.0
+_STOP_S: Final = 2.0  # what aiokafka gets to stop in once a delivery has failed
 
 _T = TypeVar("_T")
 
@@ -32,12 +34,20 @@ class BulkProducer:
     Args:
         bootstrap: host:port[,host:port] of the brokers.
         options: further arguments, such as TLS and SASL; kafka-python's names are aiokafka's.
+        patience_s: how long a batch may be under way before it has failed.
 
     Raises:
         Unavailable: no broker answers.
     """
 
-    def __init__(self, bootstrap: str, *, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._patience_s = patience_s
         self._options = {**(options or {}), "bootstrap_servers": bootstrap}
         self._waiting: dict[str, list[tuple[bytes, bytes]]] = {}
         self._open: dict[tuple[str, int], Any] = {}
@@ -87,7 +97,7 @@ class BulkProducer:
         try:
             self.flush()
         finally:
-            self._run(self._kafka.stop())
+            self._run(self._leave())
             self._end()
 
     def __enter__(self) -> Self:
@@ -131,13 +141,17 @@ class BulkProducer:
     async def _deliver(self, batch: Any, topic: str, partition: int) -> None:
         try:
             events = batch.record_count()
-            if not self._failed:
-                # aiokafka holds one batch a partition and lets the next in when it leaves; without
-                # the queue of a lock a later batch could slip in before one that waits.
-                async with self._turns.setdefault((topic, partition), asyncio.Lock()):
-                    landed = await self._kafka.send_batch(batch, topic, partition=partition)
-                await landed
-                self.acknowledged += events
+            # aiokafka holds one batch a partition and lets the next in when it leaves; without
+            # the queue of a lock a later batch could slip in before one that waits.
+            async with self._turns.setdefault((topic, partition), asyncio.Lock()):
+                if self._failed:
+                    return
+                landed = await self._kafka.send_batch(batch, topic, partition=partition)
+            # An idempotent aiokafka tries for ever, and who waits for it would hear nothing.
+            await asyncio.wait_for(landed, self._patience_s)
+            self.acknowledged += events
+        except TimeoutError:
+            self._failed.append(TimeoutError(f"no answer within {self._patience_s:g} s"))
         except Exception as error:
             # Whatever it is: nobody looks at this coroutine's result, so it would be lost here.
             self._failed.append(error)
@@ -158,6 +172,20 @@ class BulkProducer:
             await kafka.stop()
             raise
         return kafka
+
+    async def _leave(self) -> None:
+        if not self._failed:
+            await self._kafka.stop()
+            return
+        try:
+            await asyncio.wait_for(self._kafka.stop(), _STOP_S)
+        except TimeoutError:
+            # It waits for what may never arrive; what failed is the caller's to send again.
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await self._kafka.client.close()
 
     async def _count(self, topic: str) -> int:
         return len(await self._kafka.partitions_for(topic))

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from infra import _presence
 from infra._child import free_port
+from infra.broker import Broker
+from infra.parts import topics
 from infra.settings import Settings
 
 GULOU = Path(sys.executable).with_name("gulou")
@@ -72,6 +75,46 @@ def test_detached_it_is_found_by_status_refuses_a_second_start_and_stops(
         secret.read_text() in started.stdout + shown.stdout
         for secret in Path(env["GULOU_HOME"], "secrets").glob("*")
     )
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[Broker]:
+    """A Kafka that a city runs itself."""
+    with Broker(tmp_path / "kafka", cache=Settings.load().cache) as running:
+        yield running
+
+
+@pytest.mark.stack
+def test_into_a_citys_own_kafka_go_no_invented_events_unless_asked_for(
+    env: dict[str, str], own_kafka: Broker, stopped_after: None
+) -> None:
+    own = {**env, "GULOU_KAFKA_BOOTSTRAP": own_kafka.bootstrap}
+    assert gulou(own, "up", "--detach").returncode == 0
+    # Unasked they would be there by now: the first of them go out within a second.
+    time.sleep(3)
+    unasked = events(own_kafka)
+    gulou(own, "down")
+
+    assert gulou(own, "up", "--detach", "--live").returncode == 0
+    deadline = time.monotonic() + 30
+    while not (asked := events(own_kafka)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+    assert unasked == 0
+    assert 0 < asked < 1_000, "the trickle was asked for, not the history"
+    log = Path(env["GULOU_HOME"], "log", "stack.log").read_text()
+    assert f"No invented events go to {own_kafka.bootstrap}." in log
+
+
+def events(kafka: Broker) -> int:
+    consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
+    places = [
+        TopicPartition(topic, n) for topic, partitions, _ in topics() for n in range(partitions)
+    ]
+    try:
+        return sum(consumer.end_offsets(places).values())
+    finally:
+        consumer.close()
 
 
 def test_in_the_foreground_ctrl_c_stops_everything_cleanly(

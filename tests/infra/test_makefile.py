@@ -66,7 +66,8 @@ def test_a_name_on_the_path_that_does_not_run_is_passed_over(tmp_path: Path) -> 
         (tmp_path / name).chmod(0o755)
 
     shown = subprocess.run(
-        ["make", "-C", str(ROOT), "--no-print-directory", "--eval=shown: ; @echo $(PYTHON)", "shown"],
+        ["make", "-C", str(ROOT), "-s", "--no-print-directory", "--eval=shown: ; @echo $(PYTHON)",
+         "shown"],
         capture_output=True, text=True, check=True,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
     )  # fmt: skip
