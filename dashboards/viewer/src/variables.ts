@@ -195,6 +195,10 @@ function chosen(model: VariableModel, options: Option[], asked: string[] | undef
   const saved = model.current?.value;
   const wanted = asked ?? (saved === undefined || saved === '' ? undefined : Array.isArray(saved) ? saved : [saved]);
   let values = (wanted ?? []).map(String).map((v) => (v === 'All' && model.includeAll ? ALL : v));
+  if (!model.includeAll) {
+    // "All" of the board one came from is no value here; as in Grafana the first option is taken.
+    values = values.filter((v) => v !== ALL);
+  }
   if (model.type === 'textbox') {
     return { text: values[0] ?? options[0].text, value: values[0] ?? options[0].value };
   }
