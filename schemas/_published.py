@@ -15,6 +15,7 @@ from typing import Final
 from schemas import _names as names
 from schemas._clocks import Clock
 from schemas._projections import (
+    HI,
     NEVER,
     CaseFold,
     Family,
@@ -42,7 +43,8 @@ def published(families: Sequence[Family], database: str, zone: str) -> list[Publ
         found += _family_views(family, database, zone)
         found += [make(family, database, zone) for make in family.views]
     found += [_divisions(database), _labels(families), _pipeline(families, database)]
-    found += [_refused(database)]
+    found += [_refused(database), _arrivals(database), _projections(families, database)]
+    found.append(_parts(database))
     found.append(_recent(families, database))
     return found
 
@@ -129,6 +131,20 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
     bucket = "day" if grain == "day" else "toYear(day) AS year"
     group = ", ".join(["type", "county", "township", "village", *dims, grain])
     figures = _figures(family, below_township=True)
+    sums = {name: f"sum(t.{name})" for name in figures}
+    # An event that helps somebody is counted no more than the people it helped: one alone in a
+    # village points at a household. Its money is a total as others are.
+    helping = [
+        t for f in family.totals if not f.below_township for t in family.sayers(f.name, "total")
+    ]
+    if helping:
+        told = ", ".join(helping)
+        withheld = f"type IN ({', '.join(map(quoted, helping))})"
+        for name in ("gross_count", "net_count"):
+            figures[name] += f" NULL of {told}."
+            sums[name] = f"if({withheld}, NULL, {sums[name]})"
+        figures["suppressed"] = f"1 when the counts are withheld: {told}."
+        sums["suppressed"] = f"toUInt8({withheld})"
     return PublishedView(
         f"{family.topic}_by_village_{grain}",
         f"{family.zh}·村社区·{'日' if grain == 'day' else '年'}",
@@ -145,7 +161,7 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
         "SELECT type, substring(division, 1, 6) AS county,\n"
         "  substring(division, 1, 9) AS township, division AS village,\n"
         f"  {''.join(f'{d}, ' for d in dims)}{bucket},\n"
-        f"  {', '.join(f'sum(t.{name}) AS {name}' for name in figures)}\n"
+        f"  {', '.join(f'{sql} AS {name}' for name, sql in sums.items())}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
         f"WHERE type != '' AND length(division) = 12\nGROUP BY {group}",
     )
@@ -397,6 +413,80 @@ def _refused(database: str) -> PublishedView:
         "  splitByChar(':', reason)[1] AS reason, toDate(logged) AS day, count() AS messages\n"
         f"FROM `{database}`.`{names.ALL_EVENTS}` WHERE status != 'ok'\n"
         "GROUP BY topic, status, reason, day",
+    )
+
+
+def _arrivals(database: str) -> PublishedView:
+    return PublishedView(
+        "messages_by_minute",
+        "入库速率",
+        "Messages stored, counted or not, by topic and the minute the broker appended them.",
+        {
+            "topic": "Topic.",
+            "minute": "Start of the minute, city's zone.",
+            "messages": "How many.",
+        },
+        "SELECT replaceOne(_table, 'events_', '') AS topic, toStartOfMinute(logged) AS minute,\n"
+        f"  count() AS messages FROM `{database}`.`{names.ALL_EVENTS}` GROUP BY topic, minute",
+    )
+
+
+def _projections(families: Sequence[Family], database: str) -> PublishedView:
+    parts = "\nUNION ALL\n".join(
+        f"SELECT {quoted(family.topic)} AS topic, {quoted(each.name)} AS projection, kpart, "
+        f"CAST(max({HI}) AS Int64) AS reached FROM `{database}`.`{target(family, each)}` "
+        "GROUP BY kpart"
+        for family in families
+        for each in family.projections
+    )
+    stored = "\nUNION ALL\n".join(
+        f"SELECT {quoted(family.topic)} AS topic, kpart, max(koff) AS stored "
+        f"FROM `{database}`.`{names.events_table(family.topic)}` GROUP BY kpart"
+        for family in families
+    )
+    return PublishedView(
+        "projections",
+        "投影水位",
+        "How far every projection has got in every Kafka partition that has messages.",
+        {
+            "topic": "Topic.",
+            "projection": "Projection.",
+            "kpart": "Kafka partition.",
+            "reached": "Highest offset in its figures; -1 while there is none.",
+            "stored": "Highest offset stored; more than `reached` while figures are being mended.",
+        },
+        "SELECT e.topic AS topic, p.projection AS projection, e.kpart AS kpart,\n"
+        "  ifNull(r.reached, -1) AS reached, e.stored AS stored\n"
+        f"FROM (\n{stored}) AS e\n"
+        "INNER JOIN (SELECT * FROM values('topic String, projection String', "
+        + ", ".join(
+            f"({quoted(family.topic)}, {quoted(each.name)})"
+            for family in families
+            for each in family.projections
+        )
+        + ")) AS p ON p.topic = e.topic\n"
+        f"LEFT JOIN (SELECT topic, projection, kpart, toNullable(reached) AS reached "
+        f"FROM (\n{parts})) AS r\n"
+        "  ON r.topic = e.topic AND r.projection = p.projection AND r.kpart = e.kpart",
+    )
+
+
+def _parts(database: str) -> PublishedView:
+    return PublishedView(
+        "table_parts",
+        "数据块",
+        "Active parts of every table: many small ones mean that merges do not keep up.",
+        {
+            "table": "Table.",
+            "parts": "Active parts.",
+            "rows": "Rows in them.",
+            "bytes": "Bytes on disk.",
+            "newest": "When the newest of them was written, in UTC.",
+        },
+        "SELECT table, count() AS parts, sum(p.rows) AS rows, sum(p.bytes_on_disk) AS bytes,\n"
+        "  max(toTimeZone(p.modification_time, 'UTC')) AS newest\n"
+        f"FROM system.parts AS p WHERE p.active AND p.database = {quoted(database)}\n"
+        "GROUP BY table",
     )
 
 

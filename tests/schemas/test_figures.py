@@ -161,8 +161,25 @@ def test_a_balance_is_what_came_in_less_what_went_out_by_source(city: City) -> N
     assert some(city.published("funds_balances", at="2021-03-01 00:00:00"), *names) == [
         (VILLAGE, "pledge", 50_000, 0, 50_000)
     ]
-    # How many were helped is never told of a village.
-    assert [n for n in city.published("funds_by_village_year")[0] if "helped" in n] == []
+
+
+@pytest.mark.parametrize("grain", ["day", "year"])
+def test_how_often_a_village_helped_is_not_told_but_its_money_is(city: City, grain: str) -> None:
+    give = {"amount": 50_000, "source": "pledge"}
+    spend = {"amount": 12_345, "source": "pledge", "use": "merit_and_need", "helped": 7}
+    city.add("funds", "fund.contributed", "2021-03-03 10:00:00", give)
+    for _ in range(6):
+        city.add("funds", "fund.disbursed", "2021-03-03 10:00:00", spend)
+    rows = city.published(f"funds_by_village_{grain}")
+    names = ("type", "gross_count", "net_count", "gross_amount", "net_amount", "suppressed")
+    assert some(rows, *names) == [
+        ("fund.contributed", 1, 1, 50_000, 50_000, 0),
+        # 6 x 12,345; five and more are withheld too, so that no sibling can be subtracted
+        ("fund.disbursed", None, None, 74_070, 74_070, 1),
+    ]
+    assert not any("helped" in name for name in rows[0])
+    (town,) = city.published("funds_by_township_day", where="type = 'fund.disbursed'")
+    assert (town["net_count"], town["net_helped"]) == (6, 42)
 
 
 def test_a_namesake_that_is_no_total_is_not_summed(city: City) -> None:
