@@ -81,17 +81,24 @@ ci: check test ## what CI runs
 
 # -- set-up: each stamp stands for one lock file, so the second run has nothing to do
 
+# Packages take 1.5 GB, what pip writes while it installs them as much again; a renewal far less.
+room = df -Pk "$(dir $(VENV))" | { read -r titles; read -r disk size used free rest; \
+	test "$$free" -ge $$(( $(1) * 1024 )) || { \
+	echo "Only $$(( free / 1024 )) MB are free where $(VENV) lies; Gulou needs $(1) MB to install: free some space, then run make again." >&2; exit 1; }; }
+
 $(VENV)/.python:
 	@if [ -z "$(PYTHON)" ]; then \
 		echo 'Gulou needs Python 3.11 or newer, and none was found: install it, or name it with make PYTHON=/path/to/python3.' >&2; exit 1; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Gulou needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) -V 2>&1): install a newer one, or name it with make PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(call room,3072)
 	@echo "Making the virtual environment with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian, Ubuntu: python3-venv), then run make again." >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.ready: $(VENV)/.python locks/run.txt pyproject.toml infra/broker/jars.txt
+	@$(call room,1024)
 	@echo 'Installing the pinned packages (about 300 MB the first time)'
 	@$(PIP) -r locks/run.txt
 	@$(RUN) -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation --editable .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import signal
 import sys
@@ -12,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -32,11 +34,11 @@ import schemas
 from infra import _cli_boards, _presence, feed, figures
 from infra.broker import jars, train
 from infra.settings import Settings, settings_table
-from infra.stack import Stack
+from infra.stack import Stack, enough_disk
 from producers import ledgers
 from producers import simulate as simulated
 from schemas import _catalog
-from schemas._errors import GulouError
+from schemas._errors import GulouError, Misconfigured
 
 app = typer.Typer(
     name="gulou",
@@ -58,6 +60,9 @@ err = Console(stderr=True, highlight=False)
 app.add_typer(_cli_boards.app, name="boards")
 
 _REFRESH_S = 1.0
+_CACHE_MB = 256
+"""Kafka's jars and the recorded start of Java are 110 MB; downloads are written aside first."""
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 _LET_GO_S = 10.0
 
 
@@ -82,6 +87,9 @@ def setup() -> None:
 
 
 def _prepare(settings: Settings) -> None:
+    enough_disk(settings.home, settings.min_free_mb)
+    if not jars.fetched(settings.cache):
+        enough_disk(settings.cache, _CACHE_MB, variable="GULOU_CACHE")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -424,8 +432,24 @@ def main() -> None:
     except GulouError as error:
         if debug:
             raise
-        err.print(f"[red]gulou:[/red] {error}", soft_wrap=True, markup=True)
-        raise SystemExit(error.exit_code) from None
+        _fail(error)
+    except OSError as error:
+        # Any command may meet a disk that is full or not to be written, wherever it writes.
+        if debug or error.errno not in _DISK_FAULTS:
+            raise
+        where = f"{error.filename!r} cannot be written" if error.filename else "A file was cut off"
+        _fail(
+            Misconfigured(
+                f"{where}: {error.strerror}.",
+                do="Free some space or mend its permissions, then run the same command again; "
+                "GULOU_HOME names another folder for everything.",
+            )
+        )
+
+
+def _fail(error: GulouError) -> NoReturn:
+    err.print(f"[red]gulou:[/red] {escape(str(error))}", soft_wrap=True)
+    raise SystemExit(error.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class Stack:
             Misconfigured: another stack runs from this home, a port is taken, the disk is full.
             Unavailable: a part did not become ready.
         """
-        _enough_disk(self.settings.home, self.settings.min_free_mb)
+        enough_disk(self.settings.home, self.settings.min_free_mb)
         self._lock = _presence.Lock(self.settings.home)
         try:
             self._lock.end_leftovers()
@@ -248,7 +248,7 @@ class Stack:
                 if time.monotonic() > disk_at:
                     disk_at += _DISK_S
                     # A quarter of what a start asks for: time to stop whole, not half-way a write.
-                    _enough_disk(self.settings.home, self.settings.min_free_mb // 4)
+                    enough_disk(self.settings.home, self.settings.min_free_mb // 4)
         except GulouError as error:
             self._halted = error
             self._stopping.set()
@@ -306,17 +306,23 @@ def _ended(running: _Running, code: int, when: str) -> GulouError:
     )
 
 
-def _enough_disk(home: Path, least_mb: int) -> None:
+def enough_disk(folder: Path, least_mb: int, *, variable: str = "GULOU_HOME") -> None:
+    """Makes `folder` when it is missing, and returns when its disk has room.
+
+    Raises:
+        Misconfigured: less than `least_mb` is free, or the folder cannot be made; says which
+            `variable` names another.
+    """
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(
-            f"The folder {str(home)!r} cannot be made: {error.strerror}.",
-            do="Set GULOU_HOME to a folder you may write to.",
+            f"The folder {str(folder)!r} cannot be made: {error.strerror}.",
+            do=f"Set {variable} to a folder you may write to.",
         ) from None
-    free_mb = shutil.disk_usage(home).free // _MB
+    free_mb = shutil.disk_usage(folder).free // _MB
     if free_mb < least_mb:
         raise Misconfigured(
-            f"Only {free_mb} MB are free where {str(home)!r} lies; Gulou needs {least_mb} MB.",
-            do="Free some space, or set GULOU_HOME to a folder on a larger disk.",
+            f"Only {free_mb} MB are free where {str(folder)!r} lies; Gulou needs {least_mb} MB.",
+            do=f"Free some space, or set {variable} to a folder on a larger disk.",
         )

@@ -65,17 +65,25 @@ def fetch(cache: Path, *, mirror: str = "", report: Report | None = None) -> lis
         Unavailable: a jar could not be fetched, or is not the pinned one.
     """
     jars = pinned()
-    done = cache / f"kafka-{_fingerprint(jars)}.complete"
     progress = _Progress(sum(jar.size for jar in jars), report)
     context = maven(cache, mirror=mirror, progress=progress)
     paths = [_artifact(context, jar).cached_path for jar in jars]
-    if done.exists() and all(path.exists() for path in paths):
+    if fetched(cache) and all(path.exists() for path in paths):
         return paths
     cache.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_PARALLEL) as pool:
         list(pool.map(lambda jar: _fetch_one(context, jar, progress), jars))
-    done.touch()
+    _mark(cache).touch()
     return paths
+
+
+def fetched(cache: Path) -> bool:
+    """Whether everything is under `cache` already."""
+    return _mark(cache).exists()
+
+
+def _mark(cache: Path) -> Path:
+    return cache / f"kafka-{fingerprint()}.complete"
 
 
 class _Progress:
@@ -139,10 +147,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fingerprint(jars: list[Jar]) -> str:
-    return hashlib.sha256("".join(jar.sha256 for jar in jars).encode()).hexdigest()[:12]
-
-
 def fingerprint() -> str:
     """Changes with any pinned jar; names whatever is derived from them."""
-    return _fingerprint(pinned())
+    return hashlib.sha256("".join(jar.sha256 for jar in pinned()).encode()).hexdigest()[:12]

@@ -171,6 +171,54 @@ def test_a_full_disk_is_one_sentence_and_exit_code_4(env: dict[str, str]) -> Non
     assert "MB are free where" in flat(refused.stderr)
 
 
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
+    env: dict[str, str], tiny: Path
+) -> None:
+    refused = gulou({**env, "GULOU_CACHE": str(tiny / "cache")}, "setup")
+
+    assert refused.returncode == 4
+    assert flat(refused.stderr).startswith(
+        f"gulou: Only 1 MB are free where '{tiny / 'cache'}' lies; Gulou needs 256 MB."
+    )
+    assert list((tiny / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("up", "A file was cut off: No space left on device. Free some space"),
+        ("simulate", "The key vault 'vault.sqlite' cannot be opened: database or disk is full."),
+    ],
+)
+def test_a_disk_that_fills_up_meanwhile_is_one_sentence(
+    env: dict[str, str], tiny: Path, command: str, said: str
+) -> None:
+    home = tiny / "home"
+    (home / "secrets").mkdir(parents=True)
+    full = {**env, "GULOU_HOME": str(home), "GULOU_MIN_FREE_MB": "0"}
+    (tiny / "filler").write_bytes(b"x" * os.statvfs(tiny).f_bfree * os.statvfs(tiny).f_bsize)
+
+    refused = gulou(full, command)
+
+    assert refused.returncode == 4, refused.stderr
+    assert flat(refused.stderr).startswith(f"gulou: {said}")
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_disk_that_may_not_be_written_is_one_sentence(env: dict[str, str], tiny: Path) -> None:
+    home = tiny / "home"
+    (home / "run").mkdir(parents=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny)], check=True)
+
+    refused = gulou({**env, "GULOU_HOME": str(home), "GULOU_MIN_FREE_MB": "0"}, "up")
+
+    assert refused.returncode == 4
+    assert flat(refused.stderr).startswith(
+        f"gulou: '{home / 'run' / 'lock'}' cannot be written: Read-only file system."
+    )
+    assert "Traceback" not in refused.stderr
+
+
 def test_debug_shows_the_traceback(env: dict[str, str]) -> None:
     refused = gulou({**env, "GULOU_CITY": "nowhere"}, "--debug", "status")
 

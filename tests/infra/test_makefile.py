@@ -84,6 +84,17 @@ def test_no_python_at_all_is_one_sentence(tmp_path: Path) -> None:
     ]
 
 
+def test_a_disk_too_small_for_the_packages_is_one_sentence(tiny: Path) -> None:
+    refused = make("setup", f"VENV={tiny / 'venv'}")
+
+    assert refused.returncode != 0
+    assert said(refused) == [
+        f"Only 1 MB are free where {tiny / 'venv'} lies; Gulou needs 3072 MB to install: "
+        "free some space, then run make again."
+    ]
+    assert list(tiny.iterdir()) == []
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_a_lock_names_no_server_and_pins_every_package_by_digest(lock: Path) -> None:
     text = lock.read_text()
