@@ -74,7 +74,9 @@ class Settings(BaseSettings):
         default="431200", pattern=r"^\d{6}$", description="Division code of the city."
     )
     divisions: Path | None = Field(
-        default=None, description="Folder with another city's divisions; empty is the shipped one."
+        default=None,
+        description="CSV file with another city's divisions (code,name,valid_from,valid_to); empty "
+        "is the shipped one. Coverage needs microgrids_<city>.csv (code,microgrids) beside it.",
     )
     timezone: str = Field(
         default="Asia/Shanghai", description="Zone of days, deadlines and columns."

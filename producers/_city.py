@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ import numpy.typing as npt
 from producers._columns import DAY, FIRST_DAY, Choice, Ints, objects
 from producers.vault import Vault
 from schemas._clocks import Calendar
-from schemas._divisions import SHIPPED, Divisions
-from schemas._errors import Misconfigured
+from schemas._divisions import SHIPPED, Divisions, microgrids
 
 YEAR_END: Final = 365 * DAY  # s; first instant of 2022
 DAYS: Final = 442  # 2021-01-01 to 2022-03-18, the day of the article
@@ -51,14 +49,13 @@ class City:
 
     @classmethod
     def load(cls, vault: Vault, path: Path = SHIPPED) -> Self:
-        """Reads a divisions file, and `microgrids_<city>.csv` beside it where there is one.
+        """Reads a divisions file and the micro-grids beside it; without these they are made up.
 
         Raises:
             Misconfigured: a file is malformed, or names a place the other does not.
         """
         divisions = Divisions.load(path)
-        beside = path.parent / f"microgrids_{divisions.city.code}.csv"
-        known = read_microgrids(beside, divisions) if beside.exists() else None
+        known = microgrids(path, divisions)
         return cls(
             divisions,
             microgrid_counts(divisions) if known is None else known,
@@ -194,26 +191,6 @@ def microgrid_counts(divisions: Divisions, total: int | None = None) -> dict[str
     return {
         leaf.code: floor + int(share) for leaf, share in zip(leaves, shares.tolist(), strict=True)
     }
-
-
-def read_microgrids(path: Path, divisions: Divisions) -> dict[str, int]:
-    """Reads a file with the columns `code,microgrids`.
-
-    Raises:
-        Misconfigured: a row names no division of the city or no number.
-    """
-    found: dict[str, int] = {}
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        for row in csv.DictReader(lines):
-            code, count = row.get("code") or "", row.get("microgrids") or ""
-            if code not in divisions or not (count.isascii() and count.isdigit()):
-                raise Misconfigured(
-                    f"{path.name!r}: {code!r} with {count!r} micro-grids is no place of the city "
-                    "with a number.",
-                    do="Correct the row, or remove the file to have numbers made up.",
-                )
-            found[code] = int(count)
-    return found
 
 
 def apportioned(total: int, weights: npt.NDArray[np.float64]) -> Ints:

@@ -5,6 +5,9 @@ length of the code (GB/T 2260 and the statistics codes): 6 digits a county, 9 a 
 village or community. A county-level code ending in 00 is the city itself, the place of events
 whose place is unknown (未定位).
 
+Beside it may stand `microgrids_<city's code>.csv` with the columns `code,microgrids`: how many
+there are in each village, which is what coverage is a share of.
+
 Source of the shipped file: National Bureau of Statistics, 统计用区划代码 2023.
 """
 
@@ -114,6 +117,40 @@ class Divisions(Mapping[str, Division]):
     def villages(self) -> tuple[Division, ...]:
         """All villages and communities."""
         return tuple(d for d in self.values() if d.level == "village")
+
+
+def microgrids(path: Path, divisions: Divisions) -> dict[str, int] | None:
+    """Micro-grids by code, from the file beside the divisions file; None when there is none.
+
+    Args:
+        path: the divisions file.
+        divisions: what it holds.
+
+    Raises:
+        Misconfigured: the file cannot be read, or a row names no division of the city or no number.
+    """
+    beside = path.parent / f"microgrids_{divisions.city.code}.csv"
+    if not beside.exists():
+        return None
+    try:
+        with beside.open(encoding="utf-8-sig", newline="") as lines:
+            table = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Misconfigured(
+            f"The micro-grid file {beside.name!r} cannot be read: {_why(error)}.",
+            do="It needs the columns code,microgrids.",
+        ) from error
+    found: dict[str, int] = {}
+    for row in table:
+        code, count = row.get("code") or "", row.get("microgrids") or ""
+        if code not in divisions or not (count.isascii() and count.isdigit()):
+            raise Misconfigured(
+                f"{beside.name!r}: {code!r} with {count!r} micro-grids is no place of the city "
+                "with a number.",
+                do="Correct the row. Without the file coverage has no base.",
+            )
+        found[code] = int(count)
+    return found
 
 
 def parent(code: str) -> str:

@@ -7,18 +7,16 @@ anew; the worker's next claim fills it from the events, as it does after any cra
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import schemas
 from infra.settings import Settings
 from schemas import _names as names
 from schemas._clickhouse import Layout, Statement, database_statements, statements
-from schemas._divisions import SHIPPED, Divisions, parent
+from schemas._divisions import SHIPPED, Divisions, microgrids, parent
 from schemas._errors import Misconfigured
 from schemas._projections import quoted
 from streams.warehouse import Address
@@ -162,7 +160,8 @@ def _digest(statement: Statement) -> str:
 def _reference(client: Any, place: Layout, settings: Settings) -> None:
     """Loads the divisions with their micro-grids, when they are not what is stored."""
     known = divisions(settings)
-    grids = _microgrids(settings)
+    # Those of a file alone: a coverage reckoned with made-up micro-grids would be no figure.
+    grids = microgrids(settings.divisions or SHIPPED, known) or {}
     wanted = [
         (d.code, d.name, d.level, parent(d.code), grids.get(d.code, 0), d.valid_from, d.valid_to)
         for d in known.values()
@@ -172,12 +171,3 @@ def _reference(client: Any, place: Layout, settings: Settings) -> None:
     if sorted(client.execute(f"SELECT {columns} FROM {table} FINAL")) != sorted(wanted):
         client.execute(f"TRUNCATE TABLE {table}")
         client.execute(f"INSERT INTO {table} ({columns}) VALUES", wanted)
-
-
-def _microgrids(settings: Settings) -> dict[str, int]:
-    home = (settings.divisions or SHIPPED).parent
-    path: Path = home / f"microgrids_{settings.city}.csv"
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        return {row["code"]: int(row["microgrids"]) for row in csv.DictReader(lines)}

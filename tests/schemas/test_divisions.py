@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas._divisions import Divisions, parent
+from schemas._divisions import Divisions, microgrids, parent
 from schemas._errors import Misconfigured
 
 HEAD = "code,name,valid_from,valid_to\n"
@@ -90,3 +90,24 @@ def test_a_file_in_another_encoding_is_refused_as_such(tmp_path: Path) -> None:
     path.write_bytes((HEAD + "431200,怀化市,,\n").encode("gb18030"))
     with pytest.raises(Misconfigured, match="UTF-8"):
         Divisions.load(path)
+
+
+def test_micro_grids_stand_beside_the_divisions_under_the_code_of_their_city(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text(HEAD + "990000,示例市,,\n990001,示例县,,\n", encoding="utf-8")
+    (tmp_path / "microgrids_431200.csv").write_text("code,microgrids\n990001,1\n")
+    assert microgrids(path, Divisions.load(path)) is None
+    (tmp_path / "microgrids_990000.csv").write_text("code,microgrids\n990001,40\n")
+    assert microgrids(path, Divisions.load(path)) == {"990001": 40}
+
+
+@pytest.mark.parametrize("row", ["990002,40", "990001,", "990001,-1", "990001,٤", "990001,4.0"])
+def test_micro_grids_of_no_place_or_no_number_are_refused_by_name(row: str, tmp_path: Path) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text(HEAD + "990000,示例市,,\n990001,示例县,,\n", encoding="utf-8")
+    text = f"code,microgrids\n{row}\n"
+    (tmp_path / "microgrids_990000.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(Misconfigured, match="is no place of the city with a number"):
+        microgrids(path, Divisions.load(path))
