@@ -24,7 +24,8 @@ def boards(fresh: Number, hidden: dict[str, Any]) -> list[dict[str, Any]]:
     county = query_variable("county", "县市区", queries.county_options())
     township = query_variable("township", "乡镇街道", queries.below("township", "county"))
     village = query_variable("village", "村社区", queries.below("village", "township"))
-    grid = query_variable("grid", "微网格", sql.grid_options())
+    # What was visited by then: another day, other micro-grids.
+    grid = query_variable("grid", "微网格", sql.grid_options(), timely=True)
     up = [
         ("↑ 全市", url_of("gulou-wall")),
         ("↑ 县市区", url_of("gulou-county", county=_VALUES["county"])),
@@ -64,13 +65,15 @@ def _up(uid: str, depth: int) -> str:
     return url_of(uid, **dict(list(_VALUES.items())[:depth]))
 
 
-_YEAR: Final = "Calendar year of the end of the range."
-
-
 def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Placed]:
+    span = "hour in which the range ends" if level is sql.COUNTY else "day on which it ends"
+    year = f"Calendar year of the end of the range, to the end of the {span}."
+    whole = "Calendar year of the end of the range, all of it: below the township the year is one."
+    case_year = whole if level is sql.VILLAGE else "Calendar year of the end of the range, to it."
     visits, cases = sql.place_visits(level), sql.place_petitions(level)
     mediations, funds = sql.place_mediations(level), sql.place_funds(level)
     at_village = level is sql.VILLAGE
+    wide = 3 if at_village else 4  # seven figures in its second row
     small = " Counts of 1-4 are withheld (个人信息保护法 28)." if at_village else ""
     here = {"county": "${county:percentencode}"}
     to_visits = ("走访覆盖", url_of("gulou-visits", **here))
@@ -78,55 +81,61 @@ def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Pla
     to_mediations = ("矛盾调解", url_of("gulou-mediations", **here))
     to_funds = ("幸福基金", url_of("gulou-funds", **here))
     found: list[Placed] = [
-        (stat(Number("今日走访（户次）", Unit.COUNT, "Household visits of the day of the end of the "
-         "range, voided ones taken off. Source: household visit form.", to_visits,
-         column="visits_today"), visits), 4, 4),
-        (stat(Number("本年走访（户次）", Unit.COUNT, f"Household visits, voided ones taken off. {_YEAR} "
+        (stat(Number("今日走访（户次）", Unit.COUNT, f"Household visits of the day of the end of the "
+         f"range, to the end of the {span}, voided ones taken off. Source: household visit form.",
+         to_visits, column="visits_today"), visits), 4, 4),
+        (stat(Number("本年走访（户次）", Unit.COUNT, f"Household visits, voided ones taken off. {year} "
          "Source: household visit form.", to_visits, column="visits_year"), visits), 4, 4),
         (stat(Number("微网格覆盖率", Unit.RATE, "Micro-grids visited this year / all micro-grids of "
          "the place. Source: 党建+微网格.", to_visits, _RATE, "covered", 1),
          sql.place_coverage(level)), 4, 4),
-        (stat(Number("本年诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {_YEAR} Source: "
+        (stat(Number("本年诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {year} Source: "
          "联系服务群众五个到户.", to_visits, column="raised_year"), visits), 4, 4),
-        (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed. {_YEAR} Source: "
+        (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed. {year} Source: "
          "联系服务群众五个到户.", to_visits, column="closed_year"), visits), 4, 4),
         (trust(fresh, queries.freshness()), 4, 4),
-        (stat(Number("本年信访登记（件）", Unit.COUNT, f"Petitions registered. {_YEAR}{small} Source: "
+        (stat(Number("本年信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year}{small} Source: "
          "信访工作条例 22; 检举控告 counts at county level only (30).", to_petitions,
-         column="registered_year"), cases), 4, 4),
+         column="registered_year"), cases), wide, 4),
     ]  # fmt: skip
     if not at_village:
         found += [
             (stat(Number("未结信访（件）", Unit.COUNT, "Registered and not ended at the end of the "
              "range. Source: 信访工作条例 22-36.", to_petitions, column="open_now"), cases), 4, 4),
-            (stat(Number("▲ 逾期信访（件）", Unit.COUNT, "Past at least one legal due date not met. "
+            (stat(Number("逾期信访（件）", Unit.COUNT, "Past at least one legal due date not met. "
              "信访工作条例 22, 23, 34, 35, 36.", to_petitions, ((None, GOOD), (1.0, BAD)),
              "overdue_now"), cases), 4, 4),
             (stat(Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or "
-             "done, open overdue ones included. 信访工作条例 34.", to_petitions, _RATE, "on_time", 1),
+             "done, open overdue ones included; withdrawn, merged or refused before their day: "
+             "in neither. 信访工作条例 34.", to_petitions, _RATE, "on_time", 1),
              cases), 4, 4),
         ]  # fmt: skip
     else:
         found += [
-            (stat(Number("本年调解登记（件）", Unit.COUNT, f"Disputes filed. {_YEAR}{small} Source: "
-             "人民调解法 17.", to_mediations, column="filed_year"), mediations), 4, 4),
+            (stat(Number("本年调解登记（件）", Unit.COUNT, f"Disputes filed. {case_year}{small} Source: "
+             "人民调解法 17.", to_mediations, column="filed_year"), mediations), 3, 4),
+            (stat(Number("从未走访微网格（个）", Unit.COUNT, "Micro-grids of the village's register "
+             "less those with any visit. The register gives their number and not their codes, so "
+             "they cannot be opened one by one. Source: 党建+微网格 register, household visit "
+             "form.", to_visits, ((None, GOOD), (1.0, BAD)), "never"),
+             sql.place_coverage(level)), 4, 4),
             (stat(Number("累计筹集（万元）", Unit.COUNT, "Contributions that stand, all years to the "
-             "end of the range. Source: fund ledger of the village.", to_funds,
+             "end of the day on which the range ends. Source: fund ledger of the village.", to_funds,
              column="raised_all", decimals=2), funds), 4, 4),
             (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years. Source: fund "
-             "ledger of the village.", to_funds, column="used", decimals=1), funds), 4, 4),
+             "ledger of the village.", to_funds, column="used", decimals=1), funds), 3, 4),
         ]  # fmt: skip
     found += [
-        (stat(Number("本年调解成功率", Unit.RATE, f"Agreements / disputes "
-         f"{'filed' if at_village else 'ended'}. {_YEAR}{small} Source: 人民调解法 28-31.",
-         to_mediations, column="success", decimals=1), mediations), 4, 4),
+        (stat(Number("本年调解成功率", Unit.RATE, f"Agreements / disputes ended, by agreement or "
+         f"without. {case_year}{small} Source: 人民调解法 28-31.",
+         to_mediations, column="success", decimals=1), mediations), wide, 4),
         (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Raised less disbursed, all years to the end "
-         "of the range. Source: fund ledgers of the villages.", to_funds, column="balance_now",
-         decimals=1), funds), 4, 4),
+         "of the day on which the range ends. Source: fund ledgers of the villages.", to_funds,
+         column="balance_now", decimals=1), funds), 4, 4),
         (table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
-         "end of the range against the same days a month and a year before, and against the mean "
-         "of all places of this level in the city. Changes are (now - then) / then.", to_visits,
-         decimals=1, columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
+         "end of the day on which the range ends against the same days a month and a year before, "
+         "and against the mean of all places of this level in the city. Changes are (now - then) / then.",
+         to_visits, decimals=1, columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
          | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level)), 13, 9),
         (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed by day.",
          to_visits), sql.place_trend(level)), 11, 9),
@@ -142,7 +151,9 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
     link = {"links": [{"title": "进入下一级", "url": go}]}
     if level is sql.VILLAGE:
         number = Number("微网格（次、件、天）", Unit.COUNT, "Every micro-grid ever visited: its last "
-            "visit, visits and requests of the year. Source: household visit form.",
+            "visit, visits and requests of the year. Those never visited are counted above, but "
+            "not listed: their numbers become known with the first visit. Source: household visit "
+            "form.",
             ("进入微网格", go), columns={"微网格": {"unit": "string", "custom.width": 240, **link},
             "最近走访": {"unit": "time:YYYY-MM-DD"}})  # fmt: skip
         return table(number, sql.microgrids())
@@ -172,9 +183,18 @@ def _microgrid(fresh: Number) -> list[Placed]:
         (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed this year. {source}", back,
          column="closed_year"), one), 4, 5),
         (trust(fresh, queries.freshness()), 4, 5),
-        (table(Number("对比：本微网格与各级平均", Unit.COUNT, f"The micro-grid against the means of "
-         f"the visited micro-grids of its village, township, county and of the city. {source}",
-         back, decimals=2, columns={"范围": {"unit": "string"}}), sql.microgrid_compared()), 14, 9),
-        (note("为什么只有走访", "微网格约 15 户。信访、调解、受助人次在村以下不显示，以免指认到户"
-         "（个人信息保护法 28）。"), 10, 9),
+        (table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
+         "end of the day on which the range ends against the same days a month and a year before, "
+         f"and the mean of all micro-grids of the city. Changes are (now - then) / then. {source}",
+         back, decimals=2, columns=dict.fromkeys(("环比", "同比"), _PERCENT)
+         | {"指标": {"unit": "string", "custom.width": 170}}
+         | {name: {"decimals": 0} for name in ("本月至今", "上月同期", "去年同期")}),
+         sql.microgrid_months()), 13, 7),
+        (table(Number("对比：本年与各级平均", Unit.COUNT, f"The micro-grid against the means of all "
+         f"micro-grids of its village, township, county and of the city, never visited ones "
+         f"included. {source}", back, decimals=2, columns={"范围": {"unit": "string"}}),
+         sql.microgrid_compared()), 11, 7),
+        (note("为什么只有走访；从未走访的在哪里", "微网格约 15 户。信访、调解、受助人次在村以下不显示，"
+         "以免指认到户（个人信息保护法 28）。\n\n台账只登记每个村社区的微网格**数目**，编号随第一次走访"
+         "才知道：从未走访的微网格在“村社区下钻”计数，不能逐个打开。"), 24, 4),
     ]  # fmt: skip

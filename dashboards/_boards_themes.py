@@ -29,6 +29,11 @@ _RATE: Final = ((None, BAD), (0.9, WARN), (0.95, GOOD))
 _SUCCESS: Final = ((None, BAD), (0.8, WARN), (0.9, GOOD))
 _MANY: Final = ((None, GOOD), (1.0, BAD))
 _PERCENT: Final = {"unit": "percentunit", "decimals": 1}
+_STEPS: Final = {
+    "用时中位数": {"displayName": "用时中位数（天）", "decimals": 1},
+    "从": {"unit": "string"},
+    "到": {"unit": "string"},
+}
 _BACK: Final = ("城市运行总览", url_of("gulou-wall"))
 _COUNTY: Final = ("进入县市区", url_of("gulou-county", county="${__data.fields.code}"))
 _EVIDENCE: Final = "See the table of overdue cases below."
@@ -59,7 +64,7 @@ def _stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:
 
 def _petitions(fresh: Number, name: dict[str, Any]) -> list[Placed]:
     figures = cases.petition_figures()
-    to = ("按县市区", url_of("gulou-county"))
+    to = ("按县市区", url_of("gulou-county", "county"))
     year = "Registered in the calendar year of the end of the range."
     open_ = "Not closed, withdrawn, merged or refused by the end of the range."
     return [
@@ -70,7 +75,7 @@ def _petitions(fresh: Number, name: dict[str, Any]) -> list[Placed]:
                    "信访工作条例 20.", to, column="people_year"),
             Number("未结（件）", Unit.COUNT, f"{open_} Source: 信访工作条例 22-36.", to,
                    column="open_now"),
-            Number("▲ 逾期（件）", Unit.COUNT, "Past at least one legal due date not met. "
+            Number("逾期（件）", Unit.COUNT, "Past at least one legal due date not met. "
                    f"信访工作条例 22, 23, 34, 35, 36. {_EVIDENCE}", to, _MANY, "overdue_now"),
             Number("重件率", Unit.RATE, f"Repeated / all. {year} Source: the office's 初件/重件 "
                    "mark.", to, column="repeated_share", decimals=1),
@@ -81,15 +86,17 @@ def _petitions(fresh: Number, name: dict[str, Any]) -> list[Placed]:
                    "those still without notice count as late. 信访工作条例 23.", to, _RATE,
                    "accepted_on_time", 1),
             Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or done; open "
-                   "overdue ones count as late. 信访工作条例 34, 60 days, route 31(6).", to, _RATE,
+                   "overdue ones count as late, those withdrawn, merged or refused before their day "
+                   "are in neither. 信访工作条例 34, 60 days, route 31(6).", to, _RATE,
                    "closed_on_time", 1),
-            Number("参评率", Unit.RATE, "Rated / replied. 信访工作条例 21.", to,
+            Number("参评率", Unit.RATE, "Replied and rated / replied. 信访工作条例 21.", to,
                    ((None, BAD), (0.4, WARN), (0.6, GOOD)), "rated_share", 1),
             Number("满意率", Unit.RATE, "4 or 5 stars / rated. 信访工作条例 21.", to,
                    ((None, BAD), (0.8, WARN), (0.9, GOOD)), "satisfied_share", 1),
         )],
         (table(Number("法定时限（件）", Unit.COUNT, "Each legal clock: met in time, met late, past "
-         "due and not met, not due yet. Rate: met in time / (met + late + past due).", to,
+         "due and not met, not due yet. Rate: met in time / (met + late + past due). Cases taken "
+         "away before their day (withdrawn, merged) are in none.", to,
          columns={"按期率": _PERCENT, "时限": {"unit": "string"}, "依据": {"unit": "string"}}),
          cases.petition_clocks()), 12, 7),
         (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the 60-day clock by "
@@ -98,13 +105,17 @@ def _petitions(fresh: Number, name: dict[str, Any]) -> list[Placed]:
         (columns(Number("未结件龄（件）", Unit.COUNT, f"{open_} By days since registration.", to),
          cases.petition_ageing()), 6, 7),
         (ranking(Number("未结件所处环节（件）", Unit.COUNT, "Open petitions by the last step taken. "
-         "信访工作条例 22-36.", to), cases.petition_states()), 6, 8),
-        (trend(Number("环节流转（件）", Unit.COUNT, "Registered, accepted, replied and closed over "
-         "the range: more in than out is a growing pile.", to), cases.petition_flow()), 10, 8),
+         "信访工作条例 22-36.", to), cases.petition_states()), 6, 10),
+        (table(Number("环节流转：从哪步到哪步（件）", Unit.COUNT, "How many petitions went from which "
+         "state to which within the range, and the median of the days each had spent in the "
+         "state it left. 新收 are new ones. 信访工作条例 22-36.", to, columns=_STEPS),
+         cases.petition_steps()), 9, 10),
+        (trend(Number("进与出（件）", Unit.COUNT, "Registered, accepted, replied and closed over "
+         "the range: more in than out is a growing pile.", to), cases.petition_flow()), 9, 10),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, worst on-time rate first. On time: "
          "closed in time / all due or done (信访工作条例 34). Satisfied: 4-5 stars / rated (21).",
          _COUNTY, columns={**name, "按期办结率": _PERCENT, "满意率": _PERCENT}),
-         cases.petition_counties()), 8, 8),
+         cases.petition_counties()), 24, 10),
         (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {year} 信访工作条例 29-31.", to),
          cases.petition_kinds()), 8, 7),
         (shares(Number("信访渠道（件）", Unit.COUNT, f"By channel. {year} 信访工作条例 17.", to),
@@ -112,14 +123,14 @@ def _petitions(fresh: Number, name: dict[str, Any]) -> list[Placed]:
         (shares(Number("到访层级（件）", Unit.COUNT, f"到县, 来市, 赴省, 进京. {year} Source: "
          "信访工作条例 19.", to), cases.petition_levels()), 8, 7),
         (table(Number("逾期信访件（天）", Unit.COUNT, "Each overdue petition, longest first, with the "
-         "duty missed. 检举控告 shows its county only (信访工作条例 30).", _COUNTY,
+         "duty missed and the days past its last day. 检举控告 shows its county only (信访工作条例 30).", _COUNTY,
          columns={**name, "信访件": {"unit": "string"}}), cases.petition_overdue_cases()), 24, 9),
     ]  # fmt: skip
 
 
 def _mediations(fresh: Number, name: dict[str, Any]) -> list[Placed]:
     figures = cases.mediation_figures()
-    to = ("按县市区", url_of("gulou-county"))
+    to = ("按县市区", url_of("gulou-county", "county"))
     year = "Calendar year of the end of the range."
     return [
         *_stats(figures, [
@@ -127,7 +138,7 @@ def _mediations(fresh: Number, name: dict[str, Any]) -> list[Placed]:
                    column="filed_year"),
             Number("在办（件）", Unit.COUNT, "Neither agreed nor terminated. Source: 人民调解法 "
                    "26-28.", to, column="open_now"),
-            Number("▲ 法院委托逾期（件）", Unit.COUNT, "Court-sent cases past 30, 15 or 7 days; "
+            Number("法院委托逾期（件）", Unit.COUNT, "Court-sent cases past 30, 15 or 7 days; "
                    "人民调解法 itself sets no limit. Source: 民诉法解释; 最高法 2020 试点.", to,
                    _MANY, "overdue_now"),
             Number("协议金额（万元）", Unit.COUNT, f"Money of the agreements reached. {year} Source: "
@@ -155,21 +166,25 @@ def _mediations(fresh: Number, name: dict[str, Any]) -> list[Placed]:
          "三源共治 statistics.", to), cases.mediation_origins()), 7, 6),
         (shares(Number("结案去向（件）", Unit.COUNT, f"What became of those that ended. {year} "
          "人民调解法 26, 31.", to), cases.mediation_ends()), 7, 6),
-        (trend(Number("环节流转（件）", Unit.COUNT, "Filed, agreed, terminated and performed over the "
-         "range.", to), cases.mediation_flow()), 10, 8),
+        (table(Number("环节流转：从哪步到哪步（件）", Unit.COUNT, "How many disputes went from which "
+         "state to which within the range, and the median of the days each had spent in the "
+         "state it left. 新收 are new ones. 人民调解法 17-31.", to, columns=_STEPS),
+         cases.mediation_steps()), 12, 8),
+        (trend(Number("进与出（件）", Unit.COUNT, "Filed, agreed, terminated and performed over the "
+         "range.", to), cases.mediation_flow()), 12, 8),
         (columns(Number("在办件龄（件）", Unit.COUNT, "Open disputes by days since filing.", to),
-         cases.mediation_ageing()), 5, 8),
+         cases.mediation_ageing()), 8, 8),
         (ranking(Number("在办环节（件）", Unit.COUNT, "Open disputes by the last step taken.", to),
-         cases.mediation_states()), 4, 8),
+         cases.mediation_states()), 8, 8),
         (ranking(Number("调解员成功率", Unit.RATE, f"Agreements / ended by kind of mediator. {year}",
-         to, decimals=1), cases.mediation_mediators()), 5, 8),
+         to, decimals=1), cases.mediation_mediators()), 8, 8),
     ]  # fmt: skip
 
 
 def _visits(fresh: Number, name: dict[str, Any]) -> list[Placed]:
     figures = places.coverage_figures()
-    to = ("按县市区", url_of("gulou-county"))
-    year = "Calendar year of the end of the range."
+    to = ("按县市区", url_of("gulou-county", "county"))
+    year = "Calendar year of the end of the range, to the end of its day."
     form = "Source: household visit form."
     village = url_of("gulou-village", county="${__data.fields.county}",
                      township="${__data.fields.township}", village="${__data.fields.village}")  # fmt: skip
@@ -180,7 +195,7 @@ def _visits(fresh: Number, name: dict[str, Any]) -> list[Placed]:
                    column="visits_year"),
             Number("微网格总数（个）", Unit.COUNT, "All micro-grids of the places chosen. Source: "
                    "党建+微网格 register.", to, column="all_grids"),
-            Number("▲ 从未走访（个）", Unit.COUNT, f"Micro-grids without any visit. {form}", to, _MANY,
+            Number("从未走访（个）", Unit.COUNT, f"Micro-grids without any visit. {form}", to, _MANY,
                    "never"),
             Number("本年诉求登记（件）", Unit.COUNT, f"Raised in visits. {year} {form}", to,
                    column="raised_year"),
@@ -191,8 +206,9 @@ def _visits(fresh: Number, name: dict[str, Any]) -> list[Placed]:
         (gauge(Number("微网格覆盖率", Unit.RATE, f"Micro-grids visited this year / all micro-grids, "
          f"never visited ones included. {year}", to, ((None, BAD), (0.9, WARN), (0.98, GOOD)),
          "covered", 1), figures), 5, 8),
-        (gauge(Number("诉求办结率", Unit.RATE, f"Requests closed / raised in the year; may pass 100 % "
-         f"when old ones are closed. {year}", to, _RATE, "closed_share", 1), figures), 5, 8),
+        (stat(Number("诉求办结与登记之比", Unit.RATE, f"Requests closed in the year / raised in the "
+         f"year: not the same requests, so it passes 100 % when old ones are closed. Below 100 % "
+         f"the pile grows. {year}", to, column="closed_to_raised", decimals=1), figures), 5, 8),
         (columns(Number("距上次走访（个）", Unit.COUNT, f"Visited micro-grids by days since the last "
          f"visit. {form}", to), places.coverage_recency()), 7, 8),
         (shares(Number("走访人身份（户次）", Unit.COUNT, f"Visits by who went. {year} {form}", to),
@@ -211,21 +227,22 @@ def _visits(fresh: Number, name: dict[str, Any]) -> list[Placed]:
 
 def _funds(fresh: Number, name: dict[str, Any]) -> list[Placed]:
     figures, year_sql = places.fund_figures(), places.fund_year()
-    to = ("按县市区", url_of("gulou-county"))
-    year = "Calendar year of the end of the range."
+    to = ("按县市区", url_of("gulou-county", "county"))
+    year = "Calendar year of the end of the range, to the end of the hour in which it ends."
     ledger = "Source: fund ledgers of the villages; reversed entries taken off."
     money = {
         n: {"displayName": f"{n}（万元）", "decimals": 1} for n in ("累计筹集", "累计支出", "余额")
     }
     return [
         *_stats(figures, [
-            Number("累计筹集（万元）", Unit.COUNT, f"Contributions, all years. {ledger}", to,
+            Number("累计筹集（万元）", Unit.COUNT, f"Contributions, all years to the end of the day on "
+                   f"which the range ends. {ledger}", to,
                    column="raised_all", decimals=0),
             Number("累计支出（万元）", Unit.COUNT, f"Disbursements, all years. {ledger}", to,
                    column="spent_all", decimals=0),
             Number("余额（万元）", Unit.COUNT, f"Raised less spent. {ledger}", to,
                    column="balance_now", decimals=0),
-            Number("▲ 透支账户（个）", Unit.COUNT, f"Funds that paid out more than came in. {ledger}",
+            Number("透支账户（个）", Unit.COUNT, f"Funds that paid out more than came in. {ledger}",
                    to, _MANY, "negative"),
         ]),
         (gauge(Number("使用率", Unit.RATE, f"Spent / raised, all years. {ledger}", to,
@@ -245,14 +262,15 @@ def _funds(fresh: Number, name: dict[str, Any]) -> list[Placed]:
          column="net_year", decimals=0), year_sql), 4, 4),
         (shares(Number("资金来源（万元）", Unit.COUNT, f"Raised by source, all years. {ledger}", to,
          decimals=0), places.fund_sources()), 8, 8),
-        (shares(Number("支出用途（万元）", Unit.COUNT, f"Spent by use. {year} {ledger}", to,
+        (shares(Number("支出用途（万元）", Unit.COUNT, f"Spent by use. Calendar year of the end of the range, to the "
+         f"end of its day. {ledger}", to,
          decimals=0), places.fund_uses()), 8, 8),
         (trend(Number("筹集与支出（万元）", Unit.COUNT, f"Over the range. {ledger}", to),
          places.fund_trend()), 8, 8),
         (table(Number("各县市区（万元）", Unit.COUNT, f"Side by side, largest balance first. Used: "
          f"spent / raised. {ledger}", _COUNTY, columns={**name, **money, "使用率": _PERCENT}),
          places.fund_counties()), 12, 12),
-        (table(Number("▲ 透支的基金（万元）", Unit.COUNT, f"Paid out more than came in: an entry is "
+        (table(Number("透支的基金（万元）", Unit.COUNT, f"Paid out more than came in: an entry is "
          f"missing or wrong. {ledger}", to, decimals=2), places.fund_negative()), 12, 12),
     ]  # fmt: skip
 
@@ -282,23 +300,33 @@ def _pipeline(fresh: Number) -> list[Placed]:
         *_stats(refused, [
             Number("重复（条）", Unit.COUNT, f"The same id and content again. {kept}", _BACK,
                    column="repeats"),
-            Number("▲ 冲突（条）", Unit.COUNT, f"The same id, other content. {kept}", _BACK, _MANY,
+            Number("冲突（条）", Unit.COUNT, f"The same id, other content. {kept}", _BACK, _MANY,
                    "conflicts"),
             Number("更正对象未到（条）", Unit.COUNT, f"A correction of what is not there. {kept}",
                    _BACK, column="orphans"),
             Number("搁置（条）", Unit.COUNT, f"Of a newer version than this software knows. {kept}",
                    _BACK, column="parkeds"),
-            Number("▲ 死信（条）", Unit.COUNT, f"Refused, with the reason below. {kept}", _BACK, _MANY,
+            Number("死信（条）", Unit.COUNT, f"Refused, with the reason below. {kept}", _BACK, _MANY,
                    "deads"),
         ]),
-        (trend(Number("吞吐（条）", Unit.COUNT, "Events by the time they happened, first filings and "
-         "corrections, by stream.", _BACK), queries.pipeline_throughput()), 12, 9),
+        (trend(Number("入库速率（条/分钟）", Unit.COUNT, "Messages a minute by when the broker appended "
+         f"them, counted or not, by stream. {source}", _BACK, decimals=0),
+         queries.pipeline_throughput(), least="1m"), 10, 9),
         (ranking(Number("各主题积压（条）", Unit.COUNT, f"Messages not yet stored. {source}", _BACK),
-         queries.pipeline_lag()), 4, 9),
+         queries.pipeline_lag()), 5, 9),
         (table(Number("未计入的消息（条）", Unit.COUNT, f"By topic, status and reason code. {kept} "
          "Mend and resubmit: see the runbook.", _BACK,
          columns={"最近一日": {"unit": "time:YYYY-MM-DD"}, "原因": {"unit": "string"}}),
-         queries.pipeline_refused()), 8, 9),
+         queries.pipeline_refused()), 9, 9),
+        (table(Number("投影水位（条）", Unit.COUNT, "Whether the figures hold all that is stored: "
+         "partitions whose projection has reached the highest offset stored, and the farthest "
+         "that any lags. Source: the highest offset each projection keeps in the same part as "
+         "its figures.", _BACK, columns={"主题": {"unit": "string"}, "投影": {"unit": "string"}}),
+         queries.pipeline_projections()), 12, 12),
+        (table(Number("数据块（个、行）", Unit.COUNT, "Active parts of every table; merges keep them "
+         "few, and ClickHouse slows inserts at 1,000. Source: system.parts.", _BACK,
+         columns={"磁盘": {"unit": "bytes"}, "表": {"unit": "string", "custom.width": 190}}),
+         queries.pipeline_tables()), 12, 12),
         (table(Number("分区与水位（条）", Unit.COUNT, "Watermark: when the broker appended the newest "
          f"message stored. {source}", _BACK, columns={
              "水位": {"unit": "time:MM-DD HH:mm:ss"}, "心跳": {"unit": "time:MM-DD HH:mm:ss"},

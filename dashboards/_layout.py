@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import dashboard as sdk
 
 from dashboards import queries
 from dashboards._pieces import ZONE
-from dashboards.panels import PLUGIN, SOURCE, as_json
+from dashboards.panels import FRESH, PLUGIN, SOURCE, as_json
 
 TAG: Final = "鼓楼"
 ALL: Final = "$__all"
@@ -89,6 +89,14 @@ def _source() -> sdk.VariableModel:
     )
 
 
+def _fresh() -> sdk.VariableModel:
+    """Empty while the data is fresh, else a mark for the titles; asked at every refresh."""
+    found = query_variable(FRESH, "数据状态", queries.stale_mark(), timely=True)
+    found.hide = sdk.VariableHide(2)
+    found.skip_url_sync = True
+    return found
+
+
 def board(
     uid: str,
     title: str,
@@ -112,11 +120,13 @@ def board(
         refresh: how often all is asked anew.
         time: range it opens with.
     """
+    # Named one by one: "all variables" would carry the freshness along, which must be asked anew.
+    names = ["source", *(variable.name for variable in variables)]
+    chosen = "".join(f"&${{{name}:queryparam}}" for name in names)
     links = [
-        _link("截至 2021-12-31", f"/d/{uid}?from=1638288000000&to=1640966399000"
-              "&${source:queryparam}"),
-        _link("现在", f"/d/{uid}?from={time[0]}&to={time[1]}&${{source:queryparam}}"),
-    ]  # fmt: skip
+        _link("截至 2021-12-31", f"/d/{uid}?from=1638288000000&to=1640966399000{chosen}"),
+        _link("现在", f"/d/{uid}?from={time[0]}&to={time[1]}{chosen}"),
+    ]
     if up:
         links.insert(0, _link(*up))
     links.append(
@@ -126,6 +136,7 @@ def board(
             icon="dashboard",
             tags=[f"{TAG}-主题"],
             keep_time=True,
+            include_vars=True,  # Else a board of a replay would lead to live ones.
         )
     )
     made = sdk.Dashboard(
@@ -143,12 +154,18 @@ def board(
             refresh_intervals=["1s", "5s", "10s", "30s", "1m", "5m", "15m", "1h"],
             quick_ranges=[sdk.TimeOption(display=d, from_val=f, to=t) for d, f, t in _RANGES],
         ),
-        templating=sdk.DashboardDashboardTemplating(list_val=[_source(), *variables]),
+        templating=sdk.DashboardDashboardTemplating(
+            list_val=[_source(), *variables, _fresh()]
+        ),
         annotations=sdk.AnnotationContainer(list_val=[]),
         links=links,
         panels=_flowed(placed),
     )  # fmt: skip
-    return cast(dict[str, Any], as_json(made))
+    plain = cast(dict[str, Any], as_json(made))
+    for link in plain["links"]:
+        # The SDK's default, `inControlsMenu`, hides the links in a menu of newer Grafanas.
+        link.pop("placement", None)
+    return plain
 
 
 def _link(title: str, url: str) -> sdk.DashboardLink:

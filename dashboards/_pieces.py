@@ -22,7 +22,8 @@ NEW_YEAR_HOUR: Final = f"toDateTime({NEW_YEAR}, '{ZONE}')"
 MONTH: Final = f"toStartOfMonth({TODAY})"
 
 BUCKET: Final = (
-    f"if(dateDiff('hour', $__fromTime, {END}) > 96, toStartOfDay(hour), toStartOfHour(hour))"
+    f"if(dateDiff('hour', $__fromTime, {END}, '{ZONE}') > 96, toStartOfDay(hour), "
+    "toStartOfHour(hour))"
 )
 """Hours for a few days, days for more; whole days of the city, which seconds since 1970 are not."""
 
@@ -37,6 +38,20 @@ YUAN: Final = 1_000_000
 
 LIMIT: Final = 200
 """Rows a table may have; more hangs a browser long before it helps anybody."""
+
+
+def days(since: str, until: str) -> str:
+    """Midnights of the city from one instant to another.
+
+    Without the zone ClickHouse takes each side's own, and the end of a range has the server's: in
+    UTC eight hours of every day would be the day before.
+    """
+    return f"dateDiff('day', {since}, {until}, '{ZONE}')"
+
+
+def overdue_days(due: str) -> str:
+    """Days past the last day at the end of the range; `due` is the midnight after that day."""
+    return days(f"{due} - INTERVAL 1 SECOND", "$__toTime_ms")
 
 
 def picked(name: str) -> str:

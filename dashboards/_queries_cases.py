@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from dashboards._pieces import AT, BUCKET, COUNTIES, LIMIT, YUAN, among, share, word
+from dashboards._pieces import (
+    AT,
+    BUCKET,
+    COUNTIES,
+    LIMIT,
+    YUAN,
+    among,
+    days,
+    overdue_days,
+    share,
+    word,
+)
 from dashboards._pieces import NEW_YEAR_HOUR as YEAR
 
 IN_PLACE = among("county", "county")
@@ -23,14 +34,15 @@ def petition_figures() -> str:
     """Core figures; each rate over all that had to be done by then, done or not."""
     closed = share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")
     accepted = share("countIf(on_time_notice = 1)", "countIf(on_time_notice IS NOT NULL)")
-    rated = "countIf(satisfaction > 0)"
+    replied = "replied_at IS NOT NULL"
+    rated = f"countIf(satisfaction > 0 AND {replied})"
     return f"""
 SELECT countIf(registered_at >= {YEAR}) AS registered_year,
   sumIf(people, registered_at >= {YEAR}) AS people_year,
   sum(open) AS open_now, countIf({_ANY_OVERDUE}) AS overdue_now,
   {accepted} AS accepted_on_time, {closed} AS closed_on_time,
-  {share(rated, "countIf(replied_at IS NOT NULL)")} AS rated_share,
-  {share("countIf(satisfaction >= 4)", rated)} AS satisfied_share,
+  {share(rated, f"countIf({replied})")} AS rated_share,
+  {share("countIf(satisfaction >= 4)", "countIf(satisfaction > 0)")} AS satisfied_share,
   {
         share(
             f"countIf(repeated = 1 AND registered_at >= {YEAR})",
@@ -43,7 +55,7 @@ FROM {_PETITIONS}""".strip()
 def petition_clocks() -> str:
     """Every legal clock: met, met late, running past due, not due yet."""
     rows = ", ".join(
-        f"('{zh}', '{basis}', on_time_{c}, overdue_{c}, due_{c} IS NOT NULL)"
+        f"('{zh}', '{basis}', on_time_{c}, overdue_{c}, open = 1 AND due_{c} IS NOT NULL)"
         for c, zh, basis in _CLOCKS
     )
     late = "countIf(c.3 = 0 AND c.4 = 0)"
@@ -57,11 +69,11 @@ GROUP BY `时限`, `依据` ORDER BY `依据` LIMIT 10""".strip()
 
 def petition_due() -> str:
     """Open cases under the closing clock by days left; overdue ones are cases too."""
-    left = "dateDiff('day', $__toTime_ms, due_close)"
+    left = days("$__toTime_ms", "due_close")
     return f"""
 SELECT b.1 AS name, countIf(overdue_close = 1 AND b.2 = 0
     OR overdue_close = 0 AND b.2 > 0 AND {left} >= b.3 AND {left} < b.4) AS value
-FROM (SELECT overdue_close, due_close, arrayJoin([('已逾期', 0, 0, 0), ('3 天内到期', 1, -1, 3),
+FROM (SELECT overdue_close, due_close, arrayJoin([('已逾期', 0, 0, 0), ('3 天内到期', 1, 0, 3),
     ('3–7 天', 1, 3, 7), ('7–15 天', 1, 7, 15), ('15–30 天', 1, 15, 30),
     ('30 天以上', 1, 30, 10000)]) AS b
   FROM petitions_cases(at = {AT})
@@ -76,7 +88,7 @@ def petition_ageing() -> str:
 
 
 def _ageing(cases: str, since: str) -> str:
-    age = f"dateDiff('day', {since}, $__toTime_ms)"
+    age = days(since, "$__toTime_ms")
     return f"""
 SELECT b.1 AS name, countIf(age >= b.2 AND age < b.3) AS value
 FROM (SELECT {age} AS age, arrayJoin([('7 天内', 0, 7), ('7–15 天', 7, 15), ('15–30 天', 15, 30),
@@ -102,6 +114,34 @@ def _states(cases: str, names: tuple[tuple[str, str], ...]) -> str:
 SELECT transform(state, [{stored}], [{shown}], state) AS name, count() AS value
 FROM {cases} AND open = 1 GROUP BY state
 ORDER BY indexOf([{stored}], state) LIMIT 20""".strip()
+
+
+_PETITION_STEPS = (
+    ("registered", "已登记"), ("transferred", "已转送"), ("accepted", "办理中"),
+    ("replied", "已答复"), ("review_requested", "复查中"), ("review_decided", "已复查"),
+    ("recheck_requested", "复核中"), ("recheck_decided", "已复核"), ("closed", "已办结"),
+    ("not_accepted", "不予受理"), ("merged", "并案"), ("withdrawn", "撤回"),
+)  # fmt: skip
+
+
+def petition_steps() -> str:
+    """How many petitions went from which state to which over the range, and how long it took."""
+    return _transitions(_PETITIONS, _PETITION_STEPS)
+
+
+def _transitions(cases: str, steps: tuple[tuple[str, str], ...]) -> str:
+    # A step's number breaks ties, so that two steps of one minute come in their legal order.
+    taken = ", ".join(f"({step}_at, {n}, '{zh}')" for n, (step, zh) in enumerate(steps))
+    return f"""
+SELECT step.1 AS `从`, step.2 AS `到`, count() AS `件数`,
+  quantileExactInclusiveIf(0.5)(step.4, step.5 > 0) AS `用时中位数`
+FROM (SELECT arraySort(x -> (x.1, x.2), arrayFilter(x -> x.1 IS NOT NULL, [{taken}])) AS s,
+    arrayJoin(arrayMap((x, n) -> (if(n = 1, '新收', s[n - 1].3), x.3, x.1,
+      if(n = 1, 0, {days("assumeNotNull(s[n - 1].1)", "assumeNotNull(x.1)")}), n - 1, x.2),
+      s, arrayEnumerate(s))) AS step
+  FROM {cases})
+WHERE step.3 > $__fromTime_ms AND step.3 <= $__toTime_ms
+GROUP BY `从`, `到` ORDER BY min(step.6), `件数` DESC, `从` LIMIT 60""".strip()
 
 
 def petition_flow() -> str:
@@ -164,8 +204,8 @@ def petition_overdue_cases() -> str:
     return f"""
 SELECT case AS `信访件`, d.name AS `县市区`, {word("kind", "kind")} AS `类别`,
   multiIf({which}, '') AS `逾期事项`,
-  dateDiff('day', arrayMin(arrayFilter(x -> x IS NOT NULL, [{worst}])), $__toTime_ms)
-    AS `逾期天数`, d.code AS code
+  {overdue_days(f"arrayMin(arrayFilter(x -> x IS NOT NULL, [{worst}]))")} AS `逾期天数`,
+  d.code AS code
 FROM petitions_cases(at = {AT}) AS c INNER JOIN {COUNTIES} AS d ON d.code = c.county
 WHERE ({_ANY_OVERDUE}) AND {IN_PLACE}
 ORDER BY `逾期天数` DESC, case LIMIT {LIMIT}""".strip()
@@ -224,6 +264,16 @@ def mediation_states() -> str:
 def mediation_ageing() -> str:
     """Open disputes by days since they were filed; 人民调解法 itself sets no limit."""
     return _ageing(_MEDIATIONS, "filed_at")
+
+
+def mediation_steps() -> str:
+    """How many disputes went from which state to which over the range, and how long it took."""
+    steps = (
+        ("filed", "已登记"), ("accepted", "已受理"), ("session_held", "调解中"),
+        ("agreement_reached", "达成协议"), ("performed", "履行完毕"), ("breached", "未履行"),
+        ("terminated", "终止"), ("referred", "引导诉讼仲裁行政"),
+    )  # fmt: skip
+    return _transitions(_MEDIATIONS, steps)
 
 
 def mediation_flow() -> str:

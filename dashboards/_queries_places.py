@@ -10,6 +10,7 @@ from dashboards._pieces import (
     COUNTIES,
     END,
     LIMIT,
+    MIDNIGHT,
     MONTH,
     NEW_YEAR,
     NEW_YEAR_HOUR,
@@ -17,6 +18,7 @@ from dashboards._pieces import (
     YUAN,
     ZONE,
     among,
+    days,
     one,
     share,
     word,
@@ -37,8 +39,8 @@ SELECT countIf(visits_this_year > 0) AS visited, grids AS all_grids,
   {share("countIf(visits_this_year > 0)", "grids")} AS covered,
   toInt64(grids) - countIf(visits > 0) AS never,
   sum(visits_this_year) AS visits_year, sum(requests_found) AS raised_year,
-  sum(requests_closed) AS closed_year, {share("sum(requests_closed)", "sum(requests_found)")}
-    AS closed_share
+  sum(requests_closed) AS closed_year,
+  {share("sum(requests_closed)", "sum(requests_found)")} AS closed_to_raised
 FROM visits_coverage(at = {AT}) WHERE {IN_PLACE}""".strip()
 
 
@@ -64,7 +66,7 @@ def coverage_recency() -> str:
     """Micro-grids by days since their last visit."""
     return f"""
 SELECT b.1 AS name, countIf(age >= b.2 AND age < b.3) AS value
-FROM (SELECT dateDiff('day', last_visit, {TODAY}) AS age,
+FROM (SELECT {days("last_visit", TODAY)} AS age,
     arrayJoin([('7 天内', 0, 7), ('7–30 天', 7, 30), ('30–90 天', 30, 90),
       ('90–180 天', 90, 180), ('180–365 天', 180, 365), ('一年以上', 365, 100000)]) AS b
   FROM visits_coverage(at = {AT}) WHERE {IN_PLACE} AND last_visit IS NOT NULL)
@@ -215,7 +217,17 @@ MICROGRID = Level("grid", "微网格", "", "")
 
 
 def place_visits(level: Level) -> str:
-    """Visits and requests of the place: today and this year."""
+    """Visits and requests of the place: today and this year.
+
+    A county's by the hour, as on the wall; below it figures are kept by the day.
+    """
+    if level is COUNTY:
+        return f"""
+SELECT sumIf(net_count, type = 'visit.recorded' AND hour >= {MIDNIGHT}) AS visits_today,
+  sumIf(net_count, type = 'visit.recorded') AS visits_year,
+  sumIf(net_count, type = 'visit.request_raised') AS raised_year,
+  sumIf(net_count, type = 'visit.request_closed') AS closed_year
+FROM visits_by_county_hour WHERE {level.here} AND {_YEAR_HOURS}""".strip()
     return f"""
 SELECT sumIf(net_count, type = 'visit.recorded' AND day = {TODAY}) AS visits_today,
   sumIf(net_count, type = 'visit.recorded') AS visits_year,
@@ -226,11 +238,12 @@ WHERE {level.here} AND day >= {NEW_YEAR} AND day <= {TODAY}""".strip()
 
 
 def place_coverage(level: Level) -> str:
-    """Share of the place's micro-grids visited this year."""
+    """Share of the place's micro-grids visited this year, and how many never were."""
     return f"""
 WITH (SELECT sum(microgrids) FROM divisions
     WHERE level = 'village' AND startsWith(code, {one(level.name)})) AS grids
-SELECT {share("countIf(visits_this_year > 0)", "grids")} AS covered
+SELECT {share("countIf(visits_this_year > 0)", "grids")} AS covered,
+  toInt64(grids) - countIf(visits > 0) AS never
 FROM visits_coverage(at = {AT}) WHERE {level.here}""".strip()
 
 
@@ -252,11 +265,15 @@ FROM petitions_cases(at = {AT}) WHERE {level.here}""".strip()
 def place_mediations(level: Level) -> str:
     """Disputes of the place; of a village only the year's counts, and small counts withheld."""
     if level is VILLAGE:
+        # No row is a 0, a withheld count is NULL and makes the rate NULL.
+        filed, agreed, failed = (
+            f"if(countIf(type = 'mediation.{name}') = 0, 0, "
+            f"maxIf(net_count, type = 'mediation.{name}'))"
+            for name in ("filed", "agreement_reached", "terminated")
+        )
         return f"""
-SELECT if(countIf(type = 'mediation.filed') = 0, 0, maxIf(net_count, type = 'mediation.filed'))
-    AS filed_year,
-  maxIf(net_count, type = 'mediation.agreement_reached')
-    / maxIf(net_count, type = 'mediation.filed') AS success
+SELECT {filed} AS filed_year, {agreed} AS agreed, {failed} AS failed,
+  {share("agreed", "(agreed + failed)")} AS success
 FROM mediations_by_village_year
 WHERE {level.here} AND year = toYear({TODAY})""".strip()
     return f"""
@@ -356,7 +373,7 @@ def microgrids() -> str:
     """The village's micro-grids and when each was last visited."""
     return f"""
 SELECT grid AS `微网格`, last_visit AS `最近走访`,
-  dateDiff('day', last_visit, {TODAY}) AS `距今天数`, visits_this_year AS `本年走访`,
+  {days("last_visit", TODAY)} AS `距今天数`, visits_this_year AS `本年走访`,
   requests_found AS `本年诉求`, requests_closed AS `本年办结`
 FROM visits_coverage(at = {AT}) WHERE {VILLAGE.here}
 ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
@@ -369,28 +386,85 @@ def grid_options() -> str:
     )
 
 
+_VISITED = (("v", "visit.recorded"), ("f", "visit.request_raised"), ("c", "visit.request_closed"))
+
+
 def microgrid() -> str:
     """One micro-grid: visits, requests and the days since it was last visited."""
     return f"""
 SELECT max(visits_this_year) AS visits_year, max(visits) AS visits_all,
   max(requests_found) AS raised_year, max(requests_closed) AS closed_year,
-  dateDiff('day', max(last_visit), {TODAY}) AS idle_days
+  {days("max(last_visit)", TODAY)} AS idle_days
 FROM visits_coverage(at = {AT}) WHERE {MICROGRID.here}""".strip()
 
 
-def microgrid_compared() -> str:
-    """One micro-grid against the means of its village, township, county and of the city."""
-    code = one("grid")
-    rows = ", ".join(
-        f"('{zh}', {n}, substring({code}, 1, {width}))"
-        for n, (zh, width) in enumerate(
-            (("本微网格", 40), ("全村平均", 12), ("乡镇平均", 9), ("全县平均", 6), ("全市平均", 4))
-        )
-    )
+def microgrid_months() -> str:
+    """The micro-grid's month to the day, against a month and a year before and the city's mean.
+
+    Differences of what the view knew at two instants: below the village nothing is kept by month.
+    """
+    here = MICROGRID.here
+    starts = {"now_": MONTH, "month_": f"{MONTH} - INTERVAL 1 MONTH",
+              "year_": f"{MONTH} - INTERVAL 1 YEAR"}  # fmt: skip
+    ends = {"now_": TODAY, "month_": f"{TODAY} - INTERVAL 1 MONTH",
+            "year_": f"{TODAY} - INTERVAL 1 YEAR"}  # fmt: skip
+    parts = []
+    for name, start in starts.items():
+        for sign, day in ((1, ends[name]), (-1, f"{start} - INTERVAL 1 DAY")):
+            at = f"toInt64(toUnixTimestamp(toDateTime({day}, '{ZONE}'))) * 1000"
+            # Requests are of the calendar year alone: December's are none of January's.
+            same = "1" if sign > 0 else f"toYear({day}) = toYear({ends[name]})"
+            parts.append(
+                f"SELECT '{name}' AS span, {sign} * visits AS v, "
+                f"{sign} * if({same}, requests_found, 0) AS f, "
+                f"{sign} * if({same}, requests_closed, 0) AS c "
+                f"FROM visits_coverage(at = {at}) WHERE {here}"
+            )
+    own = "\n  UNION ALL ".join(parts)
+    rows = ((0, "走访（户次）", "v"), (1, "诉求登记（件）", "f"), (2, "诉求办结（件）", "c"))
+    sums = {c: ", ".join(f"sumIf({c}, span = '{s}')" for s in starts) for _, _, c in rows}
+    spans = ", ".join(f"({n}, '{zh}', {sums[column]})" for n, zh, column in rows)
+    means = ", ".join(f"sumIf(net_count, type = '{type_}')" for _, type_ in _VISITED)
     return f"""
-SELECT s.1 AS `范围`, avgIf(visits_this_year, startsWith(grid, s.3)) AS `本年走访`,
-  avgIf(requests_found, startsWith(grid, s.3)) AS `本年诉求`,
-  avgIf(requests_closed, startsWith(grid, s.3)) AS `本年办结`
-FROM (SELECT grid, visits_this_year, requests_found, requests_closed,
-    arrayJoin([{rows}]) AS s FROM visits_coverage(at = {AT}))
-GROUP BY s ORDER BY s.2 LIMIT 10""".strip()
+WITH (SELECT [{means}] FROM visits_by_county_hour
+    WHERE hour >= toDateTime({MONTH}, '{ZONE}') AND hour <= {END}) AS sums,
+  (SELECT sum(microgrids) FROM divisions WHERE level = 'village') AS grids
+SELECT r.2 AS `指标`, r.3 AS `本月至今`, r.4 AS `上月同期`,
+  {share("r.3 - r.4", "r.4")} AS `环比`, r.5 AS `去年同期`,
+  {share("r.3 - r.5", "r.5")} AS `同比`, sums[r.1 + 1] / grids AS `全市平均`
+FROM (SELECT arrayJoin([{spans}]) AS r FROM (
+  {own}))
+ORDER BY r.1 LIMIT 10""".strip()
+
+
+def microgrid_compared() -> str:
+    """One micro-grid against the means of its village, township, county and of the city.
+
+    Means over all micro-grids there are, never visited ones included.
+    """
+    code = one("grid")
+    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS {name}" for name, type_ in _VISITED)
+    covered = "toInt64(sum(visits_this_year)) AS v, sum(requests_found) AS f"
+    covered += f", sum(requests_closed) AS c FROM visits_coverage(at = {AT})"
+    day, place = f"day >= {NEW_YEAR} AND day <= {TODAY}", "substring({}, 1, {})".format
+    parts = (
+        (0, "本微网格", 40, f"{covered} WHERE {MICROGRID.here}"),
+        (1, "全村平均", 12, f"{covered} WHERE village = {place(code, 12)}"),
+        (2, "乡镇平均", 9, f"{sums} FROM visits_by_township_day "
+         f"WHERE {day} AND township = {place(code, 9)}"),
+        (3, "全县平均", 6, f"{sums} FROM visits_by_county_hour "
+         f"WHERE {_YEAR_HOURS} AND county = {place(code, 6)}"),
+        (4, "全市平均", 4, f"{sums} FROM visits_by_county_hour WHERE {_YEAR_HOURS}"),
+    )  # fmt: skip
+    union = "\n  UNION ALL ".join(
+        f"SELECT {n} AS n, '{zh}' AS scope, {place(code, width)} AS prefix, {figures}"
+        for n, zh, width, figures in parts
+    )
+    per = "if(n = 0, 1, sumIf(microgrids, startsWith(code, prefix)))"
+    return f"""
+SELECT scope AS `范围`, max(v) / {per} AS `本年走访`, max(f) / {per} AS `本年诉求`,
+  max(c) / {per} AS `本年办结`
+FROM (
+  {union}) AS s
+CROSS JOIN (SELECT code, microgrids FROM divisions WHERE level = 'village') AS d
+GROUP BY n, scope ORDER BY n LIMIT 10""".strip()

@@ -16,6 +16,7 @@ from dashboards._layout import Placed, board, choice_variable
 from dashboards.panels import (
     BAD,
     GOOD,
+    WARN,
     Number,
     Unit,
     city_map,
@@ -43,7 +44,8 @@ TRUST: Final = Number(
     "数据状态",
     Unit.TEXT,
     "Whether the figures may be believed. Stale when the worker's heartbeat is more than 30 s old, "
-    "or messages have waited in Kafka for over 60 s; a quiet night has heartbeats and is fresh. "
+    "or messages have waited in Kafka for over 60 s and none was stored that is newer; a quiet "
+    "night has heartbeats and is fresh. "
     "Source: the pipeline's own heartbeats and watermarks.",
     ("管道健康", url_of("gulou-pipeline")),
 )
@@ -63,51 +65,64 @@ def wall() -> dict[str, Any]:
 
 
 def _wall_figures() -> list[Placed]:
-    """The two rows of figures under the heading."""
+    """The three rows of figures under the heading: the people's requests, the cases, the money."""
     visits, cases = queries.wall_visits(), queries.wall_petitions()
-    funds = queries.wall_funds()
+    mediations, funds = queries.wall_mediations(), queries.wall_funds()
     to_visits = ("走访覆盖", url_of("gulou-visits"))
     to_petitions = ("信访诉求", url_of("gulou-petitions"))
+    to_mediations = ("矛盾调解", url_of("gulou-mediations"))
     to_funds = ("幸福基金", url_of("gulou-funds"))
-    day = "Day of the end of the range, hours up to that instant."
-    year = "Calendar year of the end of the range, up to that instant."
+    hours = "counted to the end of the hour in which the range ends."
+    day = f"Day of the end of the range, {hours}"
+    year = f"Calendar year of the end of the range, {hours}"
+    form = "Source: 党建+微网格 household visit form."
+    doors = "Source: 联系服务群众五个到户."
     many = ((None, GOOD), (1.0, BAD))
-    rate = ((None, BAD), (0.9, "#f0b429"), (0.95, GOOD))
+    rate = ((None, BAD), (0.9, WARN), (0.95, GOOD))
     return [
         (heading("# 怀化市 · 城市运行总览　　截至 ${__to:date:YYYY-MM-DD HH:mm:ss}"), 24, 2),
-        (stat(Number("今日走访（户次）", Unit.COUNT, f"Household visits recorded, voided ones "
-         f"taken off. {day} Source: 党建+微网格 household visit form.", to_visits,
-         column="visits_today"), visits), 4, 4),
-        (stat(Number("本年走访（户次）", Unit.COUNT, f"Household visits recorded, voided ones "
-         f"taken off. {year} Source: 党建+微网格 household visit form.", to_visits,
-         column="visits_year"), visits), 4, 4),
-        (stat(Number("今日诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {day} "
-         "Source: 联系服务群众五个到户.", to_visits, column="raised_today"), visits), 4, 4),
-        (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed. {year} "
-         "Source: 联系服务群众五个到户.", to_visits, column="closed_year"), visits), 4, 4),
+        (stat(Number("今日走访（户次）", Unit.COUNT, "Household visits recorded, voided ones taken "
+         f"off. {day} {form}", to_visits, column="visits_today"), visits), 4, 3),
+        (stat(Number("本年走访（户次）", Unit.COUNT, "Household visits recorded, voided ones taken "
+         f"off. {year} {form}", to_visits, column="visits_year"), visits), 4, 3),
+        (stat(Number("今日诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {day} {doors}",
+         to_visits, column="raised_today"), visits), 4, 3),
+        (stat(Number("本年诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {year} {doors}",
+         to_visits, column="raised_year"), visits), 4, 3),
+        (stat(Number("今日诉求办结（件）", Unit.COUNT, "Requests closed, whenever they were raised. "
+         f"{day} {doors}", to_visits, column="closed_today"), visits), 4, 3),
+        (stat(Number("本年诉求办结（件）", Unit.COUNT, "Requests closed, whenever they were raised. "
+         f"{year} {doors}", to_visits, column="closed_year"), visits), 4, 3),
+        (stat(Number("今日信访登记（件）", Unit.COUNT, "Petitions registered on the day of the end of "
+         "the range, to its second. Source: 信访工作条例 17, 22.", to_petitions,
+         column="registered_today"), cases), 4, 3),
+        (stat(Number("本年信访登记（件）", Unit.COUNT, "Petitions registered in the calendar year of "
+         "the end of the range, to its second. Source: 信访工作条例 17, 22.", to_petitions,
+         column="registered_year"), cases), 4, 3),
         (stat(Number("未结信访（件）", Unit.COUNT, "Petitions registered and not closed, "
          "withdrawn, merged or refused by the end of the range. Source: 信访工作条例 22-36.",
-         to_petitions, column="open_now"), cases), 4, 4),
-        (stat(Number("▲ 逾期信访（件）", Unit.COUNT, "Petitions past at least one legal due date "
+         to_petitions, column="open_now"), cases), 4, 3),
+        (stat(Number("逾期信访（件）", Unit.COUNT, "Petitions past at least one legal due date "
          "not met by the end of the range: 15 days transfer (22), 15 days notice (23), 60 days "
          "closing, at most 30 more (34), 30 days review (35), recheck (36). 信访工作条例.",
-         to_petitions, many, column="overdue_now"), cases), 4, 4),
+         to_petitions, many, column="overdue_now"), cases), 4, 3),
         (stat(Number("按期办结率", Unit.RATE, "Petitions closed in time / all whose closing was "
-         "due or done, open overdue ones included. 信访工作条例 34: 60 days from 受理, route "
-         "31(6) only.", to_petitions, rate, "on_time", 1), cases), 4, 4),
-        (stat(Number("本年调解成功率", Unit.RATE, "Agreements / all disputes ended this year. "
-         "Source: 人民调解法 28-31 (no time limit of its own).",
-         ("矛盾调解", url_of("gulou-mediations")), column="success", decimals=1),
-         queries.wall_mediations()), 4, 4),
+         "due or done, open overdue ones included; those withdrawn, merged or refused before "
+         "their day are in neither. 信访工作条例 34: 60 days from 受理, route 31(6) only.",
+         to_petitions, rate, "on_time", 1), cases), 4, 3),
+        (stat(Number("本年调解成功率", Unit.RATE, "Disputes with an agreement / all disputes ended "
+         "this year. Source: 人民调解法 28-31 (no time limit of its own).", to_mediations,
+         column="success", decimals=1), mediations), 4, 3),
+        (stat(Number("在办调解（件）", Unit.COUNT, "Disputes filed and neither agreed nor terminated "
+         "at the end of the range. Source: 人民调解法 26-28.", to_mediations, column="open_now"),
+         mediations), 4, 3),
         (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Contributions less disbursements that "
-         "stand, all years to the end of the range. Source: fund ledgers of the villages.",
-         to_funds, column="balance_now", decimals=0), funds), 4, 4),
-        (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years to the end of the "
-         "range. Source: fund ledgers of the villages.", to_funds, column="used", decimals=1),
-         funds), 4, 4),
-        (stat(Number("今日信访登记（件）", Unit.COUNT, f"Petitions registered. {day} Source: "
-         "信访工作条例 17, 22.", to_petitions, column="registered_today"), cases), 4, 4),
-        (trusted(TRUST, queries.freshness()), 4, 4),
+         "stand, all years to the end of the day on which the range ends. Source: fund ledgers of "
+         "the villages.", to_funds, column="balance_now", decimals=0), funds), 4, 3),
+        (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years to the end of the day "
+         "on which the range ends. Source: fund ledgers of the villages.", to_funds,
+         column="used", decimals=1), funds), 4, 3),
+        (trusted(TRUST, queries.freshness()), 12, 3),
     ]  # fmt: skip
 
 
@@ -118,26 +133,26 @@ def _wall_pictures() -> list[Placed]:
     county = ("进入 ${__data.fields.name}", url_of("gulou-county", county="${__data.fields.code}"))
     return [
         (ranking(Number("十三个县市区：${figure:text}", Unit.COUNT, "The chosen figure of the 13 "
-         "divisions, highest first; 未定位 are events whose place is unknown.", county,
-         columns={"code": _HIDDEN}), queries.wall_ranking()), 6, 11),
+         "divisions, highest first, to the hour (fund: the day) in which the range ends; 未定位 are events whose place is unknown.", county,
+         columns={"code": _HIDDEN}), queries.wall_ranking()), 6, 10),
         (city_map(Number("怀化市地图：${figure:text}", Unit.COUNT, "The chosen figure by county; "
          "size and shade grow with it. 洪江市 is drawn with 洪江管理区, which has no outline.",
          county, columns={"code": _HIDDEN, "value": {"displayName": "${figure:text}"}}),
-         queries.wall_map()), 11, 11),
+         queries.wall_map()), 11, 10),
         (trend(Number("走访趋势（户次）", Unit.COUNT, "Household visits by who went, by day, or by "
          "hour for a range up to four days.", to_visits), queries.wall_visit_trend(),
          labelled=True), 7, 5),
         (trend(Number("诉求、信访与调解趋势（件）", Unit.COUNT, "Requests raised and closed, "
          "petitions registered, agreements reached, by day or hour.", to_petitions),
-         queries.wall_trend()), 7, 6),
+         queries.wall_trend()), 7, 5),
         (table(Number("最新事件（件）", Unit.COUNT, "Newest events up to the end of the range by "
-         "county; for a past day its last hours, counted.", columns={
+         "county; for a past day its last hours, counted by the hour in which they lie.", columns={
              "时间": {"unit": "time:MM-DD HH:mm:ss", "custom.width": 150},
              "件数": {"custom.width": 80},
              "县市区": {"custom.width": 190, "links": [{"title": "进入",
                  "url": url_of("gulou-county", county="${__data.fields.code}")}]},
              "code": _HIDDEN}), queries.newest_events()), 11, 7),
-        (table(Number("▲ 预警：逾期事项（件）", Unit.COUNT, "Cases past a legal due date at the end "
+        (table(Number("预警：逾期事项（件）", Unit.COUNT, "Cases past a legal due date at the end "
          "of the range, by duty and county; days are those of the longest. Source: the article "
          "in the last column.", columns={
              "逾期件数": {"custom.width": 100},

@@ -23,6 +23,11 @@ FRESHNESS: Final = "freshness"
 """A target of this name says by its columns `stale` and `reason` whether its board may be believed;
 the embedded board server greys the whole board by it."""
 
+FRESH: Final = "fresh"
+STALE_MARK: Final = "${" + FRESH + "}"
+"""Ends the title of a key figure: nothing while the data is fresh, else a mark. The board server
+greys the whole board; a Grafana can't, and a tile must not look live beside one that warns."""
+
 TABLE, TIME_SERIES = 1, 0  # Codes of the plugin's `format`.
 
 # Blue and orange differ for every kind of colour blindness; a third, lighter one stands between.
@@ -101,6 +106,8 @@ def stat(number: Number, sql: str, *, size: int = 0) -> sdk.Panel:
     No size for numbers: a fixed one is cut off on a small screen, and 188,1 is a wrong number.
     """
     text = number.unit is Unit.TEXT
+    if not text:
+        number = replace(number, title=number.title + STALE_MARK)
     options = {
         "reduceOptions": {**_REDUCED, "fields": f"/^{number.column}$/" if number.column else ""},
         "graphMode": "none",
@@ -134,7 +141,7 @@ def gauge(number: Number, sql: str) -> sdk.Panel:
         "showThresholdMarkers": True,
         "showThresholdLabels": False,
     }
-    panel = _panel("gauge", number, sql, options)
+    panel = _panel("gauge", replace(number, title=number.title + STALE_MARK), sql, options)
     assert panel.field_config and panel.field_config.defaults
     panel.field_config.defaults.min_val, panel.field_config.defaults.max_val = 0.0, 1.0
     return panel
@@ -185,7 +192,7 @@ def shares(number: Number, sql: str) -> sdk.Panel:
     return _palette(_panel("piechart", number, sql, options))
 
 
-def trend(number: Number, sql: str, *, labelled: bool = False) -> sdk.Panel:
+def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h") -> sdk.Panel:
     """Lines over time, one a number column; `labelled`: one a value of the text column `line`."""
     custom = {
         "lineWidth": 2,
@@ -201,7 +208,7 @@ def trend(number: Number, sql: str, *, labelled: bool = False) -> sdk.Panel:
     }
     panel = _palette(_panel("timeseries", number, sql, options, custom=custom))
     panel.targets = [Target(sql, format=TIME_SERIES)]
-    panel.interval = "1h"
+    panel.interval = least  # of one point: figures are kept by the hour, messages by the minute
     assert panel.field_config and panel.field_config.defaults
     if labelled:
         panel.field_config.defaults.display_name = "${__field.labels.line}"
@@ -220,6 +227,11 @@ def states(number: Number, sql: str) -> sdk.Panel:
     return _panel("state-timeline", number, sql, options, custom={"fillOpacity": 85})
 
 
+# One transparent pixel, in the address itself. An empty address makes Grafana take its default,
+# tiles of ArcGIS, and so does a base map of type `default`.
+_NO_TILE: Final = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
 def city_map(number: Number, sql: str) -> sdk.Panel:
     """Outlines and a marker a county; columns `name`, `code`, `longitude`, `latitude`, `value`.
 
@@ -236,7 +248,11 @@ def city_map(number: Number, sql: str) -> sdk.Panel:
     options = {
         "view": {"id": "coords", "lat": 27.4, "lon": 109.9, "zoom": 7.6, "allLayers": True},
         "controls": {"showZoom": False, "mouseWheelZoom": False, "showAttribution": False},
-        "basemap": {"type": "xyz", "name": "无底图", "config": {"url": "", "attribution": ""}},
+        "basemap": {
+            "type": "xyz",
+            "name": "无底图",
+            "config": {"url": _NO_TILE, "attribution": " "},
+        },
         "layers": [
             {
                 "type": "geojson",
@@ -293,9 +309,16 @@ def row(title: str) -> sdk.RowPanel:
     return sdk.RowPanel(title=title, panels=[])
 
 
-def url_of(board: str, **values: str) -> str:
-    """Address of a board with variables; the time range and the data source come along."""
-    chosen = "".join(f"&var-{name}={value}" for name, value in values.items())
+def url_of(board: str, *kept: str, **values: str) -> str:
+    """Address of a board with variables; the time range and the data source come along.
+
+    Args:
+        board: its uid.
+        kept: variables of this board that go along as they are chosen, all and many included.
+        values: other variables and what they are set to.
+    """
+    chosen = "".join(f"&${{{name}:queryparam}}" for name in kept)
+    chosen += "".join(f"&var-{name}={value}" for name, value in values.items())
     return f"/d/{board}?${{__url_time_range}}&var-source=${{source:percentencode}}{chosen}"
 
 

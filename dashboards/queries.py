@@ -19,6 +19,7 @@ from dashboards._pieces import (
     ZONE,
     among,
     one,
+    overdue_days,
     share,
     word,
 )
@@ -26,30 +27,40 @@ from dashboards._pieces import (
 STANDSTILL_S = 30
 """A worker beats every 2 seconds; 15 missed beats are no hiccup."""
 
+WAITING_S = 60
+"""Messages that have waited so long, while none of their partition was stored, stand still."""
+
 
 def freshness() -> str:
     """Whether the figures may be believed: `stale` and why.
 
     Stale when a partition's worker has been silent, or when messages have waited in Kafka for
-    long. A quiet night has beats and no lag, and is not stale. By the clock on the wall, alone of
-    all: a pipeline that stands still may owe corrections to a past day too. Data without any beat
-    is a replay, which no worker feeds.
+    long while none was stored. A partition that never stored any counts too. A quiet night has
+    beats and no lag, and is not stale. By the clock on the wall, alone of all: a pipeline that
+    stands still may owe corrections to a past day too. Data without any beat is a replay, which
+    no worker feeds.
     """
     return f"""
-WITH (SELECT (count(), min(beat), sum(lag), max(newest),
-    maxIf(dateDiff('second', newest, now()), lag > 0)) FROM pipeline) AS p,
+WITH (SELECT (count(), min(beat), sum(lag), max(newest), countIf(lag > 0
+    AND dateDiff('second', behind_since, now()) > {WAITING_S}
+    AND ifNull(dateDiff('second', newest, now()) > {WAITING_S}, 1))) FROM pipeline) AS p,
   (SELECT count() FROM recent_events) AS events,
   tupleElement(p, 1) AS parts, tupleElement(p, 2) AS beat, tupleElement(p, 3) AS behind,
   dateDiff('second', beat, now()) AS silent,
   formatDateTime(tupleElement(p, 4), '%m-%d %H:%i:%S', '{ZONE}') AS newest
-SELECT toUInt8(if(parts = 0, events = 0, silent > {STANDSTILL_S}
-    OR ifNull(tupleElement(p, 5), 0) > 2 * {STANDSTILL_S})) AS stale,
+SELECT toUInt8(if(parts = 0, events = 0, silent > {STANDSTILL_S} OR tupleElement(p, 5) > 0))
+    AS stale,
   multiIf(parts = 0 AND stale, '处理程序从未报到：数据不可信',
     parts = 0, '正常 · 回放数据，不再更新',
     silent > {STANDSTILL_S}, concat('处理程序停止于 ',
       formatDateTime(beat, '%m-%d %H:%i:%S', '{ZONE}'), '，数字停在此刻'),
     stale, concat('积压 ', toString(behind), ' 条未入库，数字偏旧'),
     concat('正常 · 最新消息 ', ifNull(newest, '无'))) AS reason""".strip()
+
+
+def stale_mark() -> str:
+    """A mark while the data is stale; no row else."""
+    return f"SELECT '■数据停更' AS mark FROM (\n{freshness()}\n) WHERE stale = 1"
 
 
 def wall_visits() -> str:
@@ -71,16 +82,17 @@ def wall_petitions() -> str:
 SELECT sum(open) AS open_now,
   countIf({overdue} OR overdue_recheck) AS overdue_now,
   countIf(registered_at >= {MIDNIGHT}) AS registered_today,
+  countIf(registered_at >= {NEW_YEAR_HOUR}) AS registered_year,
   {share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")} AS on_time
 FROM petitions_cases(at = {AT})""".strip()
 
 
 def wall_mediations() -> str:
-    """Mediation success of cases ended in the year."""
+    """Mediation success of cases ended in the year, and the cases still open."""
+    ended = f"open = 0 AND ended_at >= {NEW_YEAR_HOUR}"
     return f"""
-SELECT {share("countIf(agreement_reached_at IS NOT NULL)", "count()")} AS success,
-  count() AS ended FROM mediations_cases(at = {AT})
-WHERE open = 0 AND ended_at >= {NEW_YEAR_HOUR}""".strip()
+SELECT {share(f"countIf({ended} AND agreement_reached_at IS NOT NULL)", f"countIf({ended})")}
+    AS success, sum(open) AS open_now FROM mediations_cases(at = {AT})""".strip()
 
 
 def wall_funds() -> str:
@@ -210,7 +222,7 @@ def alerts() -> str:
         )
     return f"""
 SELECT c.1 AS `事项`, d.name AS `县市区`, count() AS `逾期件数`,
-  max(dateDiff('day', c.4, $__toTime_ms)) AS `最长逾期天数`, c.2 AS `依据`, d.code AS code
+  max({overdue_days("c.4")}) AS `最长逾期天数`, c.2 AS `依据`, d.code AS code
 FROM (
   {" UNION ALL ".join(parts)}) AS e
 LEFT JOIN {COUNTIES} AS d ON d.code = e.county
@@ -239,15 +251,34 @@ SELECT sum(lag) AS behind, max(greatest(dateDiff('second', beat, now()), 0)) AS 
 
 
 def pipeline_throughput() -> str:
-    """Events by when they happened, by topic; first filings and corrections."""
+    """Messages a minute by when the broker appended them, by topic; quiet spans are zeros."""
     topics = (("visits", "走访"), ("petitions", "信访"), ("mediations", "调解"), ("funds", "基金"))
-    sums = ", ".join(f"sumIf(events, topic = '{topic}') AS `{zh}`" for topic, zh in topics)
-    parts = "\n  UNION ALL ".join(
-        f"SELECT {BUCKET} AS time, '{topic}' AS topic, sum(gross_count) AS events "
-        f"FROM {topic}_by_county_hour WHERE $__timeFilter(hour) GROUP BY time"
-        for topic, _ in topics
+    sums = ", ".join(
+        f"sumIf(messages, topic = '{topic}') / greatest($__interval_s / 60, 1) AS `{zh}`"
+        for topic, zh in topics
     )
-    return f"SELECT time, {sums} FROM (\n  {parts})\nGROUP BY time ORDER BY time LIMIT 2000"
+    return f"""
+SELECT $__timeInterval(minute) AS time, {sums} FROM messages_by_minute
+WHERE $__timeFilter(minute) GROUP BY time
+ORDER BY time WITH FILL STEP toIntervalSecond($__interval_s) LIMIT 2000""".strip()
+
+
+def pipeline_projections() -> str:
+    """Every projection: in how many partitions it is up to date, and how far behind in the rest."""
+    return f"""
+SELECT topic AS `主题`, projection AS `投影`, count() AS `分区`,
+  countIf(reached >= stored) AS `已到位`, max(greatest(stored - reached, 0)) AS `最多落后`,
+  multiIf(`已到位` = `分区`, '● 一致', '■ 落后') AS `状态`
+FROM projections GROUP BY topic, projection
+ORDER BY `最多落后` DESC, topic, projection LIMIT {LIMIT}""".strip()
+
+
+def pipeline_tables() -> str:
+    """Active parts, rows and bytes of every table that has any."""
+    return f"""
+SELECT table AS `表`, parts AS `数据块`, rows AS `行数`, bytes AS `磁盘`,
+  multiIf(parts < 300, '● 正常', parts < 1000, '▲ 偏多', '■ 过多') AS `状态`
+FROM table_parts ORDER BY parts DESC, table LIMIT {LIMIT}""".strip()
 
 
 def pipeline_refused() -> str:

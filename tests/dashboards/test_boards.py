@@ -88,6 +88,7 @@ def test_no_two_panels_of_a_board_overlap(board: dict[str, Any]) -> None:
 def test_the_wall_fits_a_screen_of_16_to_9_without_scrolling() -> None:
     wall = EVERY[0]
     rows = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in wall["panels"])
+    assert rows == sum(p["gridPos"]["w"] * p["gridPos"]["h"] for p in wall["panels"]) / 24
     # A row is 30 px with 8 px between: 28 of them are 1056 of the 1080 px.
     assert wall["uid"] == "gulou-wall"
     assert rows * 38 - 8 <= 1080
@@ -119,6 +120,68 @@ def test_no_figure_is_judged_by_the_clock_on_the_wall() -> None:
     judged = [sql for sql in statements() if re.search(r"\bnow\(", sql)]
     assert judged
     assert all(about_the_pipeline.search(sql) for sql in judged)
+
+
+@pytest.mark.parametrize("board", EVERY, ids=lambda board: board["uid"])
+def test_links_of_a_board_keep_what_was_chosen_and_stand_in_the_open(board: dict[str, Any]) -> None:
+    chosen = {v["name"] for v in board["templating"]["list"] if v.get("hide", 0) != 2}
+    links = {link["title"]: link for link in board["links"]}
+    for title in ("截至 2021-12-31", "现在"):
+        assert set(re.findall(r"\$\{(\w+):queryparam\}", links[title]["url"])) == chosen
+    assert links["其他看板"]["includeVars"] is True
+    assert links["其他看板"]["keepTime"] is True
+    # A placement in the controls' menu hides them in newer Grafanas.
+    assert [link for link in board["links"] if "placement" in link] == []
+
+
+def test_a_theme_leads_to_the_county_that_was_chosen_there() -> None:
+    for uid in ("gulou-petitions", "gulou-mediations", "gulou-visits", "gulou-funds"):
+        (board,) = (b for b in EVERY if b["uid"] == uid)
+        urls = re.findall(r'"url": "(/d/gulou-county[^"]*)"', boards.text_of(board))
+        assert urls
+        kept = ("&${county:queryparam}", "&var-county=${__data.fields.code}")
+        assert [url for url in urls if not url.endswith(kept)] == []
+
+
+def test_a_key_figure_says_in_its_title_when_the_data_is_stale() -> None:
+    for board in EVERY:
+        (mark,) = (v for v in board["templating"]["list"] if v["name"] == "fresh")
+        # Hidden, never in an address, asked at every refresh.
+        assert (mark["hide"], mark["skipUrlSync"], mark["refresh"]) == (2, True, 2)
+        for panel in board["panels"]:
+            trusted = any(t["refId"] == "freshness" for t in panel.get("targets") or ())
+            if panel["type"] in ("stat", "gauge") and not trusted:
+                assert panel["title"].endswith("${fresh}")
+
+
+def test_no_title_warns_whatever_its_number_is() -> None:
+    assert [p["title"] for b in EVERY for p in b["panels"] if set("▲■●") & set(p["title"])] == []
+
+
+def test_the_map_asks_nobody_for_tiles() -> None:
+    (panel,) = (p for p in EVERY[0]["panels"] if p["type"] == "geomap")
+    options = panel["options"]
+    # An empty address is no address to Grafana: it takes its default from the internet.
+    assert options["basemap"]["type"] == "xyz"
+    assert options["basemap"]["config"]["url"].startswith("data:image/")
+    sources = [layer["config"].get("src", "") for layer in options["layers"]]
+    assert sources == ["public/maps/huaihua.geojson", ""]
+    assert "//" not in "".join(sources)
+
+
+def test_the_wall_has_todays_and_this_years_visits_and_requests() -> None:
+    titles = {p["title"].removesuffix("${fresh}") for p in EVERY[0]["panels"]}
+    assert titles >= {
+        f"{span}{what}"
+        for span in ("今日", "本年")
+        for what in ("走访（户次）", "诉求登记（件）", "诉求办结（件）", "信访登记（件）")
+    }
+
+
+def test_the_micro_grids_on_offer_are_those_of_the_chosen_time() -> None:
+    (board,) = (b for b in EVERY if b["uid"] == "gulou-microgrid")
+    (grid,) = (v for v in board["templating"]["list"] if v["name"] == "grid")
+    assert grid["refresh"] == 2
 
 
 def test_lists_are_capped() -> None:

@@ -1,0 +1,117 @@
+"""ClickHouse with everything the shipped classes declare, asked as the boards' user asks it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from clickhouse_driver import Client
+
+import schemas
+from dashboards import publish
+from dashboards._macros import Scope, expand
+from infra.settings import Settings
+from infra.warehouse import Warehouse, apply
+from infra.warehouse.access import write_users
+from schemas._projections import Rollup
+from tests.schemas.conftest import CITY, City
+
+BOARD, PASSWORD = "board", "looks"
+OWNER_TOKEN = 7
+HOUR_MS = 3_600_000
+
+
+@dataclass
+class Shipped:
+    """The warehouse, rows going in as a worker's, and panels' queries answered as to a page."""
+
+    warehouse: Warehouse
+    city: City
+    source: dict[str, Any]
+
+    def ask(self, sql: str, at: str, since: str = "2021-01-01T00:00", **values: str) -> list[Any]:
+        """Rows of a panel's query over a range of the city's own time."""
+        start, end = (
+            round(datetime.fromisoformat(t).replace(tzinfo=CITY).timestamp() * 1000)
+            for t in (since, at)
+        )
+        text = expand(publish.filled(sql, values), Scope(start, end, HOUR_MS))
+        options = {"database": self.source["jsonData"]["defaultDatabase"]}
+        with Client(
+            self.warehouse.host, self.warehouse.port, user=BOARD, password=PASSWORD, **options
+        ) as client:
+            return replace(self.city, client=client).rows(text)
+
+    def beat(self, **columns: Any) -> None:
+        """What a worker says of partition 0 of the visits: now, nothing waits, or as told."""
+        beat = {"lag": "0", "beat": "now64(3)", "behind_since": "toDateTime64(0, 3)"} | columns
+        self.city.run(
+            f"INSERT INTO gulou.heartbeat (topic, kpart, watermark, {', '.join(beat)}) "
+            f"SELECT 'visits', 0, 1, {', '.join(beat.values())}"
+        )
+
+    def empty(self) -> None:
+        """Takes out every event, figure and heartbeat; the divisions stay."""
+        for family in schemas.families():
+            for each in family.projections:
+                shape = each.name if isinstance(each, Rollup) else "cases"
+                self.city.run(f"TRUNCATE TABLE gulou.{family.topic}_{shape}")
+            self.city.run(f"TRUNCATE TABLE gulou.events_{family.topic}")
+        self.city.run("TRUNCATE TABLE gulou.heartbeat")
+
+
+@contextlib.contextmanager
+def shipped(root: Path) -> Iterator[Shipped]:
+    """Starts it with the divisions of the shipped city and no event."""
+    users = root / "users.json"
+    published = {"password": PASSWORD, "role": "board", "databases": ["gulou_published"]}
+    owner = {"password": "owns", "role": "writer"}
+    write_users(users, {"gulou": owner, BOARD: published})
+    word = root / "word"
+    word.write_text("owns")
+    with Warehouse(root, users=users) as running:
+        settings = Settings(
+            home=root / "home",
+            clickhouse_host=running.host,
+            clickhouse_port=running.port,
+            clickhouse_password_file=word,
+        )
+        apply.apply(settings)
+        client = Client(running.host, running.port, user="gulou", password="owns")
+        city = City(client, apply.layout(settings))
+        claims = [
+            {"topic": family.topic, "kpart": kpart, "tok": OWNER_TOKEN}
+            for family in schemas.families()
+            for kpart in range(family.partitions)
+        ]
+        city.fill("gulou.owner", {"topic": "String", "kpart": "UInt16", "tok": "UInt64"}, claims)
+        source = {
+            "uid": "gulou",
+            "name": "gulou",
+            "type": "grafana-clickhouse-datasource",
+            "access": "proxy",
+            "isDefault": True,
+            "jsonData": {
+                "host": running.host,
+                "port": running.port,
+                "protocol": "native",
+                "username": BOARD,
+                "defaultDatabase": "gulou_published",
+            },
+            "secureJsonData": {"password": PASSWORD},
+        }
+        yield Shipped(running, city, source)
+        client.disconnect()
+
+
+def provisioned(root: Path, source: dict[str, Any]) -> tuple[str, ...]:
+    """Options of a board server over it, with the shipped boards."""
+    sources = root / "sources.json"
+    sources.write_text(json.dumps([source]))
+    boards = Path(publish.__file__).parent / "json"
+    return ("--data-sources", str(sources), "--boards", str(boards))
