@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from clickhouse_driver import Client
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from infra.warehouse import Warehouse
 from infra.warehouse.access import write_users
 from tests.dashboards.city import DATABASE, statements
+from tests.dashboards.pages import WAIT_MS
 from tests.dashboards.servers import BoardServer, board_server
 
 BOARDS = Path(__file__).parent / "boards"
@@ -43,6 +44,16 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         yield started
         started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab of a 1080p screen."""
+    # The policy is tested on its own; Playwright's waits need eval.
+    context = browser.new_context(viewport={"width": 1920, "height": 1080}, bypass_csp=True)
+    context.set_default_timeout(WAIT_MS)
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture(scope="session")

@@ -382,8 +382,8 @@ def test_a_start_and_a_publishing_put_the_shipped_boards_in_the_same_place(
     secret.write_text("glsa_test")
     source = {**SOURCE, "uid": "gulou", "name": "gulou", "isDefault": True}
     sources.write_text(json.dumps([source]))
-    options = ("--token-file", str(secret), "--data-sources", str(sources))
-    options += ("--boards", str(boards.JSON))
+    options = ("--token-file", str(secret), "--data-sources", str(sources), "--boards",
+               str(boards.JSON))  # fmt: skip
     for _start in range(2):
         with board_server(tmp_path / "state", *options, token="glsa_test") as running:
             grafana = publish.Grafana(running.url, "glsa_test")

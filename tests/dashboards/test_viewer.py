@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import random
 import re
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -19,50 +15,17 @@ from playwright.sync_api import Browser, Page, expect
 from infra.warehouse import Warehouse
 from tests.dashboards.city import COUNTIES, DATABASE, TOWNSHIPS
 from tests.dashboards.conftest import writer
+from tests.dashboards.pages import eventually, opened, panel, rows_of, settled
 from tests.dashboards.servers import BoardServer, board_server
 
 pytestmark = pytest.mark.browser
 
 WALL = "/d/fixture-wall?kiosk&autofitpanels"
 SIZES = [(1920, 1080), (3840, 2160), (1280, 800)]
-WAIT_MS = 90_000  # A deadline, not an expectation: the machine may be busy with other tests.
-expect.set_options(timeout=WAIT_MS)
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    # The policy is tested on its own; Playwright's waits need eval.
-    context = browser.new_context(viewport={"width": 1920, "height": 1080}, bypass_csp=True)
-    context.set_default_timeout(WAIT_MS)
-    yield context.new_page()
-    context.close()
 
 
 def _open(page: Page, city: BoardServer, path: str) -> list[str]:
-    """Opens a board and waits until every panel in sight has its picture; returns page errors."""
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("requestfailed", lambda request: errors.append(request.url))
-    page.goto(city.url + path)
-    _settled(page)
-    return errors
-
-
-_DRAWN = """() => {
-  const panels = [...document.querySelectorAll('[data-panel-id]')];
-  const near = panels.filter((p) => p.getBoundingClientRect().top < innerHeight);
-  return panels.length > 0 && near.every((p) => p.dataset.state !== 'waiting');
-}"""
-
-
-def _settled(page: Page) -> None:
-    page.wait_for_function(_DRAWN, timeout=WAIT_MS)
-
-
-def _panel(page: Page, title: str) -> Any:
-    return page.locator("[data-panel-id]").filter(
-        has=page.locator("h2", has_text=title).or_(page.locator(".gulou-unknown", has_text=title))
-    )
+    return opened(page, city.url + path)
 
 
 # -------------------------------------------------------------------------- boards and sizes
@@ -107,10 +70,10 @@ def test_key_figures_are_at_least_48_px_high_on_the_wall(page: Page, city: Board
 def test_figures_are_those_of_the_query_in_their_unit(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-wall")
     share = sum(c[5] for c in COUNTIES) / len(COUNTIES)
-    expect(_panel(page, "来信办结率")).to_contain_text(f"{share * 100:.1f}")
-    expect(_panel(page, "未办结").first).to_contain_text(str(sum(c[6] for c in COUNTIES)))
+    expect(panel(page, "来信办结率")).to_contain_text(f"{share * 100:.1f}")
+    expect(panel(page, "未办结").first).to_contain_text(str(sum(c[6] for c in COUNTIES)))
     # -12 days is mapped to a word, whatever its number.
-    expect(_panel(page, "最新事件")).to_contain_text("逾期")
+    expect(panel(page, "最新事件")).to_contain_text("逾期")
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -142,18 +105,18 @@ def _contrast(one: str, other: str) -> float:
 
 def test_an_unknown_panel_names_itself_and_the_rest_works(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-broken")
-    expect(_panel(page, "火焰图").first).to_contain_text("flamegraph")
-    expect(_panel(page, "好的查询")).to_contain_text("42")
+    expect(panel(page, "火焰图").first).to_contain_text("flamegraph")
+    expect(panel(page, "好的查询")).to_contain_text("42")
 
 
 def test_a_failing_query_shows_the_words_of_clickhouse(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-broken")
-    expect(_panel(page, "错的查询").get_by_role("alert")).to_contain_text("missing_table")
+    expect(panel(page, "错的查询").get_by_role("alert")).to_contain_text("missing_table")
 
 
 def test_markup_in_data_is_shown_and_not_run(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-broken")
-    expect(_panel(page, "公式")).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(panel(page, "公式")).to_contain_text("<img src=x onerror=alert(1)>")
 
 
 def test_a_board_that_is_not_there_says_so(page: Page, city: BoardServer) -> None:
@@ -165,7 +128,7 @@ def test_a_board_that_is_not_there_says_so(page: Page, city: BoardServer) -> Non
 
 
 def _rows(page: Page, title: str) -> list[list[str]]:
-    rows = _panel(page, title).get_by_role("row")
+    rows = panel(page, title).get_by_role("row")
     return [rows.nth(i).get_by_role("gridcell").all_inner_texts() for i in range(1, rows.count())]
 
 
@@ -175,9 +138,9 @@ def test_choosing_a_county_narrows_its_townships(page: Page, city: BoardServer) 
     page.get_by_role("option", name="沅陵县").click()
     page.keyboard.press("Escape")
     page.wait_for_url(lambda url: parse_qs(urlsplit(url).query)["var-county"] == ["431222"])
-    expect(_panel(page, "走访 · 沅陵县")).to_contain_text("151,900")
+    expect(panel(page, "走访 · 沅陵县")).to_contain_text("151,900")
     names = [name for _code, name, county, _n in TOWNSHIPS if county == "431222"]
-    expect(_panel(page, "乡镇").get_by_role("row")).to_have_count(len(names) + 1)
+    expect(panel(page, "乡镇").get_by_role("row")).to_have_count(len(names) + 1)
     page.locator("#var-township").click()
     options = page.get_by_role("option")
     expect(options).to_have_text(["全部", *names])
@@ -186,17 +149,17 @@ def test_choosing_a_county_narrows_its_townships(page: Page, city: BoardServer) 
 def test_several_values_and_all_are_summed(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-county?var-county=431202&var-county=431221")
     # 182,340 + 74,210
-    expect(_panel(page, "走访 · ")).to_contain_text("256,550")
+    expect(panel(page, "走访 · ")).to_contain_text("256,550")
     assert page.locator('[data-panel-type="stat"]', has_text="中方县").count() == 2
     page.goto(city.url + "/d/fixture-county?var-county=$__all")
-    expect(_panel(page, "走访 · ")).to_contain_text(f"{sum(c[4] for c in COUNTIES):,}")
+    expect(panel(page, "走访 · ")).to_contain_text(f"{sum(c[4] for c in COUNTIES):,}")
 
 
 def test_clicking_leads_from_the_wall_to_a_county_to_a_township_and_back(
     page: Page, city: BoardServer
 ) -> None:
     _open(page, city, WALL)
-    chart = _panel(page, "十二县市区走访排名").locator("canvas").first
+    chart = panel(page, "十二县市区走访排名").locator("canvas").first
     box = chart.bounding_box()
     assert box
     # The longest bar is the first: 溆浦县.
@@ -206,14 +169,14 @@ def test_clicking_leads_from_the_wall_to_a_county_to_a_township_and_back(
     assert asked["var-county"] == ["431224"]
     assert asked["from"] == ["1640361600000"]  # 2021-12-25 00:00 in Shanghai
     assert "kiosk" in asked, "a wall that is drilled into stays a wall"
-    _settled(page)
-    _panel(page, "乡镇").get_by_role("link", name="溆浦第1乡镇").first.click()
+    settled(page)
+    panel(page, "乡镇").get_by_role("link", name="溆浦第1乡镇").first.click()
     page.wait_for_url(lambda url: "var-township=431224001" in url)
-    expect(_panel(page, "乡镇").get_by_role("row")).to_have_count(2)
+    expect(panel(page, "乡镇").get_by_role("row")).to_have_count(2)
     page.go_back()
     page.go_back()
-    _settled(page)
-    expect(_panel(page, "十二县市区走访排名")).to_be_visible()
+    settled(page)
+    expect(panel(page, "十二县市区走访排名")).to_be_visible()
 
 
 HOSTILE = ["'; DROP TABLE x", "') OR 1=1 --", "\\' OR 1=1 -- ", "\\\\'"]
@@ -232,12 +195,12 @@ def test_a_hostile_value_in_the_address_gets_no_extra_row(page: Page, city: Boar
     for value in HOSTILE + _fuzzed(25):
         # A good value first, so that the zeros after it are answers to the hostile one.
         _visit(page, "431281", "鹤城第1乡镇")
-        expect(_panel(page, "走访 · ").first).to_contain_text("131,020")
-        expect(_panel(page, "文本匹配")).to_contain_text("1")
+        expect(panel(page, "走访 · ").first).to_contain_text("131,020")
+        expect(panel(page, "文本匹配")).to_contain_text("1")
         _visit(page, value, value)
-        expect(_panel(page, "文本匹配"), value).to_contain_text("0")
-        expect(_panel(page, "走访 · ").first, value).not_to_contain_text("131,020")
-        expect(_panel(page, "乡镇").get_by_role("gridcell"), value).to_have_count(0)
+        expect(panel(page, "文本匹配"), value).to_contain_text("0")
+        expect(panel(page, "走访 · ").first, value).not_to_contain_text("131,020")
+        expect(panel(page, "乡镇").get_by_role("gridcell"), value).to_have_count(0)
         expect(page.locator(".gulou-error"), value).to_have_count(0)
 
 
@@ -252,14 +215,14 @@ def _visit(page: Page, county: str, search: str) -> None:
 
 def test_a_hostile_value_typed_into_the_page_gets_no_row(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-county")
-    expect(_panel(page, "文本匹配")).to_contain_text("1")
+    expect(panel(page, "文本匹配")).to_contain_text("1")
     for value in HOSTILE:
         page.locator("#var-search").fill(value)
         page.locator("#var-search").press("Enter")
         page.wait_for_function(
             "(v) => new URLSearchParams(location.search).get('var-search') === v", arg=value
         )
-        expect(_panel(page, "文本匹配")).to_contain_text("0")
+        expect(panel(page, "文本匹配")).to_contain_text("0")
 
 
 # ------------------------------------------------------------------ address, kiosk, playlists
@@ -302,9 +265,9 @@ def test_a_day_is_a_day_of_the_boards_zone(page: Page, city: BoardServer) -> Non
 
 def test_rows_open_and_close_and_ask_only_when_open(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-county")
-    expect(_panel(page, "收起的表")).to_have_count(0)
+    expect(panel(page, "收起的表")).to_have_count(0)
     page.get_by_role("button", name="收起的一行").click()
-    expect(_panel(page, "收起的表").get_by_role("row")).to_have_count(6)
+    expect(panel(page, "收起的表").get_by_role("row")).to_have_count(6)
 
 
 def test_one_panel_is_shown_large(page: Page, city: BoardServer) -> None:
@@ -335,27 +298,16 @@ def test_home_lists_boards_and_playlists_and_a_playlist_goes_round(
 # ------------------------------------------------------------------------ taking it elsewhere
 
 
-def test_any_panel_gives_its_rows_as_csv(page: Page, city: BoardServer) -> None:
+def test_any_panel_gives_its_rows_asrows_of(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-county?var-county=431281")
-    rows = _csv(page, "乡镇")
+    rows = rows_of(page, "乡镇")
     expected = [[c, n, f"{v}"] for c, n, county, v in TOWNSHIPS if county == "431281"]
     assert sorted(rows[1:]) == sorted(expected)
 
 
 def test_a_formula_in_data_is_harmless_in_a_spreadsheet(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-broken")
-    assert _csv(page, "公式")[1][0] == "'=1+1"
-
-
-def _csv(page: Page, title: str) -> list[list[str]]:
-    panel = _panel(page, title)
-    panel.hover()
-    panel.get_by_test_id(f"data-testid Panel menu {title}").click()
-    with page.expect_download() as download:
-        page.get_by_role("menuitem", name="下载 CSV").click()
-    text = Path(download.value.path()).read_text(encoding="utf-8")
-    assert text.startswith("\ufeff")
-    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert rows_of(page, "公式")[1][0] == "'=1+1"
 
 
 def test_a_printed_board_is_white_and_without_buttons(page: Page, city: BoardServer) -> None:
@@ -392,7 +344,7 @@ def _still(page: Page) -> None:
         seen.append(_boxes(page))
         return bool(seen[-1] == seen[-2])
 
-    _eventually(same)
+    eventually(same)
 
 
 def test_nothing_moves_and_nothing_blinks_on_refresh(page: Page, city: BoardServer) -> None:
@@ -410,7 +362,7 @@ def test_nothing_moves_and_nothing_blinks_on_refresh(page: Page, city: BoardServ
     for _ in range(5):
         with page.expect_response("**/api/ds/query"):
             _beat(page)
-    _settled(page)
+    settled(page)
     assert (_boxes(page), page.evaluate("window.blinks")) == (before, 0)
 
 
@@ -445,16 +397,6 @@ def test_memory_does_not_grow_with_refreshes(page: Page, city: BoardServer) -> N
     assert _heap(page) <= before * 1.10
 
 
-Check = Callable[[], bool]
-
-
-def _eventually(check: Check, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
-
-
 # --------------------------------------------------------------- numbers that may not look live
 
 
@@ -470,7 +412,7 @@ def test_a_new_event_appears_at_the_next_refresh(
         {"text": text},
     )
     try:
-        expect(_panel(page, "最新事件")).to_contain_text(text)
+        expect(panel(page, "最新事件")).to_contain_text(text)
     finally:
         client.execute(
             f"ALTER TABLE {DATABASE}.event DELETE WHERE text = %(text)s",
@@ -512,11 +454,11 @@ def test_the_last_good_picture_stays_with_its_time_while_the_server_is_away(
     with board_server(tmp_path, *provisioned) as first:
         port = first.port
         _open(page, first, WALL + "&refresh=1s")
-        expect(_panel(page, "未办结").first).to_contain_text("211")
+        expect(panel(page, "未办结").first).to_contain_text("211")
     banner = page.locator(".gulou-banner")
     expect(banner).to_contain_text("服务器无应答")
     expect(banner).to_contain_text(re.compile(r"画面停在 \d\d-\d\d \d\d:\d\d:\d\d"))
-    expect(_panel(page, "未办结").first).to_contain_text("211")
+    expect(panel(page, "未办结").first).to_contain_text("211")
     with board_server(tmp_path, *provisioned, "--port", str(port)):
         expect(banner).to_have_count(0)
 
@@ -533,6 +475,6 @@ def test_a_wall_behind_a_token_signs_in_by_its_link(
         wall.goto(closed.url + WALL)
         expect(wall.get_by_label("访问令牌")).to_be_visible()
         wall.goto(closed.url + WALL + "&token=wall-secret")
-        _settled(wall)
+        settled(wall)
         assert "token" not in wall.url
         context.close()

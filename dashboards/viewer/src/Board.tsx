@@ -5,7 +5,8 @@ import { ApiError, get, serverNow } from './api';
 import { arranged, ready } from './board';
 import { fill, type Scope } from './formats';
 import { PanelFrame } from './PanelFrame';
-import type { Beat, Freshness } from './query';
+import { PAPER, usePrinting } from './print';
+import { type Beat, FRESHNESS, type Freshness, freshnessOf, freshnessPanel, usePanelData } from './query';
 import { refreshMs, timeRange } from './time';
 import type { BoardModel, Panel, QueryState } from './types';
 import { useAddress } from './url';
@@ -17,29 +18,42 @@ const Controls = lazy(() => import('./Controls'));
 const ROW = 30;
 const GAP = 8;
 const RETRY_MS = 5000;
+/** Height of the line above a printed board. */
+const TITLE = 32;
 
-export function Board({ uid }: { uid: string }) {
-  const { board, problem } = useBoard(uid);
-  if (problem) {
+/** `inTurn`: one of a playlist, where the board before stays when this one can't be had. */
+export function Board({ uid, inTurn }: { uid: string; inTurn?: boolean }) {
+  const { board, problem, known } = useBoard(uid);
+  // A person who asked for this board is told that it is not there; a wall keeps what it has.
+  if (problem && (!board || (known && !inTurn))) {
     return <div className="gulou-page-error">{problem}</div>;
   }
-  return board ? <Loaded key={board.uid} board={board} /> : null;
+  return board ? <Loaded key={board.uid} board={board} problem={problem} /> : null;
 }
 
-function useBoard(uid: string): { board?: BoardModel; problem?: string } {
-  const [held, setHeld] = useState<{ uid: string; board?: BoardModel; problem?: string }>({ uid: '' });
+interface Held {
+  board?: BoardModel;
+  /** Why the board that is wanted is not the one that is held. */
+  problem?: string;
+  /** The server answered, and has no such board or does not give it. */
+  known?: boolean;
+}
+
+function useBoard(uid: string): Held {
+  const [held, setHeld] = useState<Held>({});
   useEffect(() => {
     let current = true;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const load = () =>
       get<{ dashboard: BoardModel }>(`/api/dashboards/uid/${encodeURIComponent(uid)}`)
-        .then(({ dashboard }) => current && setHeld({ uid, board: ready(dashboard) }))
+        .then(({ dashboard }) => current && setHeld({ board: ready(dashboard) }))
         .catch((error: unknown) => {
           if (!current) {
             return;
           }
           const known = error instanceof ApiError;
-          setHeld({ uid, problem: known ? `看板 ${uid}：${error.message}` : '服务器无应答，正在重试…' });
+          const problem = known ? `看板 ${uid}：${error.message}` : `服务器无应答，看板 ${uid} 打不开，正在重试…`;
+          setHeld((old) => ({ board: old.board, problem, known }));
           if (!known) {
             timer = setTimeout(load, RETRY_MS);
           }
@@ -54,7 +68,7 @@ function useBoard(uid: string): { board?: BoardModel; problem?: string } {
   return held;
 }
 
-function Loaded({ board }: { board: BoardModel }) {
+function Loaded({ board, problem }: { board: BoardModel; problem?: string }) {
   const search = useAddress().searchParams;
   const zone = board.timezone && board.timezone !== 'browser' ? board.timezone : 'browser';
   const refresh = search.get('refresh') ?? (board.refresh || '');
@@ -74,14 +88,18 @@ function Loaded({ board }: { board: BoardModel }) {
     const one = all.find((p) => String(p.id) === only);
     return one ? [{ ...one, gridPos: { x: 0, y: 0, w: 24, h: 24 } }] : all;
   }, [board, variables, closed, only]);
-  const { onData, trust } = useTrust(zone);
+  const printing = usePrinting();
+  const pulse = useMemo(() => freshnessPanel(board.panels ?? []), [board]);
+  const { onData, trust: told } = useTrust(zone);
+  const trust = problem ? { stale: true, reason: problem } : told;
   useEffect(() => {
     document.title = `${board.title} · 鼓楼`;
   }, [board.title]);
 
   return (
     <div className={`gulou-board${kiosk ? ' kiosk' : ''}`} data-stale={trust.stale || undefined}>
-      {!kiosk && (
+      {printing && <h1 className="gulou-print-title">{[board.title, rangeText(range, zone), ...(variables ?? []).filter((v) => v.model.hide !== 2).map((v) => `${v.model.label || v.model.name} ${[v.choice.text].flat().join('、')}`)].join(' · ')}</h1>}
+      {!kiosk && !printing && (
         <Suspense fallback={<header className="gulou-controls gulou-waiting" />}>
           <Controls board={board} variables={variables ?? []} scope={scope} range={range} zone={zone} refresh={refresh} onRefresh={beat.now} />
         </Suspense>
@@ -92,6 +110,7 @@ function Loaded({ board }: { board: BoardModel }) {
           {trust.reason}
         </div>
       )}
+      {scope && pulse && <Pulse panel={pulse} scope={scope} beat={beat} onData={onData} />}
       {scope && (
         <Grid
           panels={panels}
@@ -104,6 +123,17 @@ function Loaded({ board }: { board: BoardModel }) {
       )}
     </div>
   );
+}
+
+function rangeText(range: Scope['range'], timeZone: string): string {
+  return [range.from, range.to].map((at) => dateTimeFormat(at.valueOf(), { timeZone, format: 'YYYY-MM-DD HH:mm' })).join(' — ');
+}
+
+/** Asks at every beat whether the board may be believed, whichever of its panels are in sight. */
+function Pulse({ panel, scope, beat, onData }: { panel: Panel; scope: Scope; beat: Beat; onData: OnData }) {
+  const state = usePanelData({ panel, scope, beat, width: 1000, active: true });
+  useEffect(() => onData(FRESHNESS, state), [state, onData]);
+  return null;
 }
 
 /** Beats at whole multiples of the refresh interval by the server's clock, all screens together. */
@@ -187,29 +217,37 @@ function useScope(board: BoardModel, variables: VariableState[] | undefined, ran
   );
 }
 
+type OnData = (key: string, state?: QueryState) => void;
+
 /** Whether the board may be believed: its own freshness query, and whether anybody answers. */
-function useTrust(zone: string): { onData: (key: string, state: QueryState, freshness?: Freshness) => void; trust: Freshness } {
+function useTrust(zone: string): { onData: OnData; trust: Freshness } {
   const [trust, setTrust] = useState<Freshness>({ stale: false, reason: '' });
-  const seen = useRef(new Map<string, { at?: number; away: boolean; reason: string; freshness?: Freshness }>());
-  const onData = useCallback(
-    (key: string, state: QueryState, freshness?: Freshness) => {
-      if (state.loading) {
-        return;
+  const seen = useRef(new Map<string, QueryState>());
+  const onData = useCallback<OnData>(
+    (key, state) => {
+      if (!state) {
+        // Out of sight or off the board: what was last said there may long have been put right.
+        seen.current.delete(key);
+      } else if (!state.loading) {
+        seen.current.set(key, state);
       }
-      seen.current.set(key, { at: state.at, away: Boolean(state.away), reason: state.error ?? '', freshness });
-      const all = [...seen.current.values()];
-      const told = all.find((s) => s.freshness?.stale)?.freshness;
-      const away = all.filter((s) => s.away);
-      const oldest = Math.min(...away.map((s) => s.at ?? Infinity));
-      const since = Number.isFinite(oldest) ? `，画面停在 ${dateTimeFormat(oldest, { timeZone: zone, format: 'MM-DD HH:mm:ss' })}` : '';
-      const next = away.length ? { stale: true, reason: `${away[0].reason}${since}` } : (told ?? { stale: false, reason: '' });
+      const next = judged(seen.current, zone);
       setTrust((old) => (old.stale === next.stale && old.reason === next.reason ? old : next));
     },
     [zone]
   );
-  // Panels that left the board say nothing any more.
-  useEffect(() => () => seen.current.clear(), []);
   return { onData, trust };
+}
+
+function judged(seen: Map<string, QueryState>, timeZone: string): Freshness {
+  const away = [...seen.values()].filter((s) => s.away);
+  if (away.length) {
+    const oldest = Math.min(...away.map((s) => s.at ?? Infinity));
+    const since = Number.isFinite(oldest) ? `，画面停在 ${dateTimeFormat(oldest, { timeZone, format: 'MM-DD HH:mm:ss' })}` : '';
+    return { stale: true, reason: `${away[0].error ?? ''}${since}` };
+  }
+  const pulse = seen.get(FRESHNESS);
+  return pulse ? freshnessOf(pulse) : { stale: false, reason: '' };
 }
 
 interface GridProps {
@@ -217,7 +255,7 @@ interface GridProps {
   fit: boolean;
   scope: Scope;
   beat: Beat;
-  onData: (key: string, state: QueryState, freshness?: Freshness) => void;
+  onData: OnData;
   onToggle: (key: string, collapsed: boolean) => void;
 }
 
@@ -236,22 +274,29 @@ function Grid({ panels, fit, scope, beat, onData, onToggle }: GridProps) {
       window.removeEventListener('resize', measure);
     };
   }, []);
+  const printing = usePrinting();
   const rows = Math.max(...panels.map((p) => p.gridPos.y + p.gridPos.h), 1);
-  const tall = fit ? Math.max((size.height + GAP) / rows - GAP, 12) : ROW;
-  const column = (size.width + GAP) / 24;
+  const room = printing ? PAPER.height - TITLE : size.height;
+  // On paper, what is nearly one page is made one: a wall torn in two is no picture.
+  const fits = printing ? rows * (ROW + GAP) <= PAPER.height * 1.2 : fit;
+  const tall = fits ? Math.max((room + GAP) / rows - GAP, 12) : ROW;
+  const wide = printing ? PAPER.width : size.width;
+  const column = (wide + GAP) / 24;
+  const shifts = useMemo(() => (printing ? pageShifts(panels, tall + GAP) : undefined), [printing, panels, tall]);
   const place = (p: Panel) => ({
     left: p.gridPos.x * column,
-    top: p.gridPos.y * (tall + GAP),
+    top: p.gridPos.y * (tall + GAP) + (shifts?.get(p) ?? 0),
     width: Math.max(p.gridPos.w * column - GAP, 1),
     height: p.gridPos.h * (tall + GAP) - GAP,
   });
+  const bottom = Math.max(...panels.map((p) => place(p).top + place(p).height), 0);
   return (
-    <div ref={box} className="gulou-grid" style={{ height: rows * (tall + GAP) - GAP }}>
-      {size.width > 0 &&
+    <div ref={box} className="gulou-grid" style={{ height: bottom, width: printing ? wide : undefined }}>
+      {wide > 0 &&
         panels.map((panel) => {
           const spot = place(panel);
           return (
-            <div key={panel.key} className="gulou-cell" style={{ transform: `translate(${Math.round(spot.left)}px, ${Math.round(spot.top)}px)`, width: Math.round(spot.width), height: Math.round(spot.height) }}>
+            <div key={panel.key} className="gulou-cell" style={{ ...moved(spot, printing), width: Math.round(spot.width), height: Math.round(spot.height) }}>
               {panel.type === 'row' ? (
                 <Row panel={panel} scope={scope} onToggle={onToggle} />
               ) : (
@@ -262,6 +307,40 @@ function Grid({ panels, fit, scope, beat, onData, onToggle }: GridProps) {
         })}
     </div>
   );
+}
+
+function moved({ left, top }: { left: number; top: number }, printing: boolean): React.CSSProperties {
+  const [x, y] = [Math.round(left), Math.round(top)];
+  // What is moved by a transform is not broken into pages.
+  return printing ? { left: x, top: y } : { transform: `translate(${x}px, ${y}px)` };
+}
+
+/** How far each panel moves down on paper, so that the edge of no page runs through it. */
+function pageShifts(panels: Panel[], unit: number): Map<Panel, number> {
+  const found = new Map<Panel, number>();
+  const sorted = [...panels].sort((a, b) => a.gridPos.y - b.gridPos.y);
+  let shift = 0;
+  let pageEnd = PAPER.height - TITLE;
+  for (let i = 0; i < sorted.length; ) {
+    const start = sorted[i].gridPos.y;
+    let end = start;
+    const band: Panel[] = [];
+    // A band is what no horizontal cut can part; a row's heading stays with what is below it.
+    while (i < sorted.length && (!band.length || sorted[i].gridPos.y < end || band[band.length - 1].type === 'row')) {
+      band.push(sorted[i]);
+      end = Math.max(end, sorted[i].gridPos.y + sorted[i].gridPos.h);
+      i += 1;
+    }
+    while (start * unit + shift >= pageEnd) {
+      pageEnd += PAPER.height;
+    }
+    if (end * unit - GAP + shift > pageEnd) {
+      shift = pageEnd - start * unit;
+      pageEnd += PAPER.height;
+    }
+    band.forEach((panel) => found.set(panel, shift));
+  }
+  return found;
 }
 
 export function zoomOf(): number {

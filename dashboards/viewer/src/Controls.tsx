@@ -5,6 +5,7 @@ import { useEffect, useState } from 'react';
 import { get } from './api';
 import { ALL, fill, type Scope } from './formats';
 import type { BoardHit } from './panels/text';
+import { printBoard } from './print';
 import { themeOf } from './theme';
 import { QUICK_RANGES, written } from './time';
 import type { BoardLink, BoardModel } from './types';
@@ -95,6 +96,7 @@ function Looks() {
       <ToolbarButton variant="canvas" tooltip={theme === 'dark' ? '浅色' : '深色'} aria-label="切换深浅" onClick={flip}>
         {theme === 'dark' ? '☀' : '☾'}
       </ToolbarButton>
+      <ToolbarButton variant="canvas" icon="document-info" tooltip="打印" aria-label="打印" onClick={() => void printBoard()} />
       <ToolbarButton variant="canvas" icon="monitor" tooltip="大屏（Esc 退出）" aria-label="大屏" onClick={() => setSearch({ kiosk: '', autofitpanels: undefined })} />
     </>
   );

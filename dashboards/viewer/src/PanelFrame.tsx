@@ -16,7 +16,8 @@ import { Component, type ReactNode, useEffect, useMemo, useRef, useState } from 
 import { configured } from './fields';
 import { fill, type Format, type Scope } from './formats';
 import { drawing, still } from './panels';
-import { type Beat, type Freshness, freshnessOf, usePanelData } from './query';
+import { usePrinting } from './print';
+import { type Beat, FRESHNESS, usePanelData } from './query';
 import type { BoardLink, Panel, QueryState } from './types';
 import { setSearch } from './url';
 
@@ -26,17 +27,19 @@ interface Props {
   beat: Beat;
   width: number;
   height: number;
-  onData: (key: string, state: QueryState, freshness: Freshness | undefined) => void;
+  /** Told of each answer; of none while the panel is out of sight, and so asks nothing. */
+  onData: (key: string, state?: QueryState) => void;
 }
 
 export function PanelFrame({ panel, scope, beat, width, height, onData }: Props) {
   const theme = useTheme2();
   const box = useRef<HTMLDivElement>(null);
-  const active = useSeen(box);
+  const seen = useSeen(box);
+  const active = usePrinting() || seen;
   const state = usePanelData({ panel, scope, beat, width, active: active && !still(panel.type) });
   const replaceVariables = useReplace(panel, scope);
   const shown = useMemo(() => {
-    const drawn = state.frames.filter((f) => f.refId !== 'freshness' || panel.targets?.length === 1);
+    const drawn = state.frames.filter((f) => f.refId !== FRESHNESS || panel.targets?.length === 1);
     return configured(drawn, panel, theme, scope.timeZone, replaceVariables);
     // A new set of variables brings new frames with it; links are filled when they are clicked.
     // eslint-disable-next-line react-hooks/exhaustive-deps
@@ -44,9 +47,8 @@ export function PanelFrame({ panel, scope, beat, width, height, onData }: Props)
   const structureRev = useStructureRev(shown);
   const renderCounter = useCount(shown);
   const key = panel.key ?? String(panel.id);
-  useEffect(() => {
-    onData(key, state, freshnessOf(state.frames));
-  }, [state, key, onData]);
+  useEffect(() => onData(key, active ? state : undefined), [state, key, active, onData]);
+  useEffect(() => () => onData(key), [key, onData]);
 
   const Drawing = drawing(panel.type);
   const title = replaceVariables(panel.title ?? '', {}, 'text');

@@ -76,7 +76,7 @@ export function Playlist({ uid }: { uid: string }) {
   }
   return (
     <div data-playlist-at={at % list.uids.length}>
-      <Board uid={list.uids[at % list.uids.length]} />
+      <Board uid={list.uids[at % list.uids.length]} inTurn />
     </div>
   );
 }

@@ -21,17 +21,43 @@ export function serverNow(): number {
   return Date.now() + clockOffset;
 }
 
-async function request(path: string, init?: RequestInit): Promise<Response> {
-  const sent = Date.now();
-  let response: Response;
+/** A server that hangs is away like one that is down; a beat or two late is neither. */
+const PATIENCE_MS = 10_000;
+const BEATS = 3;
+/** Without beats nothing looks live meanwhile: as long as the server lets a query run, and more. */
+const UNHURRIED_MS = 40_000;
+
+const patience = (refreshMs: number): number => (refreshMs > 0 ? Math.max(BEATS * refreshMs, PATIENCE_MS) : UNHURRIED_MS);
+
+interface Told {
+  status: number;
+  ok: boolean;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  body: any;
+}
+
+async function request(path: string, patienceMs: number, init?: RequestInit): Promise<Told> {
+  // Not AbortSignal.timeout: its timers would outlive the thousands of answers that came in time.
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), patienceMs);
+  const caller = init?.signal;
+  const passOn = () => limit.abort();
+  caller?.addEventListener('abort', passOn);
   try {
-    response = await fetch(path, { credentials: 'same-origin', ...init });
+    caller?.throwIfAborted();
+    return await answered(path, { ...init, signal: limit.signal });
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'AbortError') {
-      throw error;
-    }
-    throw new Away('服务器无应答');
+    caller?.throwIfAborted();
+    throw error instanceof Away ? error : new Away('服务器无应答');
+  } finally {
+    clearTimeout(timer);
+    caller?.removeEventListener('abort', passOn);
   }
+}
+
+async function answered(path: string, init: RequestInit): Promise<Told> {
+  const sent = Date.now();
+  const response = await fetch(path, { credentials: 'same-origin', ...init });
   const told = Number(response.headers.get('X-Server-Time-Ms'));
   const took = Date.now() - sent;
   if (told && took < 2000) {
@@ -42,17 +68,26 @@ async function request(path: string, init?: RequestInit): Promise<Response> {
     }
   }
   if (response.status === 401) {
-    location.assign('/login');
+    location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
     throw new Away('需要登录');
   }
-  return response;
+  // Read here, within the same patience: a head may come and its body never.
+  const text = await response.text();
+  return { status: response.status, ok: response.ok, body: parsed(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 export async function get<T>(path: string): Promise<T> {
-  const response = await request(path);
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) {
-    throw new ApiError(response.status, body.message ?? `HTTP ${response.status}`);
+  const { ok, status, body } = await request(path, PATIENCE_MS);
+  if (!ok) {
+    throw new ApiError(status, body.message ?? `HTTP ${status}`);
   }
   return body as T;
 }
@@ -85,15 +120,15 @@ export async function runQueries(
   refreshMs: number,
   signal?: AbortSignal
 ): Promise<Record<string, Reply>> {
-  const response = await request('/api/ds/query', {
+  const told = await request('/api/ds/query', patience(refreshMs), {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ queries, from: String(range.from), to: String(range.to), refreshMs }),
     signal,
   });
-  const body = (await response.json().catch(() => ({}))) as { results?: Record<string, RawReply>; message?: string };
+  const body = told.body as { results?: Record<string, RawReply>; message?: string };
   if (!body.results) {
-    throw new ApiError(response.status, body.message ?? `HTTP ${response.status}`);
+    throw new ApiError(told.status, body.message ?? `HTTP ${told.status}`);
   }
   const replies: Record<string, Reply> = {};
   for (const [refId, raw] of Object.entries(body.results)) {

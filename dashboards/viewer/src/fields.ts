@@ -19,6 +19,7 @@ import {
   transformDataFrame,
 } from '@grafana/data';
 import { lastValueFrom } from 'rxjs';
+import { inked } from './theme';
 import type { Panel } from './types';
 
 const STANDARD = [
@@ -79,6 +80,42 @@ function item(id: string): FieldConfigPropertyItem {
   return found as unknown as FieldConfigPropertyItem;
 }
 
+const NOTHING: FieldConfigSource = { defaults: {}, overrides: [] };
+
+const twins = new WeakMap<FieldConfigSource, Map<string, FieldConfigSource>>();
+
+/**
+ * A panel's settings with every colour that a value may be written in made readable in the theme.
+ *
+ * Boards are written for dark walls; here, once for all panels, they become right for light paper.
+ */
+function coloured(given: FieldConfigSource, theme: GrafanaTheme2): FieldConfigSource {
+  const known = twins.get(given) ?? new Map<string, FieldConfigSource>();
+  twins.set(given, known);
+  let found = known.get(theme.name);
+  if (!found) {
+    found = recoloured(given, theme) as FieldConfigSource;
+    known.set(theme.name, found);
+  }
+  return found;
+}
+
+/** Thresholds and mappings have `color`, a fixed colour `fixedColor`; an object below is a setting. */
+function recoloured(value: unknown, theme: GrafanaTheme2): unknown {
+  if (Array.isArray(value)) {
+    return value.map((each) => recoloured(each, theme));
+  }
+  if (!value || typeof value !== 'object') {
+    return value;
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      typeof inner === 'string' && (key === 'color' || key === 'fixedColor') ? inked(inner, theme) : recoloured(inner, theme),
+    ])
+  );
+}
+
 export function configured(
   frames: DataFrame[],
   panel: Panel,
@@ -86,7 +123,7 @@ export function configured(
   timeZone: string,
   replaceVariables: InterpolateFunction
 ): DataFrame[] {
-  const given = panel.fieldConfig ?? { defaults: {}, overrides: [] };
+  const given = coloured(panel.fieldConfig ?? NOTHING, theme);
   const custom = { ...CUSTOM_DEFAULTS[panel.type], ...given.defaults?.custom };
   const defaults: FieldConfigSource['defaults'] = { ...given.defaults, custom };
   // As in Grafana: a number without a chosen colour is coloured by its thresholds or its place.

@@ -9,6 +9,7 @@ import { Board } from './Board';
 import { registerTransformers } from './fields';
 import { Home } from './Home';
 import { Playlist } from './Playlist';
+import { usePrinting } from './print';
 import './style.css';
 import { themeOf, themes } from './theme';
 import { followLinks, setSearch, useAddress } from './url';
@@ -20,7 +21,8 @@ const ZOOM_FROM = 2400;
 
 function Page() {
   const address = useAddress();
-  const name = themeOf(address.searchParams);
+  const printing = usePrinting();
+  const name = printing ? 'light' : themeOf(address.searchParams);
   const theme = themes[name];
   useEffect(() => {
     document.documentElement.dataset.theme = name;
@@ -38,7 +40,7 @@ function Page() {
       style.setProperty(`--${key}`, value);
     }
   }, [theme, name]);
-  useKiosk(address.searchParams.has('kiosk'));
+  useKiosk(address.searchParams.has('kiosk') && !printing);
   const page = useMemo(() => pageOf(address.pathname), [address.pathname]);
   return (
     <ThemeContext.Provider value={theme}>

@@ -1,7 +1,7 @@
 /** One panel's data: asked at every beat, kept while the next answer is on its way. */
 import { type DataFrame, rangeUtil } from '@grafana/data';
 import { useEffect, useRef, useState } from 'react';
-import { type Query, runQueries, serverNow } from './api';
+import { ApiError, type Query, runQueries, serverNow } from './api';
 import { transformed } from './fields';
 import { fill, fillSql, type Scope } from './formats';
 import { panelRange } from './time';
@@ -55,7 +55,9 @@ export function usePanelData({ panel, scope, beat, width, active }: Ask): QueryS
         }
         running.current = null;
         const error = failure instanceof Error ? failure.message : String(failure);
-        setState((old) => ({ ...old, loading: false, error, away: true }));
+        // A refusal is an answer; a gateway's word that nobody answered is none.
+        const away = !(failure instanceof ApiError) || failure.status >= 500;
+        setState((old) => ({ ...old, loading: false, error, away }));
       });
   }, [panel, scope, points, beat, active]);
 
@@ -125,12 +127,31 @@ export interface Freshness {
   reason: string;
 }
 
-/** What a board's own freshness query says; undefined when this panel has none. */
-export function freshnessOf(frames: DataFrame[]): Freshness | undefined {
-  const frame = frames.find((f) => f.refId === FRESHNESS || f.name === FRESHNESS);
-  if (!frame?.length) {
-    return undefined;
+/** The panel that asks whether the board may be believed, with that question alone. */
+export function freshnessPanel(panels: Panel[]): Panel | undefined {
+  for (const panel of panels) {
+    const target = panel.targets?.find((t) => t.refId === FRESHNESS);
+    if (target) {
+      return { ...panel, targets: [target], transformations: [] };
+    }
+    const inside = freshnessPanel(panel.panels ?? []);
+    if (inside) {
+      return inside;
+    }
   }
-  const first = (name: string) => frame.fields.find((f) => f.name === name)?.values[0];
-  return { stale: Number(first('stale')) === 1 || first('stale') === true, reason: String(first('reason') ?? '') };
+  return undefined;
+}
+
+/** What the board's freshness query says; without a clear "no", the board is stale. */
+export function freshnessOf({ frames, error }: QueryState): Freshness {
+  if (error) {
+    return { stale: true, reason: `无法判断数据是否新鲜：${error}` };
+  }
+  const frame = frames.find((f) => f.refId === FRESHNESS);
+  const first = (name: string) => frame?.fields.find((f) => f.name === name)?.values[0];
+  const stale = first('stale');
+  if (stale === undefined || stale === null) {
+    return { stale: true, reason: '无法判断数据是否新鲜：新鲜度查询没有结果' };
+  }
+  return { stale: Number(stale) !== 0, reason: String(first('reason') ?? '') };
 }

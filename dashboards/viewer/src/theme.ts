@@ -1,5 +1,5 @@
 /** Grafana's theme in the colours of a command centre, dark and light, with Chinese type. */
-import { createTheme, type GrafanaTheme2 } from '@grafana/data';
+import { colorManipulator, createTheme, type GrafanaTheme2 } from '@grafana/data';
 
 const FAMILY =
   '"Inter", "Noto Sans SC", "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "HarmonyOS Sans SC", ' +
@@ -39,4 +39,67 @@ export const themes: Record<'dark' | 'light', GrafanaTheme2> = { dark, light };
 export function themeOf(search: URLSearchParams): 'dark' | 'light' {
   const asked = search.get('theme') ?? localStorage.getItem('gulou.theme');
   return asked === 'light' ? 'light' : 'dark';
+}
+
+/** WCAG 2.2's least contrast of text, and a little for rounding. */
+const CONTRAST = 4.6;
+const STEP = 0.03;
+
+const inks = new Map<string, string>();
+
+/**
+ * A board's colour as the theme can show it in text: its darker twin on light ground, a lighter one
+ * on dark. A colour that stands out already stays as it is.
+ */
+export function inked(color: string, theme: GrafanaTheme2): string {
+  const key = `${theme.name}|${color}`;
+  let found = inks.get(key);
+  if (found === undefined) {
+    found = twin(theme.visualization.getColorByName(color), theme);
+    inks.set(key, found);
+  }
+  return found;
+}
+
+function twin(color: string, theme: GrafanaTheme2): string {
+  const { canvas, primary, secondary } = theme.colors.background;
+  const move = theme.isDark ? colorManipulator.lighten : colorManipulator.darken;
+  try {
+    if (colorManipulator.decomposeColor(color).values.length > 3) {
+      return color; // Half transparent: no text.
+    }
+    for (let by = 0; by < 1; by += STEP) {
+      const ink = by ? move(color, by) : color;
+      if ([canvas, primary, secondary].every((ground) => colorManipulator.getContrastRatio(ink, ground) >= CONTRAST)) {
+        return ink;
+      }
+    }
+    return theme.colors.text.primary;
+  } catch {
+    return color; // Not a colour this library can read, such as CSS's `var(…)`.
+  }
+}
+
+/** Hues up to which a colour is alarming, and up to which it is a warning; from where it alarms again. */
+const RED_TO = 24;
+const AMBER_TO = 68;
+const RED_FROM = 330;
+
+/** The state a colour stands for as a shape, for those who don't see the colour. */
+export function shapeOf(color: string, theme: GrafanaTheme2): '●' | '▲' | '■' {
+  let rgb: number[];
+  try {
+    const { type, values } = colorManipulator.decomposeColor(theme.visualization.getColorByName(color));
+    rgb = type.startsWith('rgb') ? values : [];
+  } catch {
+    rgb = [];
+  }
+  const [r, g, b] = rgb;
+  const [high, low] = [Math.max(...rgb), Math.min(...rgb)];
+  if (!rgb.length || high === low) {
+    return '●';
+  }
+  const sector = high === r ? (g - b) / (high - low) : high === g ? 2 + (b - r) / (high - low) : 4 + (r - g) / (high - low);
+  const hue = (sector * 60 + 360) % 360;
+  return hue <= RED_TO || hue >= RED_FROM ? '■' : hue <= AMBER_TO ? '▲' : '●';
 }

@@ -2,7 +2,7 @@
 import { type DataFrame, dateTimeFormat, type Field, FieldType, formattedValueToString, getFieldColorModeForField, getFieldDisplayName, getFieldSeriesColor, type GrafanaTheme2 } from '@grafana/data';
 import { useMemo } from 'react';
 import { displayed } from '../fields';
-import { Chart, type ChartOption, echarts, legend, textStyle, tooltip, useChartTheme } from './chart';
+import { Chart, type ChartOption, echarts, escaped, legend, textStyle, tooltip, useChartTheme } from './chart';
 import type { PanelProps } from './types';
 import { clickLink } from './values';
 
@@ -104,8 +104,6 @@ function barOption(frame: DataFrame, options: Record<string, any>, width: number
 function axisText(theme: GrafanaTheme2, formatter: (value: number) => string): ChartOption {
   return { ...textStyle(theme), color: theme.colors.text.secondary, formatter, hideOverlap: true };
 }
-
-export const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 interface Span {
   from: number;

@@ -83,4 +83,7 @@ export function legend(theme: GrafanaTheme2, placement: string | undefined): Cha
   };
 }
 
+/** A text from the data inside of a tooltip's HTML. */
+export const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+
 export const useChartTheme = useTheme2;

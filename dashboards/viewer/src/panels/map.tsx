@@ -2,8 +2,7 @@
 import { type DataFrame, type Field, FieldType, getFieldDisplayName } from '@grafana/data';
 import { useEffect, useMemo, useState } from 'react';
 import { displayed } from '../fields';
-import { escaped } from './bars';
-import { Chart, type ChartOption, echarts, textStyle, tooltip, useChartTheme } from './chart';
+import { Chart, type ChartOption, echarts, escaped, textStyle, tooltip, useChartTheme } from './chart';
 import type { PanelProps } from './types';
 import { clickLink } from './values';
 

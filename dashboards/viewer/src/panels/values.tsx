@@ -22,12 +22,18 @@ import {
   type VizRepeaterRenderValueProps,
 } from '@grafana/ui';
 import { type JSX, useMemo } from 'react';
-import { Chart, type ChartOption, legend, textStyle, tooltip } from './chart';
+import { inked, shapeOf } from '../theme';
+import { Chart, type ChartOption, escaped, legend, textStyle, tooltip } from './chart';
 import type { PanelProps } from './types';
 
 const REDUCE = { calcs: ['lastNotNull'], values: false };
 
-export function useDisplayValues({ panel, frames, timeZone, replaceVariables }: PanelProps, extra: { sparkline?: boolean; percentChange?: boolean } = {}): FieldDisplay[] {
+interface Extra {
+  sparkline?: boolean;
+  percentChange?: boolean;
+}
+
+function useDisplayValues({ panel, frames, timeZone, replaceVariables }: PanelProps, extra: Extra = {}): FieldDisplay[] {
   const theme = useTheme2();
   return useMemo(
     () =>
@@ -43,6 +49,21 @@ export function useDisplayValues({ panel, frames, timeZone, replaceVariables }: 
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [panel, frames, timeZone, replaceVariables, theme, extra.sparkline, extra.percentChange]
   );
+}
+
+/** Values as figures: in a colour that is readable as text, and its state told by a shape too. */
+function useFigures(props: PanelProps, extra: Extra = {}): FieldDisplay[] {
+  const theme = useTheme2();
+  const values = useDisplayValues(props, extra);
+  return useMemo(() => values.map((value) => figure(value, theme)), [values, theme]);
+}
+
+function figure(value: FieldDisplay, theme: GrafanaTheme2): FieldDisplay {
+  const { display, field } = value;
+  const judged = (field.color?.mode ?? 'thresholds') === 'thresholds' && (field.thresholds?.steps.length ?? 0) > 1;
+  const shape = judged && display.color && Number.isFinite(display.numeric) ? `${shapeOf(display.color, theme)} ` : '';
+  const color = display.color && inked(display.color, theme);
+  return { ...value, display: { ...display, color, prefix: `${shape}${display.prefix ?? ''}` || undefined } };
 }
 
 type Rendered = VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>;
@@ -65,7 +86,7 @@ export function Stat(props: PanelProps) {
   const theme = useTheme2();
   const options = panel.options ?? {};
   const graph = options.graphMode ?? BigValueGraphMode.Area;
-  const values = useDisplayValues(props, { sparkline: graph !== BigValueGraphMode.None, percentChange: options.showPercentChange });
+  const values = useFigures(props, { sparkline: graph !== BigValueGraphMode.None, percentChange: options.showPercentChange });
   const render = ({ value, width: w, height: h, count, alignmentFactors }: Rendered) => (
     <Linked value={value}>
       {(open) => (
@@ -110,7 +131,7 @@ export function BarGaugePanel(props: PanelProps) {
   const { panel, width, height, frames, renderCounter } = props;
   const theme = useTheme2();
   const options = panel.options ?? {};
-  const values = useDisplayValues(props);
+  const values = useFigures(props);
   const orientation: VizOrientation = options.orientation ?? VizOrientation.Auto;
   const render = ({ value, width: w, height: h, alignmentFactors, orientation: turned, count }: Rendered) => (
     <Linked value={value}>
@@ -156,7 +177,7 @@ export function BarGaugePanel(props: PanelProps) {
 /** Grafana's component library ships no gauge any more, so this one is drawn by ECharts. */
 export function Gauge(props: PanelProps) {
   const { panel, width, height, frames, renderCounter } = props;
-  const values = useDisplayValues(props);
+  const values = useFigures(props);
   return (
     <VizRepeater
       getValues={() => values}
@@ -282,7 +303,7 @@ export function Pie(props: PanelProps) {
         ...tooltip(theme),
         formatter: (p: { name: string; color: string }) => {
           const v = byName.get(p.name);
-          return v ? `${p.name}<br/><b>${text(v).value}</b> (${text(v).percent})` : p.name;
+          return v ? `${escaped(p.name)}<br/><b>${escaped(text(v).value)}</b> (${text(v).percent})` : escaped(p.name);
         },
       },
       legend: hasLegend
