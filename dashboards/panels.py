@@ -28,6 +28,9 @@ STALE_MARK: Final = "${" + FRESH + "}"
 """Ends the title of a key figure: nothing while the data is fresh, else a mark. The board server
 greys the whole board; a Grafana can't, and a tile must not look live beside one that warns."""
 
+OUTLINES: Final = "public/maps/huaihua.geojson"
+"""The counties' outlines, by address and in a Grafana's home: a map reads a file, never a query."""
+
 TABLE, TIME_SERIES = 1, 0  # Codes of the plugin's `format`.
 
 # Blue and orange differ for every kind of colour blindness; a third, lighter one stands between.
@@ -258,7 +261,7 @@ def city_map(number: Number, sql: str) -> sdk.Panel:
                 "type": "geojson",
                 "name": "县界",
                 "config": {
-                    "src": "public/maps/huaihua.geojson",
+                    "src": OUTLINES,
                     "style": {"color": {"fixed": CALM}, "opacity": 0.15, "lineWidth": 1},
                 },
             },

@@ -19,7 +19,7 @@ import requests
 from grafana_api import grafana_api as library
 from grafana_api.grafana_face import GrafanaFace
 
-from dashboards.panels import FRESHNESS, PLUGIN
+from dashboards.panels import FRESHNESS, OUTLINES, PLUGIN, STALE_MARK
 from schemas._errors import GulouError, Misconfigured, Refused, Unavailable
 
 FOLDER: Final = ("gulou", "鼓楼")
@@ -94,8 +94,10 @@ class Grafana:
             raise Unavailable(f"{what}: {error.message}.", do="See its log.") from error
         except library.GrafanaClientError as error:
             if error.status_code in (401, 403):
+                # What it says itself: a 403 may be about the thing and not about the token.
                 raise Misconfigured(
-                    f"{what}: the token is not let in.", do="Give a service account's, role Admin."
+                    f"{what}: the token is not let in ({error.message}).",
+                    do="Give a service account's, role Admin.",
                 ) from error
             if error.status_code == 404:
                 raise Missing(f"{what}: there is none.", do="Publish the boards.") from error
@@ -107,6 +109,22 @@ class Grafana:
             return self.call("GET", path)
         except Missing:
             return None
+
+    def serves(self, file: str) -> bool:
+        """Whether `file` of its public folder is there.
+
+        Raises:
+            Unavailable: no answer.
+        """
+        api = self._face.api
+        try:
+            answer = api.s.head(f"{self.url.rstrip('/')}/{file}", auth=api.auth, timeout=_TIMEOUT_S)
+        except requests.RequestException as error:
+            raise Unavailable(
+                f"HEAD {file} at {self.url} got no answer ({type(error).__name__}).",
+                do="Is it up, and the address right?",
+            ) from error
+        return bool(answer.status_code == requests.codes.ok)
 
 
 class Missing(Refused):
@@ -139,6 +157,8 @@ def publish(
     for board in boards:
         tell(f"board {board['title']}: {_put_board(grafana, board)}")
     tell(f"playlist {PLAYLIST[1]}: {_put_playlist(grafana)}")
+    missing = _outlines_missing(grafana)
+    tell(f"map outlines: {missing}" if missing else "map outlines: as it was")
 
 
 def _put_source(grafana: Grafana, source: Mapping[str, Any]) -> str:
@@ -147,9 +167,36 @@ def _put_source(grafana: Grafana, source: Mapping[str, Any]) -> str:
     if there is None:
         grafana.call("POST", "/datasources", dict(source))
         return "added"
-    # Always, as a password can't be compared.
+    differing = _source_drift(there, source)
+    if there.get("readOnly"):
+        # From that Grafana's own provisioning files: it answers 403 to any change, whoever asks.
+        return f"read-only there; {_in_its_files(differing)}" if differing else "as it was"
+    # A password can't be compared, but a wrong one shows.
+    if not differing and _healthy(grafana, path):
+        return "as it was"
     grafana.call("PUT", path, dict(source))
-    return "as it was" if not _source_drift(there, source) else "changed"
+    return "changed" if differing else "set anew, as its health check failed"
+
+
+def _in_its_files(differing: Sequence[str]) -> str:
+    return f"change it in that Grafana's provisioning files: {', '.join(differing)}"
+
+
+def _healthy(grafana: Grafana, path: str) -> bool:
+    try:
+        return bool(grafana.call("GET", f"{path}/health").get("status") == "OK")
+    except GulouError:
+        return False
+
+
+def _outlines_missing(grafana: Grafana) -> str:
+    """How to add the counties' outlines, which are no board's part; empty where they are."""
+    if grafana.serves(OUTLINES):
+        return ""
+    return (
+        f"missing, so the map shows markers alone; copy dashboards/viewer/public/{OUTLINES} to "
+        f"{OUTLINES} in that Grafana's home (its image: /usr/share/grafana)"
+    )
 
 
 def _put_folder(grafana: Grafana) -> str:
@@ -166,8 +213,11 @@ def _put_folder(grafana: Grafana) -> str:
 
 def _put_board(grafana: Grafana, board: Board) -> str:
     there = grafana.get(f"/dashboards/uid/{board['uid']}")
-    if there is not None and not _board_drift(there, board):
+    differing = [] if there is None else _board_drift(there, board)
+    if there is not None and not differing:
         return "as it was"
+    if there is not None and (there.get("meta") or {}).get("provisioned"):
+        return f"read-only there; {_in_its_files(differing)}"
     grafana.call(
         "POST",
         "/dashboards/db",
@@ -227,6 +277,8 @@ def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) 
             found.append(f"board {board['title']} is missing")
         else:
             found += [f"board {board['title']}: {d}" for d in _board_drift(there, board)]
+    if missing := _outlines_missing(grafana):
+        found.append(f"map outlines: {missing}")
     playlist = _found_playlist(grafana)
     if playlist is None:
         found.append(f"playlist {PLAYLIST[1]} is missing")
@@ -236,8 +288,15 @@ def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) 
 
 
 def _source_drift(there: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
-    wanted = {k: v for k, v in source.items() if k != "secureJsonData"}
-    return [f"{key} is another" for key, value in wanted.items() if there.get(key) != value]
+    plain = {k: v for k, v in source.items() if k not in ("secureJsonData", "jsonData")}
+    found = [f"{key} is another" for key, value in plain.items() if there.get(key) != value]
+    # What Grafana's own form adds beside ours is no difference.
+    settings = there.get("jsonData") or {}
+    return found + [
+        f"{key} is {settings.get(key)!r} instead of {value!r}"
+        for key, value in source["jsonData"].items()
+        if settings.get(key) != value
+    ]
 
 
 def _board_drift(there: Mapping[str, Any], board: Board) -> list[str]:
@@ -282,7 +341,8 @@ def check(
             for target in panel.get("targets") or ():
                 outcome, _ = _asked(grafana, filled(target["rawSql"], values), source, span,
                                     target["format"], target["refId"])  # fmt: skip
-                yield Checked(board["title"], panel["title"], *outcome)
+                title = panel["title"].removesuffix(STALE_MARK)
+                yield Checked(board["title"], title, *outcome)
 
 
 _Outcome = tuple[str, int, float, str]

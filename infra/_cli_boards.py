@@ -7,12 +7,14 @@ import sys
 import time
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 
 from dashboards import publish as publishing
+from dashboards._page import loopback
 from dashboards.boards import every
 from infra.parts import board_source
 from infra.settings import Settings
@@ -37,7 +39,10 @@ def publish(at: At = "") -> None:
     """
     settings = Settings.load()
     grafana, boards = _grafana(settings), every()
-    publishing.publish(grafana, board_source(settings), boards, lambda line: out.print(line))
+    source = board_source(settings)
+    publishing.publish(grafana, source, boards, lambda line: out.print(line))
+    if warning := _unreachable(settings.grafana_url, str(source["jsonData"]["host"])):
+        out.print(f"[yellow]{warning}[/yellow]")
     _ask(settings, grafana, at, as_json=False)
 
 
@@ -46,7 +51,12 @@ def check(
     at: At = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a query.")] = False,
 ) -> None:
-    """Show what differs from the boards as code, and ask every panel's query; change nothing."""
+    """Show what differs from the boards as code, and ask every panel's query; change nothing.
+
+    Exit code 2 when something differs or a query fails.
+
+    Example: [cyan]gulou boards check --at 2021-12-31 --json | jq 'select(.error != "")'[/cyan]
+    """
     settings = Settings.load()
     grafana = _grafana(settings)
     differing = publishing.drift(grafana, board_source(settings), every())
@@ -57,6 +67,17 @@ def check(
     _ask(settings, grafana, at, as_json=as_json)
     if differing:
         raise typer.Exit(2)
+
+
+def _unreachable(grafana_url: str, clickhouse_host: str) -> str:
+    """What to say when ClickHouse's address means this machine and Grafana is another."""
+    grafana_host = urlsplit(grafana_url).hostname or "localhost"
+    if not loopback(clickhouse_host) or loopback(grafana_host):
+        return ""
+    return (
+        f"The data source names ClickHouse {clickhouse_host}, which to {grafana_host} is itself: "
+        "set GULOU_GRAFANA_CLICKHOUSE_HOST and publish again."
+    )
 
 
 def _grafana(settings: Settings) -> publishing.Grafana:

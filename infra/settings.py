@@ -149,6 +149,13 @@ class Settings(BaseSettings):
     grafana_token_file: Path | None = Field(
         default=None, description="File with a service account token of the city's own Grafana."
     )
+    grafana_clickhouse_host: str = Field(
+        default="",
+        description="ClickHouse as the city's own Grafana reaches it; empty: as seen from here.",
+    )
+    grafana_clickhouse_port: Port = Field(
+        default=0, description="Its native port from there; 0 is the port this program uses."
+    )
 
     # -- the stream
     batch_events: int = Field(

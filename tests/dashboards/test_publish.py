@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from dashboards import boards, publish
+from infra._cli_boards import _unreachable
+from infra.parts import board_source
+from infra.settings import Settings
 from schemas._errors import Misconfigured, Unavailable
 from tests.dashboards.servers import BoardServer, board_server
 
@@ -42,8 +45,11 @@ def published(server: BoardServer) -> list[str]:
 
 def test_a_second_publishing_changes_nothing(server: BoardServer) -> None:
     first, second = published(server), published(server)
-    assert [line.rpartition(": ")[2] for line in first] == ["added"] * (len(EVERY) + 3)
-    assert [line.rpartition(": ")[2] for line in second] == ["as it was"] * (len(EVERY) + 3)
+    outlines = ["as it was"]  # the board server has its own
+    assert [line.rpartition(": ")[2] for line in first] == ["added"] * (len(EVERY) + 3) + outlines
+    # Nothing listens on the source's port: its password may be the wrong one.
+    again = ["set anew, as its health check failed"] + ["as it was"] * (len(EVERY) + 2) + outlines
+    assert [line.rpartition(": ")[2] for line in second] == again
     assert publish.drift(publish.Grafana(server.url, TOKEN), SOURCE, EVERY) == []
 
 
@@ -69,7 +75,8 @@ def test_each_panels_failing_query_is_told_by_its_board_and_name(server: BoardSe
         publish.check(publish.Grafana(server.url, TOKEN), "gulou", pipeline, start_ms=0, end_ms=1)
     )
     panels = [p for p in pipeline[0]["panels"] for _ in p.get("targets") or ()]
-    assert [one.panel for one in told] == [panel["title"] for panel in panels]
+    titles = [panel["title"].removesuffix("${fresh}") for panel in panels]
+    assert [one.panel for one in told] == ["变量 fresh", *titles]
     assert all(one.error for one in told)  # Nothing listens on the source's port.
 
 
@@ -92,3 +99,89 @@ def test_the_checks_fill_a_query_in_as_the_page_does() -> None:
         "SELECT 1 WHERE county IN splitByChar(',', trim(BOTH '{}' FROM "
         "decodeURLComponent('%5C%27%20OR%201%3D1%20--%20')))"
     )
+
+
+# --------------------------------------------------------- a Grafana that reads from its disk
+
+PROVISIONED = {
+    **{key: value for key, value in SOURCE.items() if key != "secureJsonData"},
+    "readOnly": True,
+}
+
+
+class Stub(publish.Grafana):
+    """Answers as a Grafana that was provisioned; says no to every change of what it has on disk."""
+
+    def __init__(self, source: dict[str, Any], board: dict[str, Any]) -> None:
+        self.there = {
+            "/datasources/uid/gulou": source,
+            "/folders/gulou": {"title": publish.FOLDER[1]},
+            f"/playlists/{publish.PLAYLIST[0]}": {**publish._playlist()},
+            f"/dashboards/uid/{board['uid']}": {
+                "dashboard": {**board, "id": 7, "version": 3},
+                "meta": {"folderUid": "gulou", "provisioned": True},
+            },
+        }
+
+    def call(self, verb: str, path: str, body: object = None) -> Any:
+        if verb != "GET":
+            raise Misconfigured(f"{verb} {path}: Cannot update read-only.", do="Nothing.")
+        if path not in self.there:
+            raise publish.Missing(path, do="Nothing.")
+        return self.there[path]
+
+    def serves(self, file: str) -> bool:
+        return False
+
+
+def told_by(grafana: publish.Grafana) -> dict[str, str]:
+    told: list[str] = []
+    publish.publish(grafana, SOURCE, EVERY[:1], told.append)
+    return {what: outcome for what, _, outcome in (line.partition(": ") for line in told)}
+
+
+def test_what_a_grafana_reads_from_its_disk_is_left_alone_when_it_is_right() -> None:
+    told = told_by(Stub(PROVISIONED, EVERY[0]))
+    assert (told["data source gulou"], told["board 城市运行总览"]) == ("as it was", "as it was")
+
+
+def test_what_differs_on_a_grafanas_disk_is_told_and_is_no_matter_of_the_token() -> None:
+    elsewhere = {**PROVISIONED, "jsonData": {**SOURCE["jsonData"], "host": "clickhouse"}}
+    told = told_by(Stub(elsewhere, {**EVERY[0], "refresh": "1h"}))
+    assert told["data source gulou"] == (
+        "read-only there; change it in that Grafana's provisioning files: "
+        "host is 'clickhouse' instead of '127.0.0.1'"
+    )
+    assert told["board 城市运行总览"] == (
+        "read-only there; change it in that Grafana's provisioning files: refresh was changed"
+    )
+
+
+def test_missing_map_outlines_are_told_with_where_to_put_them() -> None:
+    told = told_by(Stub(PROVISIONED, EVERY[0]))
+    assert "public/maps/huaihua.geojson" in told["map outlines"]
+    assert told["map outlines"].startswith("missing")
+    assert any("map outlines" in line for line in publish.drift(
+        Stub(PROVISIONED, EVERY[0]), SOURCE, EVERY[:1]
+    ))  # fmt: skip
+
+
+def test_settings_that_grafanas_own_form_adds_are_no_difference() -> None:
+    saved = {**PROVISIONED, "jsonData": {**SOURCE["jsonData"], "version": "4.20.0"}}
+    assert publish._source_drift(saved, SOURCE) == []
+
+
+def test_a_grafana_elsewhere_is_told_the_address_it_can_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Settings(home=tmp_path, grafana_url="http://grafana.city.example:3000")
+    host = str(board_source(here)["jsonData"]["host"])
+    assert "GULOU_GRAFANA_CLICKHOUSE_HOST" in _unreachable(here.grafana_url, host)
+    monkeypatch.setenv("GULOU_GRAFANA_CLICKHOUSE_HOST", "ch.city.example")
+    monkeypatch.setenv("GULOU_GRAFANA_CLICKHOUSE_PORT", "9440")
+    there = Settings(home=tmp_path, grafana_url="http://grafana.city.example:3000")
+    made = board_source(there)["jsonData"]
+    assert (made["host"], made["port"]) == ("ch.city.example", 9440)
+    assert _unreachable(there.grafana_url, "ch.city.example") == ""
+    # The embedded board server is here and goes on as before.
+    assert board_source(Settings(home=tmp_path))["jsonData"]["host"] == "127.0.0.1"
