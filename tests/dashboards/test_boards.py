@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import schemas
 from dashboards import boards
+from dashboards.panels import OUTLINES
 from schemas import _published as published
 
 EVERY = boards.every()
@@ -167,6 +170,20 @@ def test_the_map_asks_nobody_for_tiles() -> None:
     sources = [layer["config"].get("src", "") for layer in options["layers"]]
     assert sources == ["public/maps/huaihua.geojson", ""]
     assert "//" not in "".join(sources)
+
+
+def test_compose_puts_the_outlines_where_the_map_looks_for_them() -> None:
+    root = Path(__file__).parents[2]
+    compose = yaml.safe_load((root / "infra/compose.yaml").read_text(encoding="utf-8"))
+    grafana = compose["services"]["grafana"]
+    mounts = dict(volume.split(":")[:2][::-1] for volume in grafana["volumes"])
+    local = root / "infra" / mounts[f"/usr/share/grafana/{OUTLINES}"]
+    outlines = json.loads(local.read_text(encoding="utf-8"))
+    assert len(outlines["features"]) == 12
+    # Grafana's own maps stay: no folder lies over them.
+    assert "/usr/share/grafana/public/maps" not in mounts
+    layer = json.loads(grafana["environment"]["GF_GEOMAP_DEFAULT_BASELAYER_CONFIG"])
+    assert layer["config"]["url"].startswith("data:image/")
 
 
 def test_the_wall_has_todays_and_this_years_visits_and_requests() -> None:
