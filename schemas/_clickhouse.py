@@ -111,6 +111,12 @@ def event_columns(zone: str) -> list[Column]:
         Column("sha256", "FixedString(32)", "SHA-256 of payload."),
         Column("data", "String", "Canonical JSON of the newest version, with due instants in ms."),
         Column("net", "String", "Postings of a correction as a JSON array; empty: itself alone."),
+        Column(
+            "repeat_of",
+            "Int64",
+            "Of a repeat or conflict: offset of the first of its id, in the same Kafka partition; "
+            "else -1.",
+        ),
         Column("tok", "UInt64", "Token of the worker that owned the partition when it was stored."),
     ]
 
@@ -183,6 +189,17 @@ def _reference_tables(layout: Layout) -> list[Statement]:
         Column("beat", moment(layout.zone), "When the worker said so."),
         Column("lag", "Int64", "Messages in Kafka not yet stored."),
         Column("watermark", "Int64", "Highest offset stored and projected."),
+        Column(
+            "behind_since",
+            moment(layout.zone),
+            "Since when messages have been waiting without a pause; 1970 when none waits.",
+        ),
+    ]
+    rebuilds = [
+        Column("target", "String", "Table of the projection."),
+        Column("kpart", "UInt16", "Kafka partition."),
+        Column("pending", "Bool", "Whether its figures are being emptied and filled again."),
+        Column("at", "UInt64", "Nanoseconds since 1970, the worker's clock: the last one holds."),
     ]
     return [
         _table(
@@ -203,6 +220,12 @@ def _reference_tables(layout: Layout) -> list[Statement]:
             names.HEARTBEAT_TABLE,
             heartbeat,
             f"{layout.engine('ReplacingMergeTree')}(beat) ORDER BY (topic, kpart)",
+        ),
+        _table(
+            layout,
+            names.REBUILDS_TABLE,
+            rebuilds,
+            f"{layout.engine('ReplacingMergeTree')}(at) ORDER BY (target, kpart)",
         ),
     ]
 

@@ -14,6 +14,7 @@ OWNER_TABLE: Final = "owner"
 ALL_EVENTS: Final = "events"
 DIVISIONS_TABLE: Final = "divisions"
 HEARTBEAT_TABLE: Final = "heartbeat"
+REBUILDS_TABLE: Final = "rebuilds"
 SCHEMA_URN: Final = "urn:gulou:{name}:{version}"
 
 

@@ -19,10 +19,6 @@ from schemas._names import events_table, target_table, target_view
 HI: Final = "hi"
 # Stands for "not yet": the latest instant DateTime64 holds in every zone, so that min() passes it.
 NEVER: Final = "2299-01-01 00:00:00.000"
-_POSTING: Final = (
-    "Array(Tuple(gross Int64, net Int64, type String, time Int64, "
-    "division String, grid String, data String))"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +296,7 @@ def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, w
     if family.county_only and projection.place != "county":
         name, value = family.county_only
         wanted[name] = "String"
-        withheld = f"d.{name} = {quoted(value)}"
+        withheld = f"p.data.{name} = {quoted(value)}"
         division = f"if({withheld}, substring(p.division, 1, 6), p.division)"
         grid = f"if({withheld}, '', p.grid)"
     place = {
@@ -310,36 +306,40 @@ def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, w
     }[projection.place]
     instant = f"fromUnixTimestamp64Milli(p.time, {quoted(zone)})"
     bucket = f"toStartOfHour({instant})" if projection.grain == "hour" else f"toDate({instant})"
-    parsed = f"JSONExtract(p.data, {quoted(_tuple(wanted))}) AS d" if wanted else "1 AS d"
     picks = [
         "kpart",
         "p.type AS type",
         f"{place} AS {projection.place}",
-        *(f"d.{dim} AS {dim}" for dim in projection.dims),
+        *(f"p.data.{dim} AS {dim}" for dim in projection.dims),
         f"{bucket} AS {projection.grain}",
     ]
     sums = ["sum(p.gross) AS gross_count", "sum(p.net) AS net_count"]
     for f in family.totals:
         only = family.sayers_only(f.name, "total", "p.type")
-        value = f"if({only}, d.{f.name}, 0)" if only else f"d.{f.name}"
+        value = f"if({only}, p.data.{f.name}, 0)" if only else f"p.data.{f.name}"
         sums += [f"sum(p.gross * {value}) AS gross_{f.name}"]
         sums += [f"sum(p.net * {value}) AS net_{f.name}"]
     names = ["kpart", "type", projection.place, *projection.dims, projection.grain]
     return (
-        f"WITH {parsed}\n"
         f"SELECT {', '.join(picks)},\n  {', '.join(sums)}, max(koff) AS {HI}\n"
-        f"FROM (SELECT kpart, koff, {_postings()} AS postings FROM {source}{_where(where)})\n"
+        f"FROM (SELECT kpart, koff, {_postings(wanted)} AS postings FROM {source}{_where(where)})\n"
         f"LEFT ARRAY JOIN postings AS p\nGROUP BY {', '.join(names)}"
     )
 
 
-def _postings() -> str:
+def _postings(wanted: Mapping[str, str]) -> str:
     # Double entry: an ordinary event is its own single posting; a correction lists, in `net`, what
-    # it takes back and what it puts in its place, each at its own type, place and time.
-    own = "tuple(1, 1, type, toUnixTimestamp64Milli(time), division, grid, data)"
+    # it takes back and what it puts in its place, each at its own type, place and time. Of the
+    # content it takes along only what figures are made of: whole texts would be copied twice.
+    posting = "gross Int64, net Int64, type String, time Int64, division String, grid String"
+    own = "1, 1, type, toUnixTimestamp64Milli(time), division, grid"
+    if wanted:
+        posting += f", data {_tuple(wanted)}"
+        own += f", JSONExtract(data, {quoted(_tuple(wanted))})"
+    postings = f"Array(Tuple({posting}))"
     return (
-        f"if(status = 'ok' AND net = '', [{own}]::{_POSTING}, "
-        f"if(status = 'ok', JSONExtract(net, {quoted(_POSTING)}), []))"
+        f"if(status = 'ok' AND net = '', [tuple({own})]::{postings}, "
+        f"if(status = 'ok', JSONExtract(net, {quoted(postings)}), []))"
     )
 
 
@@ -431,7 +431,7 @@ def one_each(clocks: Sequence[Clock]) -> list[Clock]:
     return list(found.values())
 
 
-def _tuple(fields: dict[str, str]) -> str:
+def _tuple(fields: Mapping[str, str]) -> str:
     return "Tuple(" + ", ".join(f"{name} {type_}" for name, type_ in fields.items()) + ")"
 
 

@@ -388,10 +388,11 @@ def _pipeline(families: Sequence[Family], database: str) -> PublishedView:
             "messages": "Messages stored.",
             "beat": "Last heartbeat of the worker; a quiet night has beats but no messages.",
             "lag": "Messages in Kafka not yet stored, at the last heartbeat.",
+            "behind_since": "Since when messages have waited without a pause; 1970 when none does.",
         },
         "SELECT h.topic AS topic, h.kpart AS kpart, if(messages = 0, NULL, e.stored) AS stored,\n"
         "  if(messages = 0, NULL, e.newest) AS newest, e.messages AS messages, h.beat AS beat,\n"
-        "  h.lag AS lag\n"
+        "  h.lag AS lag, h.behind_since AS behind_since\n"
         f"FROM (SELECT * FROM `{database}`.`{names.HEARTBEAT_TABLE}` FINAL) AS h\n"
         f"LEFT JOIN (\n{parts}) AS e ON h.topic = e.topic AND h.kpart = e.kpart",
     )

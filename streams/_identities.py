@@ -20,42 +20,61 @@ _BITS_PER_ID: Final = 24  # with 8 probes about one false alarm in 100,000
 _SMALLEST: Final = 1 << 18
 
 
-def hashes(identities: Sequence[tuple[str, str]]) -> Hashes:
-    """XXH3-64 of `source NUL id`; ClickHouse computes the same with `xxh3`."""
+def hashes(sources: Sequence[str], ids: Sequence[str]) -> Hashes:
+    """XXH3-64 of each `source NUL id`; ClickHouse computes the same with `xxh3`."""
     digest = xxhash.xxh3_64_intdigest
-    return np.fromiter(
-        (digest(f"{source}\0{id_}".encode()) for source, id_ in identities),
+    return np.array(
+        [digest(f"{source}\0{id_}".encode()) for source, id_ in zip(sources, ids, strict=True)],
         np.uint64,
-        len(identities),
     )
 
 
 class Seen:
-    """Identities of one Kafka partition up to and including offset `covers`."""
+    """Identities of one Kafka partition up to and including offset `covers`.
+
+    Grows by layers, each twice as large as the one before: a filter that holds more than it was
+    made for would call everything seen, and every event would be looked up in the table.
+    """
 
     def __init__(self, covers: int = -1, stored: Hashes | None = None) -> None:
         self.covers = covers
         known = np.empty(0, np.uint64) if stored is None else stored
-        self.capacity = max(_SMALLEST, 2 * len(known))
-        size = 1 << (self.capacity * _BITS_PER_ID - 1).bit_length()
-        self._mask = np.uint64(size - 1)
-        self._bits = np.zeros(size // 8, np.uint8)
-        self.count = 0
+        self._layers = [_Layer(max(_SMALLEST, 2 * len(known)))]
         self.add(known)
 
     @property
-    def full(self) -> bool:
-        """Whether it holds more than it was made for and should be made anew from the table."""
-        return self.count > self.capacity
+    def layers(self) -> int:
+        """How many filters a hash is looked for in; one, when made from the table."""
+        return len(self._layers)
 
     def add(self, found: Hashes) -> None:
         """Remembers identities."""
-        places = self._places(found)
-        np.bitwise_or.at(self._bits, places >> np.uint64(3), self._bit(places))
-        self.count += len(found)
+        while len(found) > (room := self._layers[-1].room):
+            self._layers[-1].add(found[:room])
+            found = found[room:]
+            self._layers.append(_Layer(2 * self._layers[-1].capacity))
+        self._layers[-1].add(found)
 
     def perhaps(self, found: Hashes) -> npt.NDArray[np.bool_]:
         """For each hash: False, surely new; True, perhaps seen."""
+        return np.asarray(np.any([layer.perhaps(found) for layer in self._layers], axis=0))
+
+
+class _Layer:
+    """A Bloom filter of a fixed size."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = self.room = capacity
+        size = 1 << (capacity * _BITS_PER_ID - 1).bit_length()
+        self._mask = np.uint64(size - 1)
+        self._bits = np.zeros(size // 8, np.uint8)
+
+    def add(self, found: Hashes) -> None:
+        places = self._places(found)
+        np.bitwise_or.at(self._bits, places >> np.uint64(3), self._bit(places))
+        self.room -= len(found)
+
+    def perhaps(self, found: Hashes) -> npt.NDArray[np.bool_]:
         places = self._places(found)
         hits = self._bits[places >> np.uint64(3)] & self._bit(places)
         return np.asarray((hits != 0).reshape(_PROBES, -1).all(axis=0))

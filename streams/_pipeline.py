@@ -1,9 +1,9 @@
 """The worker's machinery between Faust's agents and the warehouse, one lane a topic.
 
-A lane takes whatever chunks have arrived, decodes them while its last insert is still in flight,
-then settles and inserts. At most one insert of a topic is in flight: a later one that landed after
-an earlier one failed would jump the hole. Anything unexpected ends in a new claim, which gives a
-new epoch; what belongs to an older epoch is dropped and read again.
+A lane takes whatever chunks have arrived, decodes and settles them while its last insert is still
+in flight, then inserts them. At most one insert of a topic is in flight: a later one that landed
+after an earlier one failed would jump the hole. Anything unexpected ends in a new claim, which
+gives a new epoch; what belongs to an older epoch is dropped and read again.
 """
 
 from __future__ import annotations
@@ -15,34 +15,46 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from schemas._errors import Halted, Unavailable
 from streams import metrics
 from streams._chunks import Chunk, Position
-from streams._identities import Hashes, Seen, doubled, hashes
+from streams._identities import Seen, doubled
 from streams.dead_letters import DeadLetter
-from streams.ingest import Identity, Ingest, Rows
+from streams.ingest import Ingest, Rows
 from streams.limits import Limits
-from streams.warehouse import Claim, Warehouse
+from streams.warehouse import Claim, Poison, Warehouse
 
 log = logging.getLogger(__name__)
+
+_MOST_LAYERS: Final = 3  # of a filter that a claim still takes over; each is asked for every event
 
 
 @dataclass(slots=True)
 class _Lane:
-    """What is under way for one topic."""
+    """What is under way for one topic.
+
+    Attributes:
+        writer, reader: connections, one to insert on while the other is asked.
+        settling: the batch that is being decoded and settled, or the last one.
+        inflight: the insert under way, or the last one; `flying` are its rows.
+    """
 
     ingest: Ingest
-    warehouse: Warehouse
+    writer: Warehouse
+    reader: Warehouse
     threads: ThreadPoolExecutor
     chunks: deque[Chunk] = field(default_factory=deque)
     pending: int = 0
     pending_bytes: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     drained: asyncio.Event = field(default_factory=asyncio.Event)
+    settling: asyncio.Task[Rows | None] | None = None
     inflight: asyncio.Task[bool] | None = None
+    flying: Rows | None = None
     flushed_at: float = 0.0
     dead: deque[tuple[int, int]] = field(default_factory=deque)
 
@@ -64,7 +76,7 @@ class Pipeline:
         self._threads = ThreadPoolExecutor(1, "claim")
         self._lanes = {
             # Two threads: one decodes while the other waits for the insert before it.
-            topic: _Lane(ingest, open_warehouse(), ThreadPoolExecutor(2, topic))
+            topic: _Lane(ingest, open_warehouse(), open_warehouse(), ThreadPoolExecutor(2, topic))
             for topic, ingest in ingests.items()
         }
         self._claiming = asyncio.Lock()
@@ -76,7 +88,8 @@ class Pipeline:
         self._failed: asyncio.Future[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
         self.watermarks: dict[Position, int] = {}
-        self.progressed_at = time.monotonic()
+        self.progressed_at: dict[Position, float] = {}
+        """When a watermark last moved, or there was nothing to wait for; `time.monotonic`."""
 
     def run(self) -> list[Awaitable[None]]:
         """One endless coroutine a lane, and one that raises what a batch raised, to supervise."""
@@ -88,17 +101,23 @@ class Pipeline:
         wanted = list(positions)
         async with self._claiming:
             self.epoch += 1
-            flying = [lane.inflight for lane in self._lanes.values() if lane.inflight]
-            if flying:
+            under_way = [
+                task
+                for lane in self._lanes.values()
+                for task in (lane.settling, lane.inflight)
+                if task is not None
+            ]
+            if under_way:
                 # Not gather: when another rebalance cancels this claim, it would cancel them too.
-                await asyncio.wait(flying)
+                await asyncio.wait(under_way)
             for lane in self._lanes.values():
                 self._forget(lane)
             self._claim, self._seen = await self._patiently(wanted)
             metrics.CLAIMS.inc()
             self._accepted = dict(self._claim.stored)
             self.watermarks = dict(self._claim.stored)
-            self.progressed_at = time.monotonic()
+            self.progressed_at.clear()
+            self.progressed(wanted)
             log.info("claimed %d partitions as epoch %d", len(wanted), self.epoch)
             return self.epoch, self._claim.stored
 
@@ -108,10 +127,9 @@ class Pipeline:
         wait = 0.1
         while True:
             try:
-                claim, poison = await loop.run_in_executor(
-                    self._threads, self._claimer.claim, wanted
+                claim = await loop.run_in_executor(
+                    self._threads, self._claimer.claim, wanted, self._burier(loop)
                 )
-                await self._bury([DeadLetter.of_poison(each) for each in poison])
                 return claim, await loop.run_in_executor(self._threads, self._remember, claim)
             except Unavailable as error:
                 if time.monotonic() > patience:
@@ -120,12 +138,32 @@ class Pipeline:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, 2.0)
 
+    def _burier(self, loop: asyncio.AbstractEventLoop) -> Callable[[Sequence[Poison]], None]:
+        """Buries poison from the claim's thread."""
+
+        async def bury(letters: Sequence[DeadLetter]) -> None:
+            await self._bury(letters)
+            self._count_dead(self._lanes[letters[0].topic], letters[0].topic, letters)
+
+        def bury_poison(poison: Sequence[Poison]) -> None:
+            letters = [DeadLetter.of_poison(each) for each in poison]
+            asyncio.run_coroutine_threadsafe(bury(letters), loop).result()
+
+        return bury_poison
+
+    def progressed(self, positions: Iterable[Position]) -> None:
+        """Notes that the positions do not stand still."""
+        now = time.monotonic()
+        for topic, kpart in positions:
+            self.progressed_at[topic, kpart] = now
+            metrics.PROGRESS.labels(topic, str(kpart)).set_to_current_time()
+
     def _remember(self, claim: Claim) -> dict[Position, Seen]:
         """The identity filters of the claimed partitions, up to what is stored."""
         held = {}
         for (topic, kpart), top in claim.stored.items():
             seen = self._seen.get((topic, kpart))
-            if seen is None or seen.covers > top or seen.full:
+            if seen is None or seen.covers > top or seen.layers > _MOST_LAYERS:
                 seen = Seen(top, self._claimer.identities(topic, kpart, -1))
             elif seen.covers < top:
                 seen.add(self._claimer.identities(topic, kpart, seen.covers))
@@ -164,19 +202,20 @@ class Pipeline:
 
     async def _serve(self, topic: str) -> None:
         lane = self._lanes[topic]
-        loop = asyncio.get_running_loop()
         while True:
             await lane.arrived.wait()
             await self._linger(lane)
             epoch, chunks = self.epoch, self._take(lane)
             if not chunks:
                 continue
-            rows = await loop.run_in_executor(lane.threads, lane.ingest.prepare, chunks)
+            lane.settling = asyncio.create_task(self._settled(topic, chunks, epoch))
+            rows = await lane.settling
             # After a batch that failed nothing may land before the new claim, which this may
             # overtake: it would jump the hole.
             sound = lane.inflight is None or await lane.inflight
-            if self.epoch != epoch or not sound:
+            if rows is None or self.epoch != epoch or not sound:
                 continue
+            lane.flying = rows
             lane.inflight = asyncio.create_task(self._store(topic, rows, epoch))
             lane.inflight.add_done_callback(self._watch)
             lane.flushed_at = time.monotonic()
@@ -208,25 +247,38 @@ class Pipeline:
         lane.drained.set()
         return taken
 
-    async def _store(self, topic: str, rows: Rows, epoch: int) -> bool:
-        """Settles and inserts one batch; False when it has to be read again."""
+    async def _settled(self, topic: str, chunks: Sequence[Chunk], epoch: int) -> Rows | None:
+        """The rows of a batch, ready to be inserted; None when it has to be read again."""
         lane, loop = self._lanes[topic], asyncio.get_running_loop()
         try:
+            rows = await loop.run_in_executor(lane.threads, lane.ingest.prepare, chunks)
             await loop.run_in_executor(lane.threads, self._settle, topic, rows)
+        except Unavailable as error:
+            self._distrust(epoch, error)
+            return None
+        return rows
+
+    async def _store(self, topic: str, rows: Rows, epoch: int) -> bool:
+        """Inserts one batch; False when it has to be read again."""
+        lane, loop = self._lanes[topic], asyncio.get_running_loop()
+        try:
             letters = DeadLetter.of_rows(rows)
             await self._bury(letters)
             started = time.monotonic()
-            await loop.run_in_executor(lane.threads, lane.warehouse.insert, rows, self._claim.token)
+            await loop.run_in_executor(lane.threads, lane.writer.insert, rows, self._claim.token)
         except Unavailable as error:
             metrics.INSERT_FAILURES.labels(topic).inc()
-            log.warning("%s", error)
-            # Not awaited here: a claim waits for the batches under way, and this is one.
-            self._recovery = asyncio.create_task(self._reclaim(epoch))
+            self._distrust(epoch, error)
             return False
         metrics.INSERT_SECONDS.labels(topic).observe(time.monotonic() - started)
         self._stored(topic, rows, epoch)
         self._count_dead(lane, topic, letters)
         return True
+
+    def _distrust(self, epoch: int, error: Unavailable) -> None:
+        """Has everything claimed anew. Not awaited: the claim waits for what asks for it here."""
+        log.warning("%s", error)
+        self._recovery = asyncio.create_task(self._reclaim(epoch))
 
     def _watch(self, batch: asyncio.Task[bool]) -> None:
         """Tells at once of a batch that raised; its lane might wait long for its next chunk."""
@@ -240,50 +292,29 @@ class Pipeline:
 
     def _settle(self, topic: str, rows: Rows) -> None:
         """Asks the filters, and the table about what they suspect; on the lane's thread."""
-        lane = self._lanes[topic]
-        found = hashes(rows.identities)
-        counted = np.array([status == "ok" for status in rows.columns["status"]], np.bool_)
-        kparts = np.array(rows.columns["kpart"])
+        lane, awaited = self._lanes[topic], self._claim.awaited[topic]
+        suspects = self._suspects(topic, rows)
+        wanted = {rows.identities[row] for row in suspects}
+        roots = {rows.root(row) for row in rows.corrective}
+        if awaited:
+            roots |= awaited.intersection(rows.identities)
+        related = lane.reader.related(topic, wanted, roots)
+        if lane.flying is not None:
+            # What is just being inserted may be in the table already, or not yet. Should it fail,
+            # this batch is read again too.
+            related += lane.flying.counted(wanted | roots)
+        lane.ingest.settle(rows, suspects, related, awaited)
+
+    def _suspects(self, topic: str, rows: Rows) -> list[int]:
+        """Rows whose identity was perhaps seen before; the filters remember all of them."""
         suspects: list[int] = []
-        roots: dict[int, set[Identity]] = {}
-        awaited: set[Identity] = set()
         for kpart in rows.kparts:
-            mine = np.flatnonzero(counted & (kparts == kpart))
-            suspects += self._suspects((topic, kpart), found, mine)
-            waiting = self._claim.awaited.get((topic, kpart), set())
-            roots[kpart] = {rows.identities[n] for n in mine} & waiting if waiting else set()
-            awaited |= waiting
-        for row in rows.corrective:
-            root = rows.columns["source"][row], rows.columns["corrects"][row]
-            roots[rows.columns["kpart"][row]].add(root)
-        wanted: dict[int, set[Identity]] = {}
-        for row in suspects:
-            wanted.setdefault(rows.columns["kpart"][row], set()).add(rows.identities[row])
-        before = set(awaited)
-        lane.ingest.settle(
-            rows,
-            suspects,
-            lane.warehouse.known(topic, wanted),
-            lane.warehouse.groups(topic, {k: v for k, v in roots.items() if v}),
-            awaited,
-        )
-        self._await(topic, rows, before, awaited)
-
-    def _suspects(self, position: Position, found: Hashes, mine: np.ndarray) -> list[int]:
-        seen, own = self._seen[position], found[mine]
-        perhaps = seen.perhaps(own) | doubled(own)
-        seen.add(own)
-        return [int(n) for n in mine[perhaps]]
-
-    def _await(self, topic: str, rows: Rows, before: set[Identity], after: set[Identity]) -> None:
-        """Keeps, per partition, which originals stored corrections wait for."""
-        for row in rows.corrective:
-            kpart = rows.columns["kpart"][row]
-            root = rows.columns["source"][row], rows.columns["corrects"][row]
-            if root in after:
-                self._claim.awaited[topic, kpart].add(root)
-        for kpart in rows.kparts:
-            self._claim.awaited[topic, kpart].difference_update(before - after)
+            mine = np.flatnonzero(rows.sound & (rows.places == kpart))
+            seen, own = self._seen[topic, kpart], rows.hashes[mine]
+            perhaps = seen.perhaps(own) | doubled(own)
+            seen.add(own)
+            suspects += mine[perhaps].tolist()
+        return suspects
 
     def _stored(self, topic: str, rows: Rows, epoch: int) -> None:
         metrics.BATCH_EVENTS.labels(topic).observe(len(rows))
@@ -295,8 +326,7 @@ class Pipeline:
             self.watermarks[topic, kpart] = offset
             self._seen[topic, kpart].covers = offset
             metrics.WATERMARK.labels(topic, str(kpart)).set(offset)
-        self.progressed_at = time.monotonic()
-        metrics.PROGRESS.set_to_current_time()
+        self.progressed((topic, kpart) for kpart in rows.last)
 
     def _count_dead(self, lane: _Lane, topic: str, letters: Sequence[DeadLetter]) -> None:
         """Stops the stream when dead letters pass the ceiling: something is wrong at large."""
@@ -328,7 +358,7 @@ class Pipeline:
 
     def _forget(self, lane: _Lane) -> None:
         lane.chunks.clear()
-        lane.inflight = None
+        lane.settling = lane.inflight = lane.flying = None
         lane.pending = lane.pending_bytes = 0
         lane.arrived.clear()
         lane.drained.set()

@@ -64,5 +64,11 @@ class DeadLetter:
     def of_poison(cls, poison: Poison) -> DeadLetter:
         """An event that a view could not digest."""
         return cls(
-            poison.topic, poison.kpart, poison.offset, 0, "dead", poison.reason, poison.payload
+            poison.topic,
+            poison.kpart,
+            poison.offset,
+            poison.logged,
+            "dead",
+            poison.reason,
+            poison.payload,
         )

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, cast
 
+import numpy as np
+import numpy.typing as npt
 from pydantic_core import to_json
 
 from schemas._clickhouse import event_columns
@@ -23,9 +25,14 @@ from schemas._event import Content, Event
 from schemas._projections import Family
 from schemas._wire import Decoder, Reason, Rejected
 from streams._chunks import Chunk
+from streams._identities import Hashes, hashes
 
-Identity = tuple[str, str]
-"""Source and id of an event."""
+Identity = tuple[int, str, str]
+"""Kafka partition, source and id of an event: what makes it the same one, sent again.
+
+The partition belongs to it: key and partition follow from the content, so the same source and id
+elsewhere is another content, which no partition can see alone.
+"""
 
 # Office clocks and the broker's are not one clock; beyond this, `recorded` is simply wrong.
 CLOCK_SKEW_MS: Final = 60_000
@@ -46,6 +53,8 @@ _NOTHING: Final[Content] = {
 class Stored(NamedTuple):
     """A counted row of the events table, as far as repeats and corrections need it; times in ms."""
 
+    kpart: int
+    koff: int
     source: str
     id: str
     corrects: str
@@ -58,22 +67,55 @@ class Stored(NamedTuple):
     grid: str
     data: bytes
 
+    @property
+    def identity(self) -> Identity:
+        """Its own."""
+        return self.kpart, self.source, self.id
+
+    @property
+    def root(self) -> Identity:
+        """That of the event it corrects; its own where it corrects none."""
+        return self.kpart, self.source, self.corrects or self.id
+
 
 @dataclass(slots=True)
 class Rows:
     """Rows laid out as columns, in the order of `event_columns`, in offset order per partition.
 
-    `last` is the last offset of every Kafka partition they come from.
+    Attributes:
+        last: last offset of every Kafka partition they come from.
+        hashes: of the identities; `places` are their Kafka partitions, `sound` those that are no
+            dead letters, as they came out of `prepare`.
+        corrective: the sound rows that correct another, ascending.
     """
 
     topic: str
     columns: dict[str, list[Any]]
     identities: list[Identity]
     last: dict[int, int]
+    hashes: Hashes
+    places: npt.NDArray[np.uint16]
+    sound: npt.NDArray[np.bool_]
     corrective: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.identities)
+
+    def root(self, row: int) -> Identity:
+        """Identity of the event that a corrective row corrects."""
+        columns = self.columns
+        return columns["kpart"][row], columns["source"][row], columns["corrects"][row]
+
+    def stored(self, row: int) -> Stored:
+        """The row as the warehouse would give it back."""
+        return Stored(*(self.columns[name][row] for name in Stored._fields))
+
+    def counted(self, wanted: set[Identity]) -> list[Stored]:
+        """Of settled rows: the counted ones whose identity or root is wanted."""
+        found = {n for n, identity in enumerate(self.identities) if identity in wanted}
+        found |= {n for n in self.corrective if self.root(n) in wanted}
+        status = self.columns["status"]
+        return [self.stored(n) for n in found if status[n] in ("ok", "orphan")]
 
     @property
     def kparts(self) -> tuple[int, ...]:
@@ -110,8 +152,11 @@ class Ingest:
         rows = Rows(
             self._family.topic,
             columns,
-            list(zip(columns["source"], columns["id"], strict=True)),
+            list(zip(columns["kpart"], columns["source"], columns["id"], strict=True)),
             {chunk.kpart: chunk.last for chunk in chunks},
+            hashes(columns["source"], columns["id"]),
+            np.array(columns["kpart"], np.uint16),
+            np.array([status == "ok" for status in columns["status"]], np.bool_),
         )
         if self._corrective:
             rows.corrective = [
@@ -175,6 +220,7 @@ class Ingest:
             "sha256": [sha256(payload or b"").digest() for payload in payloads],
             "data": [to_json(content) if content else b"" for content in data],
             "net": [b""] * len(records),
+            "repeat_of": [-1] * len(records),
             "tok": [0] * len(records),
         }
 
@@ -208,8 +254,7 @@ class Ingest:
         self,
         rows: Rows,
         suspects: Iterable[int],
-        known: Mapping[Identity, Stored],
-        groups: Mapping[Identity, Sequence[Stored]],
+        related: Iterable[Stored],
         awaited: set[Identity],
     ) -> None:
         """Marks repeats and conflicts, and writes the postings of corrections, in place.
@@ -217,15 +262,20 @@ class Ingest:
         Args:
             rows: prepared rows.
             suspects: rows whose identity may have been seen before.
-            known: the first counted row of each suspect identity that is stored.
-            groups: for each original that rows correct, or that corrections await, the stored
-                original and its stored corrections.
+            related: counted rows of earlier batches, in any order and perhaps twice: all that bear
+                the identity of a suspect; all originals and corrections of what rows correct, or
+                of what corrections await. Others do no harm.
             awaited: identities that stored corrections wait for; kept up to date.
         """
-        first = {identity: row.sha256 for identity, row in known.items()}
+        stored = {(row.kpart, row.koff): row for row in related}
+        before = [row for _, row in sorted(stored.items())]
+        first: dict[Identity, tuple[int, bytes]] = {}
+        for each in before:
+            first.setdefault(each.identity, (each.koff, each.sha256))
         suspected = set(suspects)
-        corrections = _Corrections(self._classes, rows, groups, awaited)
-        status, digests = rows.columns["status"], rows.columns["sha256"]
+        corrections = _Corrections(self._classes, rows, before, awaited)
+        columns = rows.columns
+        status, digests, offsets = columns["status"], columns["sha256"], columns["koff"]
         # One pass in order of arrival: whether a row repeats an earlier one of its batch depends on
         # whether that one was counted, as it would if it lay in the batch before.
         for row in corrections.touched(suspected):
@@ -234,11 +284,12 @@ class Ingest:
             identity = rows.identities[row]
             earlier = first.get(identity) if row in suspected else None
             if earlier is not None:
-                status[row] = "repeat" if earlier == digests[row] else "conflict"
+                columns["repeat_of"][row], digest = earlier
+                status[row] = "repeat" if digest == digests[row] else "conflict"
                 continue
             corrections.post(row)
             if status[row] != "dead":
-                first[identity] = digests[row]
+                first[identity] = offsets[row], digests[row]
 
 
 class _Corrections:
@@ -252,13 +303,16 @@ class _Corrections:
         self,
         classes: Mapping[str, type[Event]],
         rows: Rows,
-        groups: Mapping[Identity, Sequence[Stored]],
+        before: Iterable[Stored],
         awaited: set[Identity],
     ) -> None:
         self._classes, self._rows, self._awaited = classes, rows, awaited
-        self._members = {root: list(found) for root, found in groups.items()}
         self._corrective = set(rows.corrective)
-        self._roots = set(self._members) | awaited | {self._root(row) for row in rows.corrective}
+        self._roots = awaited | {rows.root(row) for row in rows.corrective}
+        self._members: dict[Identity, list[Stored]] = {}
+        for each in before:
+            if each.root in self._roots:
+                self._members.setdefault(each.root, []).append(each)
 
     def touched(self, suspected: set[int]) -> list[int]:
         """The rows that are suspected, correct another, or are corrected, in order of arrival."""
@@ -275,13 +329,10 @@ class _Corrections:
         elif self._rows.identities[row] in self._roots:
             self._original(row, self._rows.identities[row])
 
-    def _root(self, row: int) -> Identity:
-        return self._rows.columns["source"][row], self._rows.columns["corrects"][row]
-
     def _correct(self, row: int) -> None:
-        root, new = self._root(row), self._stored(row)
+        root, new = self._rows.root(row), self._rows.stored(row)
         members = self._members.setdefault(root, [])
-        original = next((m for m in members if m.id == root[1] and not m.corrects), None)
+        original = next((m for m in members if m.identity == root and not m.corrects), None)
         if original is None:
             self._rows.columns["status"][row] = "orphan"
             self._awaited.add(root)
@@ -300,7 +351,7 @@ class _Corrections:
         self._rows.columns["net"][row] = to_json(postings)
 
     def _original(self, row: int, identity: Identity) -> None:
-        new = self._stored(row)
+        new = self._rows.stored(row)
         members = self._members.setdefault(identity, [])
         members.append(new)
         after = self._standing(new, members)
@@ -323,10 +374,6 @@ class _Corrections:
         if self._classes[standing.type].spec.voids:
             return []
         return [_posting(standing._replace(type=original.type, time=original.time), 0, sign)]
-
-    def _stored(self, row: int) -> Stored:
-        columns = self._rows.columns
-        return Stored(*(columns[name][row] for name in Stored._fields))
 
 
 def _posting(row: Stored, gross: int, net: int) -> Content:

@@ -25,6 +25,7 @@ WATERMARK: Final = Gauge(
 PROGRESS: Final = Gauge(
     "gulou_last_progress_timestamp_seconds",
     "When a watermark last moved, or there was nothing to do.",
+    _BY_PARTITION,
     registry=REGISTRY,
 )
 MESSAGES: Final = Counter(
@@ -56,3 +57,9 @@ BATCH_EVENTS: Final = Histogram(
     registry=REGISTRY,
     buckets=(1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000),
 )
+
+
+def forget(topic: str, kpart: int) -> None:
+    """Drops the series of a partition that now belongs to another worker."""
+    for gauge in (LAG, WATERMARK, PROGRESS):
+        gauge.remove_by_labels({"topic": topic, "kpart": str(kpart)})

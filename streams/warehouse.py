@@ -9,10 +9,12 @@ Synchronous and used from one thread at a time.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import secrets
+import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, get_type_hints
 
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 
 REPAIR_SPAN: Final = 100_000  # offsets a repair covers at once: one batch, one block, one part
 _COUNTED: Final = "status IN ('ok', 'orphan')"
+_MUTATIONS_S, _MUTATIONS_POLL_S = 20.0, 0.05
 # What can throw in a view is content; these say that the server, not an event, is at fault.
 _TRANSIENT: Final = frozenset({159, 160, 202, 209, 210, 241, 242, 243, 252, 319, 394, 469, 999})
 _INSERT_SETTINGS: Final = {
@@ -56,6 +59,16 @@ class Address:
     password: str = field(repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def compression(self) -> str | bool:
+        """As clickhouse-driver takes it; none on this machine, where nothing travels."""
+        # Packing, hashing and unpacking are a sixth of what an event costs.
+        try:
+            near = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            near = self.host == "localhost"
+        return False if near else "lz4"
+
     def connect(self, **settings: Any) -> Client:
         """A client; clickhouse-driver connects at the first query."""
         return Client(
@@ -64,7 +77,7 @@ class Address:
             user=self.user,
             password=self.password,
             settings={"insert_block_size": 1_048_576, **settings},
-            compression="lz4",
+            compression=self.compression,
             **{"send_receive_timeout": 120, **self.options},
         )
 
@@ -73,23 +86,28 @@ class Address:
 class Claim:
     """Ownership of partitions: the token inserts must carry, and the last offset stored of each.
 
-    `awaited` holds, per partition, the originals that stored corrections still wait for.
+    `awaited` holds, per topic, the originals that stored corrections still wait for.
     """
 
     token: int
     stored: Mapping[Position, int]
-    awaited: Mapping[Position, set[Identity]]
+    awaited: Mapping[str, set[Identity]]
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """An event that a view cannot digest: it was made dead, with the server's message."""
+    """An event that a view cannot digest and that is made dead, with the server's message."""
 
     topic: str
     kpart: int
     offset: int
+    logged: int
     payload: bytes
     reason: str
+
+
+Bury = Callable[[Sequence[Poison]], None]
+"""Sends poison to the dead letters; returns when they are safe there."""
 
 
 class Warehouse:
@@ -105,8 +123,13 @@ class Warehouse:
         """Closes the connection."""
         self._client.disconnect()
 
-    def claim(self, positions: Iterable[Position]) -> tuple[Claim, list[Poison]]:
+    def claim(self, positions: Iterable[Position], bury: Bury) -> Claim:
         """Shuts out every other worker from `positions`, repairs, and says where they stand.
+
+        Args:
+            positions: what to own.
+            bury: called with events that a view cannot digest before they are made dead, so that
+                no crash can lose their letters.
 
         Raises:
             Unavailable: ClickHouse does not answer, or refuses for a passing reason.
@@ -114,7 +137,6 @@ class Warehouse:
         """
         wanted = sorted(positions)
         token = secrets.randbits(63) | 1
-        poison: list[Poison] = []
         try:
             if wanted:
                 self._execute(
@@ -123,18 +145,18 @@ class Warehouse:
                 )
                 self._kill(wanted)
             stored: dict[Position, int] = dict.fromkeys(wanted, -1)
-            awaited: dict[Position, set[Identity]] = {position: set() for position in wanted}
-            for topic in {topic for topic, _ in wanted}:
+            awaited: dict[str, set[Identity]] = {topic: set() for topic, _ in wanted}
+            for topic in awaited:
                 kparts = [kpart for name, kpart in wanted if name == topic]
+                self._await_mutations(topic)
                 stored |= self._stored(topic, kparts)
-                poison += self._repair(topic, kparts, stored, token)
-                for kpart, source, corrects in self._orphans(topic, kparts):
-                    awaited[topic, kpart].add((source, corrects))
+                self._repair(topic, kparts, stored, token, bury)
+                awaited[topic].update(self._orphans(topic, kparts))
         except driver_errors.ServerException as error:
             if error.code in _TRANSIENT:
                 raise Unavailable(_says(error), do="The claim is made again.") from error
             raise
-        return Claim(token, stored, awaited), poison
+        return Claim(token, stored, awaited)
 
     def insert(self, rows: Rows, token: int) -> None:
         """Stores rows and feeds every projection: one INSERT, one block.
@@ -161,29 +183,28 @@ class Warehouse:
                 do="The partitions are claimed again and the rows re-read.",
             ) from error
 
-    def known(self, topic: str, wanted: Mapping[int, set[Identity]]) -> dict[Identity, Stored]:
-        """The first counted row of each wanted identity that is stored; by Kafka partition."""
-        found: dict[Identity, Stored] = {}
-        for kpart, identities in wanted.items():
-            ids = [id_ for _, id_ in identities]
-            for row in self._rows(topic, kpart, "id IN %(ids)s", {"ids": ids}):
-                if (row.source, row.id) in identities:
-                    found.setdefault((row.source, row.id), row)
-        return found
+    def related(self, topic: str, identities: set[Identity], roots: set[Identity]) -> list[Stored]:
+        """Counted rows that bear one of the ids, and corrections of the roots.
 
-    def groups(
-        self, topic: str, wanted: Mapping[int, set[Identity]]
-    ) -> dict[Identity, list[Stored]]:
-        """Each wanted original, where stored, with all stored corrections of it."""
-        found: dict[Identity, list[Stored]] = {}
-        for kpart, roots in wanted.items():
-            ids = [id_ for _, id_ in roots]
-            condition = "(id IN %(ids)s OR corrects IN %(ids)s)"
-            for row in self._rows(topic, kpart, condition, {"ids": ids}):
-                root = row.source, row.corrects or row.id
-                if root in roots:
-                    found.setdefault(root, []).append(row)
-        return found
+        Ids are compared without their source, so there may be others too.
+        """
+        wanted = identities | roots
+        if not wanted:
+            return []
+        kparts = sorted({kpart for kpart, *_ in wanted})
+        values = {"ids": sorted({id_ for *_, id_ in wanted})}
+        queries = [self._counted_rows(topic, kparts, "id IN %(ids)s")]
+        if roots:
+            # Two queries, not one with OR: each is cut down by the index of its own column.
+            values["roots"] = sorted({id_ for *_, id_ in roots})
+            queries.append(self._counted_rows(topic, kparts, "corrects IN %(roots)s"))
+        found = self._execute(
+            " UNION ALL ".join(queries),
+            values,
+            # A whole batch may be suspect, and its ids stand in the text of the query.
+            settings={"strings_as_bytes": True, "max_query_size": 64 * 1024 * 1024},
+        )
+        return [_stored_row(row) for row in found]
 
     def identities(self, topic: str, kpart: int, after: int) -> Hashes:
         """Hashes of the identities counted in a partition after an offset."""
@@ -195,36 +216,27 @@ class Warehouse:
         )
         return np.asarray(rows[0] if rows else [], np.uint64)
 
-    def beat(self, beats: Sequence[tuple[str, int, int, int, int]]) -> None:
-        """Writes heartbeats: topic, Kafka partition, ms since 1970, lag, watermark.
+    def beat(self, beats: Sequence[tuple[str, int, int, int, int, int]]) -> None:
+        """Writes heartbeats, in the order of the table's columns; instants in ms since 1970.
 
         Raises:
             Unavailable: ClickHouse does not answer, or refuses.
         """
         table = self._table(names.HEARTBEAT_TABLE)
         try:
-            self._execute(f"INSERT INTO {table} (topic, kpart, beat, lag, watermark) VALUES", beats)
+            self._execute(f"INSERT INTO {table} VALUES", beats)
         except driver_errors.Error as error:
             self._client.disconnect()
             raise Unavailable(
                 f"No heartbeat could be written: {_says(error)}", do="The next one is tried."
             ) from error
 
-    def _rows(
-        self, topic: str, kpart: int, condition: str, values: Mapping[str, Any]
-    ) -> list[Stored]:
-        if not values["ids"]:
-            return []
-        table = self._table(names.events_table(topic))
-        rows = self._execute(
-            "SELECT source, id, corrects, type, toString(status), sha256, "
-            "toUnixTimestamp64Milli(time), toUnixTimestamp64Milli(recorded), division, grid, data "
-            f"FROM {table} WHERE kpart = {kpart} AND {condition} AND {_COUNTED} ORDER BY koff",
-            values,
-            # A whole batch may be suspect, and its ids stand in the text of the query.
-            settings={"strings_as_bytes": True, "max_query_size": 64 * 1024 * 1024},
+    def _counted_rows(self, topic: str, kparts: Sequence[int], condition: str) -> str:
+        columns = ", ".join(_READ_AS.get(name, name) for name in Stored._fields)
+        return (
+            f"SELECT {columns} FROM {self._table(names.events_table(topic))} "
+            f"WHERE kpart IN ({', '.join(map(str, kparts))}) AND {condition} AND {_COUNTED}"
         )
-        return [_stored_row(row) for row in rows]
 
     def _stored(self, topic: str, kparts: Sequence[int]) -> dict[Position, int]:
         table = self._table(names.events_table(topic))
@@ -234,9 +246,9 @@ class Warehouse:
         )
         return {(topic, kpart): offset for kpart, offset in rows}
 
-    def _orphans(self, topic: str, kparts: Sequence[int]) -> list[tuple[int, str, str]]:
+    def _orphans(self, topic: str, kparts: Sequence[int]) -> list[Identity]:
         table = self._table(names.events_table(topic))
-        rows: list[tuple[int, str, str]] = self._execute(
+        rows: list[Identity] = self._execute(
             f"SELECT DISTINCT kpart, source, corrects FROM {table} "
             "WHERE kpart IN %(kparts)s AND status = 'orphan'",
             {"kparts": kparts},
@@ -256,18 +268,52 @@ class Warehouse:
             {"prefix": _PREFIX, "wanted": wanted},
         )
 
+    def _await_mutations(self, topic: str) -> None:
+        """Waits for what an earlier owner was still deleting or updating when it ended.
+
+        A mutation outlives its worker and a kill of the server. Marks read before it is done would
+        be of figures that it is about to take away.
+        """
+        family = self._families[topic]
+        tables = [names.events_table(topic), *(target(family, p) for p in family.projections)]
+        deadline = time.monotonic() + _MUTATIONS_S
+        while rows := self._execute(
+            "SELECT table, latest_fail_reason FROM system.mutations "
+            "WHERE database = %(database)s AND table IN %(tables)s AND NOT is_done "
+            "AND NOT is_killed",
+            {"database": self._layout.database, "tables": tables},
+        ):
+            if time.monotonic() > deadline:
+                table, reason = rows[0]
+                raise Unavailable(
+                    f"A change of {table} begun by an earlier worker is not done after "
+                    f"{_MUTATIONS_S:g} s: {reason[:200] or 'it still runs'}.",
+                    do="The claim is made again; see system.mutations.",
+                )
+            time.sleep(_MUTATIONS_POLL_S)
+
     def _repair(
-        self, topic: str, kparts: Sequence[int], stored: Mapping[Position, int], token: int
-    ) -> list[Poison]:
-        family, poison = self._families[topic], []
+        self,
+        topic: str,
+        kparts: Sequence[int],
+        stored: Mapping[Position, int],
+        token: int,
+        bury: Bury,
+    ) -> None:
+        """Brings every projection up to what is stored of each partition."""
+        family, unfinished = self._families[topic], self._unfinished(topic)
         for projection in family.projections:
+            name = target(family, projection)
             marks = self._marks(family, projection, kparts)
             for kpart in kparts:
                 mark, top = marks.get(kpart, -1), stored[topic, kpart]
+                anew = (name, kpart) in unfinished
                 if mark > top:
                     # The events part was lost with the power, the projection's was not.
-                    log.warning("%s is ahead of its events; rebuilt", target(family, projection))
-                    self._empty(family, projection, kpart)
+                    log.warning("%s is ahead of its events; rebuilt", name)
+                    anew = True
+                if anew:
+                    self._empty(family, projection, kpart, token)
                     mark = -1
                 while mark < top:
                     upto = min(top, mark + REPAIR_SPAN)
@@ -276,15 +322,46 @@ class Warehouse:
                     except driver_errors.ServerException as error:
                         if error.code in _TRANSIENT:
                             raise
-                        poison += self._poison(family, projection, kpart, mark, upto, error)
-                        # Every projection of the partition was emptied: begin again.
-                        return poison + self._repair(topic, kparts, stored, token)
+                        self._poison(family, projection, kpart, mark, upto, error, token, bury)
+                        # Every projection of the partition is to be made anew: begin again.
+                        self._repair(topic, kparts, stored, token, bury)
+                        return
                     log.info(
                         "repaired %s for offsets %d to %d of %s@%d",
-                        *(target(family, projection), mark + 1, upto, topic, kpart),
+                        *(name, mark + 1, upto, topic, kpart),
                     )
                     mark = upto
-        return poison
+                if anew:
+                    self._note_rebuild(family, projection, kpart, token, pending=False)
+
+    def _unfinished(self, topic: str) -> set[tuple[str, int]]:
+        """Targets and partitions that were being made anew when a worker ended."""
+        family = self._families[topic]
+        rows = self._execute(
+            f"SELECT target, kpart FROM {self._table(names.REBUILDS_TABLE)} FINAL "
+            "WHERE pending AND target IN %(targets)s",
+            {"targets": [target(family, projection) for projection in family.projections]},
+        )
+        return set(rows)
+
+    def _note_rebuild(
+        self, family: Family, projection: Projection, kpart: int, token: int, *, pending: bool
+    ) -> None:
+        """Remembers that a projection of a partition is being made anew, or that it has been.
+
+        Emptying is a mutation, which is neither atomic nor ended by a kill: whatever happens in
+        between, the next owner empties and fills it again.
+        """
+        self._execute(
+            f"INSERT INTO {self._table(names.REBUILDS_TABLE)} "
+            f"SELECT '{target(family, projection)}', {kpart}, {pending}, {time.time_ns()} "
+            f"WHERE {self._owns(family.topic, str(kpart), token)}"
+        )
+
+    def _owns(self, topic: str, kpart: str, token: int) -> str:
+        """The condition that keeps a worker out that no longer owns the partition."""
+        owner = f"{self._layout.database}.{names.OWNER_TABLE}"
+        return f"joinGet('{owner}', 'tok', '{topic}', toUInt16({kpart})) = {token}"
 
     def _marks(
         self, family: Family, projection: Projection, kparts: Sequence[int]
@@ -299,11 +376,10 @@ class Warehouse:
     def _project(
         self, family: Family, projection: Projection, kpart: int, after: int, upto: int, token: int
     ) -> None:
-        owner = f"{self._layout.database}.{names.OWNER_TABLE}"
-        fence = f"joinGet('{owner}', 'tok', '{family.topic}', kpart) = {token}"
+        owned = f"{_span(kpart, after, upto)} AND {self._owns(family.topic, 'kpart', token)}"
         self._execute(
             f"INSERT INTO {self._table(target(family, projection))} "
-            + self._query(family, projection, f"{_span(kpart, after, upto)} AND {fence}"),
+            + self._query(family, projection, owned),
             query_id=_query_id(family.topic, [kpart]),
             settings=_INSERT_SETTINGS,
         )
@@ -316,10 +392,13 @@ class Warehouse:
         after: int,
         upto: int,
         error: driver_errors.ServerException,
-    ) -> list[Poison]:
+        token: int,
+        bury: Bury,
+    ) -> None:
         """Finds the events of a range that a view cannot digest and makes them dead.
 
-        Their rows keep position, bytes and hash; only status, reason, data and net change.
+        Their rows keep position, bytes and hash; only status, reason, data and net change. Every
+        projection of the partition is left to be made anew.
         """
         offsets = tuple(self._culprits(family, projection, kpart, after, upto))
         if not offsets:
@@ -330,21 +409,29 @@ class Warehouse:
             ) from error
         reason = f"projection: {target(family, projection)}: {_says(error)}"[:400]
         table = self._table(names.events_table(family.topic))
-        payloads = self._execute(
-            f"SELECT koff, payload FROM {table} WHERE kpart = {kpart} AND koff IN %(offsets)s",
+        found = self._execute(
+            f"SELECT koff, toUnixTimestamp64Milli(logged), payload FROM {table} "
+            f"WHERE kpart = {kpart} AND koff IN %(offsets)s",
             {"offsets": offsets},
             settings={"strings_as_bytes": True},
         )
+        bury([Poison(family.topic, kpart, o, logged, load, reason) for o, logged, load in found])
         for each in family.projections:
-            self._empty(family, each, kpart)
+            self._note_rebuild(family, each, kpart, token, pending=True)
         self._execute(
             f"ALTER TABLE {table} "
             "UPDATE status = 'dead', reason = %(reason)s, data = '', net = '' "
-            f"WHERE kpart = {kpart} AND koff IN %(offsets)s",
+            f"WHERE kpart = {kpart} AND koff IN %(offsets)s "
+            f"AND {self._owns(family.topic, 'kpart', token)}",
             {"reason": reason, "offsets": offsets},
             settings={"mutations_sync": 2},
         )
-        return [Poison(family.topic, kpart, offset, load, reason) for offset, load in payloads]
+        if not self._execute(f"SELECT {self._owns(family.topic, str(kpart), token)}")[0][0]:
+            # Nothing was changed, and to try again would go on for ever.
+            raise Unavailable(
+                f"{family.topic}@{kpart} belongs to another worker now.",
+                do="The claim is made again.",
+            )
 
     def _culprits(
         self, family: Family, projection: Projection, kpart: int, after: int, upto: int
@@ -370,9 +457,11 @@ class Warehouse:
             return False
         return True
 
-    def _empty(self, family: Family, projection: Projection, kpart: int) -> None:
+    def _empty(self, family: Family, projection: Projection, kpart: int, token: int) -> None:
+        self._note_rebuild(family, projection, kpart, token, pending=True)
         self._execute(
-            f"ALTER TABLE {self._table(target(family, projection))} DELETE WHERE kpart = {kpart}",
+            f"ALTER TABLE {self._table(target(family, projection))} DELETE WHERE kpart = {kpart} "
+            f"AND {self._owns(family.topic, 'kpart', token)}",
             settings={"mutations_sync": 2},
         )
 
@@ -396,6 +485,11 @@ class Warehouse:
 
 _PREFIX: Final = "gulou."
 _WORDS: Final = frozenset(name for name, kind in get_type_hints(Stored).items() if kind is str)
+_READ_AS: Final = {
+    "status": "toString(status)",
+    **{name: f"toUnixTimestamp64Milli({name})" for name in ("time", "recorded")},
+}
+"""How a column of `Stored` is read where not as it stands."""
 
 
 def _mark(topic: str, kpart: int) -> str:

@@ -50,6 +50,7 @@ class Row:
     prev: int
     status: str
     event: dict[str, Any] = field(default_factory=dict)
+    repeats: int = -1
 
     @property
     def data(self) -> dict[str, Any]:
@@ -98,8 +99,8 @@ class Law:
         with (_DATA / "calendar_cn.csv").open(encoding="utf-8") as lines:
             self.days = {date.fromisoformat(r["date"]): r["kind"] for r in csv.DictReader(lines)}
         self.last_year = max(day.year for day in self.days)
-
         self.earliest = {f"due_{c.name}" for c in family.clocks if c.counts == "first"}
+
     def understand(self, record: Record) -> tuple[str, dict[str, Any]]:
         """Status (ok, parked or dead) of one message alone, and its event."""
         try:
@@ -205,7 +206,7 @@ class Law:
             earlier = first.get(row.identity)
             if earlier is not None:
                 same = earlier.record.value == record.value
-                row.status = "repeat" if same else "conflict"
+                row.status, row.repeats = "repeat" if same else "conflict", earlier.record.offset
                 continue
             if self.corrective(row):
                 original = first.get(row.root)
@@ -354,7 +355,7 @@ class Oracle:
     def _events(self, law: Law, kpart: int, judged: Sequence[Row]) -> list[str]:
         table = f"events_{law.family.topic}"
         stored = self._ask(
-            "SELECT koff, koff_prev, toString(status), source, id, type, key, "
+            "SELECT koff, koff_prev, toString(status), repeat_of, source, id, type, key, "
             "toUnixTimestamp64Milli(time), toUnixTimestamp64Milli(recorded), "
             "toUnixTimestamp64Milli(logged), division, grid, corrects, late, sha256, payload, data "
             f"FROM {self._database}.{table} WHERE kpart = {kpart} ORDER BY koff",
@@ -431,7 +432,7 @@ class Oracle:
 def _as_stored(law: Law, row: Row) -> tuple[Any, ...]:
     record, event = row.record, row.event
     payload = record.value or b""
-    head = (record.offset, row.prev, row.status)
+    head = (record.offset, row.prev, row.status, row.repeats)
     tail = (hashlib.sha256(payload).digest(), payload)
     if not event:
         return (*head, "", "", "", "", 0, 0, record.logged, "", "", "", False, *tail, None)
@@ -459,7 +460,7 @@ def _decoded(row: tuple[Any, ...]) -> tuple[Any, ...]:
     words = [each.decode() if isinstance(each, bytes) else each for each in rest]
     if words[2] == "dead":
         # A contradiction is found after the row was laid out: who said it stays readable.
-        words[3:9], words[10:13], late = ["", "", "", "", 0, 0], ["", "", ""], False
+        words[4:10], words[11:14], late = ["", "", "", "", 0, 0], ["", "", ""], False
     return (*words, bool(late), digest, payload, _instants(json.loads(data)) if data else None)
 
 

@@ -126,7 +126,7 @@ def test_an_events_row_has_the_columns_of_the_design() -> None:
         *("kpart", "koff", "koff_prev", "status", "reason", "source", "id", "type"),
         *("data_version", "key", "time", "recorded", "logged", "division", "grid", "actor"),
         *("correlation", "causation", "corrects", "late", "payload", "sha256", "data", "net"),
-        "tok",
+        *("repeat_of", "tok"),
     ]
     assert tuple(STATUSES) == ("ok", "repeat", "conflict", "orphan", "parked", "dead")
 

@@ -10,8 +10,10 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ from typing import Any
 import pytest
 
 import schemas
+from infra import _presence
 from infra.settings import PREFIX, ROOT, Settings
 from tests.histories.small import VILLAGES, History, Message
 from tests.live import Live
@@ -63,7 +66,8 @@ with Stack(Settings.load(), lambda s: [p for p in parts(s) if p.name != "boards"
     sys.stdin.read()
 """
 _SOUND = '"p.type AS type",'
-_DEFECT = """"if(throwIf(position(p.data, 'poison') > 0, 'indigestible'), '', p.type) AS type","""
+# An instant that ends in 666 ms is poison.
+_DEFECT = """"if(throwIf(p.time % 1000 = 666, 'indigestible'), '', p.type) AS type","""
 
 
 @pytest.fixture(scope="module")
@@ -113,17 +117,17 @@ def _patrols(path: Path) -> Any:
     return schemas._family(module)
 
 
-def _walk(n: int, note: str = "路灯已修") -> Message:
+def _walk(n: int, *, poison: bool = False) -> Message:
     event = {
         "specversion": "1.0",
         "id": f"w-{n}",
         "source": "//huaihua/streets",
         "type": "patrol.walked",
         "dataschema": "urn:gulou:patrol.walked:1",
-        "time": f"2024-05-{1 + n % 3:02d}T08:00:00+08:00",
+        "time": f"2024-05-{1 + n % 3:02d}T08:00:00.{666 * poison:03d}+08:00",
         "recorded": "2024-05-09T08:00:00+08:00",
         "division": VILLAGES[n % 2],
-        "data": {"street": "S-1", "walkers": n, "found": "hazard", "note": note},
+        "data": {"street": "S-1", "walkers": n, "found": "hazard", "note": "路灯已修"},
     }
     return Message("patrols", b"S-1", json.dumps(event).encode())
 
@@ -141,8 +145,8 @@ def test_a_family_of_one_new_file_has_topic_rows_rollup_and_published_view(chang
 def test_an_event_that_a_view_cannot_digest_is_found_and_all_others_count(changed: Live) -> None:
     before = changed.ends().get(("patrols", 0), 0)
     messages = [_walk(n) for n in range(1000, 1400)]
-    messages[123] = _walk(1123, "poison")
-    messages[321] = _walk(1321, "poison")
+    messages[123] = _walk(1123, poison=True)
+    messages[321] = _walk(1321, poison=True)
     changed.send([*History(22).messages(200), *messages])
     changed.poisoned |= {("patrols", 0, before + 123), ("patrols", 0, before + 321)}
     assert changed.differences() == []
@@ -151,3 +155,30 @@ def test_an_event_that_a_view_cannot_digest_is_found_and_all_others_count(change
     said = letters["patrols", 0, before + 123]
     assert said["reason"].startswith("projection: patrols_daily")
     assert said["payload"] == messages[123].payload
+
+
+def test_kills_while_projections_are_made_anew_lose_no_figure_and_no_letter(changed: Live) -> None:
+    for turn, killed in enumerate((["worker-0"], ["clickhouse"], ["clickhouse", "worker-0"])):
+        before = changed.ends()["patrols", 0]
+        began = time.time_ns()
+        first = 2000 + 400 * turn
+        changed.send(_walk(n, poison=n == first + 200) for n in range(first, first + 400))
+        changed.poisoned.add(("patrols", 0, before + 200))
+        changed.until(
+            lambda began=began: bool(  # type: ignore[misc]
+                changed.ask(f"SELECT 1 FROM gulou.rebuilds WHERE at > {began} LIMIT 1")
+            ),
+            "a projection is being made anew",
+        )
+        for name in killed:
+            os.kill(_pid(changed, name), signal.SIGKILL)
+    assert changed.differences() == []
+    letters = {place for place in changed.dead() if place[0] == "patrols"}
+    assert letters == {place for place in changed.poisoned if place[0] == "patrols"}
+    assert changed.ask("SELECT count() FROM gulou.rebuilds FINAL WHERE pending") == [(0,)]
+
+
+def _pid(live: Live, name: str) -> int:
+    found = _presence.state(live.settings.home)
+    assert found is not None
+    return int(found["parts"][name]["pid"])

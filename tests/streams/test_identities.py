@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams._identities import Seen, doubled, hashes
+from streams._identities import Hashes, Seen, doubled, hashes
 
 _NAMES = st.lists(st.tuples(st.text(max_size=8), st.text(min_size=1, max_size=12)), max_size=200)
+
+
+def hashed(names: list[tuple[str, str]]) -> Hashes:
+    return hashes([source for source, _ in names], [id_ for _, id_ in names])
 
 
 @settings(deadline=None, max_examples=50)
@@ -17,20 +21,28 @@ _NAMES = st.lists(st.tuples(st.text(max_size=8), st.text(min_size=1, max_size=12
 def test_a_seen_identity_is_never_called_new(
     first: list[tuple[str, str]], second: list[tuple[str, str]]
 ) -> None:
-    seen = Seen(-1, hashes(first))
-    seen.add(hashes(second))
-    assert seen.perhaps(hashes(first + second)).all()
+    seen = Seen(-1, hashed(first))
+    seen.add(hashed(second))
+    assert seen.perhaps(hashed(first + second)).all()
 
 
-def test_false_alarms_stay_below_one_in_ten_thousand_when_the_filter_is_full() -> None:
+@pytest.mark.parametrize("count", [262_144, 262_145, 2_000_000])
+def test_false_alarms_stay_rare_however_much_comes_after_a_claim(count: int) -> None:
     dice = np.random.default_rng(3)
     seen = Seen()
-    seen.add(dice.integers(0, 2**64, seen.capacity, np.uint64))
+    for part in np.array_split(dice.integers(0, 2**64, count, np.uint64), 7):
+        seen.add(part)
+        assert seen.perhaps(part).all()
     strangers = dice.integers(0, 2**64, 500_000, np.uint64)
-    assert seen.perhaps(strangers).mean() < 1e-4
-    assert not seen.full
-    seen.add(strangers[:1])
-    assert seen.full
+    assert seen.perhaps(strangers).mean() < 2e-4
+
+
+def test_a_filter_made_from_the_table_is_one_layer_and_grows_by_larger_ones() -> None:
+    dice = np.random.default_rng(4)
+    seen = Seen(-1, dice.integers(0, 2**64, 300_000, np.uint64))
+    assert seen.layers == 1
+    seen.add(dice.integers(0, 2**64, 1_200_000, np.uint64))
+    assert seen.layers == 2
 
 
 @given(st.lists(st.integers(0, 9), max_size=30))
@@ -48,4 +60,4 @@ def test_clickhouse_computes_the_same_hash() -> None:
     text = chdb.query(
         f"SELECT xxh3(concat(s, '\\0', i)) FROM values('s String, i String', {rows})", "CSV"
     )
-    assert [int(line) for line in str(text).split()] == hashes(names).tolist()
+    assert [int(line) for line in str(text).split()] == hashed(names).tolist()

@@ -55,17 +55,7 @@ class Partition:
     def _store(self, rows: Rows) -> None:
         ok = [n for n, status in enumerate(rows.columns["status"]) if status == "ok"]
         counted = [Stored(*(row[n] for n in Stored._fields)) for row in self._counted()]
-        known: dict[Identity, Stored] = {}
-        groups: dict[Identity, list[Stored]] = defaultdict(list)
-        wanted = {rows.identities[n] for n in ok} & self.awaited
-        wanted |= {
-            (rows.columns["source"][n], rows.columns["corrects"][n]) for n in rows.corrective
-        }
-        for row in counted:
-            known.setdefault((row.source, row.id), row)
-            if (row.source, row.corrects or row.id) in wanted:
-                groups[row.source, row.corrects or row.id].append(row)
-        self.ingest.settle(rows, ok, known, groups, self.awaited)
+        self.ingest.settle(rows, ok, counted, self.awaited)
         names = list(rows.columns)
         columns = zip(*rows.columns.values(), strict=True)
         self.stored += [dict(zip(names, values, strict=True)) for values in columns]
@@ -181,6 +171,31 @@ def test_every_event_sent_twice_counts_once_whether_cut_between_or_not() -> None
         assert {row["status"] for row in again} <= {"repeat", "conflict", "dead"}
         right = right_figures("visits", judged("visits", messages))
         assert figures("visits", partition.stored) == right
+
+
+def test_a_repeat_and_a_conflict_name_the_offset_of_the_first() -> None:
+    first = visits(5)[0]
+    other = Message("visits", first.key, (first.payload or b"") + b" ")
+    for cuts in ([], [1], [2]):
+        partition = Partition(ingest("visits"))
+        partition.take([first, first, other], cuts)
+        told = [(row["status"], row["repeat_of"]) for row in partition.stored]
+        assert told == [("ok", -1), ("repeat", 0), ("conflict", 0)]
+
+
+def test_the_same_source_and_id_in_two_partitions_are_told_apart_in_one_batch_and_in_two() -> None:
+    one = visits(5)[0]
+    other = Message("visits", one.key, (one.payload or b"") + b" ")  # the id, other bytes
+
+    def chunk(kpart: int, offset: int, message: Message) -> Chunk:
+        record = Arrived(offset, LOGGED, message.key, message.payload)
+        return Chunk("visits", kpart, 1, offset - 1, [record])
+
+    first = ingest("visits").prepare([chunk(0, 0, one), chunk(1, 0, other)])
+    ingest("visits").settle(first, [], [], set())
+    again = ingest("visits").prepare([chunk(0, 1, one), chunk(1, 1, other)])
+    ingest("visits").settle(again, [0, 1], first.counted(set(first.identities)), set())
+    assert again.columns["status"] == ["repeat", "repeat"]
 
 
 @pytest.mark.parametrize("name", sorted(refused("x")))

@@ -25,7 +25,7 @@ class UnguardedPipeline(Pipeline):
 
     async def _patiently(self, wanted: list[Position]) -> tuple[Claim, dict[Position, Seen]]:
         seen = Seen()
-        claim = Claim(0, dict.fromkeys(wanted, -1), {position: set() for position in wanted})
+        claim = Claim(0, dict.fromkeys(wanted, -1), {topic: set() for topic, _ in wanted})
         return claim, dict.fromkeys(wanted, seen)
 
     def _settle(self, topic: str, rows: Rows) -> None:
