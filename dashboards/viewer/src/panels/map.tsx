@@ -130,6 +130,8 @@ export function MapPanel(props: PanelProps) {
 function mapOption(path: string, points: Point[], frame: DataFrame | undefined, width: number, height: number, theme: ReturnType<typeof useChartTheme>): ChartOption {
   const dark = theme.isDark;
   const big = Math.min(width, height) > 260;
+  // The counties around the city's seat lie close: two lines each need room, or they cover another.
+  const roomy = Math.min(width, height) > 420;
   return {
     tooltip: {
       ...tooltip(theme),
@@ -178,7 +180,7 @@ function mapOption(path: string, points: Point[], frame: DataFrame | undefined, 
           lineHeight: 17,
           textBorderColor: theme.colors.background.primary,
           textBorderWidth: 3,
-          formatter: (p: { data: { point: Point } }) => `${p.data.point.name.replace(/(苗族侗族|侗族|苗族)?自治县$/, '')}\n${p.data.point.text}`,
+          formatter: (p: { data: { point: Point } }) => `${p.data.point.name.replace(/(苗族侗族|侗族|苗族)?自治县$/, '')}${roomy ? `\n${p.data.point.text}` : ''}`,
         },
         labelLayout: { hideOverlap: false, moveOverlap: 'shiftY' },
       },
