@@ -12,6 +12,7 @@ from dashboards.panels import (
     BAD,
     GOOD,
     WARN,
+    Columns,
     Number,
     Unit,
     columns,
@@ -29,7 +30,7 @@ _RATE: Final = ((None, BAD), (0.9, WARN), (0.95, GOOD))
 _SUCCESS: Final = ((None, BAD), (0.8, WARN), (0.9, GOOD))
 _MANY: Final = ((None, GOOD), (1.0, BAD))
 _PERCENT: Final = {"unit": "percentunit", "decimals": 1}
-_STEPS: Final = {
+_STEPS: Final[Columns] = {
     "用时中位数": {"displayName": "用时中位数（天）", "decimals": 1},
     "从": {"unit": "string"},
     "到": {"unit": "string"},
@@ -41,7 +42,8 @@ _EVIDENCE: Final = "See the table of overdue cases below."
 
 def boards(fresh: Number, hidden: dict[str, Any]) -> list[dict[str, Any]]:
     """The theme boards; `fresh` and `hidden` are the wall's."""
-    name = {"县市区": {"unit": "string", "custom.width": 190}, "code": hidden}
+    county = {"links": [{"title": _COUNTY[0], "url": _COUNTY[1]}]}
+    name: Columns = {"县市区": {"unit": "string", "custom.width": 160, **county}, "code": hidden}
     rule = "Judged at the end of the time range."
     return [
         board("gulou-petitions", "信访诉求", f"Petitions under 信访工作条例: legal clocks, ageing, "
@@ -62,7 +64,7 @@ def _stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:
     return [(stat(number, sql), width, 4) for number in numbers]
 
 
-def _petitions(fresh: Number, name: dict[str, Any]) -> list[Placed]:
+def _petitions(fresh: Number, name: Columns) -> list[Placed]:
     figures = cases.petition_figures()
     to = ("按县市区", url_of("gulou-county", "county"))
     year = "Registered in the calendar year of the end of the range."
@@ -128,7 +130,7 @@ def _petitions(fresh: Number, name: dict[str, Any]) -> list[Placed]:
     ]  # fmt: skip
 
 
-def _mediations(fresh: Number, name: dict[str, Any]) -> list[Placed]:
+def _mediations(fresh: Number, name: Columns) -> list[Placed]:
     figures = cases.mediation_figures()
     to = ("按县市区", url_of("gulou-county", "county"))
     year = "Calendar year of the end of the range."
@@ -157,11 +159,11 @@ def _mediations(fresh: Number, name: dict[str, Any]) -> list[Placed]:
          f"petition. {year} Source: national statistics form.", to, column="group_year"),
          figures), 6, 7),
         (ranking(Number("纠纷类型（件）", Unit.COUNT, f"Types of the national statistics. {year}",
-         to), cases.mediation_types()), 7, 12),
+         to), cases.mediation_types()), 6, 12),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, lowest success first. Success: "
          "agreements / ended. 人民调解法 28.", _COUNTY, columns={**name, "成功率": _PERCENT,
          "协议金额": {"displayName": "协议金额（万元）", "decimals": 1}}),
-         cases.mediation_counties()), 10, 12),
+         cases.mediation_counties()), 11, 12),
         (shares(Number("来源（件）", Unit.COUNT, f"诉源, 访源, 警源 and the grid's own. {year} Source: "
          "三源共治 statistics.", to), cases.mediation_origins()), 7, 6),
         (shares(Number("结案去向（件）", Unit.COUNT, f"What became of those that ended. {year} "
@@ -181,7 +183,7 @@ def _mediations(fresh: Number, name: dict[str, Any]) -> list[Placed]:
     ]  # fmt: skip
 
 
-def _visits(fresh: Number, name: dict[str, Any]) -> list[Placed]:
+def _visits(fresh: Number, name: Columns) -> list[Placed]:
     figures = places.coverage_figures()
     to = ("按县市区", url_of("gulou-county", "county"))
     year = "Calendar year of the end of the range, to the end of its day."
@@ -219,13 +221,15 @@ def _visits(fresh: Number, name: dict[str, Any]) -> list[Placed]:
         (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed over "
          "the range.", to), places.coverage_trend()), 10, 12),
         (table(Number("未走访微网格最多的村社区（个）", Unit.COUNT, "Villages by micro-grids not "
-         "visited this year.", ("进入村社区", village), columns={**name,
+         "visited this year.", ("进入村社区", village), columns={
+         "县市区": {"unit": "string", "custom.width": 190},
+         "村社区": {"unit": "string", "links": [{"title": "进入村社区", "url": village}]},
          "最近走访": {"unit": "time:YYYY-MM-DD"}, "county": hidden, "township": hidden,
          "village": hidden}), places.coverage_unvisited()), 24, 10),
     ]  # fmt: skip
 
 
-def _funds(fresh: Number, name: dict[str, Any]) -> list[Placed]:
+def _funds(fresh: Number, name: Columns) -> list[Placed]:
     figures, year_sql = places.fund_figures(), places.fund_year()
     to = ("按县市区", url_of("gulou-county", "county"))
     year = "Calendar year of the end of the range, to the end of the hour in which it ends."
@@ -271,7 +275,7 @@ def _funds(fresh: Number, name: dict[str, Any]) -> list[Placed]:
          f"spent / raised. {ledger}", _COUNTY, columns={**name, **money, "使用率": _PERCENT}),
          places.fund_counties()), 12, 12),
         (table(Number("透支的基金（万元）", Unit.COUNT, f"Paid out more than came in: an entry is "
-         f"missing or wrong. {ledger}", to, decimals=2), places.fund_negative()), 12, 12),
+         f"missing or wrong. {ledger}", to, decimals=2, none="没有透支的基金"), places.fund_negative()), 12, 12),
     ]  # fmt: skip
 
 

@@ -18,6 +18,8 @@ COLUMNS: Final = 24
 Placed = tuple[sdk.Panel | sdk.RowPanel, int, int]
 """A panel with its width (of 24) and height (of 30 px rows); it flows after the one before."""
 
+_NOT_LISTED: Final = ("gulou-wall", "gulou-township", "gulou-village", "gulou-microgrid")
+
 _DEMO_YEAR: Final = ("2021-01-01T00:00:00+08:00", "2021-12-31T23:59:59+08:00")
 _DEMO_DAY: Final = ("2021-12-01T00:00:00+08:00", "2021-12-31T23:59:59+08:00")
 _RANGES: Final = (
@@ -143,7 +145,8 @@ def board(
         uid=uid,
         title=title,
         description=description,
-        tags=[TAG] if uid in ("gulou-township", "gulou-village", "gulou-microgrid")
+        # The wall is one level up of all, and what lies below a county needs its place chosen.
+        tags=[TAG] if uid in _NOT_LISTED
         else [TAG, f"{TAG}-主题"],
         timezone=ZONE,
         week_start="monday",

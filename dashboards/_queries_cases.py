@@ -134,7 +134,8 @@ def _transitions(cases: str, steps: tuple[tuple[str, str], ...]) -> str:
     taken = ", ".join(f"({step}_at, {n}, '{zh}')" for n, (step, zh) in enumerate(steps))
     return f"""
 SELECT step.1 AS `从`, step.2 AS `到`, count() AS `件数`,
-  quantileExactInclusiveIf(0.5)(step.4, step.5 > 0) AS `用时中位数`
+  if(countIf(step.5 > 0) = 0, NULL, quantileExactInclusiveIf(0.5)(step.4, step.5 > 0))
+    AS `用时中位数`
 FROM (SELECT arraySort(x -> (x.1, x.2), arrayFilter(x -> x.1 IS NOT NULL, [{taken}])) AS s,
     arrayJoin(arrayMap((x, n) -> (if(n = 1, '新收', s[n - 1].3), x.3, x.1,
       if(n = 1, 0, {days("assumeNotNull(s[n - 1].1)", "assumeNotNull(x.1)")}), n - 1, x.2),

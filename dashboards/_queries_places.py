@@ -331,11 +331,14 @@ FROM ({parts}) ORDER BY n LIMIT 10""".strip()
 
 
 def place_trend(level: Level) -> str:
-    """Visits and requests of the place by day."""
+    """Visits and requests of the place by day; a day without any is a 0, and no line over it."""
+    first = f"toDate(toTimeZone($__fromTime, '{ZONE}'))"
     return f"""
 SELECT toDateTime(day, '{ZONE}') AS time, {_VISIT_LINES} FROM visits_by_{level.daily}
-WHERE {level.here} AND $__timeFilter(toDateTime(day, '{ZONE}'))
-GROUP BY time ORDER BY time LIMIT 2000""".strip()
+WHERE {level.here} AND day >= {first} AND day <= {TODAY}
+GROUP BY time
+ORDER BY time WITH FILL FROM toDateTime({first}, '{ZONE}') TO {END} STEP toIntervalDay(1)
+LIMIT 2000""".strip()
 
 
 def place_children(level: Level) -> str:
@@ -380,9 +383,10 @@ ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
 
 
 def grid_options() -> str:
-    """The village's micro-grids that were ever visited."""
+    """The village's micro-grids that were ever visited; shown without the village's own code."""
     return (
-        f"SELECT grid FROM visits_coverage(at = {AT}) WHERE {VILLAGE.here} ORDER BY grid LIMIT 500"
+        f"SELECT grid, substring(grid, 13) AS name FROM visits_coverage(at = {AT}) "
+        f"WHERE {VILLAGE.here} ORDER BY grid LIMIT 500"
     )
 
 

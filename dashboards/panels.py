@@ -41,6 +41,10 @@ BAD: Final = "#ff7a5c"
 CALM: Final = "#9fb4d0"
 
 
+Columns = Mapping[str, Mapping[str, Any]]
+"""Settings of single columns by name."""
+
+
 class Unit(StrEnum):
     """Grafana's code of how a number is written; the word itself stands in the title."""
 
@@ -86,6 +90,7 @@ class Number:
         steps: value at which a colour starts, ascending; the first is the floor.
         column: the query's column to show, where it has several.
         decimals: digits behind the point.
+        none: shown where there is nothing.
     """
 
     title: str
@@ -95,7 +100,8 @@ class Number:
     steps: tuple[tuple[float | None, str], ...] = ((None, GOOD),)
     column: str = ""
     decimals: int | None = None
-    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    none: str = "—"
+    columns: Columns = field(default_factory=dict)
     """Settings of single columns by name: `unit`, `links`, `custom.width` and so on."""
 
 
@@ -220,6 +226,8 @@ def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h"
 
 def table(number: Number, sql: str) -> sdk.Panel:
     """Rows; `number.columns` gives each column its unit, link and width."""
+    if any("links" in settings for settings in number.columns.values()):
+        number = replace(number, link=None)  # One column leads on; a link in every cell is noise.
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     return _panel("table", number, sql, options, custom={"align": "auto", "minWidth": 64})
 
@@ -343,7 +351,7 @@ def _panel(
         decimals=number.decimals,
         thresholds=_thresholds(number.steps),
         color=color,
-        no_value="—",
+        no_value=number.none,
         custom=custom,
         links=[_link(*number.link)] if number.link else None,
     )
