@@ -150,17 +150,28 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Texts out of a table, sealed for their subject as one field of their event."""
+    """Texts out of a table, sealed for their subject as one field of their event.
+
+    `persons` are whose the subjects are, where these are cases.
+    """
 
     vault: Vault
     name: str
     ids: Column
     subjects: Column
     texts: Choice
+    persons: Column | None = None
 
     def named(self, rows: Ints) -> list[str]:
         """Whose keys seal the given rows."""
         return [subject.decode() for subject in self.subjects.values(rows)]
+
+    def owned(self, rows: Ints) -> list[tuple[str, str]]:
+        """The cases of the given rows with their persons."""
+        if self.persons is None:
+            return []
+        people = (person.decode() for person in self.persons.values(rows))
+        return list(zip(self.named(rows), people, strict=True))
 
     def values(self, rows: Ints) -> list[Any]:
         """The ciphertexts."""
@@ -248,8 +259,16 @@ class Rows:
     def subjects(self, end: int) -> list[str]:
         """Whose keys seal what is sent before `end`."""
         rows = self.rows[: np.searchsorted(self.sent, end)]
-        sealed = [column for column in self.data.values() if isinstance(column, Sealed)]
-        return [subject for column in sealed[:1] for subject in column.named(rows)]
+        return [subject for column in self._sealed[:1] for subject in column.named(rows)]
+
+    def owned(self, end: int) -> list[tuple[str, str]]:
+        """The cases among those subjects, with their persons."""
+        rows = self.rows[: np.searchsorted(self.sent, end)]
+        return [pair for column in self._sealed[:1] for pair in column.owned(rows)]
+
+    @property
+    def _sealed(self) -> list[Sealed]:
+        return [column for column in self.data.values() if isinstance(column, Sealed)]
 
     def messages(self, rows: Ints, at: bytes | None = None) -> list[Message]:
         """The messages of the given rows of the columns.

@@ -131,6 +131,11 @@ class Converter:
             if any(draft.made.cls.fields[name].sealed for name in draft.data)
         ]
 
+    def owned(self, drafts: Sequence[Draft]) -> list[tuple[str, str]]:
+        """The cases that the drafts say whose they are, with the person."""
+        found = (self._encoder.owned(draft.made.cls, draft.data) for draft in drafts)
+        return [pair for pair in found if pair is not None]
+
     def encoded(self, row: Row, drafts: Sequence[Draft]) -> list[Encoded]:
         """The messages of a row that is then known as accepted; all of them or none.
 

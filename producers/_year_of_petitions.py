@@ -116,6 +116,7 @@ class _Cases:
         self.place = sheet.city.some_places(sheet.draw, n)
         self.appeal = self.kind.which == list(_KINDS).index("appeal")
         self.unit = self.some_units()
+        self.petitioner: Column | None = None
 
     def some_units(self) -> Choice:
         """An office of each case's county."""
@@ -140,10 +141,11 @@ class _Cases:
         """The same, with sealed texts for a few of the cases, under the case's own key."""
         ids = self.sheet.ids(self.n)
         texted = some(self.draw, self.n, _WITH_TEXT)
-        subjects = data.get("petitioner", _Subject("petitions", self.case))
+        own = _Subject("petitions", self.case), self.petitioner
+        subjects, persons = (data["petitioner"], None) if "petitioner" in data else own
         vault = self.sheet.city.vault
         sealed: dict[str, Column] = {
-            name: Sealed(vault, name, ids, subjects, text) for name, text in texts.items()
+            name: Sealed(vault, name, ids, subjects, text, persons) for name, text in texts.items()
         }
         if "title" in texts:
             sealed["content"] = Digest(vault, tuple(texts.values()))
@@ -211,7 +213,7 @@ def _register(cases: _Cases) -> Ints:
     repeated = some(draw, n, 0.22)
     # Who comes again is one of few; who comes for the first time is hardly ever the same.
     person = np.where(repeated, draw.integers(0, max(1, n // 12), n), n // 12 + np.arange(n))
-    petitioner = Person(
+    cases.petitioner = Person(
         sheet.city.vault, objects(["信访人"]), np.zeros(n, np.int8), person.astype(np.int64)
     )
     data: dict[str, Column] = {
@@ -219,7 +221,7 @@ def _register(cases: _Cases) -> Ints:
         "level": sheet.chosen(_LEVELS, n),
         "people": Number(np.minimum(people, 60)),
         "repeated": Choice(TRUTH, repeated.astype(np.int8)),
-        "petitioner": petitioner,
+        "petitioner": cases.petitioner,
         "category": sheet.chosen(_CATEGORIES, n),
     }
     matter = draw.integers(0, len(_TITLES), n)

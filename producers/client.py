@@ -71,6 +71,8 @@ class _Plan:
     kinds: Mapping[str, _Kind]
     sealed: tuple[str, ...]
     pseudonyms: tuple[str, ...]
+    opens: bool
+    """Whether it says whose a case is of which later texts name nobody."""
 
 
 def event_class(name: str) -> type[Event]:
@@ -173,6 +175,21 @@ class Encoder:
         for name in plan.pseudonyms[:1]:
             if data.get(name) is not None:
                 return self._named(data[name])
+        return self._case(plan, data)
+
+    def owned(self, event: type[Event] | str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        """A case and its person, as `vault.assign` takes them, when the event says whose it is.
+
+        The case's texts stay under the case's own key, so that a reply is the same message whether
+        it was sent before or after the person was known: erasure takes both keys.
+        """
+        plan = _plan(event_class(event) if isinstance(event, str) else event)
+        person = data.get(plan.pseudonyms[0]) if plan.opens else None
+        if person is None or data.get(plan.cls.spec.key) is None:
+            return None
+        return self._case(plan, data), self._named(person)
+
+    def _case(self, plan: _Plan, data: Mapping[str, Any]) -> str:
         return f"{plan.cls.topic}:{data[plan.cls.spec.key]}"
 
     def _content(self, plan: _Plan, data: Mapping[str, Any], event: str) -> dict[str, Any]:
@@ -188,6 +205,8 @@ class Encoder:
                     continue
                 if kind == "pseudonym":
                     value = self._named(value)
+                    # Before anything is sealed: of a forgotten person the case is forgotten too.
+                    self.vault.assign(filter(None, [self.owned(plan.cls, data)]))
                 elif kind == "sealed":
                     subject = subject or self.subject(plan.cls, data)
                     value = self._sealed(subject, event, name, value)
@@ -380,13 +399,18 @@ def _classes() -> Mapping[str, type[Event]]:
 @cache
 def _plan(cls: type[Event]) -> _Plan:
     kinds = {name: _kind(spec) for name, spec in cls.fields.items() if spec.personal}
-    return _Plan(
-        cls,
-        tuple(cls.fields),
-        kinds,
-        tuple(name for name, kind in kinds.items() if kind == "sealed"),
-        tuple(name for name, kind in kinds.items() if kind == "pseudonym"),
+    of_kind = {
+        kind: tuple(name for name, found in kinds.items() if found == kind)
+        for kind in get_args(_Kind)
+    }
+    people = of_kind["pseudonym"]
+    nameless = any(
+        any(spec.sealed for spec in other.fields.values())
+        and not any(_kind(spec) == "pseudonym" for spec in other.fields.values() if spec.personal)
+        for other in family(cls.topic).events
     )
+    opens = nameless and bool(people) and cls.spec.key not in people
+    return _Plan(cls, tuple(cls.fields), kinds, of_kind["sealed"], people, opens)
 
 
 def _kind(spec: FieldSpec) -> _Kind:

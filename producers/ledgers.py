@@ -214,12 +214,9 @@ def _chunk(rows: tuple[Row, ...], converter: Converter, encoder: Encoder) -> Ite
             drafted.append((row, converter.drafts(row)))
         except Reject as reject:
             drafted.append((row, reject.why))
-    encoder.vault.prepare(
-        subject
-        for _, found in drafted
-        if isinstance(found, list)
-        for subject in converter.subjects(found)
-    )
+    sound = [found for _, found in drafted if isinstance(found, list)]
+    encoder.vault.assign(pair for found in sound for pair in converter.owned(found))
+    encoder.vault.prepare(subject for found in sound for subject in converter.subjects(found))
     for row, found in drafted:
         if isinstance(found, Rejection):
             yield Outcome(row.number, (), (), found)

@@ -182,8 +182,9 @@ class History:
             yield messages
 
     def prepare(self) -> None:
-        """Makes the keys that its texts are sealed under, in one transaction of the vault."""
+        """Makes the keys that its texts are sealed under, in two transactions of the vault."""
         end = self._days * DAY
+        self._vault.assign([pair for _, rows in self._rows for pair in rows.owned(end)])
         self._vault.prepare([name for _, rows in self._rows for name in rows.subjects(end)])
 
     def summary(self) -> Summary:

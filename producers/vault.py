@@ -13,7 +13,9 @@ import secrets
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final, Self
 
@@ -33,6 +35,9 @@ _AT_ONCE: Final = 500  # subjects a question to SQLite
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS root (id TEXT PRIMARY KEY, secret BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS subjects (subject TEXT PRIMARY KEY, secret BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cases (person TEXT, subject TEXT, PRIMARY KEY (person, subject))
+  STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS persons ON cases (subject);
 """
 
 
@@ -55,6 +60,7 @@ class Vault:
         self._lock = threading.RLock()
         # Cipher and nonce key of a subject; None once forgotten.
         self._known: dict[str, tuple[AESGCM, bytes] | None] = {}
+        self._assigned: set[tuple[str, str]] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Made by us and not by SQLite, which would give it the umask's mode; -wal and -shm
@@ -163,57 +169,106 @@ class Vault:
             if len(self._known) + len(wanted) > _CACHED:
                 self._known.clear()
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
+                with self._transaction():
                     self._db.executemany(
                         "INSERT OR IGNORE INTO subjects VALUES (?, ?)",
                         ((subject, secrets.token_bytes(_KEY)) for subject in wanted),
                     )
                     found = self._read(wanted)
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
             except sqlite3.Error as error:
                 raise self._silent(error) from None
             self._known.update(found)
 
+    def assign(self, cases: Iterable[tuple[str, str]]) -> None:
+        """Notes whose cases are, so that forgetting a person forgets them too.
+
+        A case of several persons goes with the first that is forgotten; the case of a person who
+        already is, at once.
+
+        Args:
+            cases: subject that the case's texts are sealed for, and the person's own.
+        """
+        with self._lock:
+            wanted = [pair for pair in dict.fromkeys(cases) if pair not in self._assigned]
+            if not wanted:
+                return
+            if len(self._assigned) + len(wanted) > _CACHED:
+                self._assigned.clear()
+            try:
+                with self._transaction():
+                    self._db.executemany(
+                        "INSERT OR IGNORE INTO cases (subject, person) VALUES (?, ?)", wanted
+                    )
+                    found = self._read(list(dict.fromkeys(chain.from_iterable(wanted))))
+            except sqlite3.Error as error:
+                raise self._silent(error) from None
+            gone = {subject for subject, key in found.items() if key is None}
+            for subject, person in wanted:
+                if person in gone and subject not in gone:
+                    self.forget(subject)
+            self._assigned.update(wanted)
+
     def forget(self, subject: str) -> bool:
         """Destroys the subject's key, for good: what was sealed under it is noise from now on.
+
+        Of a person, the keys of the cases assigned to them too.
 
         Returns:
             Whether there was a key. Without one the subject is marked forgotten all the same.
         """
         with self._lock:
             try:
-                row = self._db.execute(
-                    "SELECT 1 FROM subjects WHERE subject = ? AND secret IS NOT NULL", (subject,)
-                ).fetchone()
-                self._db.execute(
-                    "INSERT INTO subjects VALUES (?, NULL) "
-                    "ON CONFLICT (subject) DO UPDATE SET secret = NULL",
-                    (subject,),
-                )
-                # The key still stands in the write-ahead log until that is emptied.
+                with self._transaction():
+                    cases = self._db.execute(
+                        "SELECT subject FROM cases WHERE person = ?", (subject,)
+                    )
+                    wanted = [subject, *(case for (case,) in cases)]
+                    had_key = any(self._read(wanted).values())
+                    self._db.executemany(
+                        "INSERT INTO subjects VALUES (?, NULL) "
+                        "ON CONFLICT (subject) DO UPDATE SET secret = NULL",
+                        [(each,) for each in wanted],
+                    )
+                # The keys still stand in the write-ahead log until that is emptied.
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.Error as error:
                 raise self._silent(error) from None
-            self._known[subject] = None
+            self._known |= dict.fromkeys(wanted)
             if busy:
                 raise Unavailable(
                     f"A key of {self._path.name!r} is destroyed, but its write-ahead log is in use "
                     "by another process and still holds it.",
                     do="Forget the subject again once imports have ended.",
                 )
-            return row is not None
+            return had_key
 
     def readmit(self, subject: str) -> None:
-        """Lets a forgotten subject be sealed for again, under a new key; the old stays lost."""
+        """Lets a forgotten subject be sealed for again, under a new key; the old stays lost.
+
+        Of a person, their cases too, but for those of somebody else who stays forgotten.
+        """
         with self._lock:
             self._db.execute(
                 "DELETE FROM subjects WHERE subject = ? AND secret IS NULL", (subject,)
             )
-            self._known.pop(subject, None)
+            self._db.execute(
+                "DELETE FROM subjects WHERE secret IS NULL\n"
+                "  AND subject IN (SELECT subject FROM cases WHERE person = ?)\n"
+                "  AND subject NOT IN (SELECT cases.subject FROM cases JOIN subjects AS persons\n"
+                "    ON persons.subject = cases.person WHERE persons.secret IS NULL)",
+                (subject,),
+            )
+            self._known.clear()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
 
     def _ciphers(self, subject: str, *, make: bool = True) -> tuple[AESGCM, bytes]:
         # No lock where the key is known: reading a dict is atomic, and sealing is the hot path.

@@ -117,6 +117,46 @@ def test_texts_of_events_without_a_person_are_sealed_for_the_case(
     assert vault.unseal("petitions:P-7", "P-7-2", "reply", sealed) == "已修复"
 
 
+def registered(case: str, person: str) -> dict[str, Any]:
+    who = {"petition": case, "kind": "appeal", "petitioner": person, "text": "门口的路灯不亮"}
+    return who | {"channel": "letter", "level": "county", "people": 1, "repeated": False}
+
+
+def replied(case: str) -> dict[str, Any]:
+    return {"petition": case, "kind": "appeal", "result": "explained", "reply": f"已修复 {case}"}
+
+
+@pytest.mark.parametrize("registered_first", [True, False])
+def test_forgetting_a_person_makes_what_was_answered_them_unreadable(
+    registered_first: bool, encoder: Encoder, vault: Vault
+) -> None:
+    def reply(case: str) -> str:
+        made = encoder.encode("petition.replied", replied(case), **attributes(id=f"{case}-2"))
+        return str(json.loads(made.payload)["data"]["reply"])
+
+    def register(case: str, person: str, **without: None) -> None:
+        content = registered(case, person) | without
+        encoder.encode("petition.registered", content, **attributes(id=f"{case}-1"))
+
+    if registered_first:
+        register("P-7", "张三")
+    sealed, other = reply("P-7"), reply("P-8")
+    register("P-7", "张三")
+    register("P-8", "李四")
+    # Whether the person is known by then or not, the reply sent again is the same message.
+    assert reply("P-7") == sealed
+    vault.forget(vault.pseudonym("张三"))
+    with pytest.raises(Refused, match="destroyed"):
+        vault.unseal("petitions:P-7", "P-7-2", "reply", sealed)
+    with pytest.raises(Refused, match="destroyed"):
+        reply("P-7")
+    assert vault.unseal("petitions:P-8", "P-8-2", "reply", other) == "已修复 P-8"
+    # A petition brought after the erasure is counted, but no text of it is kept, nor its answer's.
+    register("P-9", "张三", text=None)
+    with pytest.raises(Refused, match="destroyed"):
+        reply("P-9")
+
+
 @pytest.mark.parametrize(
     ("wrong", "names"),
     [

@@ -36,6 +36,7 @@ from producers.vault import Vault
 from schemas import families
 from schemas._clocks import Calendar
 from schemas._divisions import SHIPPED, Divisions
+from schemas._errors import Refused
 from schemas._event import Envelope, encode
 from schemas._wire import Decoder, Rejected
 from streams._chunks import Chunk
@@ -374,6 +375,32 @@ def test_sealed_texts_open_under_the_subject_the_client_would_have_named(
                 assert len(vault.unseal(subject, event["id"], name, data[name])) > 5
                 opened[name] += 1
     assert set(opened) == {"remark", "text", "title", "reply", "facts"}
+
+
+def test_forgetting_a_petitioner_takes_the_reply_too(tmp_path: Path) -> None:
+    with Vault(tmp_path / "keys.db") as keys:
+        events = [
+            json.loads(payload)
+            for batch in History(City.load(keys), 7, scale=0.002)
+            for topic, _, payload in batch
+            if topic == "petitions" and payload and b'"id":"x' not in payload
+        ]
+        sealed = {e["data"]["petition"]: e for e in events if "reply" in e["data"]}
+        people = {
+            e["data"]["petition"]: e["data"]["petitioner"]
+            for e in events
+            if "petitioner" in e["data"]
+        }
+        places = [
+            (f"petitions:{case}", event["id"], "reply", event["data"]["reply"])
+            for case, event in sealed.items()
+        ]
+        assert places and all(len(keys.unseal(*place)) > 5 for place in places)
+        for case in sealed:
+            keys.forget(people[case])
+        for place in places:
+            with pytest.raises(Refused, match="destroyed"):
+                keys.unseal(*place)
 
 
 def test_a_history_until_a_day_is_the_beginning_of_the_whole(city: City, year: Year) -> None:

@@ -70,6 +70,36 @@ def test_a_forgotten_subject_is_unreadable_for_good_and_the_rest_is_not(tmp_path
         assert vault.unseal("wang", "e-1", "text", wang) == TEXT
 
 
+def test_forgetting_a_person_forgets_the_cases_that_are_theirs_and_no_others(
+    tmp_path: Path,
+) -> None:
+    with Vault(tmp_path / "keys.db") as vault:
+        texts = {case: vault.seal(case, "e-1", "reply", TEXT) for case in ("c:1", "c:2", "c:3")}
+        vault.assign([("c:1", "li"), ("c:2", "li"), ("c:2", "wang"), ("c:3", "wang")])
+        assert vault.forget("li")  # no text was ever sealed for li alone
+        for case in ("c:1", "c:2"):
+            with pytest.raises(Refused, match="destroyed"):
+                vault.unseal(case, "e-1", "reply", texts[case])
+        assert vault.unseal("c:3", "e-1", "reply", texts["c:3"]) == TEXT
+        vault.readmit("wang")
+        with pytest.raises(Refused, match="destroyed"):
+            vault.seal("c:2", "e-2", "reply", TEXT)  # li's as well
+        vault.readmit("li")
+        vault.seal("c:2", "e-2", "reply", TEXT)
+
+
+def test_a_case_of_a_person_who_was_forgotten_before_is_forgotten_too(tmp_path: Path) -> None:
+    with Vault(tmp_path / "keys.db") as vault:
+        vault.forget("li")
+        early = vault.seal("c:1", "e-1", "reply", TEXT)
+        vault.assign([("c:1", "li")])
+    with Vault(tmp_path / "keys.db") as vault:
+        with pytest.raises(Refused, match="destroyed"):
+            vault.unseal("c:1", "e-1", "reply", early)
+        with pytest.raises(Refused, match="destroyed"):
+            vault.seal("c:1", "e-2", "reply", TEXT)
+
+
 def test_a_destroyed_key_is_in_no_file(tmp_path: Path) -> None:
     path = tmp_path / "keys.db"
     with Vault(path) as vault:
@@ -79,6 +109,18 @@ def test_a_destroyed_key_is_in_no_file(tmp_path: Path) -> None:
         reader.close()
         assert any(key in file.read_bytes() for file in tmp_path.iterdir())
         vault.forget("s-50")
+        assert not any(key in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_the_destroyed_key_of_a_forgotten_persons_case_is_in_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys.db"
+    with Vault(path) as vault:
+        vault.prepare(f"c:{n}" for n in range(100))
+        vault.assign((f"c:{n}", f"person-{n}") for n in range(100))
+        reader = sqlite3.connect(path)
+        (key,) = reader.execute("SELECT secret FROM subjects WHERE subject = 'c:50'").fetchone()
+        reader.close()
+        vault.forget("person-50")
         assert not any(key in file.read_bytes() for file in tmp_path.iterdir())
 
 
