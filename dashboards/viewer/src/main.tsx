@@ -19,6 +19,8 @@ import { speakChinese } from './words';
 const DESIGN_WIDTH = 1920;
 const ZOOM_FROM = 2400;
 
+const PAGE = '@page { size: A3 landscape; margin: 10mm; }';
+
 function Page() {
   const address = useAddress();
   const printing = usePrinting();
@@ -45,6 +47,8 @@ function Page() {
   return (
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
+      {/* In the body, so that it comes after Grafana's own rule, which has no size and no margins. */}
+      <style>{PAGE}</style>
       {page}
       <PortalContainer />
     </ThemeContext.Provider>

@@ -1,7 +1,7 @@
 /** Printing: when it begins every panel is drawn, in ink on white, whether it was in sight or not. */
 import { useSyncExternalStore } from 'react';
 
-/** What a page of A3 landscape holds inside of its margins (style.css), in CSS px. */
+/** What a page of A3 landscape holds inside of its margins (main.tsx), in CSS px. */
 export const PAPER = { width: 1504, height: 1040 };
 
 const READY_MS = 20_000;

@@ -61,9 +61,10 @@ function useFigures(props: PanelProps, extra: Extra = {}): FieldDisplay[] {
 function figure(value: FieldDisplay, theme: GrafanaTheme2): FieldDisplay {
   const { display, field } = value;
   const judged = (field.color?.mode ?? 'thresholds') === 'thresholds' && (field.thresholds?.steps.length ?? 0) > 1;
-  const shape = judged && display.color && Number.isFinite(display.numeric) ? `${shapeOf(display.color, theme)} ` : '';
+  // Behind the number, where it is drawn smaller; a line must not break before it.
+  const shape = judged && display.color && Number.isFinite(display.numeric) ? `\u00a0${shapeOf(display.color, theme)}` : '';
   const color = display.color && inked(display.color, theme);
-  return { ...value, display: { ...display, color, prefix: `${shape}${display.prefix ?? ''}` || undefined } };
+  return { ...value, display: { ...display, color, suffix: `${display.suffix ?? ''}${shape}` || undefined } };
 }
 
 type Rendered = VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>;
