@@ -32,10 +32,11 @@ from rich.table import Table
 
 import schemas
 from infra import _cli_boards, _presence, feed, figures
+from infra._described import described
 from infra.broker import jars, train
 from infra.settings import Settings, settings_table
 from infra.stack import Stack, enough_disk
-from producers import ledgers
+from infra.warehouse import apply
 from producers import simulate as simulated
 from schemas import _catalog
 from schemas._errors import GulouError, Misconfigured
@@ -347,8 +348,14 @@ def import_(
     [cyan]gulou import 信访台账.xlsx --mapping docs/examples/petitions-mapping.toml[/cyan]
     """
     target = rejects or ledger.with_name(f"{ledger.stem}.rejects.csv")
-    with ledgers.progress_bar(ledger.name) as advance:
-        report = feed.ledger(Settings.load(), ledger, mapping, target, advance)
+    with _progress(ledger.name) as advance:
+        report = feed.ledger(
+            Settings.load(),
+            ledger,
+            mapping,
+            target,
+            lambda done, total: advance(completed=done, total=total),
+        )
     if as_json:
         sys.stdout.write(json.dumps(dataclasses.asdict(report), ensure_ascii=False) + "\n")
     else:
@@ -379,17 +386,13 @@ def simulate(
 
     [cyan]gulou simulate --seed 7 --rate 1000[/cyan]  at 1,000 events a second
     """
-    bar = _bar("Simulating")
-    task = bar.add_task("", total=None, day="")
-    with Live(bar, console=out, transient=True, refresh_per_second=4):
+    with _progress("Simulating") as advance:
         summary = feed.simulate(
             Settings.load(),
             seed,
             scale=scale,
             rate=rate,
-            on_progress=lambda to: bar.update(
-                task, completed=to.done, total=to.total, day=str(to.day)
-            ),
+            on_progress=lambda to: advance(completed=to.done, total=to.total, day=str(to.day)),
         )
     if as_json:
         # Not asdict: of a Counter it makes counts of pairs.
@@ -399,18 +402,44 @@ def simulate(
         out.print(str(summary))
 
 
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[..., None]]:
+    """A bar that is gone afterwards, on stderr: stdout is the report's alone."""
+    bar = _bar(title)
+    task = bar.add_task("", total=None, day="")
+    with Live(bar, console=err, transient=True, refresh_per_second=4):
+        yield lambda **fields: bar.update(task, **fields)
+
+
 @app.command()
-def catalog() -> None:
+def catalog(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Event types with fields, tables, views; for programs.")
+    ] = False,
+) -> None:
     """Print the catalogue: every event type, table, view and clock, in Chinese and English.
 
-    `make catalog` writes it to CATALOG.md. Example: [cyan]gulou catalog | less[/cyan]
+    `make catalog` writes it to CATALOG.md.
+
+    Try:
+
+    [cyan]gulou catalog | less[/cyan]
+
+    [cyan]gulou catalog --json | jq '.types["visit.recorded"].fields'[/cyan]
     """
-    sys.stdout.write(_catalog.catalog(schemas.families()))
+    if as_json:
+        found = described(schemas.families(), apply.layout(Settings.load()))
+        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(_catalog.catalog(schemas.families()))
 
 
 @app.command()
 def settings() -> None:
-    """List every setting: the environment variable, its default, what it means."""
+    """List every setting: the environment variable, its default, what it means.
+
+    Example: [cyan]gulou settings | grep KAFKA[/cyan]
+    """
     sys.stdout.write(settings_table())
 
 

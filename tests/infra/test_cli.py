@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,13 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from kafka import KafkaConsumer, TopicPartition
+from typer.testing import CliRunner
 
 from infra import _presence
 from infra._child import free_port
 from infra.broker import Broker
+from infra.cli import app
 from infra.parts import topics
 from infra.settings import Settings
 
@@ -234,9 +239,28 @@ def test_a_wrong_setting_is_one_sentence(env: dict[str, str]) -> None:
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("command", ["up", "down", "status", "setup", "settings"])
-def test_every_command_teaches(env: dict[str, str], command: str) -> None:
-    shown = gulou(env, command, "--help")
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command a person can type, with those of groups."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
 
-    assert shown.returncode == 0
-    assert f"gulou {command}" in shown.stdout
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def test_the_commands_of_the_design_are_there() -> None:
+    assert {"setup", "up", "down", "status", "import", "simulate", "catalog", "settings",
+            "boards publish", "boards check"} <= COMMANDS.keys()  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_an_example_and_says_what_each_option_is(command: str) -> None:
+    shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
+    text = re.sub("Usage:.*", "", shown.output)
+
+    assert shown.exit_code == 0
+    assert f"gulou {command}" in text, "no example"
+    assert [p.name for p in COMMANDS[command].params if not p.help] == []

@@ -1,0 +1,55 @@
+"""The catalogue for programs: what `gulou catalog` says to people, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from schemas._catalog import json_schema
+from schemas._clickhouse import Layout, statements
+from schemas._projections import Family
+from schemas._published import published
+
+
+def described(families: Sequence[Family], layout: Layout) -> dict[str, Any]:
+    """Every event type with its JSON Schema, every table with its columns, every published view.
+
+    Tables and views are named as `database.name`; a view that judges by an instant takes it as the
+    parameter `at`, in milliseconds since 1970.
+    """
+    return {
+        "types": {
+            cls.spec.name: {
+                "zh": cls.spec.zh,
+                "topic": family.topic,
+                "key": cls.spec.key,
+                "version": cls.spec.version,
+                "fields": _fields(json_schema(cls)),
+            }
+            for family in families
+            for cls in family.events
+        },
+        "tables": {
+            f"{each.database}.{each.name}": {
+                column.name: {"type": column.type, "description": column.comment}
+                for column in each.columns
+            }
+            for each in statements(families, layout)
+            if each.kind in ("table", "target")
+        },
+        "views": {
+            f"{layout.published}.{view.name}": {
+                "zh": view.zh,
+                "description": view.doc,
+                "at": "{at:" in view.sql,
+                "columns": dict(view.columns),
+            }
+            for view in published(families, layout.database, layout.zone)
+        },
+    }
+
+
+def _fields(schema: dict[str, Any]) -> dict[str, Any]:
+    data = schema["properties"]["data"]
+    needed = data.get("required", [])
+    return {name: {**told, "required": name in needed} for name, told in data["properties"].items()}

@@ -1,0 +1,185 @@
+"""The commands that feed and show, against one small installation that `gulou up` runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.settings import Settings
+from infra.stack import with_ports
+from infra.warehouse import apply
+
+GULOU = Path(sys.executable).with_name("gulou")
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
+DEADLINE_S = 90
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A home with ports of its own, and the commands called as a person calls them."""
+
+    settings: Settings
+
+    def gulou(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [GULOU, *arguments],
+            env={**os.environ, **self.settings.environment()},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def up(self) -> None:
+        started = self.gulou("up", "--detach", "--no-demo", "--no-live")
+        assert started.returncode == 0, started.stderr
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        client = apply.address(self.settings).connect()
+        try:
+            found: list[tuple[Any, ...]] = client.execute(sql)
+        finally:
+            client.disconnect()
+        return found
+
+    def counted(self, events: int) -> int:
+        """Visits in the figures, once there are at least `events` or time is up."""
+        deadline = time.monotonic() + DEADLINE_S
+        sql = (
+            "SELECT toInt64(sum(net_count)) FROM gulou_published.visits_by_county_hour "
+            "WHERE type = 'visit.recorded'"
+        )
+        while (found := int(self.ask(sql)[0][0])) < events and time.monotonic() < deadline:
+            time.sleep(0.3)
+        return found
+
+    def stored(self, rows: int) -> int:
+        """Messages stored, whatever became of them, once there are `rows` or time is up."""
+        deadline = time.monotonic() + DEADLINE_S
+        while (found := int(self.ask("SELECT count() FROM gulou.events")[0][0])) < rows:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.3)
+        return found
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    home = tmp_path_factory.mktemp("home")
+    running = Installation(with_ports(Settings.load(home=home, **ZERO)))
+    running.up()
+    yield running
+    running.gulou("down")
+
+
+MAPPING = ("--mapping", EXAMPLES / "visits-mapping.toml")
+
+
+def ledger(folder: Path, rows: int) -> Path:
+    """The first rows of the ledger of the documentation, of which the last three are no good."""
+    found = folder / "visits-ledger.csv"
+    lines = (EXAMPLES / found.name).read_text(encoding="utf-8").splitlines(keepends=True)
+    found.write_text("".join(lines[: rows + 1]), encoding="utf-8")
+    return found
+
+
+def test_an_import_says_in_json_what_became_of_each_row_and_ends_with_2_for_a_refused_one(
+    city: Installation, tmp_path: Path
+) -> None:
+    before, path = city.counted(0), ledger(tmp_path, rows=8)
+
+    done = city.gulou("import", path, *MAPPING, "--json")
+    counted = city.counted(before + 5)
+    again = city.gulou("import", path, *MAPPING, "--json")
+
+    # Row 6 repeats row 5, row 7 is of 30 February, row 8 was visited by a 邻居.
+    assert json.loads(done.stdout) == {
+        "rows": 8, "accepted": 5, "rejected": 2, "repeated_rows": 1, "sent": 5, "resumed": 0,
+        "events": {"visit.recorded": 5}, "reasons": {"time": 1, "choice": 1},
+    }  # fmt: skip
+    assert done.returncode == 2
+    assert counted == before + 5
+    assert path.with_name("visits-ledger.rejects.csv").exists()
+    assert (again.returncode, json.loads(again.stdout)["accepted"]) == (2, 5)
+    assert city.counted(0) == counted, "a second import changes no figure"
+
+
+def test_an_import_without_refused_rows_ends_with_0_and_a_sentence(
+    city: Installation, tmp_path: Path
+) -> None:
+    done = city.gulou("import", ledger(tmp_path, rows=2), *MAPPING)
+
+    assert done.returncode == 0, done.stderr
+    assert "2" in done.stdout
+
+
+def test_a_simulation_arrives_as_it_says_and_is_kept_over_a_restart(city: Installation) -> None:
+    before = city.counted(0)
+
+    done = city.gulou("simulate", "--scale", "0.0005", "--seed", "7", "--json")
+
+    summary = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    # 1,881,000 visits are published for the whole city: × 0.0005 = 940.5, half to even 940.
+    assert summary["figures"]["visits_2021"] == 940
+    visits = before + summary["net"]["visit.recorded"]
+    assert city.counted(visits) == visits
+
+    assert city.gulou("down").returncode == 0
+    city.up()
+
+    assert city.counted(visits) == visits
+
+
+def test_a_second_simulation_of_the_same_seed_changes_no_figure(city: Installation) -> None:
+    made = ("simulate", "--scale", "0.0005", "--seed", "8", "--json")
+    earlier = city.stored(0)
+    summary = json.loads(city.gulou(*made).stdout)
+    messages = sum(sum(summary[part].values()) for part in ("gross", "repeated", "broken"))
+    once = city.stored(earlier + messages)
+    before = city.counted(0)
+
+    city.gulou(*made)
+
+    assert city.stored(once + messages) == once + messages
+    assert city.counted(0) == before
+
+
+def test_the_catalogue_in_json_has_every_type_table_and_view_that_is_there(
+    city: Installation,
+) -> None:
+    found = json.loads(city.gulou("catalog", "--json").stdout)
+    tables = {
+        f"{database}.{name}": engine
+        for database, name, engine in city.ask(
+            "SELECT database, name, engine FROM system.tables "
+            "WHERE database IN ('gulou', 'gulou_published')"
+        )
+    }
+    columns = dict[str, dict[str, str]]()
+    for table, column, kind in city.ask(
+        "SELECT concat(database, '.', table), name, type FROM system.columns "
+        "WHERE database = 'gulou'"
+    ):
+        columns.setdefault(table, {})[column] = kind
+
+    assert found["types"]["visit.recorded"]["fields"]["lasted"]["description"]
+    assert found["views"].keys() == {t for t in tables if t.startswith("gulou_published.")}
+    for name, declared in found["tables"].items():
+        assert {n: "".join(c["type"].split()) for n, c in declared.items()} == {
+            n: "".join(c.split()) for n, c in columns[name].items()
+        }
+    types = {name for (name,) in city.ask("SELECT DISTINCT type FROM gulou.events")}
+    assert types - {""} <= found["types"].keys()
