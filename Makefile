@@ -15,7 +15,7 @@ GENERATED := docs/settings.md docs/schemas CATALOG.md
 # Arguments for the command: make up ARGS=--no-live
 ARGS ?=
 
-.PHONY: help setup up down status test check format generated bench bench-big chaos boards catalog lock clean ci
+.PHONY: help setup up down status test check page format generated bench bench-big chaos boards catalog lock clean ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -77,7 +77,10 @@ clean: ## remove what can be made again; data in var/ stays
 	rm -rf $(VENV) $(VENV)-bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis var/cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-ci: check test ## what CI runs
+page: $(VENV)/.ready-viewer ## the boards' page built anew and compared with the committed one
+	@$(RUN) -m dashboards.viewer.build --check
+
+ci: check page test ## what CI runs
 
 # -- set-up: each stamp stands for one lock file, so the second run has nothing to do
 
@@ -108,6 +111,11 @@ $(VENV)/.ready: $(VENV)/.python locks/run.txt pyproject.toml infra/broker/jars.t
 $(VENV)/.ready-test: $(VENV)/.ready locks/test.txt
 	@echo 'Installing the pinned packages that only tests need'
 	@$(PIP) --quiet -r locks/test.txt
+	@touch $@
+
+$(VENV)/.ready-viewer: $(VENV)/.ready locks/viewer.txt
+	@echo 'Installing Node, which only the build of the page needs'
+	@$(PIP) --quiet -r locks/viewer.txt
 	@touch $@
 
 $(VENV)-bench/.ready: $(VENV)/.ready locks/bench.txt

