@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas._errors import Misconfigured
@@ -136,6 +136,12 @@ class Settings(BaseSettings):
     clickhouse_cafile: Path | None = Field(
         default=None, description="Certificates to trust; empty is the system's."
     )
+    clickhouse_cluster: str = Field(
+        default="",
+        pattern=r"^[\w.-]*$",
+        description="Cluster of the city's own ClickHouse to create replicated tables on; empty "
+        "is one server.",
+    )
     database: str = Field(default="gulou", pattern=r"^\w+$", description="Database of the truth.")
     published_database: str = Field(
         default="gulou_published", pattern=r"^\w+$", description="Database of the published views."
@@ -233,6 +239,13 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("no such time zone") from error
         return name
+
+    @field_validator("clickhouse_cluster")
+    @classmethod
+    def _of_the_city(cls, cluster: str, given: ValidationInfo) -> str:
+        if cluster and not given.data.get("clickhouse_host"):
+            raise ValueError("the embedded ClickHouse is one server; set GULOU_CLICKHOUSE_HOST too")
+        return cluster
 
     @property
     def zone(self) -> ZoneInfo:

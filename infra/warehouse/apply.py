@@ -48,8 +48,13 @@ def address(settings: Settings) -> Address:
 
 
 def layout(settings: Settings) -> Layout:
-    """Where the objects are."""
-    return Layout(settings.database, settings.published_database, settings.timezone)
+    """Where the objects are, and on how many servers."""
+    return Layout(
+        settings.database,
+        settings.published_database,
+        settings.timezone,
+        settings.clickhouse_cluster,
+    )
 
 
 def divisions(settings: Settings) -> Divisions:
@@ -70,7 +75,7 @@ def apply(settings: Settings) -> list[Change]:
         for statement in database_statements(place):
             client.execute(statement.sql)
         client.execute(
-            f"CREATE TABLE IF NOT EXISTS `{place.database}`.`{_APPLIED}` "
+            f"CREATE TABLE IF NOT EXISTS `{place.database}`.`{_APPLIED}`{place.on_cluster} "
             "(name String, digest String, at DateTime64(3) DEFAULT now64(3)) "
             f"ENGINE = {place.engine('ReplacingMergeTree')}(at) ORDER BY name"
         )
@@ -114,7 +119,7 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
             yield from _rebuild(statement, declared, place, remember)
             rebuilt |= {statement.name, f"{statement.name}_mv"}
         else:
-            yield Change(f"alter {full}", (*_added(client, statement), remember))
+            yield Change(f"alter {full}", (*_added(client, statement, place), remember))
 
 
 def _rebuild(
@@ -131,7 +136,8 @@ def _rebuild(
     yield Change(f"rebuild projection {place.database}.{table}", (*drops, *again, remember))
 
 
-def _added(client: Any, statement: Statement) -> Iterator[str]:
+def _added(client: Any, statement: Statement, place: Layout) -> Iterator[str]:
+    table = f"`{statement.database}`.`{statement.name}`{place.on_cluster}"
     live = dict(
         client.execute(
             "SELECT name, type FROM system.columns WHERE database = %(db)s AND table = %(table)s",
@@ -140,7 +146,7 @@ def _added(client: Any, statement: Statement) -> Iterator[str]:
     )
     for column in statement.columns:
         if column.name not in live:
-            yield (f"ALTER TABLE `{statement.database}`.`{statement.name}` ADD COLUMN {column.ddl}")
+            yield f"ALTER TABLE {table} ADD COLUMN {column.ddl}"
         elif _bare(live[column.name]) != _bare(column.type):
             raise Misconfigured(
                 f"{statement.database}.{statement.name}.{column.name} is {live[column.name]!r}, "
@@ -169,5 +175,5 @@ def _reference(client: Any, place: Layout, settings: Settings) -> None:
     table = f"`{place.database}`.`{names.DIVISIONS_TABLE}`"
     columns = "code, name, level, parent, microgrids, valid_from, valid_to"
     if sorted(client.execute(f"SELECT {columns} FROM {table} FINAL")) != sorted(wanted):
-        client.execute(f"TRUNCATE TABLE {table}")
+        client.execute(f"TRUNCATE TABLE {table}{place.on_cluster}")
         client.execute(f"INSERT INTO {table} ({columns}) VALUES", wanted)
