@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, TypeAdapter
 
 from schemas import families
+from schemas._chinese import column_names
 from schemas._clickhouse import STATUSES, Layout, event_columns
 from schemas._clocks import Clock
 from schemas._event import Envelope, Event, FieldSpec, example
@@ -320,13 +321,15 @@ def _views(views: Sequence[PublishedView]) -> Iterator[str]:
         "Boards, reports and auditors read only these. A view with `at` judges by that instant, in "
         "milliseconds since 1970."
     )
+    by_topic = {family.topic: family for family in families()}
     for view in views:
         call = f"{view.name}(at)" if "{at:" in view.sql else view.name
         yield f"### {view.zh} `{call}`"
         yield view.doc
+        names = column_names(by_topic.get(view.name.partition("_")[0]))
         yield _table(
-            ("列 column", "说明 meaning"),
-            ((f"`{name}`", text) for name, text in view.columns.items()),
+            ("列 column", "名称 name", "说明 meaning"),
+            ((f"`{name}`", names.get(name, ""), text) for name, text in view.columns.items()),
         )
 
 
