@@ -29,6 +29,8 @@ class Source:
 
     Args:
         version: grows with each change of the data source, so that nothing old is shared.
+        cafile: of the certificates to trust where `secure`; empty trusts the usual ones. The
+            plugin's own field holds the certificate's text, and the driver wants a file.
         settings: the data source's `customSettings`, sent with each query.
     """
 
@@ -40,6 +42,7 @@ class Source:
     password: str
     database: str
     secure: bool = False
+    cafile: str = ""
     dial_s: float = 10.0
     query_s: float = 60.0
     settings: tuple[tuple[str, str], ...] = ()
@@ -82,6 +85,7 @@ def source(record: Mapping[str, Any], password: str) -> Source:
         password=password,
         database=str(data.get("defaultDatabase") or ""),
         secure=secure,
+        cafile=str(data.get("tlsCACertFile") or ""),
         dial_s=float(data.get("dialTimeout") or data.get("timeout") or 10),
         query_s=float(data.get("queryTimeout") or 60),
         settings=tuple(
@@ -216,6 +220,7 @@ def _client(origin: Source, ceiling_s: float) -> clickhouse_driver.Client:
         password=origin.password,
         database=origin.database,
         secure=origin.secure,
+        ca_certs=origin.cafile or None,
         connect_timeout=origin.dial_s,
         # Longer than the query may run, so that ClickHouse's own message arrives first.
         send_receive_timeout=seconds + 5,
