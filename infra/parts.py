@@ -234,25 +234,27 @@ def _boards(settings: Settings) -> Part:
 def board_source(settings: Settings) -> dict[str, Any]:
     """The data source of the boards, as Grafana's API takes it."""
     host, port = settings.clickhouse_address
-    if settings.grafana_url:
-        # That Grafana may be another machine, to which 127.0.0.1 is itself.
-        host = settings.grafana_clickhouse_host or host
-        port = settings.grafana_clickhouse_port or port
+    data: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "protocol": "native",
+        "secure": settings.clickhouse_secure,
+        "username": settings.clickhouse_board_user,
+        "defaultDatabase": settings.published_database,
+    }
+    hidden = {"password": settings.clickhouse_board_password.get_secret_value()}
+    if settings.clickhouse_secure and (cafile := settings.clickhouse_cafile):
+        # A Grafana elsewhere cannot read our file and takes its text; the board server can.
+        data |= {"tlsAuthWithCACert": True, "tlsCACertFile": str(cafile)}
+        hidden["tlsCACert"] = cafile.read_text()
     return {
         "uid": _SOURCE,
         "name": _SOURCE,
         "type": "grafana-clickhouse-datasource",
         "access": "proxy",
         "isDefault": True,
-        "jsonData": {
-            "host": host,
-            "port": port,
-            "protocol": "native",
-            "secure": settings.clickhouse_secure,
-            "username": settings.clickhouse_board_user,
-            "defaultDatabase": settings.published_database,
-        },
-        "secureJsonData": {"password": settings.clickhouse_board_password.get_secret_value()},
+        "jsonData": data,
+        "secureJsonData": hidden,
     }
 
 

@@ -96,6 +96,7 @@ class Broker:
         host: address to listen on.
         cache: folder with the jars (`jars.fetch`); what is missing there is fetched.
         mirror: Maven repository to fetch from instead of Maven Central.
+        properties: of Kafka's `server.properties`, beside and instead of those given here.
     """
 
     # Java reads options from variables such as JAVA_TOOL_OPTIONS; what a user set for other
@@ -110,7 +111,9 @@ class Broker:
         cache: Path,
         host: str = "127.0.0.1",
         mirror: str = "",
+        properties: Mapping[str, str] | None = None,
     ) -> None:
+        self._more = dict(properties or {})
         self.data, self.host, self.port = data.absolute(), host, port
         self.log = self.data / "kafka.log"
         self._out = self.data / "kafka.out"
@@ -260,13 +263,15 @@ class Broker:
                 ) from None
 
     def _properties(self, logs: Path) -> str:
-        return _PROPERTIES.format(
+        given = _PROPERTIES.format(
             host=self.host,
             port=self.port,
             controller_port=_child.free_port(),
             logs=logs,
             max_message=MAX_MESSAGE_BYTES,
         )
+        # Of two lines with one name Java takes the last.
+        return given + "".join(f"{name}={value}\n" for name, value in self._more.items())
 
     def _format(self, java: list[str]) -> None:
         """Gives the storage its cluster id, once: in a folder aside, which then gets its name.
