@@ -38,6 +38,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             "home": tmp_path_factory.mktemp("gulou"),
             "workers": 2,
             "session_timeout_s": 6.0,  # the least a broker accepts
+            "watchdog_s": 20,
             "batch_bytes": 1_048_576,
             **dict.fromkeys(
                 (n for n in Settings.model_fields if n.endswith("_port")),

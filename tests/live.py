@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
 import schemas
 from infra.parts import Part, Step, parts
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.warehouse import apply
+from schemas._names import CONSUMER_GROUP
 from tests.histories.small import Message
 from tests.oracle import Oracle, Place
 
@@ -142,6 +143,42 @@ class Live:
     def signal(self, name: str, number: signal.Signals) -> None:
         """Sends a signal to a part."""
         os.kill(self.stack.pid(name), number)
+
+    def set_offsets(self, to: str, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Commits the earliest or latest offsets from outside, with every worker stopped.
+
+        Args:
+            to: `earliest` or `latest`.
+            meanwhile: done before, while nobody ingests.
+        """
+        for name in self.workers():
+            self.signal(name, signal.SIGSTOP)
+        try:
+            meanwhile()
+            ends = self.ends()
+            self.until(lambda: self._committed(ends, to), "the group is empty and its offsets set")
+        finally:
+            for name in self.workers():
+                self.signal(name, signal.SIGCONT)
+
+    def _committed(self, ends: dict[tuple[str, int], int], to: str) -> bool:
+        """Only an empty group lets an outsider commit."""
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.settings.bootstrap,
+            group_id=CONSUMER_GROUP,
+            enable_auto_commit=False,
+        )
+        try:
+            places = {TopicPartition(*place): end for place, end in ends.items()}
+            consumer.assign(list(places))
+            wanted = {
+                p: OffsetAndMetadata(0 if to == "earliest" else e, "", -1)
+                for p, e in places.items()
+            }
+            consumer.commit(wanted)
+            return all(consumer.committed(p) == w.offset for p, w in wanted.items())
+        finally:
+            consumer.close()
 
     def log(self, name: str) -> str:
         """What a part has written."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import history, latency, report
+from tests.bench import boards, history, latency, report
 from tests.bench.ground import Ground, say
 from tests.bench.ingest import Race
 
@@ -72,7 +72,19 @@ def whole(home: Path, args: argparse.Namespace) -> Runs:
     return found
 
 
-PARTS = {"ingest": ingest, "latency": in_time, "history": whole}
+def walls(home: Path, args: argparse.Namespace) -> Runs:
+    """The boards over the whole history."""
+    seen = boards.measure(home, args.scale)
+    return {
+        "boards.first_paint_s": seen.paints_s,
+        "boards.query_p95_ms": [max(seen.queries_ms.values())],
+        "boards.queries": [len(seen.queries_ms)],
+        "boards.event_to_wall_s": seen.events_s,
+        "boards.cost_50_vs_2_walls": [seen.cost_ratio],
+    }
+
+
+PARTS = {"ingest": ingest, "latency": in_time, "history": whole, "boards": walls}
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from typing import Final
 
 from infra.settings import Settings
 from infra.stack import Stack
-from tests.histories.small import History
+from tests.histories.small import History, Message
 from tests.live import Live, without_boards
 
 PLAN: Final = {
@@ -34,9 +34,13 @@ PLAN: Final = {
     "Kafka killed": 2,
     "a worker stopped past its session, then continued": 3,
     "a worker sent away, and back again": 3,
+    "an insert ended by KILL QUERY": 4,
+    "the group's offsets set to the earliest or the latest by hand": 2,
 }
+KILLS_LEAST: Final = 50
 _ROUND: Final = 15  # faults between two comparisons
 _SLICE, _PAUSE_S = 40, 0.1
+_AGAIN: Final = 0.1  # share of slices that are sent once more, out of all sent before
 _CATCH_UP_S: Final = 600.0
 _TRACES: Final = {
     "projections repaired": r"repaired \w+ for offsets",
@@ -59,6 +63,20 @@ class Campaign:
     comparisons: int = 0
     messages: Counter[str] = field(default_factory=Counter)
     minutes: float = 0.0
+    planned: int = 0
+    found: dict[str, int] = field(default_factory=dict)
+    """What the workers' logs tell, once it is over."""
+    _slices: list[list[Message]] = field(default_factory=list)
+
+    @property
+    def kills(self) -> int:
+        """Processes killed outright."""
+        return sum(count for name, count in self.done.items() if " killed" in name)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that was planned was done, and no less than the whole plan was."""
+        return sum(self.done.values()) == self.planned and self.kills >= KILLS_LEAST
 
     def run(self, plan: dict[str, int], until: float) -> None:
         """Breaks everything in `plan`, comparing after each fifteen; stops early at `until`."""
@@ -66,6 +84,7 @@ class Campaign:
         dice = random.Random(self.seed)
         faults = [name for name, count in plan.items() for _ in range(count)]
         dice.shuffle(faults)
+        self.planned = len(faults)
         history = History(self.seed, "chaos")
         for start in range(0, len(faults), _ROUND):
             with self._load(history):
@@ -93,9 +112,15 @@ class Campaign:
     def _load(self, history: History) -> Iterator[None]:
         stop = threading.Event()
 
+        dice = random.Random(self.seed + len(self._slices))
+
         def feed() -> None:
             while not stop.wait(_PAUSE_S):
-                for message in history.messages(_SLICE):
+                if self._slices and dice.random() < _AGAIN:
+                    messages = dice.choice(self._slices)
+                else:
+                    self._slices.append(messages := history.messages(_SLICE))
+                for message in messages:
                     self.live.producer.send(message.topic, key=message.key, value=message.payload)
                     self.sent += 1
 
@@ -122,6 +147,12 @@ class Campaign:
             else:
                 time.sleep(2 * dice.random())
             self._kill("clickhouse")
+        elif "KILL QUERY" in name:
+            # Only the workers' own: none runs at the moment of asking more often than not.
+            ended = "KILL QUERY WHERE startsWith(query_id, 'gulou.') SYNC"
+            self.live.until(lambda: bool(self.live.ask(ended)), "an insert was ended", 120)
+        elif "offsets" in name:
+            self.live.set_offsets(dice.choice(("earliest", "latest")))
         elif name == "Kafka killed":
             self._kill("kafka")
         elif name.startswith("a worker killed"):
@@ -171,8 +202,7 @@ class Campaign:
 
     def report(self) -> str:
         """The whole as a page."""
-        found = self.traces()
-        kills = sum(count for name, count in self.done.items() if "killed" in name)
+        found = self.found = self.traces()
         verdict = "none" if not self.differences else f"**{len(self.differences)}**"
         rows = "\n".join(f"| {name} | {self.done[name]} |" for name in PLAN)
         seen = "\n".join(f"| {what} | {count:,} |" for what, count in found.items())
@@ -183,7 +213,7 @@ class Campaign:
             seed=self.seed,
             round=_ROUND,
             minutes=self.minutes,
-            kills=kills,
+            kills=self.kills,
             sent=self.sent,
             comparisons=self.comparisons,
             verdict=verdict,
@@ -197,9 +227,9 @@ class Campaign:
 _PAGE: Final = """# Chaos
 
 Written by `make chaos` on {day}; seed {seed}, {minutes:.0f} minutes, two workers, {sent:,} messages
-sent while things were broken. After each {round} faults an oracle (`tests/oracle.py`: its
-own Kafka consumer, a plain Python fold) compared every row of the events tables and every figure of
-every projection with what Kafka holds.
+sent while things were broken, some of them again and again. After each {round} faults an oracle
+(`tests/oracle.py`: its own Kafka consumer, a plain Python fold) compared every row of the events
+tables and every figure of every projection with what Kafka holds.
 
 **Differences found: {verdict}**, in {comparisons} comparisons of everything sent until then, after
 {kills} kills.

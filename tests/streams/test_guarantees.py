@@ -23,11 +23,9 @@ from typing import Any
 
 import pytest
 from clickhouse_driver import errors as driver_errors
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from infra import _child
 from schemas._errors import Halted, Unavailable
-from schemas._names import CONSUMER_GROUP
 from tests.histories.small import History, Message, refused
 from tests.live import Live
 
@@ -66,6 +64,12 @@ def test_rows_and_every_projection_equal_the_oracle_and_bad_messages_are_told_ap
 def test_every_event_sent_twice_weeks_apart_in_any_order_counts_once(live: Live) -> None:
     messages = History(2).messages(1500)
     live.send(messages)
+    live.await_counted()
+    # Weeks later the workers are others, who know of what was before from the table alone.
+    for name in live.workers():
+        before = live.stack.restarts(name)
+        live.stack.kill(name)
+        live.stack.await_ready(name, restarts=before + 1)
     again = [*messages, *History(3).messages(1500)]
     random.Random(2).shuffle(again)
     live.send(again)
@@ -152,15 +156,7 @@ def test_a_kafka_restart_loses_and_doubles_nothing(live: Live, load: Load) -> No
 def test_offsets_reset_by_hand_are_not_believed(live: Live, to: str) -> None:
     live.send(History(9, to).messages(300))
     live.await_counted()
-    for name in live.workers():
-        live.signal(name, signal.SIGSTOP)
-    try:
-        live.send(History(10, to).messages(300))
-        ends = live.ends()
-        live.until(lambda: _set_offsets(live, ends, to), "the group is empty and its offsets set")
-    finally:
-        for name in live.workers():
-            live.signal(name, signal.SIGCONT)
+    live.set_offsets(to, lambda: live.send(History(10, to).messages(300)))
     assert live.differences() == []
 
 
@@ -220,6 +216,21 @@ def test_a_worker_that_stands_still_with_lag_exits_to_be_restarted(live: Live) -
             assert worker.wait(240) == Unavailable.exit_code
         finally:
             live.signal("clickhouse", signal.SIGCONT)
+    assert "no watermark moved for" in live.log("extra")
+    assert live.differences() == []
+
+
+def test_the_stack_starts_a_worker_again_that_ended_itself_for_standing_still(live: Live) -> None:
+    before = {name: live.stack.restarts(name) for name in live.workers()}
+    live.signal("clickhouse", signal.SIGSTOP)
+    try:
+        live.send(History(12).messages(400))
+        live.until(
+            lambda: any(live.stack.restarts(name) > n for name, n in before.items()),
+            "a worker was started again",
+        )
+    finally:
+        live.signal("clickhouse", signal.SIGCONT)
     assert live.differences() == []
 
 
@@ -235,23 +246,6 @@ def _shares(live: Live, *more: int) -> list[int]:
             with link.getresponse() as answer:
                 found.append(json.load(answer)["partitions"])
     return sorted(found)
-
-
-def _set_offsets(live: Live, ends: dict[tuple[str, int], int], to: str) -> bool:
-    """Commits the offsets from outside; only an empty group lets an outsider do that."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=live.settings.bootstrap, group_id=CONSUMER_GROUP, enable_auto_commit=False
-    )
-    try:
-        places = {TopicPartition(*place): end for place, end in ends.items()}
-        consumer.assign(list(places))
-        wanted = {
-            p: OffsetAndMetadata(0 if to == "earliest" else e, "", -1) for p, e in places.items()
-        }
-        consumer.commit(wanted)
-        return all(consumer.committed(p) == w.offset for p, w in wanted.items())
-    finally:
-        consumer.close()
 
 
 def _kill(live: Live, query_id: str) -> None:

@@ -1,0 +1,222 @@
+"""How fast a wall is there, how fast its queries and events are, and what many walls cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import psutil
+from playwright.sync_api import Page
+
+from dashboards.boards import every
+from dashboards.publish import DAY_MS, Grafana, check
+from infra.parts import board_source
+from infra.settings import Settings
+from infra.stack import Stack
+from producers._bulk import BulkProducer
+from producers.simulate import City, History, live, play
+from producers.vault import Vault
+from tests.bench.ground import SEED, say, until
+from tests.dashboards.browsers import chromium, tab
+from tests.dashboards.pages import settled
+
+_END_OF_2021_MS = 1_640_966_399_000
+_ASKED = 20  # times each panel's query is asked
+_PAINTS, _EVENTS = 5, 10
+_WALLS_S = 60.0
+_REFRESH_MS = 5_000
+_FEW, _MANY = 2, 50
+_MOST_S = 500.0
+_TODAY = "今日走访（户次）"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one run found."""
+
+    paints_s: list[float]
+    queries_ms: dict[str, float]
+    """By board and panel: the 95th percentile."""
+    events_s: list[float]
+    cost_ratio: float
+
+
+@contextmanager
+def _running(home: Path) -> Iterator[Stack]:
+    ports = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
+    with Stack(Settings.load(home=home, **ports)) as stack:
+        yield stack
+
+
+def measure(home: Path, scale: float) -> Seen:
+    """One run over the whole history on a stack of its own."""
+    with _running(home) as stack:
+        settings = stack.settings
+        city = City.load(Vault(home / "keys.db"))
+        _fill(settings, city, scale)
+        grafana = Grafana(_url(settings), settings.grafana_token.get_secret_value())
+        queries = _queries(grafana, settings)
+        with chromium() as browser:
+            paints = [_paint(tab(browser), settings) for _ in range(_PAINTS)]
+            say(f"    the wall is drawn after {np.median(paints):.2f} s")
+            events = _events(tab(browser), settings, city)
+            bodies = _asked_by_a_wall(tab(browser), settings)
+        clickhouse = psutil.Process(stack.pid("clickhouse"))
+        idle, few, many = (_cost(settings, clickhouse, bodies, n) for n in (0, _FEW, _MANY))
+        say(f"    ClickHouse CPU a second: {idle:.3f} without, {few:.3f} with {_FEW} walls, "
+            f"{many:.3f} with {_MANY}")  # fmt: skip
+    return Seen(paints, queries, events, (many - idle) / (few - idle))
+
+
+def _url(settings: Settings) -> str:
+    return f"http://{settings.host}:{settings.board_port}"
+
+
+def _producer(settings: Settings) -> BulkProducer:
+    options = settings.kafka_options()
+    return BulkProducer(options.pop("bootstrap_servers"), options=options)
+
+
+def _fill(settings: Settings, city: City, scale: float) -> None:
+    with _producer(settings) as kafka:
+        messages = play(History(city, SEED, scale=scale), kafka.send_bytes)
+        kafka.flush()
+    say(f"    {messages:,} messages in Kafka")
+    grafana = Grafana(_url(settings), settings.grafana_token.get_secret_value())
+    until(lambda: _behind(grafana, settings) == 0, "all of it counted", timeout_s=_MOST_S)
+
+
+def _behind(grafana: Grafana, settings: Settings) -> int:
+    sql = "SELECT toInt64(sum(lag)), toInt64(sum(messages)) FROM pipeline"
+    query = {
+        "refId": "A",
+        "datasource": {"uid": board_source(settings)["uid"]},
+        "rawSql": sql,
+        "format": 1,
+    }
+    answer = grafana.call("POST", "/ds/query", {"queries": [query], "from": "0", "to": "1"})
+    (lag,), (stored,) = answer["results"]["A"]["frames"][0]["data"]["values"]
+    return int(lag) if stored else -1
+
+
+def _queries(grafana: Grafana, settings: Settings) -> dict[str, float]:
+    """Every panel's query of every board at the end of 2021, as over the network, none shared."""
+    took: dict[str, list[float]] = defaultdict(list)
+    source = str(board_source(settings)["uid"])
+    for _ in range(_ASKED):
+        for one in check(grafana, source, every(), start_ms=_END_OF_2021_MS - 30 * DAY_MS,
+                         end_ms=_END_OF_2021_MS):  # fmt: skip
+            if one.error:
+                raise RuntimeError(f"{one.board} / {one.panel}: {one.error}")
+            took[f"{one.board} / {one.panel}"].append(one.took_ms)
+    found = {name: float(np.percentile(times, 95)) for name, times in took.items()}
+    for name, p95 in sorted(found.items(), key=lambda each: -each[1])[:8]:
+        say(f"    p95 {p95:6.0f} ms  {name}")
+    return found
+
+
+def _wall(settings: Settings, query: str) -> str:
+    return f"{_url(settings)}/d/gulou-wall?kiosk&{query}"
+
+
+def _paint(page: Page, settings: Settings) -> float:
+    """Seconds from asking for the wall until every panel has its picture, with an empty cache."""
+    began = time.monotonic()
+    page.goto(_wall(settings, f"from={_END_OF_2021_MS - 30 * DAY_MS}&to={_END_OF_2021_MS}"),
+              wait_until="commit")  # fmt: skip
+    settled(page)
+    took = time.monotonic() - began
+    page.context.close()
+    return took
+
+
+def _events(page: Page, settings: Settings, city: City) -> list[float]:
+    """Seconds from handing a visit to the producer until the wall's number of today grows."""
+    page.goto(_wall(settings, "from=now-24h&to=now&refresh=1s"))
+    settled(page)
+    visits = (
+        message
+        for batch in live(city, SEED, 50.0)
+        for message in batch
+        if message[0] == "visits" and b'"visit.recorded"' in message[2]
+    )
+    found = []
+    with _producer(settings) as kafka:
+        for _ in range(_EVENTS):
+            before = _today(page)
+            topic, key, payload = next(visits)
+            began = time.monotonic()
+            kafka.send_bytes(topic, key, payload)
+            kafka.flush()
+            ended = until(lambda before=before: _today(page) > before, "it is on the wall")
+            found.append(ended - began)
+    page.context.close()
+    say(f"    an event is on the wall after {np.median(found):.2f} s, at most {max(found):.2f} s")
+    return found
+
+
+def _today(page: Page) -> int:
+    text = page.locator("[data-panel-id]", has_text=_TODAY).first.inner_text()
+    digits = [line for line in text.splitlines() if line.replace(",", "").strip().isdigit()]
+    return int(digits[0].replace(",", "")) if digits else 0
+
+
+def _asked_by_a_wall(page: Page, settings: Settings) -> list[dict[str, Any]]:
+    """The bodies that one real wall sends at a beat."""
+    bodies: list[dict[str, Any]] = []
+    page.goto(_wall(settings, "from=now-24h&to=now&refresh=5s"))
+    settled(page)
+
+    def keep(request: Any) -> None:
+        if request.url.endswith("/api/ds/query"):
+            bodies.append(json.loads(request.post_data))
+
+    page.on("request", keep)
+    page.wait_for_timeout(_REFRESH_MS)  # one beat, whole
+    page.context.close()
+    return bodies
+
+
+def _cost(
+    settings: Settings, clickhouse: psutil.Process, bodies: Sequence[dict[str, Any]], walls: int
+) -> float:
+    """CPU seconds that ClickHouse takes in a second while so many walls ask as real ones do."""
+    before, began = sum(clickhouse.cpu_times()[:2]), time.monotonic()
+    asyncio.run(_walls(settings, bodies, walls))
+    return float((sum(clickhouse.cpu_times()[:2]) - before) / (time.monotonic() - began))
+
+
+async def _walls(settings: Settings, bodies: Sequence[dict[str, Any]], walls: int) -> None:
+    ends = time.monotonic() + _WALLS_S
+    async with aiohttp.ClientSession(_url(settings)) as session:
+        if not walls:
+            await asyncio.sleep(_WALLS_S)
+        await asyncio.gather(*(_one_wall(session, bodies, ends) for _ in range(walls)))
+
+
+async def _one_wall(
+    session: aiohttp.ClientSession, bodies: Sequence[dict[str, Any]], ends: float
+) -> None:
+    """Asks at whole multiples of the refresh, up to the same rounded now, as the page does."""
+    while time.monotonic() < ends:
+        now = time.time() * 1000
+        await asyncio.sleep((_REFRESH_MS - now % _REFRESH_MS) / 1000)
+        to = round(time.time() * 1000) // _REFRESH_MS * _REFRESH_MS
+        await asyncio.gather(*(_ask(session, body, to) for body in bodies))
+
+
+async def _ask(session: aiohttp.ClientSession, body: dict[str, Any], to: int) -> None:
+    span = int(body["to"]) - int(body["from"])
+    async with session.post(
+        "/api/ds/query", json={**body, "from": str(to - span), "to": str(to)}
+    ) as answer:
+        await answer.read()
