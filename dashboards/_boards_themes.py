@@ -234,6 +234,7 @@ def _funds(fresh: Number, name: Columns) -> list[Placed]:
     to = ("按县市区", url_of("gulou-county", "county"))
     year = "Calendar year of the end of the range, to the end of the hour in which it ends."
     ledger = "Source: fund ledgers of the villages; reversed entries taken off."
+    moved = "balances brought forward left out."
     money = {
         n: {"displayName": f"{n}（万元）", "decimals": 1} for n in ("累计筹集", "累计支出", "余额")
     }
@@ -253,23 +254,23 @@ def _funds(fresh: Number, name: Columns) -> list[Placed]:
          column="used", decimals=1), figures), 4, 8),
         (trust(fresh, queries.freshness()), 4, 4),
         *_stats(year_sql, [
-            Number("本年筹集（万元）", Unit.COUNT, f"Contributions. {year} {ledger}", to,
+            Number("本年筹集（万元）", Unit.COUNT, f"Contributions, {moved} {year} {ledger}", to,
                    column="raised_year", decimals=0),
-            Number("本年支出（万元）", Unit.COUNT, f"Disbursements. {year} {ledger}", to,
+            Number("本年支出（万元）", Unit.COUNT, f"Disbursements, {moved} {year} {ledger}", to,
                    column="spent_year", decimals=0),
-            Number("本年帮扶（人次）", Unit.COUNT, f"Persons helped. {year} {ledger}", to,
+            Number("本年帮扶（人次）", Unit.COUNT, f"Persons helped, {moved} {year} {ledger}", to,
                    column="helped_year"),
-            Number("本年微公益项目（个）", Unit.COUNT, f"Projects set up. {year} {ledger}", to,
+            Number("本年微公益项目（个）", Unit.COUNT, f"Projects set up, {moved} {year} {ledger}", to,
                    column="projects_year"),
         ]),
-        (stat(Number("本年收支差（万元）", Unit.COUNT, f"Raised less spent. {year} {ledger}", to,
+        (stat(Number("本年收支差（万元）", Unit.COUNT, f"Raised less spent, {moved} {year} {ledger}", to,
          column="net_year", decimals=0), year_sql), 4, 4),
         (shares(Number("资金来源（万元）", Unit.COUNT, f"Raised by source, all years. {ledger}", to,
          decimals=0), places.fund_sources()), 8, 8),
         (shares(Number("支出用途（万元）", Unit.COUNT, f"Spent by use. Calendar year of the end of the range, to the "
          f"end of its day. {ledger}", to,
          decimals=0), places.fund_uses()), 8, 8),
-        (trend(Number("筹集与支出（万元）", Unit.COUNT, f"Over the range. {ledger}", to),
+        (trend(Number("筹集与支出（万元）", Unit.COUNT, f"Over the range, {moved} {ledger}", to),
          places.fund_trend()), 8, 8),
         (table(Number("各县市区（万元）", Unit.COUNT, f"Side by side, largest balance first. Used: "
          f"spent / raised. {ledger}", _COUNTY, columns={**name, **money, "使用率": _PERCENT}),

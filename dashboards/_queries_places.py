@@ -115,6 +115,9 @@ WHERE `本年未走访` > 0 ORDER BY `本年未走访` DESC, village LIMIT {LIMI
 
 # ------------------------------------------------------------------------------ 幸福基金
 
+_MOVED = "entry != 'opening'"
+"""Condition that money came or went: an opening balance is of the years before its day."""
+
 
 def fund_figures() -> str:
     """Money of all years to the end of the range, in 10,000 yuan."""
@@ -127,14 +130,14 @@ FROM (SELECT sum(raised) AS raised, sum(spent) AS spent, sum(balance) AS balance
 
 
 def fund_year() -> str:
-    """The year's money, persons helped and projects."""
+    """The year's money, persons helped and projects; balances brought forward are no movement."""
     return f"""
 SELECT sumIf(net_amount, type = 'fund.contributed') / {YUAN} AS raised_year,
   sumIf(net_amount, type = 'fund.disbursed') / {YUAN} AS spent_year,
   raised_year - spent_year AS net_year,
   sumIf(net_helped, type = 'fund.disbursed') AS helped_year,
   sumIf(net_projects, type = 'fund.project_opened') AS projects_year
-FROM funds_by_county_hour WHERE {_YEAR_HOURS} AND {IN_PLACE}""".strip()
+FROM funds_by_county_hour WHERE {_YEAR_HOURS} AND {_MOVED} AND {IN_PLACE}""".strip()
 
 
 def fund_sources() -> str:
@@ -151,7 +154,7 @@ def fund_uses() -> str:
 SELECT {word("use", "use")} AS name, sum(net_amount) / {YUAN} AS value
 FROM funds_by_township_day
 WHERE type = 'fund.disbursed' AND day >= {NEW_YEAR} AND day <= {TODAY} AND {IN_PLACE}
-  AND use != '' GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
+  AND use != '' AND {_MOVED} GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
 
 
 def fund_trend() -> str:
@@ -159,7 +162,8 @@ def fund_trend() -> str:
     return f"""
 SELECT {BUCKET} AS time, sumIf(net_amount, type = 'fund.contributed') / {YUAN} AS `筹集`,
   sumIf(net_amount, type = 'fund.disbursed') / {YUAN} AS `支出` FROM funds_by_county_hour
-WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
+WHERE $__timeFilter(hour) AND {_MOVED} AND {IN_PLACE} GROUP BY time ORDER BY time
+LIMIT 2000""".strip()
 
 
 def fund_counties() -> str:
@@ -319,7 +323,8 @@ def place_compared(level: Level) -> str:
         f"toFloat64(sumIf({value}, {level.here} AND {before})) AS month_, "
         f"toFloat64(sumIf({value}, {level.here} AND {year})) AS year_, "
         f"sumIf({value}, {this}) / {peers} AS mean_ FROM {topic}_by_{level.daily} "
-        f"WHERE type = '{type_}' AND (({this}) OR ({before}) OR ({year}))"
+        f"WHERE type = '{type_}' AND {_MOVED if topic == 'funds' else '1'} "
+        f"AND (({this}) OR ({before}) OR ({year}))"
         for n, (zh, topic, value, type_) in enumerate(figures)
     )
     return f"""

@@ -173,6 +173,7 @@ def _opening_projects(made: _Funds, projects: int) -> None:
 def _begin(made: _Funds, cls: type[Event], fund: Ints, data: dict[str, Column]) -> None:
     """Opening balances: of the first midnight, entered on the first morning."""
     midnight = np.zeros(len(fund), np.int64)
+    data = data | {"entry": Choice(objects(["opening"]), np.zeros(len(fund), np.int8))}
     made.add(cls, fund, midnight, data, recorded=midnight + 8 * 3600, opening=True)
 
 

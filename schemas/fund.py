@@ -17,6 +17,9 @@ Use = Annotated[
     Labels(old_and_young="敬老护幼", merit_and_need="奖优济困", public_good="公益服务"),
 ]
 
+# Only what is no ordinary entry is marked: a ledger needs no column for it.
+Entry = Annotated[Literal["opening"] | None, Labels(opening="期初余额")]
+
 
 def _balances(family: Family, database: str, zone: str) -> PublishedView:
     ledger = family.projections[1]
@@ -51,8 +54,8 @@ class Fund(Event, topic="funds", key="account", zh="幸福基金"):
     account: CaseId = field("The fund's own number.", zh="基金账户", example="F-431202001001")
 
     projections: ClassVar = (
-        Rollup("hourly", "county", "hour"),
-        Rollup("ledger", "division", "day", dims=("source", "use")),
+        Rollup("hourly", "county", "hour", dims=("entry",)),
+        Rollup("ledger", "division", "day", dims=("source", "use", "entry")),
     )
     views: ClassVar = (_balances,)
 
@@ -63,6 +66,11 @@ class FundContributed(Fund, name="fund.contributed", zh="筹集"):
     amount: Fen = field("Received, in fen.", zh="金额", example=50000, total=True)
     source: Source = field("Where it came from.", zh="资金来源", example="pledge")
     giver: Pseudonym | None = field("Who gave; a pseudonym.", zh="捐助人", default=None)
+    entry: Entry = field(
+        "Set on a balance brought forward: in the totals, in no year's movements.",
+        zh="记账类别",
+        default=None,
+    )
 
 
 class FundPledged(Fund, name="fund.pledged", zh="认缴"):
@@ -92,6 +100,11 @@ class FundDisbursed(Fund, name="fund.disbursed", zh="支出"):
         "People helped, 人次.", zh="帮扶人次", example=1, total=True, below_township=False
     )
     receiver: Pseudonym | None = field("Who received; a pseudonym.", zh="受助人", default=None)
+    entry: Entry = field(
+        "Set on a balance brought forward: in the totals, in no year's movements.",
+        zh="记账类别",
+        default=None,
+    )
 
 
 class ProjectOpened(Fund, name="fund.project_opened", zh="微公益项目立项"):
@@ -102,6 +115,11 @@ class ProjectOpened(Fund, name="fund.project_opened", zh="微公益项目立项"
         "Projects set up: 1, or many in an opening balance.", zh="项目数", example=1, total=True
     )
     use: Use = field("What for.", zh="用途", example="public_good")
+    entry: Entry = field(
+        "Set on a balance brought forward: in the totals, in no year's movements.",
+        zh="记账类别",
+        default=None,
+    )
 
 
 class ProjectClosed(Fund, name="fund.project_closed", zh="微公益项目结项"):
@@ -109,6 +127,11 @@ class ProjectClosed(Fund, name="fund.project_closed", zh="微公益项目结项"
 
     project: CaseId = field("The fund's own number of the project.", zh="项目编号", example="J-1")
     projects: Quantity = field("Projects finished.", zh="项目数", example=1, total=True)
+    entry: Entry = field(
+        "Set on a balance brought forward: in the totals, in no year's movements.",
+        zh="记账类别",
+        default=None,
+    )
 
 
 class FundReversed(

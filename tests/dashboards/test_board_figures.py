@@ -240,3 +240,34 @@ def test_a_busy_stream_that_always_has_something_waiting_is_fresh(city: Shipped)
     visit(city, f"{now:%Y-%m-%d %H:%M:%S}")
     city.beat(lag="40", behind_since=MINUTES)
     assert stale(city)[0] == 0
+
+
+def fund(city: Shipped, type_: str, time: str, **data: Any) -> None:
+    city.city.add("funds", f"fund.{type_}", time, {"source": "pledge", **data})
+
+
+def test_an_opening_balance_is_in_the_totals_and_in_no_years_movements(city: Shipped) -> None:
+    new_year, may = "2021-01-01 00:00:00", "2021-05-06 09:00:00"
+    fund(city, "contributed", new_year, amount=3_000_000, entry="opening")
+    fund(
+        city, "disbursed", new_year, amount=1_000_000, helped=9, use="public_good", entry="opening"
+    )
+    fund(city, "project_opened", new_year, projects=7, use="public_good", entry="opening")
+    fund(city, "contributed", may, amount=2_000_000)
+    fund(city, "disbursed", may, amount=500_000, helped=2, use="merit_and_need")
+    fund(city, "project_opened", may, projects=1, use="public_good")
+    year = city.ask(places.fund_year(), EVENING, county=ALL)[0]
+    # In 10,000 yuan, which are 1,000,000 fen: of May alone.
+    assert year == {
+        "raised_year": 2.0, "spent_year": 0.5, "net_year": 1.5,
+        "helped_year": 2, "projects_year": 1,
+    }  # fmt: skip
+    figures = city.ask(places.fund_figures(), EVENING, county=ALL)[0]
+    assert (figures["raised_all"], figures["spent_all"], figures["balance_now"]) == (5.0, 1.5, 3.5)
+    uses = city.ask(places.fund_uses(), EVENING, county=ALL)
+    assert [tuple(row.values()) for row in uses] == [("奖优济困", 0.5)]
+    trend = city.ask(places.fund_trend(), EVENING, county=ALL)
+    assert [(row["筹集"], row["支出"]) for row in trend] == [(2.0, 0.5)]
+    compared = city.ask(places.place_compared(places.COUNTY), "2021-01-31T12:00:00", county=COUNTY)
+    money = {row["指标"]: row["本月至今"] for row in compared if row["指标"].startswith("基金")}
+    assert money == {"基金筹集（万元）": 0.0, "基金支出（万元）": 0.0}
