@@ -15,7 +15,7 @@ from tests.dashboards.servers import BoardServer
 pytestmark = pytest.mark.browser
 
 GOOD, WARN, BAD = "#56a8f5", "#f0b429", "#ff7a5c"
-LOW_IS_BAD = [
+LOW_IS_BAD: list[dict[str, Any]] = [
     {"value": None, "color": BAD}, {"value": 0.9, "color": WARN}, {"value": 0.95, "color": GOOD},
 ]  # fmt: skip
 
@@ -128,7 +128,7 @@ def test_a_name_in_a_pies_tooltip_is_text_and_no_markup(page: Page, city: BoardS
         for by in (0.45, 0.55):
             page.mouse.move(box["x"] + box["width"] * by, box["y"] + box["height"] / 2)
             page.wait_for_timeout(150)
-        return page.evaluate("window.struck === 1") or tip.count() > 0
+        return bool(page.evaluate("window.struck === 1")) or tip.count() > 0
 
     eventually(hovered)
     assert page.evaluate("window.struck") is None
@@ -178,7 +178,7 @@ def test_no_page_edge_runs_through_a_printed_panel(page: Page, city: BoardServer
         ".map((r) => [r.top + scrollY, r.bottom + scrollY])"
     )
     assert len(spans) == 20
-    high = 1040  # print.ts: what a page holds
+    high = (297 - 20) / 25.4 * 96  # A3 landscape less its margins, in CSS px
     assert [s for s in spans if s[0] // high != (s[1] - 1) // high] == []
     pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
     assert pages == spans[-1][1] // high + 1

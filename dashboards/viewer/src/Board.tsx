@@ -335,7 +335,7 @@ function pageShifts(panels: Panel[], unit: number): Map<Panel, number> {
       pageEnd += PAPER.height;
     }
     if (end * unit - GAP + shift > pageEnd) {
-      shift = pageEnd - start * unit;
+      shift = Math.ceil(pageEnd - start * unit) + 1;
       pageEnd += PAPER.height;
     }
     band.forEach((panel) => found.set(panel, shift));

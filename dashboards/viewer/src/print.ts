@@ -1,8 +1,10 @@
 /** Printing: when it begins every panel is drawn, in ink on white, whether it was in sight or not. */
 import { useSyncExternalStore } from 'react';
 
-/** What a page of A3 landscape holds inside of its margins (main.tsx), in CSS px. */
-export const PAPER = { width: 1504, height: 1040 };
+const PX_PER_MM = 96 / 25.4;
+
+/** What a page of A3 landscape holds inside of its margins of 10 mm (main.tsx), in CSS px. */
+export const PAPER = { width: Math.floor((420 - 20) * PX_PER_MM), height: (297 - 20) * PX_PER_MM };
 
 const READY_MS = 20_000;
 
