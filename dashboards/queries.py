@@ -27,6 +27,9 @@ from dashboards._pieces import (
 STANDSTILL_S = 30
 """A worker beats every 2 seconds; 15 missed beats are no hiccup."""
 
+BATCH = 50_000
+"""Most events of one insert: a projection may be so far behind while that insert is under way."""
+
 WAITING_S = 60
 """Messages that have waited so long, while none of their partition was stored, stand still."""
 
@@ -268,7 +271,7 @@ def pipeline_projections() -> str:
     return f"""
 SELECT topic AS `主题`, projection AS `投影`, count() AS `分区`,
   countIf(reached >= stored) AS `已到位`, max(greatest(stored - reached, 0)) AS `最多落后`,
-  multiIf(`已到位` = `分区`, '● 一致', '■ 落后') AS `状态`
+  multiIf(`已到位` = `分区`, '● 一致', `最多落后` <= {BATCH}, '▲ 追赶中', '■ 落后') AS `状态`
 FROM projections GROUP BY topic, projection
 ORDER BY `最多落后` DESC, topic, projection LIMIT {LIMIT}""".strip()
 
