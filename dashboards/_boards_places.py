@@ -65,22 +65,38 @@ def _up(uid: str, depth: int) -> str:
     return url_of(uid, **dict(list(_VALUES.items())[:depth]))
 
 
+def _themes() -> dict[str, tuple[str, str]]:
+    """Links to the boards by theme, for the county chosen here."""
+    here = {"county": "${county:percentencode}"}
+    return {
+        "visits": ("走访覆盖", url_of("gulou-visits", **here)),
+        "petitions": ("信访诉求", url_of("gulou-petitions", **here)),
+        "mediations": ("矛盾调解", url_of("gulou-mediations", **here)),
+        "funds": ("幸福基金", url_of("gulou-funds", **here)),
+    }
+
+
 def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Placed]:
+    to_visits = _themes()["visits"]
+    return [
+        *_visit_figures(level, fresh),
+        *_case_and_fund_figures(level),
+        (table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
+         "end of the day on which the range ends against the same days a month and a year before, "
+         "and against the mean of all places of this level in the city. Changes are (now - then) / then.",
+         to_visits, decimals=1, columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
+         | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level)), 13, 9),
+        (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed by day.",
+         to_visits), sql.place_trend(level)), 11, 9),
+        (_below(level, hidden), 24, 14),
+    ]  # fmt: skip
+
+
+def _visit_figures(level: sql.Level, fresh: Number) -> list[Placed]:
     span = "hour in which the range ends" if level is sql.COUNTY else "day on which it ends"
     year = f"Calendar year of the end of the range, to the end of the {span}."
-    whole = "Calendar year of the end of the range, all of it: below the township the year is one."
-    case_year = whole if level is sql.VILLAGE else "Calendar year of the end of the range, to it."
-    visits, cases = sql.place_visits(level), sql.place_petitions(level)
-    mediations, funds = sql.place_mediations(level), sql.place_funds(level)
-    at_village = level is sql.VILLAGE
-    wide = 3 if at_village else 4  # seven figures in its second row
-    small = " Counts of 1-4 are withheld (个人信息保护法 28)." if at_village else ""
-    here = {"county": "${county:percentencode}"}
-    to_visits = ("走访覆盖", url_of("gulou-visits", **here))
-    to_petitions = ("信访诉求", url_of("gulou-petitions", **here))
-    to_mediations = ("矛盾调解", url_of("gulou-mediations", **here))
-    to_funds = ("幸福基金", url_of("gulou-funds", **here))
-    found: list[Placed] = [
+    visits, to_visits = sql.place_visits(level), _themes()["visits"]
+    return [
         (stat(Number("今日走访（户次）", Unit.COUNT, f"Household visits of the day of the end of the "
          f"range, to the end of the {span}, voided ones taken off. Source: household visit form.",
          to_visits, column="visits_today"), visits), 4, 4),
@@ -94,54 +110,67 @@ def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Pla
         (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed. {year} Source: "
          "联系服务群众五个到户.", to_visits, column="closed_year"), visits), 4, 4),
         (trust(fresh, queries.freshness()), 4, 4),
+    ]  # fmt: skip
+
+
+def _case_and_fund_figures(level: sql.Level) -> list[Placed]:
+    at_village = level is sql.VILLAGE
+    whole = "Calendar year of the end of the range, all of it: below the township the year is one."
+    case_year = whole if at_village else "Calendar year of the end of the range, to it."
+    wide = 3 if at_village else 4  # seven figures in its second row
+    small = " Counts of 1-4 are withheld (个人信息保护法 28)." if at_village else ""
+    to = _themes()
+    to_petitions, to_mediations, to_funds = to["petitions"], to["mediations"], to["funds"]
+    cases, mediations, funds = (
+        sql.place_petitions(level), sql.place_mediations(level), sql.place_funds(level)
+    )  # fmt: skip
+    return [
         (stat(Number("本年信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year}{small} Source: "
          "信访工作条例 22; 检举控告 counts at county level only (30).", to_petitions,
          column="registered_year"), cases), wide, 4),
-    ]  # fmt: skip
-    if not at_village:
-        found += [
-            (stat(Number("未结信访（件）", Unit.COUNT, "Registered and not ended at the end of the "
-             "range. Source: 信访工作条例 22-36.", to_petitions, column="open_now"), cases), 4, 4),
-            (stat(Number("逾期信访（件）", Unit.COUNT, "Past at least one legal due date not met. "
-             "信访工作条例 22, 23, 34, 35, 36.", to_petitions, ((None, GOOD), (1.0, BAD)),
-             "overdue_now"), cases), 4, 4),
-            (stat(Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or "
-             "done, open overdue ones included; withdrawn, merged or refused before their day: "
-             "in neither. 信访工作条例 34.", to_petitions, _RATE, "on_time", 1),
-             cases), 4, 4),
-        ]  # fmt: skip
-    else:
-        found += [
-            (stat(Number("本年调解登记（件）", Unit.COUNT, f"Disputes filed. {case_year}{small} Source: "
-             "人民调解法 17.", to_mediations, column="filed_year"), mediations), 3, 4),
-            (stat(Number("从未走访微网格（个）", Unit.COUNT, "Micro-grids of the village's register "
-             "less those with any visit. The register gives their number and not their codes, so "
-             "they cannot be opened one by one. Source: 党建+微网格 register, household visit "
-             "form.", to_visits, ((None, GOOD), (1.0, BAD)), "never"),
-             sql.place_coverage(level)), 4, 4),
-            (stat(Number("累计筹集（万元）", Unit.COUNT, "Contributions that stand, all years to the "
-             "end of the day on which the range ends. Source: fund ledger of the village.", to_funds,
-             column="raised_all", decimals=2), funds), 4, 4),
-            (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years. Source: fund "
-             "ledger of the village.", to_funds, column="used", decimals=1), funds), 3, 4),
-        ]  # fmt: skip
-    found += [
+        *(_village_figures(case_year + small) if at_village else _petition_figures(level)),
         (stat(Number("本年调解成功率", Unit.RATE, f"Agreements / disputes ended, by agreement or "
          f"without. {case_year}{small} Source: 人民调解法 28-31.",
          to_mediations, column="success", decimals=1), mediations), wide, 4),
         (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Raised less disbursed, all years to the end "
          "of the day on which the range ends. Source: fund ledgers of the villages.", to_funds,
          column="balance_now", decimals=1), funds), 4, 4),
-        (table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
-         "end of the day on which the range ends against the same days a month and a year before, "
-         "and against the mean of all places of this level in the city. Changes are (now - then) / then.",
-         to_visits, decimals=1, columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
-         | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level)), 13, 9),
-        (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed by day.",
-         to_visits), sql.place_trend(level)), 11, 9),
-        (_below(level, hidden), 24, 14),
     ]  # fmt: skip
-    return found
+
+
+def _petition_figures(level: sql.Level) -> list[Placed]:
+    cases, to_petitions = sql.place_petitions(level), _themes()["petitions"]
+    return [
+        (stat(Number("未结信访（件）", Unit.COUNT, "Registered and not ended at the end of the "
+         "range. Source: 信访工作条例 22-36.", to_petitions, column="open_now"), cases), 4, 4),
+        (stat(Number("逾期信访（件）", Unit.COUNT, "Past at least one legal due date not met. "
+         "信访工作条例 22, 23, 34, 35, 36.", to_petitions, ((None, GOOD), (1.0, BAD)),
+         "overdue_now"), cases), 4, 4),
+        (stat(Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or "
+         "done, open overdue ones included; withdrawn, merged or refused before their day: "
+         "in neither. 信访工作条例 34.", to_petitions, _RATE, "on_time", 1),
+         cases), 4, 4),
+    ]  # fmt: skip
+
+
+def _village_figures(case_year: str) -> list[Placed]:
+    level, to = sql.VILLAGE, _themes()
+    to_visits, to_mediations, to_funds = to["visits"], to["mediations"], to["funds"]
+    mediations, funds = sql.place_mediations(level), sql.place_funds(level)
+    return [
+        (stat(Number("本年调解登记（件）", Unit.COUNT, f"Disputes filed. {case_year} Source: "
+         "人民调解法 17.", to_mediations, column="filed_year"), mediations), 3, 4),
+        (stat(Number("从未走访微网格（个）", Unit.COUNT, "Micro-grids of the village's register "
+         "less those with any visit. The register gives their number and not their codes, so "
+         "they cannot be opened one by one. Source: 党建+微网格 register, household visit "
+         "form.", to_visits, ((None, GOOD), (1.0, BAD)), "never"),
+         sql.place_coverage(level)), 4, 4),
+        (stat(Number("累计筹集（万元）", Unit.COUNT, "Contributions that stand, all years to the "
+         "end of the day on which the range ends. Source: fund ledger of the village.", to_funds,
+         column="raised_all", decimals=2), funds), 4, 4),
+        (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years. Source: fund "
+         "ledger of the village.", to_funds, column="used", decimals=1), funds), 3, 4),
+    ]  # fmt: skip
 
 
 def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:

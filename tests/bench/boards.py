@@ -30,7 +30,7 @@ from tests.dashboards.browsers import chromium, tab
 from tests.dashboards.pages import settled
 
 _END_OF_2021_MS = 1_640_966_399_000
-_ASKED = 20  # times each panel's query is asked
+_ASKED = 10  # times each panel's query is asked
 _PAINTS, _EVENTS = 5, 10
 _WALLS_S = 60.0
 _REFRESH_MS = 5_000
