@@ -220,7 +220,15 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
 
 
 def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    at, never, kind = instant(zone), _never(zone), moment(zone)
+    kind = moment(zone)
+    # What many columns need is a column of its own: written out in each, or named by WITH, it is
+    # analysed as often, which took the engine twice as long as the cases themselves.
+    shared = {
+        _NOW: instant(zone),
+        _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
+        _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
+        "_ended": _first(fold.ends),
+    }
     facts = [f for f in family.facts if not f.personal]
     # The cast sheds the SimpleAggregateFunction type, which board clients cannot read.
     merged = ["max(division) AS place"]
@@ -230,7 +238,6 @@ def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> Publishe
     if family.county_only:
         merged.append("max(county_only) AS _county_only")
         below += " AND _county_only = 0"
-    ends = _first(fold.ends, never)
     columns = {
         "case": "Number of the case.",
         "county": "County of its first event, six digits.",
@@ -243,26 +250,27 @@ def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> Publishe
         "case",
         "substring(place, 1, 6) AS county",
         f"if({below}, substring(place, 1, 9), '') AS township",
-        _state(fold, at) + " AS state",
-        f"toUInt8({ends} > {at}) AS open",
-        f"if({ends} > {at}, NULL, {ends}) AS ended_at",
+        _state(fold) + " AS state",
+        f"toUInt8(_ended > {_NOW}) AS open",
+        f"if(_ended > {_NOW}, NULL, _ended) AS ended_at",
     ]
     for f in facts:
         columns[f.name] = f"{f.zh}. {f.description}"
-        said = _first(family.sayers(f.name, "fact"), never)
+        said = _first(family.sayers(f.name, "fact"))
         # Said later than the instant is not yet known at it.
         unsaid = f"defaultValueOfArgumentType(_{f.name})"
-        picks.append(f"if({said} > {at}, {unsaid}, _{f.name}) AS {f.name}")
+        picks.append(f"if({said} > {_NOW}, {unsaid}, _{f.name}) AS {f.name}")
     for c in family.events:
         columns[f"{verb(c)}_at"] = f"First {c.spec.name} ({c.spec.zh}); NULL if not by then."
-        picks.append(f"if(_{verb(c)}_at > {at}, NULL, _{verb(c)}_at) AS {verb(c)}_at")
+        picks.append(f"if(_{verb(c)}_at > {_NOW}, NULL, _{verb(c)}_at) AS {verb(c)}_at")
     for clock in one_each(family.clocks):
         function = "max" if clock.counts == "last" else "min"
         merged.append(f"CAST({function}(due_{clock.name}) AS {kind}) AS _due_{clock.name}")
         if clock.extends:
             due = f"due_{clock.name}_extended"
             merged.append(f"CAST(max({due}) AS {kind}) AS _{due}")
-        for name, text, sql in _clock(clock, at, zone):
+        shared |= _clock_terms(clock)
+        for name, text, sql in _clock(clock):
             columns[name] = text
             picks.append(f"{sql} AS {name}")
     return PublishedView(
@@ -270,26 +278,39 @@ def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> Publishe
         f"{family.zh}·案件",
         f"{family.zh}: one row a case begun by the instant `at`, as it stood at that instant.",
         columns,
-        f"SELECT {', '.join(picks)} FROM (\n"
+        f"SELECT {', '.join(picks)}\n"
+        f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())} FROM (\n"
         f"SELECT case, {', '.join(merged)}\nFROM `{database}`.`{target(family, fold)}`\n"
-        f"WHERE case != '' GROUP BY case)\nWHERE _{verb(family.events[0])}_at <= {at}",
+        f"WHERE case != '' GROUP BY case))\nWHERE _{verb(family.events[0])}_at <= {_NOW}",
     )
 
 
-def _clock(clock: Clock, at: str, zone: str) -> Iterator[tuple[str, str, str]]:
-    """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
-    none = f"toDateTime64(0, 3, {quoted(zone)})"
-    never = _never(zone)
-    begun = f"{_at(clock.starts)} <= {at}"
+_NOW, _NEVER, _NONE = "_now", "_never", "_none"
+"""Names in a view of cases: the instant judged by, the latest and the earliest there is."""
+
+
+def _clock_terms(clock: Clock) -> dict[str, str]:
+    """What a clock's columns are made of: when due, when met, and when taken away instead."""
+    begun = f"{_at(clock.starts)} <= {_NOW}"
     if clock.counts == "first":
-        begun += f" AND _due_{clock.name} != {never}"
-    due = f"if({begun}, _due_{clock.name}, {none})"
+        begun += f" AND _due_{clock.name} != {_NEVER}"
+    due = f"if({begun}, _due_{clock.name}, {_NONE})"
     if clock.extends:
-        due = (
-            f"greatest({due}, if({_at(clock.extends)} <= {at}, _due_{clock.name}_extended, {none}))"
-        )
-    met = _first(clock.ends, never)
-    runs = f"toYear({due}) > 1970"
+        extended = f"if({_at(clock.extends)} <= {_NOW}, _due_{clock.name}_extended, {_NONE})"
+        due = f"greatest({due}, {extended})"
+    terms = {
+        f"_{clock.name}_due": due,
+        f"_{clock.name}_runs": f"toYear(_{clock.name}_due) > 1970",
+        f"_{clock.name}_met": _first(clock.ends),
+    }
+    if clock.lapses:
+        terms[f"_{clock.name}_lapse"] = _first(clock.lapses)
+    return terms
+
+
+def _clock(clock: Clock) -> Iterator[tuple[str, str, str]]:
+    """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
+    due, runs, met, lapse = (f"_{clock.name}_{term}" for term in ("due", "runs", "met", "lapse"))
     yield (
         f"due_{clock.name}",
         f"{clock.zh}: end of its last day, the midnight after it; NULL: no such clock.",
@@ -298,40 +319,35 @@ def _clock(clock: Clock, at: str, zone: str) -> Iterator[tuple[str, str, str]]:
     yield (
         f"overdue_{clock.name}",
         f"1 when past due and not met at the instant. {clock.basis}.",
-        f"toUInt8({runs} AND {due} <= {at} AND {met} > {at})",
+        f"toUInt8({runs} AND {due} <= {_NOW} AND {met} > {_NOW})",
     )
     gone = lapsed = ""
     if clock.lapses:
         # Taken back in time is no duty done: as a success it would raise the rate of an office
         # that merges what it can't close. Taken back late, the duty was missed before.
         gone = ", or taken away in time by " + ", ".join(clock.lapses)
-        real = _first([name for name in clock.ends if name not in clock.lapses], never)
-        lapse = _first(clock.lapses, never)
-        lapsed = f" OR ({lapse} <= {at} AND {lapse} < {due} AND {lapse} < {real})"
+        real = _first([name for name in clock.ends if name not in clock.lapses])
+        lapsed = f" OR ({lapse} <= {_NOW} AND {lapse} < {due} AND {lapse} < {real})"
     # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
     yield (
         f"on_time_{clock.name}",
         f"1 met in time, 0 met late or overdue, NULL not due yet{gone}.",
-        f"multiIf(NOT ({runs}){lapsed}, NULL, {met} <= {at}, toUInt8({met} < {due}), "
-        f"{due} <= {at}, 0, NULL)",
+        f"multiIf(NOT {runs}{lapsed}, NULL, {met} <= {_NOW}, toUInt8({met} < {due}), "
+        f"{due} <= {_NOW}, 0, NULL)",
     )
 
 
-def _never(zone: str) -> str:
-    return f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
-
-
-def _first(types: Sequence[str], never: str) -> str:
-    return f"least({', '.join([*map(_at, types), never])})"
+def _first(types: Sequence[str]) -> str:
+    return f"least({', '.join([*map(_at, types), _NEVER])})"
 
 
 def _at(type_: str) -> str:
     return f"_{type_.partition('.')[2]}_at"
 
 
-def _state(fold: CaseFold, at: str) -> str:
+def _state(fold: CaseFold) -> str:
     cases = ", ".join(
-        f"{_at(name)} <= {at}, {quoted(state)}" for name, state in reversed(fold.stages)
+        f"{_at(name)} <= {_NOW}, {quoted(state)}" for name, state in reversed(fold.stages)
     )
     return f"multiIf({cases}, '')"
 

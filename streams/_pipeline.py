@@ -174,7 +174,10 @@ class Pipeline:
     async def offer(self, chunk: Chunk) -> None:
         """Takes a chunk from an agent; waits while too much is pending."""
         lane, position = self._lanes[chunk.topic], (chunk.topic, chunk.kpart)
-        while lane.pending_bytes > self._limits.batch_bytes and chunk.epoch == self.epoch:
+        limits = self._limits
+        while chunk.epoch == self.epoch and (
+            lane.pending_bytes > limits.batch_bytes or lane.pending >= limits.batch_events
+        ):
             lane.drained.clear()
             await lane.drained.wait()
         if chunk.epoch != self.epoch:

@@ -131,7 +131,8 @@ def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
         consumer_auto_offset_reset="earliest",
         # A stream that waits for ClickHouse is not stuck; the watchdog below judges by watermark.
         stream_processing_timeout=3600.0,
-        stream_buffer_maxsize=32,
+        # In chunks of up to thousands of records, not in events; the lanes hold the next batch.
+        stream_buffer_maxsize=4,
         producer_acks=-1,
         producer_max_request_size=16 * 1024 * 1024,
         topic_allow_declare=False,

@@ -41,6 +41,9 @@ _PINNED: Final = {
     "async_insert": "0",
     "insert_deduplicate": "1",
     "max_insert_threads": "1",
+    # By default every thread of a query wants 1 GB that is free, and this process may take 1.5 GB
+    # in all: one core of two would read.
+    "max_threads_min_free_memory_per_thread": "0",
     # The engine as a library is more lenient than the server: `SELEC` would be a column.
     "implicit_select": "0",
     "allow_introspection_functions": "0",

@@ -170,8 +170,9 @@ class Program:
 
 
 def worker(settings: Settings) -> Program:
-    """The worker as it ships."""
-    return Program(["-m", "infra.worker", "--index", "0"], settings)
+    """The worker as the stack starts it."""
+    part = next(e for e in parts(settings) if isinstance(e, Part) and e.name == "worker-0")
+    return Program(part.command()[1:], settings, extra=dict(part.env or {}))
 
 
 def until(

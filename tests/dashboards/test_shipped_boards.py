@@ -31,8 +31,7 @@ from tests.dashboards.servers import BoardServer
 from tests.histories.small import CITY, VILLAGES, History, Message
 from tests.live import Live
 
-# Slow: a whole stack of its own.
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 JSON = Path(publish.__file__).parent / "json"
 BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in JSON.glob("*.json")}
