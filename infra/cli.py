@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ import schemas
 from infra import _cli_boards, _presence, feed, figures
 from infra._described import described
 from infra.broker import jars, train
-from infra.settings import Settings, settings_table
+from infra.settings import Settings, has_display, settings_table
 from infra.stack import Stack, enough_disk
 from infra.warehouse import apply
 from producers import simulate as simulated
@@ -171,6 +172,8 @@ def up(
                 if not (embedded or demo or live):
                     out.print(f"No invented events go to {settings.bootstrap}.")
                 out.print("Ctrl-C stops everything.")
+                if "boards" in stack.parts() and out.is_terminal and has_display():
+                    webbrowser.open(stack.parts()["boards"]["where"])
                 with _Feeding(stack, demo=demo, live=live) as feeding:
                     _show(stack, feeding)
             stack.wait()

@@ -10,6 +10,7 @@ import difflib
 import os
 import secrets
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -342,6 +343,13 @@ class Settings(BaseSettings):
 def variable(field: str) -> str:
     """The environment variable of a field: `flush_ms` -> `GULOU_FLUSH_MS`."""
     return PREFIX + field.upper()
+
+
+def has_display() -> bool:
+    """Whether this session has a screen on which a browser could open."""
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
 
 
 def settings_table() -> str:

@@ -4,56 +4,43 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clickhouse_driver import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from infra.warehouse import Warehouse
 from infra.warehouse.access import write_users
+from tests.dashboards.browsers import chromium, program, tab
 from tests.dashboards.city import DATABASE, statements
 from tests.dashboards.pages import WAIT_MS
 from tests.dashboards.servers import BoardServer, board_server
 
 BOARDS = Path(__file__).parent / "boards"
 WRITER, BOARD_USER = ("writer", "writes"), ("board", "looks")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; the tests that need it are skipped where there is none, never in CI."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
+    if program() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI must have a browser: apt-get install chromium fonts-noto-cjk")
         pytest.skip("no Chromium here; install the package chromium to run the page's tests")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A tab of a 1080p screen."""
-    # The policy is tested on its own; Playwright's waits need eval.
-    context = browser.new_context(viewport={"width": 1920, "height": 1080}, bypass_csp=True)
-    context.set_default_timeout(WAIT_MS)
-    yield context.new_page()
-    context.close()
+    found = tab(browser)
+    found.context.set_default_timeout(WAIT_MS)
+    yield found
+    found.context.close()
 
 
 @pytest.fixture(scope="session")

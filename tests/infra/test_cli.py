@@ -1,8 +1,10 @@
 """`gulou` as a person runs it: its own process, real Kafka, exit codes and sentences."""
 
+import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -56,6 +58,46 @@ def gulou(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[s
 
 def flat(text: str) -> str:
     return " ".join(text.split())
+
+
+def test_on_a_terminal_with_a_screen_the_boards_open_in_the_browser(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    ours, theirs = os.openpty()
+    child = subprocess.Popen(
+        [GULOU, "up", "--no-demo", "--no-live"],
+        env={**env, "DISPLAY": ":9", "BROWSER": str(browser), "TERM": "xterm", "PATH": "/bin"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        deadline = time.monotonic() + 120
+        while not opened.exists() or not opened.read_text():
+            assert child.poll() is None
+            assert time.monotonic() < deadline, "no browser was opened"
+            _read(ours)
+        where = json.loads(gulou(env, "status", "--json").stdout)["parts"]["boards"]["where"]
+        assert opened.read_text().strip() == where
+    finally:
+        child.send_signal(signal.SIGINT)
+        while child.poll() is None:
+            _read(ours)
+        os.close(ours)
+    assert child.returncode == 0
+
+
+def _read(terminal: int) -> None:
+    """Takes what is on the screen, so that the program can go on writing; waits a moment for it."""
+    if select.select([terminal], [], [], 0.1)[0]:
+        with contextlib.suppress(OSError):  # the program has ended
+            os.read(terminal, 65_536)
 
 
 def test_detached_it_is_found_by_status_refuses_a_second_start_and_stops(
