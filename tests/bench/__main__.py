@@ -78,6 +78,10 @@ def walls(home: Path, args: argparse.Namespace) -> Runs:
     return {
         "boards.first_paint_s": seen.paints_s,
         "boards.query_p95_ms": [max(seen.queries_ms.values())],
+        "boards.query_median_p95_ms": [statistics.median(seen.queries_ms.values())],
+        "boards.queries_in_100_ms_pct": [
+            100 * sum(ms <= 100 for ms in seen.queries_ms.values()) / len(seen.queries_ms)
+        ],
         "boards.queries": [len(seen.queries_ms)],
         "boards.event_to_wall_s": seen.events_s,
         "boards.cost_50_vs_2_walls": [seen.cost_ratio],
