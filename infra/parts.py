@@ -236,6 +236,10 @@ def _boards(settings: Settings) -> Part:
 def board_source(settings: Settings) -> dict[str, Any]:
     """The data source of the boards, as Grafana's API takes it."""
     host, port = settings.clickhouse_address
+    if settings.grafana_url:
+        # That Grafana may be another machine, to which 127.0.0.1 is itself.
+        host = settings.grafana_clickhouse_host or host
+        port = settings.grafana_clickhouse_port or port
     data: dict[str, Any] = {
         "host": host,
         "port": port,
