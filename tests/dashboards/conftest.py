@@ -23,9 +23,13 @@ BOARDS = Path(__file__).parent / "boards"
 WRITER, BOARD_USER = ("writer", "writes"), ("board", "looks")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; the tests that need it are skipped where there is none, never in CI."""
+    """Debian's Chromium; the tests that need it are skipped where there is none, never in CI.
+
+    Of a module, not of the session: while it lives Playwright's event loop runs in this thread, and
+    no other test may run one.
+    """
     if program() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI must have a browser: apt-get install chromium fonts-noto-cjk")
