@@ -41,7 +41,7 @@ from streams.warehouse import Address, Warehouse
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S: Final = 2.0
-_SWITCH_S: Final = 0.0002
+_SWITCH_S: Final = 0.0006
 
 
 @dataclass(frozen=True, slots=True)
