@@ -166,7 +166,7 @@ class Settings(BaseSettings):
 
     # -- the stream
     batch_events: int = Field(
-        default=40_000, ge=1, le=100_000, description="Most events one INSERT may carry."
+        default=30_000, ge=1, le=100_000, description="Most events one INSERT may carry."
     )
     batch_bytes: int = Field(
         default=32_000_000,

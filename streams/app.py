@@ -127,7 +127,7 @@ def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
         broker_session_timeout=config.session_timeout_s,
         broker_heartbeat_interval=config.session_timeout_s / 4,
         broker_max_poll_records=min(10_000, limits.batch_events),
-        consumer_max_fetch_size=4 * 1024 * 1024,
+        consumer_max_fetch_size=1024 * 1024,
         consumer_auto_offset_reset="earliest",
         # A stream that waits for ClickHouse is not stuck; the watchdog below judges by watermark.
         stream_processing_timeout=3600.0,

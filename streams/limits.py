@@ -17,7 +17,7 @@ class Limits:
         claim_patience_s: how long a claim is tried while ClickHouse does not answer.
     """
 
-    batch_events: int = 40_000
+    batch_events: int = 30_000
     batch_bytes: int = 32_000_000
     flush_s: float = 0.4
     dead_ceiling: int = 10_000
