@@ -231,7 +231,8 @@ def _put_board(grafana: Grafana, board: Board) -> str:
     return "added" if there is None else "changed"
 
 
-def _playlist() -> dict[str, Any]:
+def playlist() -> dict[str, Any]:
+    """The walls' playlist, as Grafana's API takes it."""
     uid, name, interval = PLAYLIST
     items = [{"type": "dashboard_by_uid", "value": board, "title": board} for board in ON_WALLS]
     return {"uid": uid, "name": name, "interval": interval, "items": items}
@@ -248,7 +249,7 @@ def _found_playlist(grafana: Grafana) -> Any:
 
 
 def _put_playlist(grafana: Grafana) -> str:
-    there, wanted = _found_playlist(grafana), _playlist()
+    there, wanted = _found_playlist(grafana), playlist()
     if there is None:
         grafana.call("POST", "/playlists", wanted)
         return "added"
@@ -279,10 +280,10 @@ def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) 
             found += [f"board {board['title']}: {d}" for d in _board_drift(there, board)]
     if missing := _outlines_missing(grafana):
         found.append(f"map outlines: {missing}")
-    playlist = _found_playlist(grafana)
-    if playlist is None:
+    listed = _found_playlist(grafana)
+    if listed is None:
         found.append(f"playlist {PLAYLIST[1]} is missing")
-    elif _playlist_drift(playlist, _playlist()):
+    elif _playlist_drift(listed, playlist()):
         found.append(f"playlist {PLAYLIST[1]} has other boards or another rhythm")
     return found
 

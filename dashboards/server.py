@@ -20,7 +20,7 @@ from dashboards._macros import Scope, expand
 from dashboards._page import Files, Gate, harden
 from dashboards._reader import Reader, Source, source
 from dashboards._store import Record, Store
-from dashboards.publish import FOLDER, ON_WALLS, PLAYLIST
+from dashboards.publish import FOLDER, ON_WALLS, playlist
 from schemas._errors import GulouError, Misconfigured, Refused, Unavailable
 
 BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
@@ -179,10 +179,8 @@ def _home(store: Store) -> str:
 
 def _playlist(store: Store) -> None:
     """The walls' playlist, as it is published."""
-    uid, name, interval = PLAYLIST
-    items = [{"type": "dashboard_by_uid", "value": board, "title": board} for board in ON_WALLS]
-    wanted = {"uid": uid, "name": name, "interval": interval, "items": items}
-    old = store.find("playlists", uid=uid)
+    wanted = playlist()
+    old = store.find("playlists", uid=wanted["uid"])
     if old is None:
         store.add("playlists", wanted)
     elif any(old.get(key) != value for key, value in wanted.items()):

@@ -12,14 +12,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO, TypeVar
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from producers._mapping import LedgerMapping, load_mapping
 from producers._rows import Code, Converter, Draft, Reject, Rejection
@@ -36,7 +33,6 @@ __all__ = [
     "import_ledger",
     "load_mapping",
     "outcomes",
-    "progress_bar",
 ]
 
 _CHUNK: Final = 500  # rows that are sealed under one transaction and flushed together
@@ -186,20 +182,6 @@ def import_ledger(
         dict(events),
         dict(reasons),
     )
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[OnProgress]:
-    """A progress bar on the terminal, fed by the callback that it gives."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _chunks(items: Iterator[_T]) -> Iterator[tuple[_T, ...]]:

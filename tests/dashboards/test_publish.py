@@ -116,7 +116,7 @@ class Stub(publish.Grafana):
         self.there = {
             "/datasources/uid/gulou": source,
             "/folders/gulou": {"title": publish.FOLDER[1]},
-            f"/playlists/{publish.PLAYLIST[0]}": {**publish._playlist()},
+            f"/playlists/{publish.PLAYLIST[0]}": {**publish.playlist()},
             f"/dashboards/uid/{board['uid']}": {
                 "dashboard": {**board, "id": 7, "version": 3},
                 "meta": {"folderUid": "gulou", "provisioned": True},
