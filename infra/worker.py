@@ -26,6 +26,7 @@ def configure(settings: Settings, index: int = 0) -> WorkerConfig:
         divisions=apply.divisions(settings),
         calendar=Calendar.load(settings.timezone),
         http=(settings.host, settings.metrics_port + index),
+        datadir=settings.home / "faust",
         limits=Limits(
             batch_events=settings.batch_events,
             batch_bytes=settings.batch_bytes,

@@ -51,7 +51,6 @@ class _Lane:
     pending: int = 0
     pending_bytes: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    drained: asyncio.Event = field(default_factory=asyncio.Event)
     settling: asyncio.Task[Rows | None] | None = None
     inflight: asyncio.Task[bool] | None = None
     flying: Rows | None = None
@@ -79,6 +78,7 @@ class Pipeline:
             topic: _Lane(ingest, open_warehouse(), open_warehouse(), ThreadPoolExecutor(2, topic))
             for topic, ingest in ingests.items()
         }
+        self._drained = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._reclaiming = asyncio.Lock()
         self._claim = Claim(0, {}, {})
@@ -174,12 +174,9 @@ class Pipeline:
     async def offer(self, chunk: Chunk) -> None:
         """Takes a chunk from an agent; waits while too much is pending."""
         lane, position = self._lanes[chunk.topic], (chunk.topic, chunk.kpart)
-        limits = self._limits
-        while chunk.epoch == self.epoch and (
-            lane.pending_bytes > limits.batch_bytes or lane.pending >= limits.batch_events
-        ):
-            lane.drained.clear()
-            await lane.drained.wait()
+        while chunk.epoch == self.epoch and self._full():
+            self._drained.clear()
+            await self._drained.wait()
         if chunk.epoch != self.epoch:
             return
         if self._accepted.get(position) != chunk.prev:
@@ -202,6 +199,14 @@ class Pipeline:
         lane.pending += len(chunk.records)
         lane.pending_bytes += chunk.size
         lane.arrived.set()
+
+    def _full(self) -> bool:
+        """Whether a batch is waiting: one for all lanes, or every topic's backlog adds its own."""
+        lanes, limits = self._lanes.values(), self._limits
+        return (
+            sum(lane.pending for lane in lanes) >= limits.batch_events
+            or sum(lane.pending_bytes for lane in lanes) > limits.batch_bytes
+        )
 
     async def _serve(self, topic: str) -> None:
         lane = self._lanes[topic]
@@ -247,7 +252,7 @@ class Pipeline:
                 events, size = grown, heavier
         if not lane.chunks:
             lane.arrived.clear()
-        lane.drained.set()
+        self._drained.set()
         return taken
 
     async def _settled(self, topic: str, chunks: Sequence[Chunk], epoch: int) -> Rows | None:
@@ -364,4 +369,4 @@ class Pipeline:
         lane.settling = lane.inflight = lane.flying = None
         lane.pending = lane.pending_bytes = 0
         lane.arrived.clear()
-        lane.drained.set()
+        self._drained.set()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -53,6 +54,7 @@ class WorkerConfig:
         warehouse: where ClickHouse is. layout: where its objects are.
         limits: how much at once. watchdog_s: longest standstill with lag before the worker exits.
         http: host and port of /metrics and /ready.
+        datadir: a directory that Faust makes and leaves empty.
     """
 
     bootstrap: Sequence[str]
@@ -61,6 +63,7 @@ class WorkerConfig:
     divisions: Divisions
     calendar: Calendar
     http: tuple[str, int]
+    datadir: Path
     limits: Limits = field(default_factory=Limits)
     watchdog_s: float = 60.0
     session_timeout_s: float = 10.0
@@ -139,6 +142,7 @@ def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
         topic_disable_leader=True,
         web_enabled=False,
         store="memory://",
+        datadir=config.datadir,
     )
     app.config, app.families = config, families
     for family in families:

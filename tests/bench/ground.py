@@ -127,7 +127,7 @@ class Program:
         self._child: subprocess.Popen[bytes] = _child.spawn(
             [python, *command],
             log=self._log,
-            cwd=ROOT,
+            cwd=settings.home,  # where rivals leave files of their own
             env={
                 **os.environ,
                 **settings.environment(),

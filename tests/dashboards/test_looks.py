@@ -151,7 +151,7 @@ def test_a_printed_board_is_in_ink_on_white_with_every_panel_and_no_controls(
     expect(page.locator(".gulou-print-title")).to_be_visible()
     page.wait_for_function(f"{_UNDRAWN} === 0")
     assert page.locator(".gulou-controls").count() == 0
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
     grounds = page.evaluate(
         "[...new Set([document.body, ...document.querySelectorAll("
         "'.gulou-panel:not([data-transparent]) > div > section')]"
