@@ -355,7 +355,8 @@ def _outcomes() -> Iterator[str]:
     )
     yield "### 事实表 Events tables"
     yield (
-        "每个主题一张，每个偏移一行，只增不改。One a topic, one row an offset, never changed; "
+        "每个主题一张，每个偏移一行，只增不改；`events` 为全部主题。"
+        "One a topic, one row an offset, never changed; "
         "`events` is all of them."
     )
     yield _columns(event_columns(_LAYOUT.zone))

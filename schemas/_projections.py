@@ -436,7 +436,7 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
         function, none = ("max", "1970") if clock.counts == "last" else ("min", "2299")
         text = Text(
             f"End of the last day by the {clock.counts} start, {none} when no such clock runs.",
-            f"{clock.zh}期限届满的时刻，自{_STARTS[clock.counts]}起算；无此期限时为{none}年。"
+            f"“{clock.zh}”期限届满的时刻，自{_STARTS[clock.counts]}起算；无此期限时为{none}年。"
             f"依据：{clock.basis}。",
         )
         found.append(Column(f"due_{clock.name}", _agg(function, moment(zone)), text))
@@ -444,7 +444,7 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
             # Apart, so that before the extension the case is judged without it.
             text = Text(
                 "End of the last day as extended, 1970 when it was not.",
-                f"{clock.zh}期限延长后届满的时刻；未延长时为1970年。",
+                f"“{clock.zh}”期限延长后届满的时刻；未延长时为1970年。",
             )
             found.append(Column(f"due_{clock.name}_extended", _agg("max", moment(zone)), text))
     return found

@@ -353,7 +353,7 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
         f"due_{clock.name}",
         Text(
             "End of its last day, the midnight after it; NULL: no such clock.",
-            f"{clock.zh}期限届满的时刻，即末日次日零时；无此期限时为 NULL。",
+            f"“{clock.zh}”期限届满的时刻，即末日次日零时；无此期限时为 NULL。",
         ),
         f"if({runs}, {due}, NULL)",
     )
@@ -361,7 +361,7 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
         f"overdue_{clock.name}",
         Text(
             "1 when past due and not met at the instant.",
-            f"该时刻{clock.zh}已到期而未完成时为1。依据：{clock.basis}。",
+            f"该时刻“{clock.zh}”已到期而未完成时为1。依据：{clock.basis}。",
         ),
         f"toUInt8({runs} AND {due} <= {_NOW} AND {met} > {_NOW})",
     )

@@ -147,7 +147,7 @@ class FundDisbursed(Fund, name="fund.disbursed", zh="支出", zh_doc="资金已�
 
 
 class ProjectOpened(
-    Fund, name="fund.project_opened", zh="微公益项目立项", zh_doc="微公益项目立项。"
+    Fund, name="fund.project_opened", zh="微公益项目立项", zh_doc="设立一个微公益项目。"
 ):
     """A micro-welfare project was set up."""
 
@@ -169,7 +169,7 @@ class ProjectOpened(
 
 
 class ProjectClosed(
-    Fund, name="fund.project_closed", zh="微公益项目结项", zh_doc="微公益项目结项。"
+    Fund, name="fund.project_closed", zh="微公益项目结项", zh_doc="一个微公益项目实施完毕。"
 ):
     """A micro-welfare project was finished."""
 

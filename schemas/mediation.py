@@ -227,7 +227,7 @@ class AgreementReached(
     Mediation,
     name="mediation.agreement_reached",
     zh="达成协议",
-    zh_doc="当事人达成协议；书面协议自签名起生效，口头协议自达成起生效。",
+    zh_doc="当事人达成协议；书面协议自签名之日起生效，口头协议自达成之日起生效。",
 ):
     """The parties agreed; it takes effect with signature or, when oral, with agreement."""
 
@@ -280,12 +280,12 @@ class ConfirmationApplied(
     Mediation,
     name="mediation.confirmation_applied",
     zh="申请司法确认",
-    zh_doc="双方当事人自协议生效之日起30日内，共同向法院申请司法确认。",
+    zh_doc="双方当事人自协议生效之日起30日内，共同向人民法院申请司法确认。",
 ):
     """Both parties asked a court to confirm, within 30 days of its taking effect."""
 
     court: Office = field(
-        "Court asked.", "受理司法确认申请的法院。", zh="法院", example="鹤城区人民法院"
+        "Court asked.", "收到司法确认申请的人民法院。", zh="法院", example="鹤城区人民法院"
     )
 
 
@@ -293,7 +293,7 @@ class ConfirmationDecided(
     Mediation,
     name="mediation.confirmation_decided",
     zh="司法确认裁定",
-    zh_doc="法院对司法确认申请作出裁定。",
+    zh_doc="人民法院对司法确认申请作出裁定。",
 ):
     """The court ruled on the confirmation."""
 

@@ -94,7 +94,7 @@ class Petition(
 
     petition: CaseId = field(
         "The office's number of the petition.",
-        "信访工作机构登记的信访件编号。",
+        "信访部门登记的信访件编号。",
         zh="信访件编号",
         example="P-1",
     )
@@ -196,7 +196,7 @@ class PetitionRegistered(
     Petition,
     name="petition.registered",
     zh="登记",
-    zh_doc="信访工作机构对信访事项予以登记（《信访工作条例》第17、22条）。",
+    zh_doc="信访部门对信访事项予以登记（《信访工作条例》第17、22条）。",
 ):
     """A petition was registered at a petition office (条例 17, 22)."""
 
@@ -262,7 +262,7 @@ class PetitionTransferred(
     Petition,
     name="petition.transferred",
     zh="转送交办",
-    zh_doc="信访事项转送、交办给有权处理的单位（《信访工作条例》第22条）。",
+    zh_doc="信访事项转送、交办给有权处理的机关、单位（《信访工作条例》第22条）。",
 ):
     """Handed to the unit that has the power to deal with it (条例 22)."""
 
@@ -281,7 +281,7 @@ class PetitionAccepted(
     Petition,
     name="petition.accepted",
     zh="受理",
-    zh_doc="有权处理的单位决定受理，并书面告知信访人（《信访工作条例》第23条）。",
+    zh_doc="有权处理的机关、单位决定受理，并书面告知信访人（《信访工作条例》第23条）。",
 ):
     """The unit accepted it and told the petitioner in writing (条例 23)."""
 
@@ -310,7 +310,7 @@ class PetitionObjected(
     Petition,
     name="petition.objected",
     zh="提出异议",
-    zh_doc="收到转送、交办的单位认为不属于本单位职权范围，在5个工作日内提出异议（《信访工作条例》第23条）。",
+    zh_doc="收到转送、交办的机关、单位认为不属于本机关、本单位职权范围，在5个工作日内提出异议（《信访工作条例》第23条）。",
 ):
     """The unit says it is not competent, within five working days (条例 23)."""
 
@@ -323,7 +323,7 @@ class PetitionExtended(
     Petition,
     name="petition.extended",
     zh="延期",
-    zh_doc="经单位负责人批准，延长办理期限（《信访工作条例》第34条）。",
+    zh_doc="经本机关、单位负责人批准，延长办理期限（《信访工作条例》第34条）。",
 ):
     """The time to close was extended with the approval of the unit's head (条例 34)."""
 
@@ -457,7 +457,7 @@ class PetitionUrged(
     Petition,
     name="petition.urged",
     zh="督办",
-    zh_doc="信访工作机构对责任单位予以督办（《信访工作条例》第40条）。",
+    zh_doc="信访部门对责任单位予以督办（《信访工作条例》第40条）。",
 ):
     """A petition office urged the unit on (条例 40)."""
 
