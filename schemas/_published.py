@@ -236,20 +236,22 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
 
 
 def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    kind = moment(zone)
+    kind, opening = moment(zone), family.events[0].spec.name
     # What many columns need is a column of its own: written out in each, or named by WITH, it is
     # analysed as often, which took the engine twice as long as the cases themselves.
     shared = {
         _NOW: instant(zone),
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
         _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
+        _UNKNOWN: f"CAST(NULL AS Nullable({kind}))",
         "_ended": _first(fold.ends),
     }
     facts = [f for f in family.facts if not f.personal]
-    # The cast sheds the SimpleAggregateFunction type, which board clients cannot read.
+    # A cast sheds the SimpleAggregateFunction type, which board clients cannot read; of an instant
+    # `if` sheds it, whose type is that of its first branch.
     merged = ["max(division) AS place"]
     merged += [f"CAST(max({f.name}) AS {f.stored}) AS _{f.name}" for f in facts]
-    merged += [f"CAST(min({verb(c)}_at) AS {kind}) AS _{verb(c)}_at" for c in family.events]
+    merged += [f"min({verb(c)}_at) AS _{verb(c)}_at" for c in family.events]
     below = "length(place) >= 9"
     if family.county_only:
         merged.append("max(county_only) AS _county_only")
@@ -260,27 +262,27 @@ def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> Publishe
         "substring(place, 1, 6) AS county",
         f"if({below}, substring(place, 1, 9), '') AS township",
         _state(fold) + " AS state",
-        f"toUInt8(_ended > {_NOW}) AS open",
-        f"if(_ended > {_NOW}, NULL, _ended) AS ended_at",
+        f"_ended > {_NOW} AS open",
+        _known("_ended", "ended_at"),
     ]
     for f in facts:
         columns[f.name] = f.doc
-        said = _first(family.sayers(f.name, "fact"))
-        # Said later than the instant is not yet known at it.
-        unsaid = f"defaultValueOfArgumentType(_{f.name})"
-        picks.append(f"if({said} > {_NOW}, {unsaid}, _{f.name}) AS {f.name}")
+        sayers = family.sayers(f.name, "fact")
+        # Said later than the instant is not yet known at it; the opening is known of every row.
+        unsaid = f"{_first(sayers)} > {_NOW}, defaultValueOfArgumentType(_{f.name})"
+        said = f"_{f.name}"
+        picks.append(f"{said if opening in sayers else f'if({unsaid}, {said})'} AS {f.name}")
     for c in family.events:
         columns[f"{verb(c)}_at"] = Text(
             f"First {c.spec.name}; NULL if not by then.",
             f"首次“{c.spec.zh}”的时间；该时刻尚无时为 NULL。",
         )
-        picks.append(f"if(_{verb(c)}_at > {_NOW}, NULL, _{verb(c)}_at) AS {verb(c)}_at")
+        picks.append(_known(f"_{verb(c)}_at", f"{verb(c)}_at"))
     for clock in one_each(family.clocks):
         function = "max" if clock.counts == "last" else "min"
-        merged.append(f"CAST({function}(due_{clock.name}) AS {kind}) AS _due_{clock.name}")
+        merged.append(f"{function}(due_{clock.name}) AS _due_{clock.name}")
         if clock.extends:
-            due = f"due_{clock.name}_extended"
-            merged.append(f"CAST(max({due}) AS {kind}) AS _{due}")
+            merged.append(f"max(due_{clock.name}_extended) AS _due_{clock.name}_extended")
         shared |= _clock_terms(clock)
         for name, text, sql in _clock(clock):
             columns[name] = text
@@ -296,7 +298,7 @@ def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> Publishe
         f"SELECT {', '.join(picks)}\n"
         f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())} FROM (\n"
         f"SELECT case, {', '.join(merged)}\nFROM `{database}`.`{target(family, fold)}`\n"
-        f"WHERE case != '' GROUP BY case))\nWHERE _{verb(family.events[0])}_at <= {_NOW}",
+        f"WHERE case != '' GROUP BY case))\nWHERE {_at(opening)} <= {_NOW}",
     )
 
 
@@ -323,39 +325,43 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
     }
 
 
-_NOW, _NEVER, _NONE = "_now", "_never", "_none"
-"""Names in a view of cases: the instant judged by, the latest and the earliest there is."""
+_NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
+"""Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
+
+
+def _known(instant_: str, name: str) -> str:
+    return f"if({instant_} > {_NOW}, {_UNKNOWN}, {instant_}) AS {name}"
 
 
 def _clock_terms(clock: Clock) -> dict[str, str]:
-    """What a clock's columns are made of: when due, when met, and when taken away instead."""
-    begun = f"{_at(clock.starts)} <= {_NOW}"
-    if clock.counts == "first":
-        begun += f" AND _due_{clock.name} != {_NEVER}"
-    due = f"if({begun}, _due_{clock.name}, {_NONE})"
+    """What a clock's columns are made of: when due, never if it does not run, and when it ended."""
+    due, start = f"_due_{clock.name}", _at(clock.starts)
+    none, terms = _NONE if clock.counts == "last" else _NEVER, {}
     if clock.extends:
-        extended = f"if({_at(clock.extends)} <= {_NOW}, _due_{clock.name}_extended, {_NONE})"
-        due = f"greatest({due}, {extended})"
-    terms = {
-        f"_{clock.name}_due": due,
-        f"_{clock.name}_runs": f"toYear(_{clock.name}_due) > 1970",
+        latest = f"_{clock.name}_latest"
+        terms[latest] = (
+            f"greatest(if({start} > {_NOW} OR {due} = {none}, {_NONE}, {due}), "
+            f"if({_at(clock.extends)} > {_NOW}, {_NONE}, {due}_extended))"
+        )
+        due, stopped = latest, f"{latest} = {_NONE}"
+    else:
+        stopped = f"{start} > {_NOW}" + (f" OR {due} = {none}" if none != _NEVER else "")
+    return terms | {
+        f"_{clock.name}_due": f"if({stopped}, {_NEVER}, {due})",
         f"_{clock.name}_met": _first(clock.ends),
     }
-    if clock.lapses:
-        terms[f"_{clock.name}_lapse"] = _first(clock.lapses)
-    return terms
 
 
 def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
     """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
-    due, runs, met, lapse = (f"_{clock.name}_{term}" for term in ("due", "runs", "met", "lapse"))
+    due, met = f"_{clock.name}_due", f"_{clock.name}_met"
     yield (
         f"due_{clock.name}",
         Text(
             "End of its last day, the midnight after it; NULL: no such clock.",
             f"“{clock.zh}”期限届满的时刻，即末日次日零时；无此期限时为 NULL。",
         ),
-        f"if({runs}, {due}, NULL)",
+        f"if({due} = {_NEVER}, {_UNKNOWN}, {due})",
     )
     yield (
         f"overdue_{clock.name}",
@@ -363,7 +369,7 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
             "1 when past due and not met at the instant.",
             f"该时刻“{clock.zh}”已到期而未完成时为1。依据：{clock.basis}。",
         ),
-        f"toUInt8({runs} AND {due} <= {_NOW} AND {met} > {_NOW})",
+        f"{due} <= {_NOW} AND {met} > {_NOW}",
     )
     lapsed = ""
     on_time = Text(
@@ -378,13 +384,13 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
             f"NULL too when taken away in time by {gone}.", f"到期前因 {gone} 而终结的也为 NULL。"
         )
         real = _first([name for name in clock.ends if name not in clock.lapses])
-        lapsed = f" OR ({lapse} <= {_NOW} AND {lapse} < {due} AND {lapse} < {real})"
+        lapsed = f"{met} < {real}, NULL, "
     # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
     yield (
         f"on_time_{clock.name}",
         on_time,
-        f"multiIf(NOT {runs}{lapsed}, NULL, {met} <= {_NOW}, toUInt8({met} < {due}), "
-        f"{due} <= {_NOW}, 0, NULL)",
+        f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
+        f"{lapsed}1)",
     )
 
 
