@@ -31,7 +31,7 @@ def described(families: Sequence[Family], layout: Layout) -> dict[str, Any]:
         },
         "tables": {
             f"{each.database}.{each.name}": {
-                column.name: {"type": column.type, "description": column.comment}
+                column.name: {"type": column.type, "description": str(column.doc)}
                 for column in each.columns
             }
             for each in statements(families, layout)
@@ -40,9 +40,9 @@ def described(families: Sequence[Family], layout: Layout) -> dict[str, Any]:
         "views": {
             f"{layout.published}.{view.name}": {
                 "zh": view.zh,
-                "description": view.doc,
+                "description": str(view.doc),
                 "at": "{at:" in view.sql,
-                "columns": dict(view.columns),
+                "columns": {name: str(doc) for name, doc in view.columns.items()},
             }
             for view in published(families, layout.database, layout.zone)
         },

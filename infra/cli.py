@@ -162,7 +162,7 @@ def up(
         out.print(_addresses(found["parts"]))
         out.print("Running in the background. `gulou status` shows it, `gulou down` stops it.")
         return
-    stack = Stack(settings)
+    stack = Stack(settings, tell=_say)
     with _signals(stack):
         try:
             with _told() as tell:

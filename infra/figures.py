@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickhouse_driver import errors
@@ -14,27 +15,27 @@ from schemas._divisions import UNKNOWN_PLACE
 _YUAN = 100  # fen
 
 _COLUMNS = (
-    ("走访 visits", "visits_by_county_hour", "sumIf(net_count, type = 'visit.recorded')", 1),
+    ("走访\nvisits", "visits_by_county_hour", "sumIf(net_count, type = 'visit.recorded')", 1),
     (
-        "诉求办结 requests closed",
+        "诉求办结\nrequests closed",
         "visits_by_county_hour",
         "sumIf(net_count, type = 'visit.request_closed')",
         1,
     ),
     (
-        "信访登记 petitions",
+        "信访登记\npetitions",
         "petitions_by_county_hour",
         "sumIf(net_count, type = 'petition.registered')",
         1,
     ),
     (
-        "调解成功 agreements",
+        "调解成功\nagreements",
         "mediations_by_county_hour",
         "sumIf(net_count, type = 'mediation.agreement_reached')",
         1,
     ),
     (
-        "基金筹集 raised, yuan",
+        "基金筹集\nraised, yuan",
         "funds_by_county_hour",
         "sumIf(net_amount, type = 'fund.contributed')",
         _YUAN,
@@ -70,19 +71,31 @@ class Figures:
             query = f"SELECT county, {formula} FROM {{db}}.{view} GROUP BY county"
             for county, value in self._rows(query):
                 found.setdefault(county, [0] * len(_COLUMNS))[n] = int(value) // unit
-        table = Table(title="怀化 Huaihua, net figures", title_justify="left")
-        table.add_column("县市区 county")
-        for title, *_ in _COLUMNS:
-            table.add_column(title, justify="right")
-        for county, values in sorted(found.items(), key=lambda row: row[0].endswith("00")):
-            if any(values) or not county.endswith("00"):
-                name = UNKNOWN_PLACE if county.endswith("00") else names.get(county, county)
-                table.add_row(name, *(f"{value:,}" for value in values))
-        table.add_section()
-        totals = [sum(column) for column in zip(*found.values(), strict=True)]
-        table.add_row("全市 city", *(f"{value:,}" for value in totals), style="bold")
-        return table
+        return net_figures(names, found)
 
     def _rows(self, query: str) -> list[Any]:
         rows: list[Any] = self._client.execute(query.replace("{db}", f"`{self._database}`"))
         return rows
+
+
+def net_figures(names: Mapping[str, str], found: Mapping[str, Sequence[int]]) -> Table:
+    """A row a county and the city's sum; it fits a terminal of 100 columns uncut.
+
+    Args:
+        names: of the divisions, by code; the city's own ends in 00.
+        found: figures by code, in the order of the columns.
+    """
+    city = next((name for code, name in names.items() if code.endswith("00")), "")
+    table = Table(title=f"{city} 净数 net figures".strip(), title_justify="left")
+    # A header may break where it has a second line anyway; a name or a number cut is another one.
+    table.add_column("县市区\ncounty", no_wrap=True)
+    for title, *_ in _COLUMNS:
+        table.add_column(title, justify="right", no_wrap=True)
+    for county, values in sorted(found.items(), key=lambda row: row[0].endswith("00")):
+        if any(values) or not county.endswith("00"):
+            name = UNKNOWN_PLACE if county.endswith("00") else names.get(county, county)
+            table.add_row(name, *(f"{value:,}" for value in values))
+    table.add_section()
+    totals = [sum(column) for column in zip(*found.values(), strict=True)]
+    table.add_row("全市 city", *(f"{value:,}" for value in totals), style="bold")
+    return table

@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 
 import schemas
 from infra import _child
-from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, ensure_topics
+from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
 from infra.settings import ROOT, Settings
 from infra.warehouse import access
 from infra.warehouse.apply import address, apply
@@ -23,6 +24,7 @@ from schemas import _names as names
 from schemas._errors import GulouError
 
 _PROBE_S = 2.0
+_ANSWER_S = 10.0
 _DEAD_LETTERS_KEPT_MS = 180 * 86_400_000
 """Dead letters hold what was refused, personal data perhaps too: kept half a year, not for ever."""
 _SOURCE = "gulou"
@@ -48,6 +50,9 @@ class Part:
     stop_s: float = 30.0
     env: Mapping[str, str] | None = None
     """Whole environment; the stack's own when None."""
+    away: Callable[[], str] | None = None
+    """Names the servers outside the stack that the part needs and that do not answer now; empty
+    when all do. None: it needs none."""
     failure: Callable[[str], GulouError] | None = None
     """Turns "ended with code 1 while starting" into an error that says why, from the part's own
     log; without it the last line the part printed is the reason."""
@@ -158,10 +163,14 @@ def _clickhouse(settings: Settings) -> Part:
 
 def _logs_in(settings: Settings) -> bool:
     """Whether ClickHouse lets its owner in and answers: more than that somebody listens."""
+    place = address(settings)
     # Asked first by a bare connection: clickhouse-driver logs a traceback for each one refused.
-    if _child.is_free(settings.host, settings.clickhouse_port):
+    try:
+        socket.create_connection((place.host, place.port), _PROBE_S).close()
+    except OSError:
         return False
-    client = address(settings).connect()
+    patience = {"connect_timeout": _PROBE_S, "send_receive_timeout": _ANSWER_S}
+    client = replace(place, options={**place.options, **patience}).connect()
     try:
         return bool(client.execute("SELECT 1") == [(1,)])
     except (OSError, EOFError, ClickHouseError):
@@ -197,10 +206,26 @@ def _worker(settings: Settings, index: int) -> Part:
         command,
         lambda: _answers(settings.host, port, "/ready"),
         where=f"http://{settings.host}:{port}/metrics",
+        away=None if _all_embedded(settings) else lambda: _away(settings),
         # Its threads hand every batch on to another; with an arena of memory for each, what one has
         # freed is of no use to the next.
         env={"MALLOC_ARENA_MAX": "2", **os.environ, **settings.environment()},
     )
+
+
+def _all_embedded(settings: Settings) -> bool:
+    return not (settings.kafka_bootstrap or settings.clickhouse_host)
+
+
+def _away(settings: Settings) -> str:
+    """The city's own Kafka and ClickHouse, each named if it does not answer."""
+    found = []
+    if settings.kafka_bootstrap and not answers(settings.bootstrap, settings.kafka_options()):
+        found.append(f"Kafka at {settings.bootstrap}")
+    if settings.clickhouse_host and not _logs_in(settings):
+        host, port = settings.clickhouse_address
+        found.append(f"ClickHouse at {host}:{port}")
+    return " and ".join(found)
 
 
 def _boards(settings: Settings) -> Part:

@@ -71,13 +71,12 @@ class Settings(BaseSettings):
     )
 
     # -- the city
-    city: str = Field(
-        default="431200", pattern=r"^\d{6}$", description="Division code of the city."
-    )
     divisions: Path | None = Field(
         default=None,
         description="CSV file with another city's divisions (code,name,valid_from,valid_to); empty "
-        "is the shipped one. Coverage needs microgrids_<city>.csv (code,microgrids) beside it.",
+        "is the shipped one. Its row of six digits ending in 00 is the city, the place of events "
+        "whose place is unknown (未定位). Coverage needs microgrids_<city>.csv (code,microgrids) "
+        "beside it.",
     )
     timezone: str = Field(
         default="Asia/Shanghai", description="Zone of days, deadlines and columns."

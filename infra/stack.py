@@ -10,10 +10,21 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tenacity import (
+    Retrying,
+    retry_if_result,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_chain,
+    wait_fixed,
+)
 
 from infra import _child, _presence
 from infra.parts import Part, Step, parts
@@ -44,6 +55,10 @@ class _Running:
     restarts: int = 0
     again_at: float | None = None
     """When to start it again; None while it runs."""
+    outage: Future[bool] | None = None
+    """Whether it ended for want of a server outside, known once that answers; else None."""
+    ended: GulouError | None = None
+    """How it ended, while that is being found out."""
 
 
 def with_ports(settings: Settings) -> Settings:
@@ -60,12 +75,16 @@ class Stack:
     """Starts the parts in order, restarts one that ends, and stops all in reverse order.
 
     A part that ends unexpectedly is started again after a growing pause; one that keeps ending,
-    or says by its exit code that a restart would not help, halts the whole stack.
+    or says by its exit code that a restart would not help, halts the whole stack. One that ends
+    while a server outside the stack does not answer is started again when that does, however long
+    it takes: a city's own Kafka may be away for hours, and nothing is mended by halting.
 
     Args:
         settings: where and how; ports of 0 become free ones, see `settings`.
         compose: the parts and steps of these settings.
-        pauses_s: how long a part rests before each restart; one failure more halts the stack.
+        pauses_s: how long a part rests before each restart; one failure more halts the stack. A
+            server outside is asked again after the same pauses, the last one repeated.
+        tell: told one line when an outage outside begins, and one when it is over.
     """
 
     def __init__(
@@ -73,8 +92,9 @@ class Stack:
         settings: Settings,
         compose: Callable[[Settings], Sequence[Part | Step]] = parts,
         pauses_s: Sequence[float] = _PAUSES_S,
+        tell: Report = lambda _: None,
     ) -> None:
-        self._pauses_s = pauses_s
+        self._pauses_s, self._tell = pauses_s, tell
         self.settings = with_ports(settings)
         self._plan = compose(self.settings)
         self._running: dict[str, _Running] = {}
@@ -83,6 +103,11 @@ class Stack:
         self._halted: GulouError | None = None
         self._supervisor: threading.Thread | None = None
         self._lock: _presence.Lock | None = None
+        self._waiting: Counter[str] = Counter()
+        """Parts that wait for the servers outside that are named so."""
+        # Threads of their own: a server that is away takes seconds to say nothing, and the other
+        # parts are looked after meanwhile.
+        self._outages = ThreadPoolExecutor(thread_name_prefix="outage")
 
     def start(self, report: Report = lambda _: None) -> None:
         """Returns when every part is ready; stops what it started when one can't be.
@@ -124,6 +149,7 @@ class Stack:
                 report(f"stopping {running.part.name}")
                 _child.stop(running.child, running.part.stop_s)
             self._running.clear()
+        self._outages.shutdown()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -233,6 +259,7 @@ class Stack:
                 self._running[part.name] = running
             else:
                 running.child, running.since, running.again_at = child, time.monotonic(), None
+                running.outage = running.ended = None
                 running.restarts += 1
         self._note(ready=self._supervisor is not None)
         return running
@@ -261,7 +288,14 @@ class Stack:
 
     def _look_after(self, running: _Running) -> None:
         now = time.monotonic()
-        if running.again_at is not None:
+        if running.outage is not None and running.ended is not None:
+            if running.outage.done():
+                outlasted, running.outage = running.outage.result(), None
+                if outlasted:
+                    running.failures, running.again_at = 0, now
+                else:
+                    self._failed(running, running.ended)
+        elif running.again_at is not None:
             if now >= running.again_at:
                 try:
                     self._spawn(running.part)
@@ -275,7 +309,37 @@ class Stack:
             ended = _ended(running, code, "unexpectedly")
             if code in _FINAL_CODES:
                 raise Halted(f"{ended.what} Everything was stopped.", do=ended.do)
-            self._failed(running, ended)
+            if running.part.away is None:
+                self._failed(running, ended)
+            else:
+                running.ended = ended
+                running.outage = self._outages.submit(self._outlast, running.part)
+
+    def _outlast(self, part: Part) -> bool:
+        """Returns when all servers outside answer; whether there was one that did not."""
+        assert part.away is not None
+        missed = part.away()
+        if not missed:
+            return False
+        with self._guard:
+            self._waiting[missed] += 1
+            first = self._waiting[missed] == 1
+        if first:
+            self._tell(f"{missed} does not answer; {part.name} waits until it is back.")
+        pauses = wait_chain(*map(wait_fixed, self._pauses_s))
+        Retrying(
+            retry=retry_if_result(bool),
+            stop=stop_when_event_set(self._stopping),
+            wait=pauses,
+            sleep=sleep_using_event(self._stopping),
+            retry_error_callback=lambda _: None,
+        )(part.away)
+        with self._guard:
+            self._waiting[missed] -= 1
+            last = self._waiting[missed] == 0
+        if last and not self._stopping.is_set():
+            self._tell(f"{missed} answers again; {part.name} goes on.")
+        return True
 
     def _failed(self, running: _Running, error: GulouError) -> None:
         if running.failures >= len(self._pauses_s):

@@ -55,5 +55,5 @@ def _family(module: ModuleType) -> Family:
         clocks=head.clocks,
         views=head.views,
         small_cells=head.small_cells,
-        doc=(head.__doc__ or "").strip(),
+        doc=head.family_doc,
     )

@@ -20,7 +20,7 @@ from schemas import families
 from schemas._chinese import column_names
 from schemas._clickhouse import STATUSES, Layout, event_columns
 from schemas._clocks import Clock
-from schemas._event import Envelope, Event, FieldSpec, example
+from schemas._event import Envelope, Event, FieldSpec, example, meaning
 from schemas._names import dead_topic, events_table
 from schemas._projections import (
     CaseFold,
@@ -33,6 +33,7 @@ from schemas._projections import (
 )
 from schemas._published import SMALL, published
 from schemas._wire import REASONS, wire_shape
+from schemas._words import Text
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CATALOG: Final = "CATALOG.md"
@@ -41,6 +42,14 @@ _LAYOUT: Final = Layout()
 _CODE: Final = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
 _UNITS: Final = {"natural": "自然日 natural days", "working": "工作日 working days"}
 _STARTS: Final = {"first": "首次 the first", "last": "末次 the last"}
+_CONTENT: Final = Text("The content of the event type.", "该事件类型的内容。")
+_BEYOND: Final = Text(
+    "Absent fields are left out, never null. Beyond this schema: the division exists, the grid "
+    "lies in it, and recorded is not before time.",
+    "没有的字段不写，不写 null。此外还须：区划代码存在，微网格在该区划之内，"
+    "登记时间不早于发生时间。",
+)
+"""What holds of every message; the second sentence is what a schema cannot say."""
 _FILED: Final = {
     "specversion": "1.0",
     "id": "v-1",
@@ -91,14 +100,14 @@ def write(root: Path = ROOT) -> list[str]:
 def json_schema(cls: type[Event]) -> dict[str, Any]:
     """JSON Schema (2020-12) of an event of the newest version, as it stands on the wire.
 
-    An absent field is left out, never null. What a schema cannot say is in its description: the
-    division must exist, the grid lies in it, and `recorded` is not before `time`.
+    Names are titles, in Chinese; descriptions are in Chinese, then in English.
     """
     shape = TypeAdapter(wire_shape(cls, _CODE)).json_schema()
     data = shape.pop("$defs")[cls.__name__]
     shape["properties"]["data"] = data
     for name, info in Envelope.model_fields.items():
-        shape["properties"][name] |= {"description": info.description}
+        zh, doc = meaning(info)
+        shape["properties"][name] |= {"title": zh, "description": str(doc)}
     for name, spec in cls.fields.items():
         data["properties"][name] |= _annotations(spec)
     for part in (shape, data):
@@ -110,8 +119,7 @@ def json_schema(cls: type[Event]) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": cls.spec.urn,
         "title": f"{cls.spec.zh} {cls.spec.name}",
-        "description": f"{_sentence(cls)} Absent fields are left out, never null. Beyond this "
-        "schema: the division exists, the grid lies in it, and recorded is not before time.",
+        "description": str(Text(_sentence(cls.spec.doc), cls.spec.doc.zh) + _BEYOND),
         **shape,
         "examples": [sample(cls)],
     }
@@ -124,7 +132,7 @@ def sample(cls: type[Event]) -> dict[str, Any]:
 
 
 def _annotations(spec: FieldSpec) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": spec.zh, "description": spec.description}
+    found: dict[str, Any] = {"title": spec.zh, "description": str(spec.doc)}
     if spec.labels:
         found["x-labels"] = dict(spec.labels)
     if spec.example is not ...:
@@ -172,7 +180,7 @@ def catalog(chosen: Sequence[Family]) -> str:
         "CloudEvents 1.0, structured JSON, UTF-8. 没有的属性不写，不写 null。"
         "An absent attribute is left out, never null.",
         _table(
-            ("属性 attribute", "类型 type", "必填 required", "说明 meaning"),
+            ("属性 attribute", "名称 name", "类型 type", "必填 required", "说明 meaning"),
             _envelope(chosen[0].events[0]),
         ),
     ]
@@ -189,13 +197,14 @@ def _envelope(cls: type[Event]) -> Iterator[tuple[object, ...]]:
         # These three are the event type's own.
         own = {"type": "文本 text", "dataschema": "文本 text", "data": "对象 object"}
         kind = own.get(name) or _kind(told)
-        text = told.get("description", "The content of the event type.")
-        yield f"`{name}`", kind, "是 yes" if name in schema["required"] else "否 no", text
+        required = "是 yes" if name in schema["required"] else "否 no"
+        zh, text = told.get("title", "事件内容"), told.get("description", _CONTENT)
+        yield f"`{name}`", zh, kind, required, text
 
 
 def _family(family: Family) -> Iterator[str]:
     yield f"## {family.zh} {family.topic}"
-    yield _paragraphs(family.doc)
+    yield from _paragraphs(family.doc)
     if family.small_cells:
         yield (
             f"乡镇以下 1 至 {SMALL - 1} 的计数不公布。"
@@ -238,7 +247,7 @@ def _family(family: Family) -> Iterator[str]:
 def _event(cls: type[Event]) -> Iterator[str]:
     spec = cls.spec
     yield f"### {spec.zh} `{spec.name}`"
-    yield _paragraphs(cls.__doc__ or "")
+    yield from _paragraphs(spec.doc)
     told = [f"版本 version {spec.version}"]
     if spec.version > 1:
         older = ", ".join(str(version) for version in range(1, spec.version))
@@ -276,7 +285,7 @@ def _field(spec: FieldSpec, kind: str) -> tuple[object, ...]:
     ]
     shown = "" if spec.example is ... else f"`{json.dumps(spec.example, ensure_ascii=False)}`"
     required = "否 no" if spec.optional else "是 yes"
-    return f"`{spec.name}`", spec.zh, kind, required, ", ".join(uses), spec.description, shown
+    return f"`{spec.name}`", spec.zh, kind, required, ", ".join(uses), spec.doc, shown
 
 
 def _kind(told: dict[str, Any]) -> str:
@@ -325,11 +334,11 @@ def _views(views: Sequence[PublishedView]) -> Iterator[str]:
     for view in views:
         call = f"{view.name}(at)" if "{at:" in view.sql else view.name
         yield f"### {view.zh} `{call}`"
-        yield view.doc
+        yield str(view.doc)
         names = column_names(by_topic.get(view.name.partition("_")[0]))
         yield _table(
             ("列 column", "名称 name", "说明 meaning"),
-            ((f"`{name}`", names.get(name, ""), text) for name, text in view.columns.items()),
+            ((f"`{name}`", names.get(name, ""), doc) for name, doc in view.columns.items()),
         )
 
 
@@ -346,14 +355,15 @@ def _outcomes() -> Iterator[str]:
     )
     yield "### 事实表 Events tables"
     yield (
-        "每个主题一张，每个偏移一行，只增不改。One a topic, one row an offset, never changed; "
+        "每个主题一张，每个偏移一行，只增不改；`events` 为全部主题。"
+        "One a topic, one row an offset, never changed; "
         "`events` is all of them."
     )
     yield _columns(event_columns(_LAYOUT.zone))
 
 
 def _columns(cols: Iterable[Column]) -> str:
-    rows = ((f"`{c.name}`", f"`{c.type}`", c.comment) for c in cols)
+    rows = ((f"`{c.name}`", f"`{c.type}`", c.doc) for c in cols)
     return _table(("列 column", "类型 type", "说明 meaning"), rows)
 
 
@@ -366,13 +376,15 @@ def _cell(value: object) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
-def _paragraphs(doc: str) -> str:
-    parts = (" ".join(part.split()) for part in doc.strip().split("\n\n"))
-    return "\n\n".join(parts)
+def _paragraphs(doc: Text) -> Iterator[str]:
+    yield doc.zh
+    for part in doc.en.split("\n\n"):
+        yield " ".join(part.split())
 
 
-def _sentence(cls: type[Event]) -> str:
-    return _paragraphs(cls.__doc__ or "").partition("\n\n")[0]
+def _sentence(doc: Text) -> str:
+    """The first paragraph of a docstring."""
+    return " ".join(doc.en.partition("\n\n")[0].split())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

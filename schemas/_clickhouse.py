@@ -8,11 +8,12 @@ that boards, reports and auditors read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from schemas import _names as names
 from schemas._projections import (
+    CaseFold,
     Column,
     Family,
     Projection,
@@ -26,16 +27,267 @@ from schemas._projections import (
     view,
 )
 from schemas._published import published
+from schemas._words import Text
 
-STATUSES: Final[Mapping[str, tuple[str, str]]] = {
-    "ok": ("计入", "Counted."),
-    "repeat": ("重复", "Sent again, byte for byte; its first is counted."),
-    "conflict": ("冲突", "The id of an earlier event with other bytes; kept, counted nowhere."),
-    "orphan": ("待匹配", "Corrects an event that is not there yet; adds nothing until it is."),
-    "parked": ("暂存", "Of a newer version than the program."),
-    "dead": ("死信", "Refused; a copy is in the dead-letter topic with its reason."),
+STATUSES: Final[Mapping[str, tuple[str, Text]]] = {
+    "ok": ("计入", Text("Counted.", "计入统计。")),
+    "repeat": (
+        "重复",
+        Text(
+            "Sent again, byte for byte; its first is counted.", "逐字节相同的重复报送；只计首条。"
+        ),
+    ),
+    "conflict": (
+        "冲突",
+        Text(
+            "The id of an earlier event with other bytes; kept, counted nowhere.",
+            "编号与此前的事件相同而内容不同；留存备查，不计入统计。",
+        ),
+    ),
+    "orphan": (
+        "待匹配",
+        Text(
+            "Corrects an event that is not there yet; adds nothing until it is.",
+            "所更正的事件尚未到达；到达之前不计入统计。",
+        ),
+    ),
+    "parked": ("暂存", Text("Of a newer version than the program.", "版本高于本程序。")),
+    "dead": (
+        "死信",
+        Text(
+            "Refused; a copy is in the dead-letter topic with its reason.",
+            "拒收；副本与原因存入死信主题。",
+        ),
+    ),
 }
-"""What became of a message, in Chinese and in English; in the order of their numbers."""
+"""What became of a message: Chinese name and meaning, in the order of their numbers."""
+
+_MOMENT: Final = "moment"
+"""Stands for the type of an instant, which names the city's zone."""
+_STATUS: Final = f"Enum8({', '.join(f'{quoted(name)} = {n}' for n, name in enumerate(STATUSES))})"
+_EVENTS: Final = (
+    Column(
+        "kpart",
+        "UInt16",
+        Text("Kafka partition the message came from.", "消息所在的 Kafka 分区。"),
+    ),
+    Column(
+        "koff",
+        "Int64",
+        Text("Offset of the message in its Kafka partition.", "消息在 Kafka 分区中的偏移。"),
+    ),
+    Column(
+        "koff_prev",
+        "Int64",
+        Text(
+            "Offset delivered before it; -1 for the first: shows holes.",
+            "此前一条消息的偏移，首条为-1；用以发现缺漏。",
+        ),
+    ),
+    Column(
+        "status",
+        _STATUS,
+        Text("What became of the message; only ok is counted.", "消息去向；只有 ok 计入统计。"),
+    ),
+    Column(
+        "reason",
+        "String",
+        Text(
+            "Why it is dead or parked: code and explanation.",
+            "拒收或者暂存的原因：代码与说明。",
+        ),
+    ),
+    Column(
+        "source",
+        "String",
+        Text(
+            "CloudEvents source: the office or ledger that says so.",
+            "CloudEvents 来源：报送单位或者台账。",
+        ),
+    ),
+    Column(
+        "id",
+        "String",
+        Text(
+            "CloudEvents id, unique within its source.",
+            "CloudEvents 事件编号，在同一来源内唯一。",
+        ),
+    ),
+    Column("type", "String", Text("Event type.", "事件类型。")),
+    Column(
+        "data_version",
+        "UInt16",
+        Text(
+            "Version of the shape of `data`, always the newest.",
+            "`data` 的结构版本，始终为最新版本。",
+        ),
+    ),
+    Column(
+        "key",
+        "String",
+        Text("Case, household or account: the Kafka key.", "案件、户或者账户，即 Kafka 消息键。"),
+    ),
+    Column("time", _MOMENT, Text("When it happened.", "事件发生的时间。")),
+    Column("recorded", _MOMENT, Text("When the office knew.", "单位登记该事件的时间。")),
+    Column("logged", _MOMENT, Text("When the broker appended it.", "消息写入 Kafka 的时间。")),
+    Column(
+        "division",
+        "String",
+        Text(
+            "Narrowest division known: 6, 9 or 12 digits.",
+            "已知的最小一级区划代码：6位、9位或者12位。",
+        ),
+    ),
+    Column("grid", "String", Text("Micro-grid; empty when unknown.", "微网格代码；不明时为空。")),
+    Column(
+        "actor",
+        "String",
+        Text("Who filed it: an office or a pseudonym.", "填报者：单位或者假名。"),
+    ),
+    Column(
+        "correlation",
+        "String",
+        Text("The wider matter it belongs to.", "所属的更大事项的编号。"),
+    ),
+    Column(
+        "causation",
+        "String",
+        Text("The event that made this one happen.", "引起该事件的事件编号。"),
+    ),
+    Column(
+        "corrects",
+        "String",
+        Text("Id of the event it corrects or takes back.", "被更正或者作废的事件编号。"),
+    ),
+    Column(
+        "late",
+        "Bool",
+        Text(
+            "补录: recorded more than a day before it was logged.",
+            "补录：登记时间早于写入时间一日以上。",
+        ),
+    ),
+    Column(
+        "payload",
+        "String",
+        Text(
+            "Bytes as received: the evidence. No view reads it.",
+            "原始报文，留作凭据；任何视图都不读取。",
+        ),
+    ),
+    Column("sha256", "FixedString(32)", Text("SHA-256 of payload.", "原始报文的 SHA-256 值。")),
+    Column(
+        "data",
+        "String",
+        Text(
+            "Canonical JSON of the newest version, with due instants in ms.",
+            "最新版本的规范 JSON，含以毫秒计的到期时刻。",
+        ),
+    ),
+    Column(
+        "net",
+        "String",
+        Text(
+            "Postings of a correction as a JSON array; empty: itself alone.",
+            "更正的分录，写成 JSON 数组；为空表示只记该事件本身。",
+        ),
+    ),
+    Column(
+        "repeat_of",
+        "Int64",
+        Text(
+            "Of a repeat or conflict: offset of the first of its id, in the same Kafka "
+            "partition; else -1.",
+            "重复或者冲突时，同一 Kafka 分区内该编号首条消息的偏移；否则为-1。",
+        ),
+    ),
+    Column(
+        "tok",
+        "UInt64",
+        Text(
+            "Token of the worker that owned the partition when it was stored.",
+            "写入时持有该分区的工作进程的令牌。",
+        ),
+    ),
+)
+_OWNER: Final = (
+    Column("topic", "String", Text("Topic.", "主题。")),
+    Column("kpart", "UInt16", Text("Kafka partition.", "Kafka 分区。")),
+    Column(
+        "tok",
+        "UInt64",
+        Text(
+            "Token of the worker that may insert: the fence.",
+            "有权写入的工作进程的令牌，用作栅栏。",
+        ),
+    ),
+)
+_DIVISIONS: Final = (
+    Column("code", "String", Text("Code of 6, 9 or 12 digits.", "6位、9位或者12位区划代码。")),
+    Column("name", "String", Text("Name.", "区划名称。")),
+    Column(
+        "level",
+        "String",
+        Text(
+            "city, county, township or village.",
+            "层级：city 市，county 县市区，township 乡镇街道，village 村社区。",
+        ),
+    ),
+    Column("parent", "String", Text("Code one level up.", "上一级区划的代码。")),
+    Column(
+        "microgrids",
+        "UInt32",
+        Text(
+            "Micro-grids of a village: the base of coverage.",
+            "村（社区）的微网格数，即覆盖率的基数。",
+        ),
+    ),
+    Column("valid_from", "String", Text("First day the code is valid.", "代码生效的首日。")),
+    Column(
+        "valid_to",
+        "String",
+        Text("First day it no longer is; empty while it lasts.", "代码失效的首日；仍有效时为空。"),
+    ),
+)
+_HEARTBEAT: Final = (
+    Column("topic", "String", Text("Topic.", "主题。")),
+    Column("kpart", "UInt16", Text("Kafka partition.", "Kafka 分区。")),
+    Column("beat", _MOMENT, Text("When the worker said so.", "工作进程报告的时间。")),
+    Column("lag", "Int64", Text("Messages in Kafka not yet stored.", "Kafka 中尚未入库的消息数。")),
+    Column(
+        "watermark",
+        "Int64",
+        Text("Highest offset stored and projected.", "已入库并计入统计的最大偏移。"),
+    ),
+    Column(
+        "behind_since",
+        _MOMENT,
+        Text(
+            "Since when messages have been waiting without a pause; 1970 when none waits.",
+            "消息不间断积压的起始时间；无积压时为1970年。",
+        ),
+    ),
+)
+_REBUILDS: Final = (
+    Column("target", "String", Text("Table of the projection.", "统计表的表名。")),
+    Column("kpart", "UInt16", Text("Kafka partition.", "Kafka 分区。")),
+    Column(
+        "pending",
+        "Bool",
+        Text(
+            "Whether its figures are being emptied and filled again.",
+            "其统计数据是否正在清空重算。",
+        ),
+    ),
+    Column(
+        "at",
+        "UInt64",
+        Text(
+            "Nanoseconds since 1970, the worker's clock: the last one holds.",
+            "工作进程的时钟，1970年起的纳秒数；以最后一条为准。",
+        ),
+    ),
+)
 
 _DEFINER: Final = "DEFINER = CURRENT_USER SQL SECURITY DEFINER"
 """A published view reads with its owner's rights: ClickHouse's default is the reader's, and the
@@ -84,41 +336,11 @@ class Layout:
 
 def event_columns(zone: str) -> list[Column]:
     """The columns every events table has, in the order in which rows are inserted."""
-    instant = moment(zone)
-    status = ", ".join(f"{quoted(name)} = {n}" for n, name in enumerate(STATUSES))
-    return [
-        Column("kpart", "UInt16", "Kafka partition the message came from."),
-        Column("koff", "Int64", "Offset of the message in its Kafka partition."),
-        Column("koff_prev", "Int64", "Offset delivered before it; -1 for the first: shows holes."),
-        Column("status", f"Enum8({status})", "What became of the message; only ok is counted."),
-        Column("reason", "String", "Why it is dead or parked: code and explanation."),
-        Column("source", "String", "CloudEvents source: the office or ledger that says so."),
-        Column("id", "String", "CloudEvents id, unique within its source."),
-        Column("type", "String", "Event type."),
-        Column("data_version", "UInt16", "Version of the shape of `data`, always the newest."),
-        Column("key", "String", "Case, household or account: the Kafka key."),
-        Column("time", instant, "When it happened."),
-        Column("recorded", instant, "When the office knew."),
-        Column("logged", instant, "When the broker appended it."),
-        Column("division", "String", "Narrowest division known: 6, 9 or 12 digits."),
-        Column("grid", "String", "Micro-grid; empty when unknown."),
-        Column("actor", "String", "Who filed it: an office or a pseudonym."),
-        Column("correlation", "String", "The wider matter it belongs to."),
-        Column("causation", "String", "The event that made this one happen."),
-        Column("corrects", "String", "Id of the event it corrects or takes back."),
-        Column("late", "Bool", "补录: recorded more than a day before it was logged."),
-        Column("payload", "String", "Bytes as received: the evidence. No view reads it."),
-        Column("sha256", "FixedString(32)", "SHA-256 of payload."),
-        Column("data", "String", "Canonical JSON of the newest version, with due instants in ms."),
-        Column("net", "String", "Postings of a correction as a JSON array; empty: itself alone."),
-        Column(
-            "repeat_of",
-            "Int64",
-            "Of a repeat or conflict: offset of the first of its id, in the same Kafka partition; "
-            "else -1.",
-        ),
-        Column("tok", "UInt64", "Token of the worker that owned the partition when it was stored."),
-    ]
+    return _dated(_EVENTS, zone)
+
+
+def _dated(cols: Iterable[Column], zone: str) -> list[Column]:
+    return [replace(c, type=moment(zone)) if c.type == _MOMENT else c for c in cols]
 
 
 def database_statements(layout: Layout) -> list[Statement]:
@@ -155,76 +377,44 @@ def _table(
     *,
     extra: Sequence[str] = (),
     kind: Kind = "table",
-    comment: str = "",
+    doc: Text | None = None,
 ) -> Statement:
-    held = tuple(cols)
+    held = tuple(_dated(cols, layout.zone))
     body = ",\n  ".join([c.ddl for c in held] + list(extra))
     sql = (
         f"CREATE TABLE IF NOT EXISTS `{layout.database}`.`{name}`{layout.on_cluster} (\n  {body}\n)"
         f"\nENGINE = {engine}"
     )
-    if comment:
-        sql += f"\nCOMMENT {quoted(comment)}"
+    if doc:
+        sql += f"\nCOMMENT {quoted(str(doc))}"
     return Statement(layout.database, name, kind, sql, held)
 
 
 def _reference_tables(layout: Layout) -> list[Statement]:
-    owner = [
-        Column("topic", "String", "Topic."),
-        Column("kpart", "UInt16", "Kafka partition."),
-        Column("tok", "UInt64", "Token of the worker that may insert: the fence."),
-    ]
-    divisions = [
-        Column("code", "String", "Code of 6, 9 or 12 digits."),
-        Column("name", "String", "Name."),
-        Column("level", "String", "city, county, township or village."),
-        Column("parent", "String", "Code one level up."),
-        Column("microgrids", "UInt32", "Micro-grids of a village: the base of coverage."),
-        Column("valid_from", "String", "First day the code is valid."),
-        Column("valid_to", "String", "First day it no longer is; empty while it lasts."),
-    ]
-    heartbeat = [
-        Column("topic", "String", "Topic."),
-        Column("kpart", "UInt16", "Kafka partition."),
-        Column("beat", moment(layout.zone), "When the worker said so."),
-        Column("lag", "Int64", "Messages in Kafka not yet stored."),
-        Column("watermark", "Int64", "Highest offset stored and projected."),
-        Column(
-            "behind_since",
-            moment(layout.zone),
-            "Since when messages have been waiting without a pause; 1970 when none waits.",
-        ),
-    ]
-    rebuilds = [
-        Column("target", "String", "Table of the projection."),
-        Column("kpart", "UInt16", "Kafka partition."),
-        Column("pending", "Bool", "Whether its figures are being emptied and filled again."),
-        Column("at", "UInt64", "Nanoseconds since 1970, the worker's clock: the last one holds."),
-    ]
     return [
         _table(
             layout,
             names.OWNER_TABLE,
-            owner,
+            _OWNER,
             # The last claim wins: an insert with an older token violates the events constraint.
             "Join(ANY, LEFT, topic, kpart) SETTINGS join_any_take_last_row = 1, persistent = 1",
         ),
         _table(
             layout,
             names.DIVISIONS_TABLE,
-            divisions,
+            _DIVISIONS,
             f"{layout.engine('ReplacingMergeTree')} ORDER BY code",
         ),
         _table(
             layout,
             names.HEARTBEAT_TABLE,
-            heartbeat,
+            _HEARTBEAT,
             f"{layout.engine('ReplacingMergeTree')}(beat) ORDER BY (topic, kpart)",
         ),
         _table(
             layout,
             names.REBUILDS_TABLE,
-            rebuilds,
+            _REBUILDS,
             f"{layout.engine('ReplacingMergeTree')}(at) ORDER BY (target, kpart)",
         ),
     ]
@@ -246,20 +436,27 @@ def _events(family: Family, layout: Layout) -> Statement:
             "INDEX id_bloom id TYPE bloom_filter(0.001) GRANULARITY 1",
             "INDEX corrects_bloom corrects TYPE bloom_filter(0.001) GRANULARITY 1",
         ],
-        comment=f"{family.zh}: every message of topic {family.topic}, one row an offset.",
+        doc=Text(
+            f"Every message of topic {family.topic}, one row an offset.",
+            f"{family.zh}：主题 {family.topic} 的全部消息，每个偏移一行。",
+        ),
     )
 
 
 def _target(family: Family, projection: Projection, layout: Layout) -> Statement:
     cols = columns(family, projection, layout.zone)
     order = ", ".join(f"`{name}`" for name in key(family, projection, layout.zone))
+    kind = "案件表" if isinstance(projection, CaseFold) else "汇总表"
     return _table(
         layout,
         target(family, projection),
         cols,
         f"{layout.engine('AggregatingMergeTree')} ORDER BY ({order})",
         kind="target",
-        comment=f"{family.zh}: {type(projection).__name__} {projection.name}.",
+        doc=Text(
+            f"{type(projection).__name__} {projection.name}.",
+            f"{family.zh}：{kind} {projection.name}。",
+        ),
     )
 
 
@@ -280,7 +477,10 @@ def _all_events(layout: Layout) -> Statement:
         names.ALL_EVENTS,
         cols,
         f"Merge(`{layout.database}`, '^events_')",
-        comment="Every message of every topic; _table names the topic's table.",
+        doc=Text(
+            "Every message of every topic; _table names the topic's table.",
+            "全部主题的全部消息；_table 是该主题的事实表名。",
+        ),
     )
 
 
@@ -290,7 +490,7 @@ def _published(item: PublishedView, layout: Layout) -> Statement:
         + _DEFINER
         + " AS\n"
         + item.sql
-        + f"\nCOMMENT {quoted(item.doc)}"
+        + f"\nCOMMENT {quoted(str(item.doc))}"
     )
-    cols = tuple(Column(name, "", comment) for name, comment in item.columns.items())
+    cols = tuple(Column(name, "", doc) for name, doc in item.columns.items())
     return Statement(layout.published, item.name, "view", sql, cols)

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from schemas._errors import SchemaError
 from schemas._names import schema_urn
-from schemas._words import DivisionCode, EventId, GridCode, Labels, Personal, Stored
+from schemas._words import DivisionCode, EventId, GridCode, Labels, Personal, Stored, Text
 
 Content = dict[str, Any]
 Upcast = Callable[[Content], Content]
@@ -28,7 +28,8 @@ _PLAIN: Final = (*_STORED, AwareDatetime)
 
 
 def field(
-    description: str,
+    en: str,
+    zh_doc: str,
     *,
     zh: str,
     example: object = ...,
@@ -37,26 +38,42 @@ def field(
     below_township: bool = True,
     default: object = ...,
 ) -> Any:
-    """Declares one field of an event.
+    """Declares one field of an event, or one attribute of the envelope.
 
     Args:
-        description: English, one sentence; becomes the column comment and the catalogue's text.
+        en: what it means, in English; becomes the column comment and the catalogue's text.
+        zh_doc: the same in Chinese.
         zh: the field's name on Chinese boards and forms.
         example: a valid value; required for every field without a default.
         total: the integer is summed in every rollup, net and gross.
         fact: the value describes the case as a whole and is kept in its case fold.
         below_township: whether the total may be published for a village (persons helped may not).
-        default: only `None`, which on the wire means the field is absent; null is refused.
+        default: of an event's field only `None`, which on the wire means that it is absent; null
+            is refused.
     """
+    # Beside the annotation, not in it: nothing of this reaches the validators of the wire.
     extra: dict[str, Any] = {
         "zh": zh,
+        "zh_doc": zh_doc,
         "total": total,
         "fact": fact,
         "below_township": below_township,
     }
     if example is not ...:
         extra["example"] = example
-    return Field(default, description=description, json_schema_extra=extra)
+    return Field(default, description=en, json_schema_extra=extra)
+
+
+def meaning(info: FieldInfo) -> tuple[str, Text]:
+    """Chinese name and meaning of what was declared with `field`.
+
+    Raises:
+        KeyError: it was declared otherwise.
+    """
+    extra = info.json_schema_extra
+    if not isinstance(extra, dict) or not info.description:
+        raise KeyError("zh")
+    return str(extra["zh"]), Text(info.description, str(extra["zh_doc"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,7 @@ class FieldSpec:
 
     name: str
     annotation: Any
-    description: str
+    doc: Text
     zh: str
     stored: str
     optional: bool
@@ -96,6 +113,7 @@ class EventSpec:
     version: int
     key: str
     zh: str
+    doc: Text
     corrects: str
     voids: tuple[str, ...]
 
@@ -113,8 +131,9 @@ class EventSpec:
 class Event(BaseModel):
     """Content of an event; subclass it once for a family, then once for every event type.
 
-    Class arguments of a family: `topic`, `key`, `zh`, and `partitions`. Of an event type: `name`,
-    `zh`, and where they differ from the defaults `version`, `corrects`, `voids`.
+    Class arguments of a family: `topic`, `key`, `zh`, `zh_doc`, and `partitions`. Of an event type:
+    `name`, `zh`, `zh_doc`, and where they differ from the defaults `version`, `corrects`, `voids`.
+    `zh` is the name in Chinese, `zh_doc` what the docstring says in English.
 
     Raises:
         SchemaError: when the class is made, if it contradicts itself.
@@ -128,6 +147,7 @@ class Event(BaseModel):
     topic: ClassVar[str] = ""
     key: ClassVar[str] = ""
     family_zh: ClassVar[str] = ""
+    family_doc: ClassVar[Text] = Text("", "")
     partitions: ClassVar[int] = 4
     projections: ClassVar[tuple[Any, ...]] = ()
     """How the family's events are kept as live figures; at most four (see `_projections`)."""
@@ -153,6 +173,7 @@ class Event(BaseModel):
         *,
         name: str = "",
         zh: str = "",
+        zh_doc: str = "",
         version: int = 1,
         topic: str = "",
         key: str = "",
@@ -161,19 +182,23 @@ class Event(BaseModel):
         voids: tuple[str, ...] = (),
         **_: Any,
     ) -> None:
+        doc = Text((cls.__doc__ or "").strip(), zh_doc)
         if topic:
             cls.topic, cls.key, cls.family_zh, cls.partitions = topic, key, zh, partitions
+            cls.family_doc = doc
         if not name:
             return
         cls.fields = {n: _field_spec(cls, n, info) for n, info in cls.model_fields.items()}
-        cls.spec = EventSpec(name, version, cls.key, zh, corrects, voids)
+        cls.spec = EventSpec(name, version, cls.key, zh, doc, corrects, voids)
         _check(cls)
 
 
 def _field_spec(cls: type[Event], name: str, info: FieldInfo) -> FieldSpec:
-    extra = info.json_schema_extra
-    if not isinstance(extra, dict) or "zh" not in extra or not info.description:
-        raise SchemaError(f"{cls.__name__}.{name} is not declared with schemas' field().")
+    try:
+        zh, doc = meaning(info)
+    except KeyError:
+        raise SchemaError(f"{cls.__name__}.{name} is not declared with schemas' field().") from None
+    extra: Mapping[str, Any] = info.json_schema_extra  # type: ignore[assignment]
     inner, marks, optional = _unwrap(info)
     choices = get_args(inner) if get_origin(inner) is Literal else ()
     stored = next((m.type for m in marks if isinstance(m, Stored)), "")
@@ -187,8 +212,8 @@ def _field_spec(cls: type[Event], name: str, info: FieldInfo) -> FieldSpec:
     return FieldSpec(
         name=name,
         annotation=Annotated[inner, *marks] if marks else inner,
-        description=info.description,
-        zh=str(extra["zh"]),
+        doc=doc,
+        zh=zh,
         stored=stored,
         optional=optional,
         total=bool(extra["total"]),
@@ -248,22 +273,59 @@ class Envelope(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    specversion: Literal["1.0"] = Field("1.0", description="CloudEvents version.")
-    id: EventId = Field(description="Unique within its source; sent again, the same event.")
-    source: Annotated[str, Field(min_length=1, max_length=128)] = Field(
-        description="The office or ledger that says so, as a URI reference."
+    specversion: Literal["1.0"] = field(
+        "CloudEvents version.", "CloudEvents 规范的版本。", zh="规范版本", default="1.0"
     )
-    type: str = Field(description="Event type, such as visit.recorded.")
-    dataschema: str = Field(description="Type and version: urn:gulou:<type>:<version>.")
-    time: AwareDatetime = Field(description="When it happened.")
-    recorded: AwareDatetime = Field(description="When the office knew; never before `time`.")
-    division: DivisionCode = Field(description="The narrowest division known; 9 or 12 digits best.")
-    grid: GridCode | None = Field(None, description="Micro-grid, inside the village `division`.")
-    actor: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        None, description="Who filed it: an office code or a pseudonym, never a name."
+    id: EventId = field(
+        "Unique within its source; sent again, the same event.",
+        "在同一来源内唯一；编号相同即同一事件的重复报送。",
+        zh="事件编号",
     )
-    correlationid: EventId | None = Field(None, description="The wider matter it belongs to.")
-    causationid: EventId | None = Field(None, description="The event that made this one happen.")
+    source: Annotated[str, Field(min_length=1, max_length=128)] = field(
+        "The office or ledger that says so, as a URI reference.",
+        "报送该事件的单位或者台账，写成 URI 引用。",
+        zh="来源",
+    )
+    type: str = field(
+        "Event type, such as visit.recorded.", "事件类型，例如 visit.recorded。", zh="事件类型"
+    )
+    dataschema: str = field(
+        "Type and version: urn:gulou:<type>:<version>.",
+        "事件类型与版本，写作 urn:gulou:<类型>:<版本>。",
+        zh="类型与版本",
+    )
+    time: AwareDatetime = field("When it happened.", "事件发生的时间。", zh="发生时间")
+    recorded: AwareDatetime = field(
+        "When the office knew; never before `time`.",
+        "单位登记该事件的时间，不早于发生时间 `time`。",
+        zh="登记时间",
+    )
+    division: DivisionCode = field(
+        "The narrowest division known; 9 or 12 digits best.",
+        "已知的最小一级区划代码，最好为9位或者12位。",
+        zh="区划代码",
+    )
+    grid: GridCode | None = field(
+        "Micro-grid, inside the village `division`.",
+        "微网格代码，须在 `division` 所指的村（社区）之内。",
+        zh="微网格",
+        default=None,
+    )
+    actor: Annotated[str, Field(min_length=1, max_length=64)] | None = field(
+        "Who filed it: an office code or a pseudonym, never a name.",
+        "填报者：单位代码或者假名，不得填写姓名。",
+        zh="填报者",
+        default=None,
+    )
+    correlationid: EventId | None = field(
+        "The wider matter it belongs to.", "所属的更大事项的编号。", zh="关联事项", default=None
+    )
+    causationid: EventId | None = field(
+        "The event that made this one happen.",
+        "引起该事件的事件编号。",
+        zh="起因事件",
+        default=None,
+    )
 
 
 def encode(event: Event, envelope: Mapping[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ from schemas._clocks import Clock
 from schemas._errors import SchemaError
 from schemas._event import Event, FieldSpec
 from schemas._names import events_table, target_table, target_view
+from schemas._words import Text
 
 HI: Final = "hi"
 # Stands for "not yet": the latest instant DateTime64 holds in every zone, so that min() passes it.
@@ -23,16 +24,16 @@ NEVER: Final = "2299-01-01 00:00:00.000"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A ClickHouse column: name, type, and the comment people read in the catalogue."""
+    """A ClickHouse column: name, type, and what people read in its comment and the catalogue."""
 
     name: str
     type: str
-    comment: str
+    doc: Text
 
     @property
     def ddl(self) -> str:
         """As it stands in CREATE TABLE."""
-        return f"`{self.name}` {self.type} COMMENT {quoted(self.comment)}"
+        return f"`{self.name}` {self.type} COMMENT {quoted(str(self.doc))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ class PublishedView:
 
     name: str
     zh: str
-    doc: str
-    columns: Mapping[str, str]
+    doc: Text
+    columns: Mapping[str, Text]
     sql: str
 
 
@@ -107,7 +108,7 @@ class Family:
     clocks: tuple[Clock, ...] = ()
     views: tuple[ViewMaker, ...] = ()
     small_cells: bool = False
-    doc: str = field(default="", repr=False)
+    doc: Text = field(default=Text("", ""), repr=False)
 
     def __post_init__(self) -> None:
         wrong = next(_contradictions(self), None)
@@ -200,6 +201,15 @@ def _contradictions(family: Family) -> Iterator[str]:
             yield f"field {f.name!r} has the name of a column of every target"
         if len({other.stored for other in family.fields_named(f.name)}) > 1:
             yield f"field {f.name!r} has one type in one event and another in another"
+    for cls in family.events:
+        for name, doc in (
+            (cls.spec.name, cls.spec.doc),
+            *((f.name, f.doc) for f in cls.fields.values()),
+        ):
+            if not doc.whole:
+                yield f"{name!r} of {cls.__name__} is not described in English and in Chinese"
+    if not family.doc.whole:
+        yield "it is not described in English and in Chinese"
 
 
 def quoted(text: str) -> str:
@@ -226,21 +236,63 @@ def instant(zone: str) -> str:
     return f"fromUnixTimestamp64Milli({{at:Int64}}, {quoted(zone)})"
 
 
+GROSS: Final = Text("Events as first filed.", "原报件次。")
+NET: Final = Text("Events that still stand after corrections.", "更正、作废之后仍有效的件次。")
+_STARTS: Final = {"first": "首次", "last": "末次"}
+_BUCKETS: Final = {"hour": "小时", "day": "日期"}
+
+
+def as_filed(f: FieldSpec) -> Text:
+    """Meaning of the gross total of a field."""
+    return Text(f"As first filed: {f.doc.en}", f"原报合计：{f.doc.zh}")
+
+
+def as_corrected(f: FieldSpec) -> Text:
+    """Meaning of the net total of a field."""
+    return Text(f"After corrections: {f.doc.en}", f"更正后合计：{f.doc.zh}")
+
+
+def starts(grain: Literal["hour", "day"]) -> Text:
+    """Meaning of the column of a time bucket."""
+    return Text(f"Start of the {grain}, city's zone.", f"所属{_BUCKETS[grain]}，按本市时区。")
+
+
 def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     """The target's columns, key columns first."""
-    head = [Column("kpart", "UInt16", "Kafka partition the figures come from.")]
+    head = [
+        Column(
+            "kpart",
+            "UInt16",
+            Text("Kafka partition the figures come from.", "统计数据所来自的 Kafka 分区。"),
+        )
+    ]
     tail = [
-        Column(HI, _agg("max", "Int64"), "Highest offset seen of this Kafka partition: watermark.")
+        Column(
+            HI,
+            _agg("max", "Int64"),
+            Text(
+                "Highest offset seen of this Kafka partition: watermark.",
+                "本 Kafka 分区已见的最大偏移，即水位。",
+            ),
+        )
     ]
     if isinstance(projection, CaseFold):
         return head + _case_columns(family, zone) + tail
-    head.append(Column("type", "LowCardinality(String)", "Event type; empty: not counted."))
-    head.append(Column(projection.place, "String", "Place of the figures."))
+    head.append(
+        Column(
+            "type",
+            "LowCardinality(String)",
+            Text("Event type; empty: not counted.", "事件类型；为空表示未计入。"),
+        )
+    )
+    head.append(
+        Column(projection.place, "String", Text("Place of the figures.", "统计数据所属的地方。"))
+    )
     for dim in projection.dims:
         f = family.fields_named(dim)[0]
-        head.append(Column(dim, "LowCardinality(String)", f"{f.zh}. {f.description}"))
+        head.append(Column(dim, "LowCardinality(String)", f.doc))
     unit = f"DateTime({quoted(zone)})" if projection.grain == "hour" else "Date"
-    head.append(Column(projection.grain, unit, f"Start of the {projection.grain}, city's zone."))
+    head.append(Column(projection.grain, unit, starts(projection.grain)))
     return head + _figure_columns(family) + tail
 
 
@@ -280,13 +332,12 @@ def _agg(function: str, type_: str) -> str:
 
 def _figure_columns(family: Family) -> list[Column]:
     found = [
-        Column("gross_count", _agg("sum", "Int64"), "Events as first filed."),
-        Column("net_count", _agg("sum", "Int64"), "Events that still stand after corrections."),
+        Column("gross_count", _agg("sum", "Int64"), GROSS),
+        Column("net_count", _agg("sum", "Int64"), NET),
     ]
     for f in family.totals:
-        text = f"{f.zh}. {f.description}"
-        found.append(Column(f"gross_{f.name}", _agg("sum", "Int64"), f"As first filed: {text}"))
-        found.append(Column(f"net_{f.name}", _agg("sum", "Int64"), f"After corrections: {text}"))
+        found.append(Column(f"gross_{f.name}", _agg("sum", "Int64"), as_filed(f)))
+        found.append(Column(f"net_{f.name}", _agg("sum", "Int64"), as_corrected(f)))
     return found
 
 
@@ -345,32 +396,56 @@ def _postings(wanted: Mapping[str, str]) -> str:
 
 def _case_columns(family: Family, zone: str) -> list[Column]:
     found = [
-        Column("case", "String", "Number of the case; empty: not counted."),
-        Column("division", _agg("max", "String"), "Place of the first event of the case."),
-        Column("grid", _agg("max", "String"), "Micro-grid of the first event of the case."),
-        Column("events", _agg("sum", "Int64"), "Events of the case."),
+        Column(
+            "case",
+            "String",
+            Text("Number of the case; empty: not counted.", "案件编号；为空表示未计入。"),
+        ),
+        Column(
+            "division",
+            _agg("max", "String"),
+            Text("Place of the first event of the case.", "案件首个事件所在的区划。"),
+        ),
+        Column(
+            "grid",
+            _agg("max", "String"),
+            Text("Micro-grid of the first event of the case.", "案件首个事件所在的微网格。"),
+        ),
+        Column("events", _agg("sum", "Int64"), Text("Events of the case.", "案件的事件数。")),
     ]
     for cls in family.events:
         found.append(
             Column(
                 f"{verb(cls)}_at",
                 _agg("min", moment(zone)),
-                f"First {cls.spec.name} ({cls.spec.zh}); 2299 while there is none.",
+                Text(
+                    f"First {cls.spec.name}; 2299 while there is none.",
+                    f"首次“{cls.spec.zh}”的时间；尚无时为2299年。",
+                ),
             )
         )
     for f in family.facts:
-        found.append(Column(f.name, _agg("max", f.stored), f"{f.zh}. {f.description}"))
+        found.append(Column(f.name, _agg("max", f.stored), f.doc))
     if family.county_only:
-        text = "1 when any event of the case is never shown below the county."
+        text = Text(
+            "1 when any event of the case is never shown below the county.",
+            "案件中有只公布到县级的事件时为1。",
+        )
         found.append(Column("county_only", _agg("max", "UInt8"), text))
     for clock in one_each(family.clocks):
         function, none = ("max", "1970") if clock.counts == "last" else ("min", "2299")
-        text = f"{clock.zh}: end of the last day by the {clock.counts} start, {none} when no such "
-        text += f"clock runs. {clock.basis}."
+        text = Text(
+            f"End of the last day by the {clock.counts} start, {none} when no such clock runs.",
+            f"“{clock.zh}”期限届满的时刻，自{_STARTS[clock.counts]}起算；无此期限时为{none}年。"
+            f"依据：{clock.basis}。",
+        )
         found.append(Column(f"due_{clock.name}", _agg(function, moment(zone)), text))
         if clock.extends:
             # Apart, so that before the extension the case is judged without it.
-            text = f"{clock.zh}: end of the last day as extended, 1970 when it was not."
+            text = Text(
+                "End of the last day as extended, 1970 when it was not.",
+                f"“{clock.zh}”期限延长后届满的时刻；未延长时为1970年。",
+            )
             found.append(Column(f"due_{clock.name}_extended", _agg("max", moment(zone)), text))
     return found
 

@@ -15,25 +15,31 @@ from typing import Final
 from schemas import _names as names
 from schemas._clocks import Clock
 from schemas._projections import (
-    HI,
+    GROSS,
+    NET,
     NEVER,
     CaseFold,
     Family,
     PublishedView,
     Rollup,
+    as_corrected,
+    as_filed,
     instant,
     moment,
     one_each,
     quoted,
+    starts,
     target,
     verb,
 )
+from schemas._watched import watched
+from schemas._words import Text
 
 SMALL: Final = 5
 """Counts of 1 to SMALL - 1 below township are withheld: a micro-grid has about 15 households."""
 
-RECENT: Final = 50
-"""Offsets of each partition that `recent_events` looks at."""
+_GRAINS: Final = {"day": "日期", "year": "年份"}
+_YEAR: Final = Text("Calendar year, city's zone.", "所属年份，按本市时区。")
 
 
 def published(families: Sequence[Family], database: str, zone: str) -> list[PublishedView]:
@@ -42,11 +48,7 @@ def published(families: Sequence[Family], database: str, zone: str) -> list[Publ
     for family in families:
         found += _family_views(family, database, zone)
         found += [make(family, database, zone) for make in family.views]
-    found += [_divisions(database), _labels(families), _pipeline(families, database)]
-    found += [_refused(database), _arrivals(database), _projections(families, database)]
-    found.append(_parts(database))
-    found.append(_recent(families, database))
-    return found
+    return [*found, _divisions(database), _labels(families), *watched(families, database)]
 
 
 def _family_views(family: Family, database: str, zone: str) -> Iterator[PublishedView]:
@@ -64,16 +66,13 @@ def _family_views(family: Family, database: str, zone: str) -> Iterator[Publishe
                 yield _by_village(family, projection, database, "year")
 
 
-def _figures(family: Family, *, below_township: bool = False) -> dict[str, str]:
-    found = {
-        "gross_count": "Events as first filed.",
-        "net_count": "Events that still stand after corrections.",
-    }
+def _figures(family: Family, *, below_township: bool = False) -> dict[str, Text]:
+    found = {"gross_count": GROSS, "net_count": NET}
     for f in family.totals:
         if below_township and not f.below_township:
             continue
-        found[f"gross_{f.name}"] = f"As first filed: {f.zh}. {f.description}"
-        found[f"net_{f.name}"] = f"After corrections: {f.zh}. {f.description}"
+        found[f"gross_{f.name}"] = as_filed(f)
+        found[f"net_{f.name}"] = as_corrected(f)
     return found
 
 
@@ -81,8 +80,8 @@ def _sums(family: Family) -> str:
     return ", ".join(f"sum(t.{name}) AS {name}" for name in _figures(family))
 
 
-def _dims(family: Family, rollup: Rollup) -> dict[str, str]:
-    return {d: family.fields_named(d)[0].description for d in rollup.dims}
+def _dims(family: Family, rollup: Rollup) -> dict[str, Text]:
+    return {d: family.fields_named(d)[0].doc for d in rollup.dims}
 
 
 def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedView:
@@ -91,12 +90,15 @@ def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedV
     return PublishedView(
         f"{family.topic}_by_county_hour",
         f"{family.zh}·县市区·小时",
-        f"{family.zh} by type, county and hour.",
+        Text("Figures by type, county and hour.", f"{family.zh}统计，按事件类型、县市区和小时。"),
         {
-            "type": "Event type.",
-            "county": "County, six digits; the city's own code: place unknown (未定位).",
+            "type": Text("Event type.", "事件类型。"),
+            "county": Text(
+                "County, six digits; the city's own code: place unknown (未定位).",
+                "县市区代码，6位；为本市代码时表示未定位。",
+            ),
             **dims,
-            "hour": "Start of the hour, city's zone.",
+            "hour": starts("hour"),
             **_figures(family),
         },
         f"SELECT {group}, {_sums(family)}\n"
@@ -110,13 +112,18 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
     return PublishedView(
         f"{family.topic}_by_township_day",
         f"{family.zh}·乡镇街道·日",
-        f"{family.zh} by type, township and day.",
+        Text(
+            "Figures by type, township and day.", f"{family.zh}统计，按事件类型、乡镇街道和日期。"
+        ),
         {
-            "type": "Event type.",
-            "county": "County, six digits.",
-            "township": "Township, nine digits; empty when unknown or not shown below county.",
+            "type": Text("Event type.", "事件类型。"),
+            "county": Text("County, six digits.", "县市区代码，6位。"),
+            "township": Text(
+                "Township, nine digits; empty when unknown or not shown below county.",
+                "乡镇街道代码，9位；不明或者只公布到县级时为空。",
+            ),
             **dims,
-            "day": "Day, city's zone.",
+            "day": starts("day"),
             **_figures(family),
         },
         "SELECT type, substring(division, 1, 6) AS county,\n"
@@ -141,21 +148,26 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
         told = ", ".join(helping)
         withheld = f"type IN ({', '.join(map(quoted, helping))})"
         for name in ("gross_count", "net_count"):
-            figures[name] += f" NULL of {told}."
+            figures[name] += Text(f"NULL of {told}.", f"{told} 的为 NULL。")
             sums[name] = f"if({withheld}, NULL, {sums[name]})"
-        figures["suppressed"] = f"1 when the counts are withheld: {told}."
+        figures["suppressed"] = Text(
+            f"1 when the counts are withheld: {told}.", f"件次不公布时为1：{told}。"
+        )
         sums["suppressed"] = f"toUInt8({withheld})"
     return PublishedView(
         f"{family.topic}_by_village_{grain}",
         f"{family.zh}·村社区·{'日' if grain == 'day' else '年'}",
-        f"{family.zh} by type, village and {grain}.",
+        Text(
+            f"Figures by type, village and {grain}.",
+            f"{family.zh}统计，按事件类型、村（社区）和{_GRAINS[grain]}。",
+        ),
         {
-            "type": "Event type.",
-            "county": "County, six digits.",
-            "township": "Township, nine digits.",
-            "village": "Village or community, twelve digits.",
+            "type": Text("Event type.", "事件类型。"),
+            "county": Text("County, six digits.", "县市区代码，6位。"),
+            "township": Text("Township, nine digits.", "乡镇街道代码，9位。"),
+            "village": Text("Village or community, twelve digits.", "村（社区）代码，12位。"),
             **dims,
-            grain: "Day, city's zone." if grain == "day" else "Calendar year, city's zone.",
+            grain: starts("day") if grain == "day" else _YEAR,
             **figures,
         },
         "SELECT type, substring(division, 1, 6) AS county,\n"
@@ -186,16 +198,20 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
     return PublishedView(
         f"{family.topic}_by_village_year",
         f"{family.zh}·村社区·年",
-        f"{family.zh} by type, village and year; counts of 1 to {SMALL - 1} are withheld, and one "
-        "sibling more where subtraction from the township would reveal them.",
+        Text(
+            f"Figures by type, village and year; counts of 1 to {SMALL - 1} are withheld, and one "
+            "sibling more where subtraction from the township would reveal them.",
+            f"{family.zh}统计，按事件类型、村（社区）和年份；1至{SMALL - 1}的计数不公布，"
+            "可由乡镇街道合计相减得出的，再隐去一个同级单位。",
+        ),
         {
-            "type": "Event type.",
-            "county": "County, six digits.",
-            "township": "Township, nine digits.",
-            "village": "Village or community, twelve digits.",
-            "year": "Calendar year, city's zone.",
+            "type": Text("Event type.", "事件类型。"),
+            "county": Text("County, six digits.", "县市区代码，6位。"),
+            "township": Text("Township, nine digits.", "乡镇街道代码，9位。"),
+            "village": Text("Village or community, twelve digits.", "村（社区）代码，12位。"),
+            "year": _YEAR,
             **figures,
-            "suppressed": "1 when the figures are withheld.",
+            "suppressed": Text("1 when the figures are withheld.", "统计数据不公布时为1。"),
         },
         "WITH seen AS (SELECT type, division AS village, toYear(day) AS year,\n"
         f"  {', '.join(f'sum(t.{name}) AS {name}' for name in figures)}\n"
@@ -220,55 +236,53 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
 
 
 def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    kind = moment(zone)
+    kind, opening = moment(zone), family.events[0].spec.name
     # What many columns need is a column of its own: written out in each, or named by WITH, it is
     # analysed as often, which took the engine twice as long as the cases themselves.
     shared = {
         _NOW: instant(zone),
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
         _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
+        _UNKNOWN: f"CAST(NULL AS Nullable({kind}))",
         "_ended": _first(fold.ends),
     }
     facts = [f for f in family.facts if not f.personal]
-    # The cast sheds the SimpleAggregateFunction type, which board clients cannot read.
+    # A cast sheds the SimpleAggregateFunction type, which board clients cannot read; of an instant
+    # `if` sheds it, whose type is that of its first branch.
     merged = ["max(division) AS place"]
     merged += [f"CAST(max({f.name}) AS {f.stored}) AS _{f.name}" for f in facts]
-    merged += [f"CAST(min({verb(c)}_at) AS {kind}) AS _{verb(c)}_at" for c in family.events]
+    merged += [f"min({verb(c)}_at) AS _{verb(c)}_at" for c in family.events]
     below = "length(place) >= 9"
     if family.county_only:
         merged.append("max(county_only) AS _county_only")
         below += " AND _county_only = 0"
-    columns = {
-        "case": "Number of the case.",
-        "county": "County of its first event, six digits.",
-        "township": "Township, nine digits; empty when unknown or not shown below county.",
-        "state": "State at the instant: " + ", ".join(state for _, state in fold.stages) + ".",
-        "open": "1 while begun and not ended at the instant.",
-        "ended_at": "When it ended; NULL while it is open.",
-    }
+    columns = _case_words(family, fold)
     picks = [
         "case",
         "substring(place, 1, 6) AS county",
         f"if({below}, substring(place, 1, 9), '') AS township",
         _state(fold) + " AS state",
-        f"toUInt8(_ended > {_NOW}) AS open",
-        f"if(_ended > {_NOW}, NULL, _ended) AS ended_at",
+        f"_ended > {_NOW} AS open",
+        _known("_ended", "ended_at"),
     ]
     for f in facts:
-        columns[f.name] = f"{f.zh}. {f.description}"
-        said = _first(family.sayers(f.name, "fact"))
-        # Said later than the instant is not yet known at it.
-        unsaid = f"defaultValueOfArgumentType(_{f.name})"
-        picks.append(f"if({said} > {_NOW}, {unsaid}, _{f.name}) AS {f.name}")
+        columns[f.name] = f.doc
+        sayers = family.sayers(f.name, "fact")
+        # Said later than the instant is not yet known at it; the opening is known of every row.
+        unsaid = f"{_first(sayers)} > {_NOW}, defaultValueOfArgumentType(_{f.name})"
+        said = f"_{f.name}"
+        picks.append(f"{said if opening in sayers else f'if({unsaid}, {said})'} AS {f.name}")
     for c in family.events:
-        columns[f"{verb(c)}_at"] = f"First {c.spec.name} ({c.spec.zh}); NULL if not by then."
-        picks.append(f"if(_{verb(c)}_at > {_NOW}, NULL, _{verb(c)}_at) AS {verb(c)}_at")
+        columns[f"{verb(c)}_at"] = Text(
+            f"First {c.spec.name}; NULL if not by then.",
+            f"首次“{c.spec.zh}”的时间；该时刻尚无时为 NULL。",
+        )
+        picks.append(_known(f"_{verb(c)}_at", f"{verb(c)}_at"))
     for clock in one_each(family.clocks):
         function = "max" if clock.counts == "last" else "min"
-        merged.append(f"CAST({function}(due_{clock.name}) AS {kind}) AS _due_{clock.name}")
+        merged.append(f"{function}(due_{clock.name}) AS _due_{clock.name}")
         if clock.extends:
-            due = f"due_{clock.name}_extended"
-            merged.append(f"CAST(max({due}) AS {kind}) AS _{due}")
+            merged.append(f"max(due_{clock.name}_extended) AS _due_{clock.name}_extended")
         shared |= _clock_terms(clock)
         for name, text, sql in _clock(clock):
             columns[name] = text
@@ -276,64 +290,107 @@ def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> Publishe
     return PublishedView(
         f"{family.topic}_{fold.name}",
         f"{family.zh}·案件",
-        f"{family.zh}: one row a case begun by the instant `at`, as it stood at that instant.",
+        Text(
+            "One row a case begun by the instant `at`, as it stood at that instant.",
+            f"{family.zh}案件，时刻 `at` 之前开始的每案一行，状态以该时刻为准。",
+        ),
         columns,
         f"SELECT {', '.join(picks)}\n"
         f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())} FROM (\n"
         f"SELECT case, {', '.join(merged)}\nFROM `{database}`.`{target(family, fold)}`\n"
-        f"WHERE case != '' GROUP BY case))\nWHERE _{verb(family.events[0])}_at <= {_NOW}",
+        f"WHERE case != '' GROUP BY case))\nWHERE {_at(opening)} <= {_NOW}",
     )
 
 
-_NOW, _NEVER, _NONE = "_now", "_never", "_none"
-"""Names in a view of cases: the instant judged by, the latest and the earliest there is."""
+def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
+    """Meaning of the columns that every view of cases begins with."""
+    zh = {c.spec.name: c.spec.zh for c in family.events}
+    return {
+        "case": Text("Number of the case.", "案件编号。"),
+        "county": Text(
+            "County of its first event, six digits.", "案件首个事件所在县市区的代码，6位。"
+        ),
+        "township": Text(
+            "Township, nine digits; empty when unknown or not shown below county.",
+            "乡镇街道代码，9位；不明或者只公布到县级时为空。",
+        ),
+        "state": Text(
+            f"State at the instant: {', '.join(state for _, state in fold.stages)}.",
+            "该时刻的状态："
+            + "，".join(f"{state} {zh[name]}" for name, state in fold.stages)
+            + "。",
+        ),
+        "open": Text("1 while begun and not ended at the instant.", "该时刻已开始而未结束时为1。"),
+        "ended_at": Text("When it ended; NULL while it is open.", "结束的时间；未结束时为 NULL。"),
+    }
+
+
+_NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
+"""Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
+
+
+def _known(instant_: str, name: str) -> str:
+    return f"if({instant_} > {_NOW}, {_UNKNOWN}, {instant_}) AS {name}"
 
 
 def _clock_terms(clock: Clock) -> dict[str, str]:
-    """What a clock's columns are made of: when due, when met, and when taken away instead."""
-    begun = f"{_at(clock.starts)} <= {_NOW}"
-    if clock.counts == "first":
-        begun += f" AND _due_{clock.name} != {_NEVER}"
-    due = f"if({begun}, _due_{clock.name}, {_NONE})"
+    """What a clock's columns are made of: when due, never if it does not run, and when it ended."""
+    due, start = f"_due_{clock.name}", _at(clock.starts)
+    none, terms = _NONE if clock.counts == "last" else _NEVER, {}
     if clock.extends:
-        extended = f"if({_at(clock.extends)} <= {_NOW}, _due_{clock.name}_extended, {_NONE})"
-        due = f"greatest({due}, {extended})"
-    terms = {
-        f"_{clock.name}_due": due,
-        f"_{clock.name}_runs": f"toYear(_{clock.name}_due) > 1970",
+        latest = f"_{clock.name}_latest"
+        terms[latest] = (
+            f"greatest(if({start} > {_NOW} OR {due} = {none}, {_NONE}, {due}), "
+            f"if({_at(clock.extends)} > {_NOW}, {_NONE}, {due}_extended))"
+        )
+        due, stopped = latest, f"{latest} = {_NONE}"
+    else:
+        stopped = f"{start} > {_NOW}" + (f" OR {due} = {none}" if none != _NEVER else "")
+    return terms | {
+        f"_{clock.name}_due": f"if({stopped}, {_NEVER}, {due})",
         f"_{clock.name}_met": _first(clock.ends),
     }
-    if clock.lapses:
-        terms[f"_{clock.name}_lapse"] = _first(clock.lapses)
-    return terms
 
 
-def _clock(clock: Clock) -> Iterator[tuple[str, str, str]]:
+def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
     """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
-    due, runs, met, lapse = (f"_{clock.name}_{term}" for term in ("due", "runs", "met", "lapse"))
+    due, met = f"_{clock.name}_due", f"_{clock.name}_met"
     yield (
         f"due_{clock.name}",
-        f"{clock.zh}: end of its last day, the midnight after it; NULL: no such clock.",
-        f"if({runs}, {due}, NULL)",
+        Text(
+            "End of its last day, the midnight after it; NULL: no such clock.",
+            f"“{clock.zh}”期限届满的时刻，即末日次日零时；无此期限时为 NULL。",
+        ),
+        f"if({due} = {_NEVER}, {_UNKNOWN}, {due})",
     )
     yield (
         f"overdue_{clock.name}",
-        f"1 when past due and not met at the instant. {clock.basis}.",
-        f"toUInt8({runs} AND {due} <= {_NOW} AND {met} > {_NOW})",
+        Text(
+            "1 when past due and not met at the instant.",
+            f"该时刻“{clock.zh}”已到期而未完成时为1。依据：{clock.basis}。",
+        ),
+        f"{due} <= {_NOW} AND {met} > {_NOW}",
     )
-    gone = lapsed = ""
+    lapsed = ""
+    on_time = Text(
+        "1 met in time, 0 met late or overdue, NULL not due yet.",
+        "按期为1，迟办或者逾期为0，未到期为 NULL。",
+    )
     if clock.lapses:
         # Taken back in time is no duty done: as a success it would raise the rate of an office
         # that merges what it can't close. Taken back late, the duty was missed before.
-        gone = ", or taken away in time by " + ", ".join(clock.lapses)
+        gone = ", ".join(clock.lapses)
+        on_time += Text(
+            f"NULL too when taken away in time by {gone}.", f"到期前因 {gone} 而终结的也为 NULL。"
+        )
         real = _first([name for name in clock.ends if name not in clock.lapses])
-        lapsed = f" OR ({lapse} <= {_NOW} AND {lapse} < {due} AND {lapse} < {real})"
+        lapsed = f"{met} < {real}, NULL, "
     # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
     yield (
         f"on_time_{clock.name}",
-        f"1 met in time, 0 met late or overdue, NULL not due yet{gone}.",
-        f"multiIf(NOT {runs}{lapsed}, NULL, {met} <= {_NOW}, toUInt8({met} < {due}), "
-        f"{due} <= {_NOW}, 0, NULL)",
+        on_time,
+        f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
+        f"{lapsed}1)",
     )
 
 
@@ -356,13 +413,16 @@ def _divisions(database: str) -> PublishedView:
     return PublishedView(
         "divisions",
         "行政区划",
-        "The city's divisions.",
+        Text("The city's divisions.", "本市行政区划。"),
         {
-            "code": "Code of 6, 9 or 12 digits.",
-            "name": "Name.",
-            "level": "city, county, township or village.",
-            "parent": "Code one level up.",
-            "microgrids": "Micro-grids of a village.",
+            "code": Text("Code of 6, 9 or 12 digits.", "6位、9位或者12位区划代码。"),
+            "name": Text("Name.", "区划名称。"),
+            "level": Text(
+                "city, county, township or village.",
+                "层级：city 市，county 县市区，township 乡镇街道，village 村社区。",
+            ),
+            "parent": Text("Code one level up.", "上一级区划的代码。"),
+            "microgrids": Text("Micro-grids of a village.", "村（社区）的微网格数。"),
         },
         f"SELECT code, name, level, parent, microgrids\n"
         f"FROM `{database}`.`{names.DIVISIONS_TABLE}` FINAL",
@@ -379,159 +439,14 @@ def _labels(families: Sequence[Family]) -> PublishedView:
     return PublishedView(
         "labels",
         "词汇",
-        "Chinese names of event types and of the values of every vocabulary.",
-        {"field": "Field name, or `type`.", "value": "Value as stored.", "zh": "Chinese name."},
+        Text(
+            "Chinese names of event types and of the values of every vocabulary.",
+            "事件类型和各词汇取值的中文名称。",
+        ),
+        {
+            "field": Text("Field name, or `type`.", "字段名，或者 `type`。"),
+            "value": Text("Value as stored.", "入库的取值。"),
+            "zh": Text("Chinese name.", "中文名称。"),
+        },
         f"SELECT * FROM values('field String, value String, zh String', {values})",
-    )
-
-
-def _pipeline(families: Sequence[Family], database: str) -> PublishedView:
-    parts = "\nUNION ALL\n".join(
-        f"SELECT {quoted(family.topic)} AS topic, kpart, max(koff) AS stored, "
-        f"max(logged) AS newest, count() AS messages FROM "
-        f"`{database}`.`{names.events_table(family.topic)}` GROUP BY kpart"
-        for family in families
-    )
-    return PublishedView(
-        "pipeline",
-        "管道",
-        "Freshness of every Kafka partition: what is stored, and the worker's last heartbeat.",
-        {
-            "topic": "Topic.",
-            "kpart": "Kafka partition.",
-            "stored": "Highest offset stored; NULL while there is none.",
-            "newest": "When the broker appended the newest message stored; NULL likewise.",
-            "messages": "Messages stored.",
-            "beat": "Last heartbeat of the worker; a quiet night has beats but no messages.",
-            "lag": "Messages in Kafka not yet stored, at the last heartbeat.",
-            "behind_since": "Since when messages have waited without a pause; 1970 when none does.",
-        },
-        "SELECT h.topic AS topic, h.kpart AS kpart, if(messages = 0, NULL, e.stored) AS stored,\n"
-        "  if(messages = 0, NULL, e.newest) AS newest, e.messages AS messages, h.beat AS beat,\n"
-        "  h.lag AS lag, h.behind_since AS behind_since\n"
-        f"FROM (SELECT * FROM `{database}`.`{names.HEARTBEAT_TABLE}` FINAL) AS h\n"
-        f"LEFT JOIN (\n{parts}) AS e ON h.topic = e.topic AND h.kpart = e.kpart",
-    )
-
-
-def _refused(database: str) -> PublishedView:
-    return PublishedView(
-        "uncounted",
-        "未计入消息",
-        "Messages that are stored but not counted, by topic, status, reason and day logged.",
-        {
-            "topic": "Topic.",
-            "status": "repeat, conflict, orphan, parked or dead.",
-            "reason": "Code of the reason.",
-            "day": "Day the broker appended them.",
-            "messages": "How many.",
-        },
-        "SELECT replaceOne(_table, 'events_', '') AS topic, toString(status) AS status,\n"
-        "  splitByChar(':', reason)[1] AS reason, toDate(logged) AS day, count() AS messages\n"
-        f"FROM `{database}`.`{names.ALL_EVENTS}` WHERE status != 'ok'\n"
-        "GROUP BY topic, status, reason, day",
-    )
-
-
-def _arrivals(database: str) -> PublishedView:
-    return PublishedView(
-        "messages_by_minute",
-        "入库速率",
-        "Messages stored, counted or not, by topic and the minute the broker appended them.",
-        {
-            "topic": "Topic.",
-            "minute": "Start of the minute, city's zone.",
-            "messages": "How many.",
-        },
-        "SELECT replaceOne(_table, 'events_', '') AS topic, toStartOfMinute(logged) AS minute,\n"
-        f"  count() AS messages FROM `{database}`.`{names.ALL_EVENTS}` GROUP BY topic, minute",
-    )
-
-
-def _projections(families: Sequence[Family], database: str) -> PublishedView:
-    parts = "\nUNION ALL\n".join(
-        f"SELECT {quoted(family.topic)} AS topic, {quoted(each.name)} AS projection, kpart, "
-        f"CAST(max({HI}) AS Int64) AS reached FROM `{database}`.`{target(family, each)}` "
-        "GROUP BY kpart"
-        for family in families
-        for each in family.projections
-    )
-    stored = "\nUNION ALL\n".join(
-        f"SELECT {quoted(family.topic)} AS topic, kpart, max(koff) AS stored "
-        f"FROM `{database}`.`{names.events_table(family.topic)}` GROUP BY kpart"
-        for family in families
-    )
-    return PublishedView(
-        "projections",
-        "投影水位",
-        "How far every projection has got in every Kafka partition that has messages.",
-        {
-            "topic": "Topic.",
-            "projection": "Projection.",
-            "kpart": "Kafka partition.",
-            "reached": "Highest offset in its figures; -1 while there is none.",
-            "stored": "Highest offset stored; more than `reached` while figures are being mended.",
-        },
-        "SELECT e.topic AS topic, p.projection AS projection, e.kpart AS kpart,\n"
-        "  ifNull(r.reached, -1) AS reached, e.stored AS stored\n"
-        f"FROM (\n{stored}) AS e\n"
-        "INNER JOIN (SELECT * FROM values('topic String, projection String', "
-        + ", ".join(
-            f"({quoted(family.topic)}, {quoted(each.name)})"
-            for family in families
-            for each in family.projections
-        )
-        + ")) AS p ON p.topic = e.topic\n"
-        f"LEFT JOIN (SELECT topic, projection, kpart, toNullable(reached) AS reached "
-        f"FROM (\n{parts})) AS r\n"
-        "  ON r.topic = e.topic AND r.projection = p.projection AND r.kpart = e.kpart",
-    )
-
-
-def _parts(database: str) -> PublishedView:
-    return PublishedView(
-        "table_parts",
-        "数据块",
-        "Active parts of every table: many small ones mean that merges do not keep up.",
-        {
-            "table": "Table.",
-            "parts": "Active parts.",
-            "rows": "Rows in them.",
-            "bytes": "Bytes on disk.",
-            "newest": "When the newest of them was written, in UTC.",
-        },
-        "SELECT table, count() AS parts, sum(p.rows) AS rows, sum(p.bytes_on_disk) AS bytes,\n"
-        "  max(toTimeZone(p.modification_time, 'UTC')) AS newest\n"
-        f"FROM system.parts AS p WHERE p.active AND p.database = {quoted(database)}\n"
-        "GROUP BY table",
-    )
-
-
-def _recent(families: Sequence[Family], database: str) -> PublishedView:
-    # By offset within each partition, which is the table's order: a join or a sort would read the
-    # whole history, several times a minute.
-    parts = []
-    for family in families:
-        table = f"`{database}`.`{names.events_table(family.topic)}`"
-        for kpart in range(family.partitions):
-            newest = (
-                f"SELECT koff FROM {table} WHERE kpart = {kpart} "
-                "ORDER BY kpart DESC, koff DESC LIMIT 1"
-            )
-            parts.append(
-                "SELECT logged, time, type, substring(division, 1, 6) AS county\n"
-                f"FROM {table} WHERE kpart = {kpart} AND koff > ({newest}) - {RECENT}\n"
-                "  AND status = 'ok'"
-            )
-    return PublishedView(
-        "recent_events",
-        "最新事件",
-        "The newest counted events of each partition; county at the narrowest.",
-        {
-            "logged": "When the broker appended it.",
-            "time": "When it happened.",
-            "type": "Event type.",
-            "county": "County, six digits.",
-        },
-        "SELECT logged, time, type, county FROM (\n" + "\nUNION ALL\n".join(parts) + ")",
     )

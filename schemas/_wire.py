@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from schemas._divisions import Divisions
 from schemas._event import Content, Envelope, Event, _unwrap
 from schemas._names import schema_urn
-from schemas._words import VILLAGE_DIGITS, DivisionMark, Labels, Personal, Stored
+from schemas._words import VILLAGE_DIGITS, DivisionMark, Labels, Personal, Stored, Text
 
 Reason = Literal[
     "null",
@@ -38,30 +38,72 @@ Reason = Literal[
 ]
 """Why a message is in the dead-letter topic; the label of the metric that counts them."""
 
-REASONS: Final[Mapping[Reason, tuple[str, str]]] = {
-    "null": ("消息没有内容", "The message has no value."),
-    "encoding": ("不是 UTF-8 编码", "The bytes are not UTF-8."),
-    "json": ("不是一个 JSON 对象", "Broken JSON, or more than one object in one message."),
+REASONS: Final[Mapping[Reason, tuple[str, Text]]] = {
+    "null": ("消息没有内容", Text("The message has no value.", "消息的值为空。")),
+    "encoding": (
+        "不是 UTF-8 编码",
+        Text("The bytes are not UTF-8.", "报文的字节不是有效的 UTF-8。"),
+    ),
+    "json": (
+        "不是一个 JSON 对象",
+        Text(
+            "Broken JSON, or more than one object in one message.",
+            "JSON 不完整，或者一条消息中有多个对象。",
+        ),
+    ),
     "duplicate_key": (
         "同一对象中键重复",
-        "A key stands twice in one object: two readers, two sums.",
+        Text(
+            "A key stands twice in one object: two readers, two sums.",
+            "同一对象中同一个键出现两次，不同程序会读出不同的数。",
+        ),
     ),
-    "unknown_type": ("事件类型未知", "The topic has no such event type or version."),
+    "unknown_type": (
+        "事件类型未知",
+        Text("The topic has no such event type or version.", "该主题没有这一事件类型或者版本。"),
+    ),
     "newer_version": (
         "版本高于本程序",
-        "Written by a newer program; parked, and counted once this one is upgraded.",
+        Text(
+            "Written by a newer program; parked, and counted once this one is upgraded.",
+            "由更新版本的程序写出；先行暂存，本程序升级后计入统计。",
+        ),
     ),
-    "division": ("区划代码不存在", "The division is not in the city's divisions file."),
-    "field": ("字段缺失或不合规", "A field is missing, malformed, out of range or unknown."),
+    "division": (
+        "区划代码不存在",
+        Text("The division is not in the city's divisions file.", "本市区划文件中没有该代码。"),
+    ),
+    "field": (
+        "字段缺失或不合规",
+        Text(
+            "A field is missing, malformed, out of range or unknown.",
+            "字段缺失、格式不符、超出范围或者未作定义。",
+        ),
+    ),
     "contradiction": (
         "内容自相矛盾",
-        "Fields contradict one another, or an event corrects another kind.",
+        Text(
+            "Fields contradict one another, or an event corrects another kind.",
+            "字段之间互相矛盾，或者所更正的是另一类事件。",
+        ),
     ),
-    "key": ("消息键与内容不符", "The Kafka key is not the value of the family's key field."),
-    "recorded_after_logged": ("登记时间晚于接收时间", "Recorded after the broker received it."),
-    "projection": ("无法计入统计", "The engine could not compute a figure from it."),
+    "key": (
+        "消息键与内容不符",
+        Text(
+            "The Kafka key is not the value of the family's key field.",
+            "Kafka 消息键与该事件族的键字段的值不一致。",
+        ),
+    ),
+    "recorded_after_logged": (
+        "登记时间晚于接收时间",
+        Text("Recorded after the broker received it.", "登记时间晚于 Kafka 收到消息的时间。"),
+    ),
+    "projection": (
+        "无法计入统计",
+        Text("The engine could not compute a figure from it.", "数据库无法据此计算统计数据。"),
+    ),
 }
-"""Every reason in Chinese and in English, as the catalogue and the boards tell it."""
+"""Every reason: Chinese name and meaning, as the catalogue tells it."""
 
 _STRICT: Final = ConfigDict(strict=True, extra="forbid")
 FIRST_YEAR: Final = 1971  # ClickHouse's Date and DateTime begin with 1970, in every zone from 1971

@@ -20,6 +20,30 @@ VILLAGE_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """What something means, in whole sentences of English and of Chinese.
+
+    Every description is one, from the field of an event to the column of a view, so that a name
+    explained in one language alone has nowhere to stand.
+    """
+
+    en: str
+    zh: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether it says something in both languages, each to its full stop."""
+        return self.en.endswith(".") and self.zh.endswith("。") and len(self.zh) > 1
+
+    def __add__(self, more: Text) -> Text:
+        return Text(f"{self.en} {more.en}", f"{self.zh}{more.zh}")
+
+    def __str__(self) -> str:
+        """Chinese first: it is the language of those who read comments and the catalogue."""
+        return f"{self.zh}{self.en}"
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """The ClickHouse type in which views extract the value from `data`."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from schemas._event import Content, Event, field
 from schemas._projections import Family, PublishedView, Rollup, instant, target
-from schemas._words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed
+from schemas._words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed, Text
 
 Role = Annotated[
     Literal["grid_member", "party_member", "working_party_member", "cadre"],
@@ -53,50 +53,71 @@ def _hours_to_minutes(content: Content) -> Content:
 def _coverage(family: Family, database: str, zone: str) -> PublishedView:
     table = f"`{database}`.`{target(family, family.projections[2])}`"
     until = "grid != '' AND day <= today"
-    visited = f"type = 'visit.recorded' AND {until}"
     # One pass over a million days a year. To add up each day first, as the last visit needs where
-    # one was taken back, takes twenty times as long; so that is done for those few grids alone of
-    # which a part of the table still holds a day below zero.
-    taken_back = f"SELECT grid FROM {table} WHERE {visited} AND net_count < 0"
+    # one was taken back, takes twenty times as long; so days are added up for those few grids alone
+    # of which a part of the table still holds a day below zero. IN and not a join: it costs nothing
+    # where nobody asks for the last visit.
+    taken_back = (
+        f"SELECT grid FROM {table} WHERE type = 'visit.recorded' AND {until} AND net_count < 0"
+    )
     return PublishedView(
         "visits_coverage",
         "走访覆盖",
-        "Micro-grids with at least one visit that stands, as of the day of `at`.",
+        Text(
+            "Micro-grids with at least one visit that stands, as of the day of `at`.",
+            "至少有一次有效走访的微网格，以 `at` 当日为准。",
+        ),
         {
-            "county": "County, six digits.",
-            "township": "Township, nine digits.",
-            "village": "Village or community, twelve digits.",
-            "grid": "Micro-grid.",
-            "last_visit": "Day of the last visit that stands; NULL when none does.",
-            "visits_this_year": "Visits that stand in the calendar year of `at`.",
-            "visits": "Visits that stand, all years.",
-            "requests_found": "Requests raised in visits of the calendar year of `at`.",
-            "requests_closed": "Requests closed in the calendar year of `at`.",
+            "county": Text("County, six digits.", "县市区代码，6位。"),
+            "township": Text("Township, nine digits.", "乡镇街道代码，9位。"),
+            "village": Text("Village or community, twelve digits.", "村（社区）代码，12位。"),
+            "grid": Text("Micro-grid.", "微网格代码。"),
+            "last_visit": Text(
+                "Day of the last visit that stands; NULL when none does.",
+                "最近一次有效走访的日期；没有时为 NULL。",
+            ),
+            "visits_this_year": Text(
+                "Visits that stand in the calendar year of `at`.", "`at` 所在年份的有效走访户次。"
+            ),
+            "visits": Text("Visits that stand, all years.", "历年有效走访户次合计。"),
+            "requests_found": Text(
+                "Requests raised in visits of the calendar year of `at`.",
+                "`at` 所在年份走访中登记的诉求件数。",
+            ),
+            "requests_closed": Text(
+                "Requests closed in the calendar year of `at`.", "`at` 所在年份办结的诉求件数。"
+            ),
         },
         f"WITH toDate({instant(zone)}) AS today,\n"
         "  toStartOfYear(today) AS new_year\n"
         "SELECT substring(g.grid, 1, 6) AS county, substring(g.grid, 1, 9) AS township,\n"
         "  substring(g.grid, 1, 12) AS village, g.grid AS grid,\n"
-        "  nullIf(if(g.doubtful = 0, g.last, t.last), toDate(0)) AS last_visit,\n"
+        "  nullIf(if(g.doubtful = 0, g.last, arrayMax(arrayFilter((day, n) -> n > 0,\n"
+        "    g.days.1, g.days.2))), toDate(0)) AS last_visit,\n"
         "  g.visits_this_year AS visits_this_year, g.visits AS visits,\n"
         "  g.requests_found AS requests_found, g.requests_closed AS requests_closed\n"
         "FROM (SELECT grid, maxIf(day, type = 'visit.recorded' AND net_count > 0) AS last,\n"
         "    countIf(type = 'visit.recorded' AND net_count < 0) AS doubtful,\n"
+        "    sumMapIf([day], [net_count], type = 'visit.recorded'\n"
+        f"      AND grid IN ({taken_back})) AS days,\n"
         "    sumIf(net_count, type = 'visit.recorded' AND day >= new_year) AS visits_this_year,\n"
         "    sumIf(net_count, type = 'visit.recorded') AS visits,\n"
         "    sumIf(net_count, type = 'visit.request_raised' AND day >= new_year)\n"
         "      AS requests_found,\n"
         "    sumIf(net_count, type = 'visit.request_closed' AND day >= new_year)\n"
         "      AS requests_closed\n"
-        f"  FROM {table} WHERE type != '' AND {until} GROUP BY grid) AS g\n"
-        "LEFT JOIN (SELECT grid, maxIf(day, n > 0) AS last FROM\n"
-        f"    (SELECT grid, day, sum(net_count) AS n FROM {table}\n"
-        f"    WHERE {visited} AND grid IN ({taken_back}) GROUP BY grid, day)\n"
-        "  GROUP BY grid) AS t ON t.grid = g.grid",
+        f"  FROM {table} WHERE type != '' AND {until} GROUP BY grid) AS g",
     )
 
 
-class Visit(Event, topic="visits", key="household", zh="走访"):
+class Visit(
+    Event,
+    topic="visits",
+    key="household",
+    zh="走访",
+    zh_doc="走访：入户走访，记录群众诉求并跟踪办理到底。"
+    "来源：党建+微网格，联系服务群众五个到户；走访登记表。",
+):
     """走访: a household is visited, what it asks for is written down and followed to its end.
 
     Source: 党建+微网格, 联系服务群众五个到户; the household visit form.
@@ -104,6 +125,7 @@ class Visit(Event, topic="visits", key="household", zh="走访"):
 
     household: Pseudonym = field(
         "Household visited; a pseudonym, never a name.",
+        "受访户，以假名表示，不得填写姓名。",
         zh="户",
         example="k1.0123456789abcdef0123456789abcdef",
     )
@@ -116,50 +138,107 @@ class Visit(Event, topic="visits", key="household", zh="走访"):
     views: ClassVar = (_coverage,)
 
 
-class VisitRecorded(Visit, name="visit.recorded", zh="走访登记", version=2):
+class VisitRecorded(
+    Visit,
+    name="visit.recorded",
+    zh="走访登记",
+    zh_doc="入户走访并填报走访表。来源：走访登记表第3至9栏。",
+    version=2,
+):
     """A household was visited and the form was filed.
 
     Source: household visit form, boxes 3-9.
     """
 
-    role: Role = field("Who visited.", zh="走访人身份", example="grid_member")
-    purpose: Purpose = field("What for.", zh="走访事由", example="routine")
-    lasted: Minutes = field("From arrival to leaving, in minutes.", zh="走访时长", example=25)
-    met: Persons = field("People met at home.", zh="见到人数", example=3, total=True)
-    remark: Sealed | None = field("What was seen, sealed.", zh="备注", default=None)
+    role: Role = field("Who visited.", "走访人的身份。", zh="走访人身份", example="grid_member")
+    purpose: Purpose = field("What for.", "走访的事由。", zh="走访事由", example="routine")
+    lasted: Minutes = field(
+        "From arrival to leaving, in minutes.",
+        "从到达至离开的时长，以分钟计。",
+        zh="走访时长",
+        example=25,
+    )
+    met: Persons = field(
+        "People met at home.", "入户见到的人数。", zh="见到人数", example=3, total=True
+    )
+    remark: Sealed | None = field(
+        "What was seen, sealed.", "走访所见，加密保存。", zh="备注", default=None
+    )
 
     upcasts: ClassVar = {1: _hours_to_minutes}
 
 
 class VisitCorrected(
-    VisitRecorded, name="visit.corrected", zh="走访更正", version=1, corrects="visit.recorded"
+    VisitRecorded,
+    name="visit.corrected",
+    zh="走访更正",
+    zh_doc="对此前走访表的全部内容予以更正。",
+    version=1,
+    corrects="visit.recorded",
 ):
     """The whole content of an earlier visit form, set right."""
 
-    corrects: EventId = field("Id of the visit form set right.", zh="更正对象", example="v-1")
+    corrects: EventId = field(
+        "Id of the visit form set right.",
+        "被更正的走访表的事件编号。",
+        zh="更正对象",
+        example="v-1",
+    )
 
     upcasts: ClassVar = {}
 
 
-class VisitVoided(Visit, name="visit.voided", zh="走访作废", voids=("visit.recorded",)):
+class VisitVoided(
+    Visit,
+    name="visit.voided",
+    zh="走访作废",
+    zh_doc="走访表作废：走访并未发生，或者重复填报。",
+    voids=("visit.recorded",),
+):
     """A visit form taken back: it never happened, or was filed twice."""
 
-    corrects: EventId = field("Id of the visit form taken back.", zh="作废对象", example="v-1")
-    why: Note = field("Why it is taken back.", zh="作废原因", example="重复填报")
+    corrects: EventId = field(
+        "Id of the visit form taken back.",
+        "被作废的走访表的事件编号。",
+        zh="作废对象",
+        example="v-1",
+    )
+    why: Note = field("Why it is taken back.", "作废的原因。", zh="作废原因", example="重复填报")
 
 
-class RequestRaised(Visit, name="visit.request_raised", zh="诉求登记"):
+class RequestRaised(
+    Visit, name="visit.request_raised", zh="诉求登记", zh_doc="群众在走访中提出诉求。"
+):
     """A household asked for something during a visit."""
 
-    request: CaseId = field("The grid's own number of the request.", zh="诉求编号", example="r-1")
-    matter: Matter = field("What it is about.", zh="诉求类别", example="livelihood")
+    request: CaseId = field(
+        "The grid's own number of the request.",
+        "网格自编的诉求编号。",
+        zh="诉求编号",
+        example="r-1",
+    )
+    matter: Matter = field(
+        "What it is about.", "诉求涉及的类别。", zh="诉求类别", example="livelihood"
+    )
     text: Sealed | None = field(
-        "The request in the household's words, sealed.", zh="诉求内容", default=None
+        "The request in the household's words, sealed.",
+        "群众原话所述的诉求内容，加密保存。",
+        zh="诉求内容",
+        default=None,
     )
 
 
-class RequestClosed(Visit, name="visit.request_closed", zh="诉求办结"):
+class RequestClosed(
+    Visit, name="visit.request_closed", zh="诉求办结", zh_doc="群众的诉求已经办理，并已告知本人。"
+):
     """What the household asked for has been dealt with and it was told so."""
 
-    request: CaseId = field("The grid's own number of the request.", zh="诉求编号", example="r-1")
-    outcome: Outcome = field("What came of it.", zh="办理结果", example="settled")
+    request: CaseId = field(
+        "The grid's own number of the request.",
+        "网格自编的诉求编号。",
+        zh="诉求编号",
+        example="r-1",
+    )
+    outcome: Outcome = field(
+        "What came of it.", "诉求的办理结果。", zh="办理结果", example="settled"
+    )

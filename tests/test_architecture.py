@@ -166,9 +166,9 @@ def test_no_folder_shadows_a_library() -> None:
 def test_names_of_topics_and_tables_are_spelled_in_one_file() -> None:
     spelled = re.compile(r"""f?["'](events_|gulou-ingest|urn:gulou:)""")
     found = {local(path) for path in CODE if spelled.search(path.read_text(encoding="utf-8"))}
-    # _clickhouse: the regular expression of the Merge table; _published takes the prefix off it;
+    # _clickhouse: the regular expression of the Merge table; _watched takes the prefix off it;
     # _wire and _event name the urn in what they say; _broken writes messages that are wrong.
-    known = {"schemas/_names.py", "schemas/_clickhouse.py", "schemas/_published.py"}
+    known = {"schemas/_names.py", "schemas/_clickhouse.py", "schemas/_watched.py"}
     known |= {"schemas/_wire.py", "schemas/_event.py", "producers/_broken.py"}
     assert found - known == set()
 

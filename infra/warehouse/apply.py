@@ -2,12 +2,14 @@
 
 What was applied is remembered as one digest an object in the table `applied`. An events table only
 ever gains columns. A projection whose query or columns changed is dropped with its target and made
-anew; the worker's next claim fills it from the events, as it does after any crash.
+anew; the worker's next claim fills it from the events, as it does after any crash. Comments are
+words about a column, not the column: they are brought up to date where they stand.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from schemas._projections import quoted
 from streams.warehouse import Address
 
 _APPLIED = "applied"
+_COMMENT = re.compile(r"\sCOMMENT '(?:[^'\\]|\\.)*'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,31 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
             rebuilt |= {statement.name, f"{statement.name}_mv"}
         else:
             yield Change(f"alter {full}", (*_added(client, statement, place), remember))
+    yield from _described(client, declared, place, rebuilt)
+
+
+def _described(
+    client: Any, declared: Sequence[Statement], place: Layout, rebuilt: set[str]
+) -> Iterator[Change]:
+    """Comments of columns that are there and are not what the classes say."""
+    live = {
+        (table, column): comment
+        for table, column, comment in client.execute(
+            "SELECT table, name, comment FROM system.columns WHERE database = %(db)s",
+            {"db": place.database},
+        )
+    }
+    for statement in declared:
+        if statement.kind not in ("table", "target") or statement.name in rebuilt:
+            continue
+        table = f"`{statement.database}`.`{statement.name}`{place.on_cluster}"
+        alters = tuple(
+            f"ALTER TABLE {table} COMMENT COLUMN `{c.name}` {quoted(str(c.doc))}"
+            for c in statement.columns
+            if live.get((statement.name, c.name), str(c.doc)) != str(c.doc)
+        )
+        if alters:
+            yield Change(f"describe {statement.database}.{statement.name}", alters)
 
 
 def _rebuild(
@@ -160,7 +188,9 @@ def _bare(type_: str) -> str:
 
 
 def _digest(statement: Statement) -> str:
-    return hashlib.sha256(statement.sql.encode()).hexdigest()[:32]
+    # A view is cheap to make anew, its comment with it; figures are not.
+    sql = statement.sql if statement.kind == "view" else _COMMENT.sub("", statement.sql)
+    return hashlib.sha256(sql.encode()).hexdigest()[:32]
 
 
 def _reference(client: Any, place: Layout, settings: Settings) -> None:

@@ -1,22 +1,30 @@
-"""The ClickHouse servers the contract is held against: the embedded one, and any real one."""
+"""The servers the contract is held against: the embedded ones, and any real ones.
+
+A real one is named by `GULOU_TEST_KAFKA=host:port` or `GULOU_TEST_CLICKHOUSE=host:port`. How to log
+in is told as to Gulou itself: `GULOU_TEST_CLICKHOUSE_PASSWORD_FILE` is to these tests what
+`GULOU_CLICKHOUSE_PASSWORD_FILE` is in docs/settings.md, and so is every setting of the two servers:
+user, password file, TLS, certificates, SASL, HTTP port.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import clickhouse_connect
 import pytest
+from clickhouse_connect.driver.client import Client as HttpClient
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from infra.warehouse import Warehouse
+from infra.settings import PREFIX, Settings
+from infra.warehouse import Warehouse, apply
 
 DEADLINE_S = 60
-# host:port:user:password[:http port]
 REAL = os.environ.get("GULOU_TEST_CLICKHOUSE", "")
 
 
@@ -29,14 +37,36 @@ class Address:
     http_port: int
     pid: int | None
     """Of the embedded server; None for a real one."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of clickhouse-driver: TLS."""
+
+    @property
+    def secure(self) -> bool:
+        return bool(self.options.get("secure"))
+
+    @property
+    def cafile(self) -> str:
+        """Certificates to trust; empty is the system's."""
+        return str(self.options.get("ca_certs") or "")
 
     def client(self, **options: Any) -> Client:
-        options = {"compression": "lz4", **options}
-        return Client(self.host, self.port, user=self.user, password=self.password, **options)
+        options = {"compression": "lz4", "user": self.user, "password": self.password, **options}
+        return Client(self.host, self.port, **self.options, **options)
+
+    def over_http(self, **options: Any) -> HttpClient:
+        return clickhouse_connect.get_client(
+            host=self.host,
+            port=self.http_port,
+            username=self.user,
+            password=self.password,
+            secure=self.secure,
+            ca_cert=self.cafile or None,
+            **options,
+        )
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.http_port}/"
+        return f"{'https' if self.secure else 'http'}://{self.host}:{self.http_port}/"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -56,15 +86,50 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
         )
 
 
+def given(server: str, **known: Any) -> Settings:
+    """Settings in which every `GULOU_TEST_<SERVER>_…` variable stands for the product's own.
+
+    Raises:
+        pytest.UsageError: a variable is none of the server's settings.
+    """
+    prefix = f"{PREFIX}TEST_{server.upper()}_"
+    told = {
+        name.removeprefix(f"{PREFIX}TEST_").lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
+    unknown = sorted(told.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise pytest.UsageError(f"{PREFIX}TEST_{unknown[0].upper()} stands for no setting.")
+    return Settings.load(**told, **known)
+
+
+def real_clickhouse(address: str) -> Address:
+    host, _, port = address.rpartition(":")
+    settings = given("clickhouse", clickhouse_host=host, clickhouse_port=port)
+    found = apply.address(settings)
+    return Address(
+        found.host,
+        found.port,
+        found.user,
+        found.password,
+        settings.clickhouse_http_port,
+        None,
+        found.options,
+    )
+
+
 @pytest.fixture(params=["embedded", "real"])
-def server(request: pytest.FixtureRequest) -> Address:
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Address:
     if request.param == "embedded":
         found: Address = request.getfixturevalue("embedded")
         return found
     if not REAL:
         pytest.skip("GULOU_TEST_CLICKHOUSE names no ClickHouse")
-    host, port, user, password, *http = REAL.split(":")
-    return Address(host, int(port), user, password, int(http[0]) if http else 8123, None)
+    named = real_clickhouse(REAL)
+    if named.cafile:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", named.cafile)  # read by requests at every call
+    return named
 
 
 @pytest.fixture

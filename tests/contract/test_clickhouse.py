@@ -1,6 +1,7 @@
 """What Gulou relies on ClickHouse for, asked of the embedded one and of any real one.
 
-`GULOU_TEST_CLICKHOUSE=host:port:user:password make test` runs the same suite on that server too.
+`GULOU_TEST_CLICKHOUSE=host:port make test` runs the same suite on that server too; how to log in
+is in tests/contract/conftest.py.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-import clickhouse_connect
 import psutil
 import pytest
 from clickhouse_driver import Client
@@ -100,13 +100,7 @@ def test_every_type_comes_back_through_clickhouse_driver(
 def test_every_type_comes_back_through_clickhouse_connect(
     server: Address, database: str, kind: str, values: list[Any]
 ) -> None:
-    client = clickhouse_connect.get_client(
-        host=server.host,
-        port=server.http_port,
-        username=server.user,
-        password=server.password,
-        database=database,
-    )
+    client = server.over_http(database=database)
     client.command(f"CREATE TABLE t (n UInt8, v {kind}) ENGINE = MergeTree ORDER BY n")
 
     client.insert("t", [list(row) for row in enumerate(values)], column_names=["n", "v"])
@@ -240,7 +234,7 @@ def test_errors_carry_clickhouses_own_codes_and_leave_the_connection_usable(
 def test_a_wrong_password_or_user_is_refused(server: Address) -> None:
     codes = []
     for user, password in ((server.user, "wrong"), ("nobody", server.password)):
-        client = Client(server.host, server.port, user=user, password=password)
+        client = server.client(user=user, password=password)
         with pytest.raises(ServerException) as refused:
             client.execute("SELECT 1")
         codes.append(code(refused))

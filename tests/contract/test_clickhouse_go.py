@@ -51,6 +51,7 @@ def test_the_driver_of_grafanas_plugin_is_at_home(
         [
             *(str(program), "-address", f"{server.host}:{port}", "-protocol", protocol),
             *("-user", server.user, "-database", database, "-table", f"{database}.go"),
+            *(("-secure", "-ca", server.cafile) if server.secure else ()),
         ],
         env={**os.environ, "GULOU_TEST_PASSWORD": server.password},
         capture_output=True,

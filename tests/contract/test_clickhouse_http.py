@@ -7,7 +7,6 @@ import json
 import uuid
 from typing import Any
 
-import clickhouse_connect
 import pytest
 import requests
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -217,9 +216,7 @@ def test_a_client_may_ask_for_blocks_of_the_native_protocol(server: Address) -> 
 
 
 def test_clickhouse_connect_streams_many_blocks_and_sees_errors(server: Address) -> None:
-    client = clickhouse_connect.get_client(
-        host=server.host, port=server.http_port, username=server.user, password=server.password
-    )
+    client = server.over_http()
     with client.query_rows_stream("SELECT number, 'x' FROM numbers(300000)") as stream:
         total = sum(row[0] for row in stream)
     with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):

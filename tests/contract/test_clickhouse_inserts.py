@@ -1,6 +1,7 @@
 """An INSERT stores all of its rows as one part, or none and says so: on any ClickHouse.
 
-`GULOU_TEST_CLICKHOUSE=host:port:user:password make test` runs the same suite on that server too.
+`GULOU_TEST_CLICKHOUSE=host:port make test` runs the same suite on that server too; how to log in
+is in tests/contract/conftest.py.
 """
 
 from __future__ import annotations

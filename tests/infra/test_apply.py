@@ -6,6 +6,53 @@ from pathlib import Path
 
 from infra.settings import Settings
 from infra.warehouse import Warehouse, apply
+from schemas import family
+
+
+def elsewhere(warehouse: Warehouse, tmp_path: Path, database: str) -> Settings:
+    """Settings of a database of one's own on the server under test."""
+    password = tmp_path / "password"
+    password.write_text(warehouse.password, encoding="utf-8")
+    return Settings().model_copy(
+        update={
+            "clickhouse_host": warehouse.host,
+            "clickhouse_port": warehouse.port,
+            "clickhouse_user": warehouse.user,
+            "clickhouse_password_file": password,
+            "database": database,
+            "published_database": f"{database}_published",
+        }
+    )
+
+
+def test_a_better_word_is_a_new_comment_and_no_new_figures(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    settings = elsewhere(warehouse, tmp_path, "described")
+    apply.apply(settings)
+    client = apply.address(settings).connect()
+    (spec,) = [f for f in family("visits").totals if f.name == "met"]
+    try:
+        client.execute(
+            "INSERT INTO described.visits_daily (kpart, type, net_met) VALUES (0, 'x', 3)"
+        )
+        for table, column in (("visits_daily", "net_met"), ("owner", "tok"), ("events", "late")):
+            client.execute(f"ALTER TABLE described.{table} COMMENT COLUMN {column} 'of old'")
+
+        done = [change.what for change in apply.apply(settings)]
+        again = apply.apply(settings)
+        figure = client.execute("SELECT net_met FROM described.visits_daily WHERE type = 'x'")
+        comments = client.execute(
+            "SELECT comment FROM system.columns WHERE database = 'described' "
+            "AND table = 'visits_daily' AND name = 'net_met'"
+        )
+    finally:
+        client.disconnect()
+
+    assert sorted(done) == [f"describe described.{t}" for t in ("events", "owner", "visits_daily")]
+    assert again == []
+    assert figure == [(3,)]
+    assert comments == [(f"更正后合计：{spec.doc.zh}After corrections: {spec.doc.en}",)]
 
 
 def test_coverage_has_the_base_that_stands_beside_the_divisions_of_any_city(
@@ -17,19 +64,8 @@ def test_coverage_has_the_base_that_stands_beside_the_divisions_of_any_city(
         "990001001,示例镇,,\n990001001001,甲村,,\n990001001002,乙村,,\n",
         encoding="utf-8",
     )
-    password = tmp_path / "password"
-    password.write_text(warehouse.password, encoding="utf-8")
-    settings = Settings().model_copy(
-        update={
-            "divisions": places,
-            "clickhouse_host": warehouse.host,
-            "clickhouse_port": warehouse.port,
-            "clickhouse_user": warehouse.user,
-            "clickhouse_password_file": password,
-            "database": "elsewhere",
-            "published_database": "elsewhere_published",
-        }
-    )
+    settings = elsewhere(warehouse, tmp_path, "elsewhere")
+    settings = settings.model_copy(update={"divisions": places})
 
     def base() -> dict[str, int]:
         apply.apply(settings)

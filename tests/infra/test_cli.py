@@ -267,17 +267,17 @@ def test_a_disk_that_may_not_be_written_is_one_sentence(env: dict[str, str], tin
 
 
 def test_debug_shows_the_traceback(env: dict[str, str]) -> None:
-    refused = gulou({**env, "GULOU_CITY": "nowhere"}, "--debug", "status")
+    refused = gulou({**env, "GULOU_DATABASE": "no where"}, "--debug", "status")
 
     assert "Traceback" in refused.stderr
-    assert "GULOU_CITY is 'nowhere'" in refused.stderr
+    assert "GULOU_DATABASE is 'no where'" in refused.stderr
 
 
 def test_a_wrong_setting_is_one_sentence(env: dict[str, str]) -> None:
-    refused = gulou({**env, "GULOU_CITY": "nowhere"}, "status")
+    refused = gulou({**env, "GULOU_DATABASE": "no where"}, "status")
 
     assert refused.returncode == 4
-    assert flat(refused.stderr).startswith("gulou: GULOU_CITY is 'nowhere':")
+    assert flat(refused.stderr).startswith("gulou: GULOU_DATABASE is 'no where':")
     assert "Traceback" not in refused.stderr
 
 

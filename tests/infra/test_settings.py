@@ -73,7 +73,7 @@ def test_a_child_process_reads_the_same_settings(
     [
         ("GULOU_KAFKA_PORT", "99999", "GULOU_KAFKA_PORT is '99999': Input should be less than or"),
         ("GULOU_TIMEZONE", "Asia/Huaihua", "GULOU_TIMEZONE is 'Asia/Huaihua': .*no such time zone"),
-        ("GULOU_CITY", "Huaihua", "GULOU_CITY is 'Huaihua': .*Division code of the city"),
+        ("GULOU_DATABASE", "my city", "GULOU_DATABASE is 'my city': .*Database of the truth"),
         ("GULOU_HOST", "0.0.0.0", "GULOU_HOST is '0.0.0.0': .*one address of this machine"),
         ("GULOU_KAFKA_PROT", "1", "GULOU_KAFKA_PROT is set but .* Did you mean GULOU_KAFKA_PORT?"),
     ],

@@ -20,7 +20,7 @@ from schemas._words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Sea
 class Trial(Event, topic="trials", key="case", zh="试"):
     """A family for these tests alone."""
 
-    case: CaseId = field("Case.", zh="案", example="C-1")
+    case: CaseId = field("Case.", "案。", zh="案", example="C-1")
 
 
 def renamed(content: Content) -> Content:
@@ -36,70 +36,74 @@ def no_zh() -> type:
 
 def no_example() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        count: Persons = field("How many.", zh="数")
+        count: Persons = field("How many.", "数。", zh="数")
 
     return Made
 
 
 def labels_missing() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        kind: Annotated[Literal["a", "b"], Labels(a="甲")] = field("Kind.", zh="类", example="a")
+        kind: Annotated[Literal["a", "b"], Labels(a="甲")] = field(
+            "Kind.", "类。", zh="类", example="a"
+        )
 
     return Made
 
 
 def labels_of_nothing() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        kind: Annotated[Literal["a"], Labels(a="甲", b="乙")] = field("Kind.", zh="类", example="a")
+        kind: Annotated[Literal["a"], Labels(a="甲", b="乙")] = field(
+            "Kind.", "类。", zh="类", example="a"
+        )
 
     return Made
 
 
 def vocabulary_of_numbers() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        kind: Annotated[Literal[1, 2], Labels()] = field("Kind.", zh="类", example=1)
+        kind: Annotated[Literal[1, 2], Labels()] = field("Kind.", "类。", zh="类", example=1)
 
     return Made
 
 
 def text_as_total() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        note: Note = field("Note.", zh="注", example="x", total=True)
+        note: Note = field("Note.", "注。", zh="注", example="x", total=True)
 
     return Made
 
 
 def sealed_as_fact() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        text: Sealed | None = field("Text.", zh="文", default=None, fact=True)
+        text: Sealed | None = field("Text.", "文。", zh="文", default=None, fact=True)
 
     return Made
 
 
 def nested() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        many: list[int] = field("Many.", zh="多", example=[1])
+        many: list[int] = field("Many.", "多。", zh="多", example=[1])
 
     return Made
 
 
 def fraction() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        share: float = field("Share.", zh="份", example=0.5)
+        share: float = field("Share.", "份。", zh="份", example=0.5)
 
     return Made
 
 
 def either() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        code: int | str = field("Code.", zh="码", example=1)
+        code: int | str = field("Code.", "码。", zh="码", example=1)
 
     return Made
 
 
 def other_default() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        note: Note | None = field("Note.", zh="注", default="x")
+        note: Note | None = field("Note.", "注。", zh="注", default="x")
 
     return Made
 
@@ -202,13 +206,13 @@ def test_a_family_that_speaks_of_what_it_does_not_have_is_refused(
 
 def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() -> None:
     class Taken(Trial, name="trial.taken", zh="试"):
-        state: Note | None = field("State.", zh="态", default=None, fact=True)
+        state: Note | None = field("State.", "态。", zh="态", default=None, fact=True)
 
     class Counted(Trial, name="trial.counted", zh="试"):
-        size: Persons = field("Size.", zh="大小", example=1, total=True)
+        size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True)
 
     class Named(Trial, name="trial.named", zh="试"):
-        size: Note = field("Size.", zh="大小", example="大")
+        size: Note = field("Size.", "大小。", zh="大小", example="大")
 
     plain = replace(family("funds"), clocks=(), projections=())
     for events, says in (
@@ -258,9 +262,9 @@ def test_content_cannot_be_changed_and_takes_no_field_it_does_not_know() -> None
 
 def test_fields_tell_what_derives_from_them() -> None:
     class Seen(Trial, name="trial.seen", zh="试"):
-        at: Moment = field("When.", zh="时", example="2021-03-01T09:00:00+08:00")
-        who: Pseudonym | None = field("Who.", zh="谁", default=None, fact=True)
-        text: Sealed | None = field("Text.", zh="文", default=None)
+        at: Moment = field("When.", "时。", zh="时", example="2021-03-01T09:00:00+08:00")
+        who: Pseudonym | None = field("Who.", "谁。", zh="谁", default=None, fact=True)
+        text: Sealed | None = field("Text.", "文。", zh="文", default=None)
 
     def told(name: str) -> tuple[object, ...]:
         spec = Seen.fields[name]

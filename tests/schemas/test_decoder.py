@@ -168,9 +168,9 @@ def test_a_long_vocabulary_is_not_taken_for_the_divisions(
 
     class Spoken(VisitRecorded, name="visit.spoken", zh="说", version=1):
         word: Annotated[Literal[words], Labels({w: w for w in words})] = field(  # type: ignore[valid-type]
-            "Word.", zh="词", example=words[0]
+            "Word.", "词。", zh="词", example=words[0]
         )
-        place: DivisionCode = field("Other place.", zh="地", example="431202")
+        place: DivisionCode = field("Other place.", "地。", zh="地", example="431202")
         upcasts: ClassVar = {}
 
     good = message(Spoken)

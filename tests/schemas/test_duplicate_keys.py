@@ -27,19 +27,21 @@ Pair = tuple[str, Any]
 class Probe(Event, topic="probes", key="case", zh="试"):
     """A family of its own: whole numbers and flags that may be absent, or stored narrower."""
 
-    case: CaseId = field("Case.", zh="案", example="C-1")
+    case: CaseId = field("Case.", "案。", zh="案", example="C-1")
 
 
 class ProbeTaken(Probe, name="probe.taken", zh="试"):
     """Every kind of value, each once required and once not."""
 
-    count: Persons = field("How many.", zh="数", example=1)
-    narrow: Annotated[int, Field(ge=0, le=9), Stored("UInt8")] = field("Few.", zh="少", example=1)
-    sure: Flag = field("Whether.", zh="否", example=True)
-    more: Persons | None = field("How many more.", zh="再", default=None)
-    less: Annotated[int, Stored("Int32")] | None = field("Fewer.", zh="减", default=None)
-    again: Flag | None = field("Whether again.", zh="又", default=None)
-    note: Note | None = field("A remark.", zh="注", default=None)
+    count: Persons = field("How many.", "数。", zh="数", example=1)
+    narrow: Annotated[int, Field(ge=0, le=9), Stored("UInt8")] = field(
+        "Few.", "少。", zh="少", example=1
+    )
+    sure: Flag = field("Whether.", "否。", zh="否", example=True)
+    more: Persons | None = field("How many more.", "再。", zh="再", default=None)
+    less: Annotated[int, Stored("Int32")] | None = field("Fewer.", "减。", zh="减", default=None)
+    again: Flag | None = field("Whether again.", "又。", zh="又", default=None)
+    note: Note | None = field("A remark.", "注。", zh="注", default=None)
 
 
 class ProbeMissed(Probe, name="probe.missed", zh="漏"):

@@ -36,11 +36,18 @@ POINTS = '''
     ]
 
 
-    class Point(Event, topic="points", key="household", zh="积分", partitions=2):
+    class Point(
+        Event,
+        topic="points",
+        key="household",
+        zh="积分",
+        zh_doc="积分：农户挣得的积分。",
+        partitions=2,
+    ):
         """积分: points earned."""
 
         household: Pseudonym = field(
-            "Household.", zh="户", example="k1.0123456789abcdef0123456789abcdef"
+            "Household.", "户。", zh="户", example="k1.0123456789abcdef0123456789abcdef"
         )
         projections: ClassVar = (
             Rollup("hourly", "county", "hour", dims=("aspect",)),
@@ -48,11 +55,11 @@ POINTS = '''
         )
 
 
-    class PointsAwarded(Point, name="points.awarded", zh="加分"):
+    class PointsAwarded(Point, name="points.awarded", zh="加分", zh_doc="给农户加分。"):
         """Points were awarded."""
 
-        aspect: Aspect = field("Which aspect.", zh="方面", example="moral")
-        points: Quantity = field("How many.", zh="分值", example=5, total=True)
+        aspect: Aspect = field("Which aspect.", "方面。", zh="方面", example="moral")
+        points: Quantity = field("How many.", "分值。", zh="分值", example=5, total=True)
 '''
 
 

@@ -41,20 +41,22 @@ from schemas._words import CaseId, Labels, Note, Persons
 Found = Annotated[Literal["nothing", "hazard"], Labels(nothing="无", hazard="隐患")]
 
 
-class Patrol(Event, topic="patrols", key="street", zh="巡防", partitions=1):
+class Patrol(
+    Event, topic="patrols", key="street", zh="巡防", zh_doc="巡防：沿街巡查。", partitions=1
+):
     """巡防: a street is walked."""
 
-    street: CaseId = field("Street walked.", zh="街道", example="S-1")
+    street: CaseId = field("Street walked.", "街道。", zh="街道", example="S-1")
 
     projections: ClassVar = (Rollup("daily", "division", "day", dims=("found",)),)
 
 
-class PatrolWalked(Patrol, name="patrol.walked", zh="巡防登记"):
+class PatrolWalked(Patrol, name="patrol.walked", zh="巡防登记", zh_doc="巡查了一条街道。"):
     """A street was walked."""
 
-    walkers: Persons = field("Who walked.", zh="人数", example=2, total=True)
-    found: Found = field("What was found.", zh="发现", example="nothing")
-    note: Note = field("About the street.", zh="备注", example="路灯已修")
+    walkers: Persons = field("Who walked.", "人数。", zh="人数", example=2, total=True)
+    found: Found = field("What was found.", "发现。", zh="发现", example="nothing")
+    note: Note = field("About the street.", "备注。", zh="备注", example="路灯已修")
 '''
 _START = """
 import json, sys

@@ -5,6 +5,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -22,6 +24,8 @@ func main() {
 	user := flag.String("user", "", "")
 	database := flag.String("database", "", "current database")
 	table := flag.String("table", "", "database.table to write and read; made and dropped here")
+	secure := flag.Bool("secure", false, "speak TLS")
+	ca := flag.String("ca", "", "file of certificates to trust; empty is the system's")
 	flag.Parse()
 
 	kind := clickhouse.Native
@@ -46,6 +50,7 @@ func main() {
 		MaxIdleConns:    25,
 		MaxOpenConns:    50,
 		Settings:        clickhouse.Settings{"max_execution_time": 65},
+		TLS:             trusted(*secure, *ca),
 	})
 	if err != nil {
 		report("open", "", err)
@@ -58,6 +63,23 @@ func main() {
 	}
 	read(background, connection)
 	report("close", "", connection.Close())
+}
+
+func trusted(secure bool, ca string) *tls.Config {
+	if !secure {
+		return nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		certificates, err := os.ReadFile(ca)
+		if err != nil {
+			report("certificates", "", err)
+			os.Exit(1)
+		}
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM(certificates)
+	}
+	return config
 }
 
 func compression(protocol clickhouse.Protocol) clickhouse.CompressionMethod {
