@@ -27,7 +27,7 @@ BUCKET: Final = (
 )
 """Hours for a few days, days for more; whole days of the city, which seconds since 1970 are not."""
 
-UNKNOWN: Final = "if(code = '431200', '未定位', name)"
+UNKNOWN: Final = "if(level = 'city', '未定位', name)"
 COUNTIES: Final = (
     f"(SELECT code, {UNKNOWN} AS name FROM divisions WHERE level IN ('city', 'county'))"
 )

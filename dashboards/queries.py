@@ -152,7 +152,7 @@ SELECT d.name AS name, d.code AS code, ifNull(f.value, 0) AS value
 FROM {COUNTIES} AS d
 LEFT JOIN (SELECT county, sum(value) AS value FROM ({_figures()}) GROUP BY county) AS f
   ON f.county = d.code
-WHERE d.code != '431200' OR f.value > 0 ORDER BY value DESC, code LIMIT 20""".strip()
+WHERE NOT endsWith(d.code, '00') OR f.value > 0 ORDER BY value DESC, code LIMIT 20""".strip()
 
 
 def wall_trend() -> str:
@@ -318,7 +318,7 @@ def pipeline_lag() -> str:
 
 def county_options(*, unknown: bool = False) -> str:
     """Code and name of the counties; with the city's own code for unplaced events if `unknown`."""
-    only = "" if unknown else " WHERE code != '431200'"
+    only = "" if unknown else " WHERE NOT endsWith(code, '00')"
     return f"SELECT code, name FROM {COUNTIES}{only} ORDER BY code"
 
 
