@@ -32,8 +32,10 @@ down: ## stop what `gulou up --detach` started
 status: ## what runs, and where it listens
 	@$(VENV)/bin/gulou status
 
+# Two files at a time: most of a test is waiting for a server or a browser. Not one a core: each brings
+# a Kafka and a ClickHouse of its own.
 test: $(VENV)/.ready $(VENV)/.ready-test ## every test, on real servers
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.ready-test generated ## ruff, format, mypy; generated files as committed
 	@$(RUN) -m ruff check .

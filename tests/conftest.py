@@ -13,6 +13,16 @@ from infra.warehouse import Warehouse
 from tests.live import Live, without_boards
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that take minutes: two run at once, and the last has no company."""
+    long = {
+        item.path
+        for item in items
+        if item.get_closest_marker("stack") or item.get_closest_marker("browser")
+    }
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """An embedded Kafka shared by the session: use topics of your own, and leave it running."""
