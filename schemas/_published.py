@@ -1,8 +1,8 @@
 """The published views: stable names over the figures, all that boards and auditors read.
 
 `<topic>_by_county_hour`, `_by_township_day`, `_by_village_year`, `_by_village_day` (where small
-cells need no cover) and `<topic>_cases(at)` derive from a family's projections; a family may
-declare more in `views`.
+cells need no cover), `<topic>_to_date(at)` and `<topic>_cases(at)` derive from a family's
+projections; a family may declare more in `views`.
 A parameterised view takes the instant `at` it is judged by, in ms since 1970: never the wall
 clock. From a board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
 """
@@ -13,27 +13,23 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas import _names as names
-from schemas._clocks import Clock
+from schemas._case_view import cases
 from schemas._projections import (
     HI,
-    NEVER,
     CaseFold,
     Family,
     PublishedView,
     Rollup,
     instant,
-    moment,
-    one_each,
     quoted,
     target,
-    verb,
 )
 
 SMALL: Final = 5
 """Counts of 1 to SMALL - 1 below township are withheld: a micro-grid has about 15 households."""
 
 RECENT: Final = 50
-"""Offsets of each partition that `recent_events` looks at."""
+"""Newest messages of each partition that `recent_events` looks at."""
 
 
 def published(families: Sequence[Family], database: str, zone: str) -> list[PublishedView]:
@@ -52,9 +48,10 @@ def published(families: Sequence[Family], database: str, zone: str) -> list[Publ
 def _family_views(family: Family, database: str, zone: str) -> Iterator[PublishedView]:
     for projection in family.projections:
         if isinstance(projection, CaseFold):
-            yield _cases(family, projection, database, zone)
+            yield cases(family, projection, database, zone)
         elif projection.place == "county" and projection.grain == "hour":
             yield _by_county_hour(family, projection, database)
+            yield _to_date(family, projection, database, zone)
         elif projection.place == "division":
             yield _by_township_day(family, projection, database)
             if family.small_cells:
@@ -101,6 +98,43 @@ def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedV
         },
         f"SELECT {group}, {_sums(family)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
+    )
+
+
+def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> PublishedView:
+    """Sums to the instant: from the view by hour they would be added up hour by hour first."""
+    dims = _dims(family, rollup)
+    group = ", ".join(["type", "county", *dims])
+    figures = {n: text for n, text in _figures(family).items() if n.startswith("net_")}
+    begun = {
+        "today": "toStartOfDay(upto)",
+        "month": f"toDateTime(toStartOfMonth(upto), {quoted(zone)})",
+        "year": f"toDateTime(toStartOfYear(upto), {quoted(zone)})",
+    }
+    spans = {"today": "Today", "month": "This month", "year": "This year"}
+    sums = [
+        f"sumIf(t.{name}, t.hour >= {span}) AS {name}_{span}" for span in begun for name in figures
+    ]
+    return PublishedView(
+        f"{family.topic}_to_date",
+        f"{family.zh}·县市区·至今",
+        f"{family.zh} by type and county: of the day, the month and the year of `at`, up to its "
+        "hour.",
+        {
+            "type": "Event type.",
+            "county": "County, six digits; the city's own code: place unknown (未定位).",
+            **dims,
+            **{
+                f"{name}_{span}": f"{said}: {text}"
+                for span, said in spans.items()
+                for name, text in figures.items()
+            },
+        },
+        f"WITH {instant(zone)} AS upto,\n"
+        f"  {', '.join(f'{sql} AS {span}' for span, sql in begun.items())}\n"
+        f"SELECT {group}, {', '.join(sums)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
+        f"WHERE type != '' AND hour >= year AND hour <= upto\nGROUP BY {group}",
     )
 
 
@@ -217,145 +251,6 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
         "  suppressed\n"
         "FROM judged AS j WHERE suppressed = 1 OR j.gross_count != 0 OR j.net_count != 0",
     )
-
-
-def _cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    kind, opening = moment(zone), family.events[0].spec.name
-    # What many columns need is a column of its own: written out in each, or named by WITH, it is
-    # analysed as often, which took the engine twice as long as the cases themselves.
-    shared = {
-        _NOW: instant(zone),
-        _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
-        _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
-        _UNKNOWN: f"CAST(NULL AS Nullable({kind}))",
-        "_ended": _first(fold.ends),
-    }
-    facts = [f for f in family.facts if not f.personal]
-    # A cast sheds the SimpleAggregateFunction type, which board clients cannot read; of an instant
-    # `if` sheds it, whose type is that of its first branch.
-    merged = ["max(division) AS place"]
-    merged += [f"CAST(max({f.name}) AS {f.stored}) AS _{f.name}" for f in facts]
-    merged += [f"min({verb(c)}_at) AS _{verb(c)}_at" for c in family.events]
-    below = "length(place) >= 9"
-    if family.county_only:
-        merged.append("max(county_only) AS _county_only")
-        below += " AND _county_only = 0"
-    columns = {
-        "case": "Number of the case.",
-        "county": "County of its first event, six digits.",
-        "township": "Township, nine digits; empty when unknown or not shown below county.",
-        "state": "State at the instant: " + ", ".join(state for _, state in fold.stages) + ".",
-        "open": "1 while begun and not ended at the instant.",
-        "ended_at": "When it ended; NULL while it is open.",
-    }
-    picks = [
-        "case",
-        "substring(place, 1, 6) AS county",
-        f"if({below}, substring(place, 1, 9), '') AS township",
-        _state(fold) + " AS state",
-        f"_ended > {_NOW} AS open",
-        _known("_ended", "ended_at"),
-    ]
-    for f in facts:
-        columns[f.name] = f"{f.zh}. {f.description}"
-        sayers = family.sayers(f.name, "fact")
-        # Said later than the instant is not yet known at it; the opening is known of every row.
-        unsaid = f"{_first(sayers)} > {_NOW}, defaultValueOfArgumentType(_{f.name})"
-        said = f"_{f.name}"
-        picks.append(f"{said if opening in sayers else f'if({unsaid}, {said})'} AS {f.name}")
-    for c in family.events:
-        columns[f"{verb(c)}_at"] = f"First {c.spec.name} ({c.spec.zh}); NULL if not by then."
-        picks.append(_known(f"_{verb(c)}_at", f"{verb(c)}_at"))
-    for clock in one_each(family.clocks):
-        function = "max" if clock.counts == "last" else "min"
-        merged.append(f"{function}(due_{clock.name}) AS _due_{clock.name}")
-        if clock.extends:
-            merged.append(f"max(due_{clock.name}_extended) AS _due_{clock.name}_extended")
-        shared |= _clock_terms(clock)
-        for name, text, sql in _clock(clock):
-            columns[name] = text
-            picks.append(f"{sql} AS {name}")
-    return PublishedView(
-        f"{family.topic}_{fold.name}",
-        f"{family.zh}·案件",
-        f"{family.zh}: one row a case begun by the instant `at`, as it stood at that instant.",
-        columns,
-        f"SELECT {', '.join(picks)}\n"
-        f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())} FROM (\n"
-        f"SELECT case, {', '.join(merged)}\nFROM `{database}`.`{target(family, fold)}`\n"
-        f"WHERE case != '' GROUP BY case))\nWHERE {_at(opening)} <= {_NOW}",
-    )
-
-
-_NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
-"""Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
-
-
-def _known(instant_: str, name: str) -> str:
-    return f"if({instant_} > {_NOW}, {_UNKNOWN}, {instant_}) AS {name}"
-
-
-def _clock_terms(clock: Clock) -> dict[str, str]:
-    """What a clock's columns are made of: when due, never if it does not run, and when it ended."""
-    due, start = f"_due_{clock.name}", _at(clock.starts)
-    none, terms = _NONE if clock.counts == "last" else _NEVER, {}
-    if clock.extends:
-        latest = f"_{clock.name}_latest"
-        terms[latest] = (
-            f"greatest(if({start} > {_NOW} OR {due} = {none}, {_NONE}, {due}), "
-            f"if({_at(clock.extends)} > {_NOW}, {_NONE}, {due}_extended))"
-        )
-        due, stopped = latest, f"{latest} = {_NONE}"
-    else:
-        stopped = f"{start} > {_NOW}" + (f" OR {due} = {none}" if none != _NEVER else "")
-    return terms | {
-        f"_{clock.name}_due": f"if({stopped}, {_NEVER}, {due})",
-        f"_{clock.name}_met": _first(clock.ends),
-    }
-
-
-def _clock(clock: Clock) -> Iterator[tuple[str, str, str]]:
-    """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
-    due, met = f"_{clock.name}_due", f"_{clock.name}_met"
-    yield (
-        f"due_{clock.name}",
-        f"{clock.zh}: end of its last day, the midnight after it; NULL: no such clock.",
-        f"if({due} = {_NEVER}, {_UNKNOWN}, {due})",
-    )
-    yield (
-        f"overdue_{clock.name}",
-        f"1 when past due and not met at the instant. {clock.basis}.",
-        f"{due} <= {_NOW} AND {met} > {_NOW}",
-    )
-    gone = lapsed = ""
-    if clock.lapses:
-        # Taken back in time is no duty done: as a success it would raise the rate of an office
-        # that merges what it can't close. Taken back late, the duty was missed before.
-        gone = ", or taken away in time by " + ", ".join(clock.lapses)
-        real = _first([name for name in clock.ends if name not in clock.lapses])
-        lapsed = f"{met} < {real}, NULL, "
-    # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
-    yield (
-        f"on_time_{clock.name}",
-        f"1 met in time, 0 met late or overdue, NULL not due yet{gone}.",
-        f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
-        f"{lapsed}1)",
-    )
-
-
-def _first(types: Sequence[str]) -> str:
-    return f"least({', '.join([*map(_at, types), _NEVER])})"
-
-
-def _at(type_: str) -> str:
-    return f"_{type_.partition('.')[2]}_at"
-
-
-def _state(fold: CaseFold) -> str:
-    cases = ", ".join(
-        f"{_at(name)} <= {_NOW}, {quoted(state)}" for name, state in reversed(fold.stages)
-    )
-    return f"multiIf({cases}, '')"
 
 
 def _divisions(database: str) -> PublishedView:
@@ -514,21 +409,15 @@ def _parts(database: str) -> PublishedView:
 
 
 def _recent(families: Sequence[Family], database: str) -> PublishedView:
-    # By offset within each partition, which is the table's order: a join or a sort would read the
-    # whole history, several times a minute.
-    parts = []
-    for family in families:
-        table = f"`{database}`.`{names.events_table(family.topic)}`"
-        for kpart in range(family.partitions):
-            newest = (
-                f"SELECT koff FROM {table} WHERE kpart = {kpart} "
-                "ORDER BY kpart DESC, koff DESC LIMIT 1"
-            )
-            parts.append(
-                "SELECT logged, time, type, substring(division, 1, 6) AS county\n"
-                f"FROM {table} WHERE kpart = {kpart} AND koff > ({newest}) - {RECENT}\n"
-                "  AND status = 'ok'"
-            )
+    # By offset within each partition, which is the table's order and needs no more than its end: a
+    # join or a sort would read the whole history, several times a minute.
+    parts = [
+        f"(SELECT logged, time, type, division, status "
+        f"FROM `{database}`.`{names.events_table(family.topic)}` WHERE kpart = {kpart}\n"
+        f"ORDER BY kpart DESC, koff DESC LIMIT {RECENT})"
+        for family in families
+        for kpart in range(family.partitions)
+    ]
     return PublishedView(
         "recent_events",
         "最新事件",
@@ -539,5 +428,7 @@ def _recent(families: Sequence[Family], database: str) -> PublishedView:
             "type": "Event type.",
             "county": "County, six digits.",
         },
-        "SELECT logged, time, type, county FROM (\n" + "\nUNION ALL\n".join(parts) + ")",
+        "SELECT logged, time, type, substring(division, 1, 6) AS county FROM (\n"
+        + "\nUNION ALL\n".join(parts)
+        + ") WHERE status = 'ok'",
     )
