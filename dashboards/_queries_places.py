@@ -10,7 +10,6 @@ from dashboards._pieces import (
     COUNTIES,
     END,
     LIMIT,
-    MIDNIGHT,
     MONTH,
     NEW_YEAR,
     NEW_YEAR_HOUR,
@@ -25,7 +24,6 @@ from dashboards._pieces import (
 )
 
 IN_PLACE = among("county", "county")
-_YEAR_HOURS = f"hour >= {NEW_YEAR_HOUR} AND hour <= {END}"
 
 # ------------------------------------------------------------------------------ 走访覆盖
 
@@ -76,8 +74,8 @@ GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
 def coverage_roles() -> str:
     """Visits of the year by who went."""
     return f"""
-SELECT {word("role", "role")} AS name, sum(net_count) AS value FROM visits_by_county_hour
-WHERE type = 'visit.recorded' AND {_YEAR_HOURS} AND {IN_PLACE} AND role != ''
+SELECT {word("role", "role")} AS name, sum(net_count_year) AS value FROM visits_to_date(at = {AT})
+WHERE type = 'visit.recorded' AND {IN_PLACE} AND role != ''
 GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
 
 
@@ -132,12 +130,12 @@ FROM (SELECT sum(raised) AS raised, sum(spent) AS spent, sum(balance) AS balance
 def fund_year() -> str:
     """The year's money, persons helped and projects; balances brought forward are no movement."""
     return f"""
-SELECT sumIf(net_amount, type = 'fund.contributed') / {YUAN} AS raised_year,
-  sumIf(net_amount, type = 'fund.disbursed') / {YUAN} AS spent_year,
+SELECT sumIf(net_amount_year, type = 'fund.contributed') / {YUAN} AS raised_year,
+  sumIf(net_amount_year, type = 'fund.disbursed') / {YUAN} AS spent_year,
   raised_year - spent_year AS net_year,
-  sumIf(net_helped, type = 'fund.disbursed') AS helped_year,
-  sumIf(net_projects, type = 'fund.project_opened') AS projects_year
-FROM funds_by_county_hour WHERE {_YEAR_HOURS} AND {_MOVED} AND {IN_PLACE}""".strip()
+  sumIf(net_helped_year, type = 'fund.disbursed') AS helped_year,
+  sumIf(net_projects_year, type = 'fund.project_opened') AS projects_year
+FROM funds_to_date(at = {AT}) WHERE {_MOVED} AND {IN_PLACE}""".strip()
 
 
 def fund_sources() -> str:
@@ -213,6 +211,13 @@ class Level:
         """Condition that a row belongs to the chosen place."""
         return f"{self.name} = {one(self.name)}"
 
+    @property
+    def covered(self) -> str:
+        """Where the place's micro-grids are; told by prefix too, which the table's key finds."""
+        return (
+            f"visits_coverage(at = {AT}) WHERE {self.here} AND startsWith(grid, {one(self.name)})"
+        )
+
 
 COUNTY = Level("county", "县市区", "township", "township_day")
 TOWNSHIP = Level("township", "乡镇街道", "village", "township_day")
@@ -227,11 +232,11 @@ def place_visits(level: Level) -> str:
     """
     if level is COUNTY:
         return f"""
-SELECT sumIf(net_count, type = 'visit.recorded' AND hour >= {MIDNIGHT}) AS visits_today,
-  sumIf(net_count, type = 'visit.recorded') AS visits_year,
-  sumIf(net_count, type = 'visit.request_raised') AS raised_year,
-  sumIf(net_count, type = 'visit.request_closed') AS closed_year
-FROM visits_by_county_hour WHERE {level.here} AND {_YEAR_HOURS}""".strip()
+SELECT sumIf(net_count_today, type = 'visit.recorded') AS visits_today,
+  sumIf(net_count_year, type = 'visit.recorded') AS visits_year,
+  sumIf(net_count_year, type = 'visit.request_raised') AS raised_year,
+  sumIf(net_count_year, type = 'visit.request_closed') AS closed_year
+FROM visits_to_date(at = {AT}) WHERE {level.here}""".strip()
     return f"""
 SELECT sumIf(net_count, type = 'visit.recorded' AND day = {TODAY}) AS visits_today,
   sumIf(net_count, type = 'visit.recorded') AS visits_year,
@@ -248,7 +253,7 @@ WITH (SELECT sum(microgrids) FROM divisions
     WHERE level = 'village' AND startsWith(code, {one(level.name)})) AS grids
 SELECT {share("countIf(visits_this_year > 0)", "grids")} AS covered,
   toInt64(grids) - countIf(visits > 0) AS never
-FROM visits_coverage(at = {AT}) WHERE {level.here}""".strip()
+FROM {level.covered}""".strip()
 
 
 def place_petitions(level: Level) -> str:
@@ -305,8 +310,8 @@ def place_compared(level: Level) -> str:
         ("走访（户次）", "visits", "net_count", "visit.recorded"),
         ("诉求登记（件）", "visits", "net_count", "visit.request_raised"),
         ("诉求办结（件）", "visits", "net_count", "visit.request_closed"),
-        ("基金筹集（万元）", "funds", f"net_amount / {YUAN}", "fund.contributed"),
-        ("基金支出（万元）", "funds", f"net_amount / {YUAN}", "fund.disbursed"),
+        ("基金筹集（万元）", "funds", "net_amount", "fund.contributed"),
+        ("基金支出（万元）", "funds", "net_amount", "fund.disbursed"),
     ]
     if level is not VILLAGE:
         figures[3:3] = [
@@ -317,22 +322,32 @@ def place_compared(level: Level) -> str:
     before = f"day >= {MONTH} - INTERVAL 1 MONTH AND day <= {TODAY} - INTERVAL 1 MONTH"
     year = f"day >= {MONTH} - INTERVAL 1 YEAR AND day <= {TODAY} - INTERVAL 1 YEAR"
     peers = f"(SELECT count() FROM divisions WHERE level = '{level.name}')"
-    parts = "\nUNION ALL ".join(
-        f"SELECT {n} AS n, '{zh}' AS what, "
-        f"toFloat64(sumIf({value}, {level.here} AND {this})) AS now_, "
-        f"toFloat64(sumIf({value}, {level.here} AND {before})) AS month_, "
-        f"toFloat64(sumIf({value}, {level.here} AND {year})) AS year_, "
-        f"sumIf({value}, {this}) / {peers} AS mean_ FROM {topic}_by_{level.daily} "
-        f"WHERE type = '{type_}' AND {_MOVED if topic == 'funds' else '1'} "
-        f"AND (({this}) OR ({before}) OR ({year}))"
-        for n, (zh, topic, value, type_) in enumerate(figures)
-    )
+    # One part a topic and not a figure: each is analysed and reads its view anew.
+    parts = []
+    for topic in dict.fromkeys(topic for _, topic, *_ in figures):
+        own = [(n, *figure) for n, figure in enumerate(figures) if figure[1] == topic]
+        unit = YUAN if topic == "funds" else 1
+        rows = ", ".join(
+            f"({n}, '{zh}', sumIf({value}, type = '{type_}' AND here AND this) / {unit}, "
+            f"sumIf({value}, type = '{type_}' AND here AND before) / {unit}, "
+            f"sumIf({value}, type = '{type_}' AND here AND year) / {unit}, "
+            f"sumIf({value}, type = '{type_}' AND this) / {unit} / {peers})"
+            for n, zh, _, value, type_ in own
+        )
+        types = ", ".join(f"'{type_}'" for *_, type_ in own)
+        parts.append(
+            f"SELECT arrayJoin([{rows}]) AS r FROM (SELECT *, {level.here} AS here,\n"
+            f"  {this} AS this, {before} AS before, {year} AS year FROM {topic}_by_{level.daily}\n"
+            f"  WHERE type IN ({types}) AND {_MOVED if topic == 'funds' else '1'}\n"
+            f"    AND (({this}) OR ({before}) OR ({year})))"
+        )
+    union = "\nUNION ALL ".join(parts)
     return f"""
-SELECT what AS `指标`, now_ AS `本月至今`, month_ AS `上月同期`,
-  {share("now_ - month_", "month_")} AS `环比`, year_ AS `去年同期`,
-  {share("now_ - year_", "year_")} AS `同比`, mean_ AS `全市平均`,
-  {share("now_ - mean_", "mean_")} AS `较均值`
-FROM ({parts}) ORDER BY n LIMIT 10""".strip()
+SELECT r.2 AS `指标`, r.3 AS `本月至今`, r.4 AS `上月同期`,
+  {share("r.3 - r.4", "r.4")} AS `环比`, r.5 AS `去年同期`,
+  {share("r.3 - r.5", "r.5")} AS `同比`, r.6 AS `全市平均`,
+  {share("r.3 - r.6", "r.6")} AS `较均值`
+FROM ({union}) ORDER BY r.1 LIMIT 10""".strip()
 
 
 def place_trend(level: Level) -> str:
@@ -370,7 +385,7 @@ LEFT JOIN (SELECT {key} AS place, sum(microgrids) AS grids FROM divisions
   WHERE level = 'village' GROUP BY place) AS g ON g.place = n.code
 LEFT JOIN (SELECT {child} AS place, countIf(visits_this_year > 0) AS visited,
     sum(visits_this_year) AS visits_year, sum(requests_closed) AS closed
-  FROM visits_coverage(at = {AT}) WHERE {level.here} GROUP BY place) AS v ON v.place = n.code
+  FROM {level.covered} GROUP BY place) AS v ON v.place = n.code
 LEFT JOIN ({petitions}) AS p ON p.place = n.code
 LEFT JOIN (SELECT {child} AS place, sum(balance) AS balance
   FROM funds_balances(at = {AT}) WHERE {level.here} GROUP BY place) AS f ON f.place = n.code
@@ -383,15 +398,14 @@ def microgrids() -> str:
 SELECT grid AS `微网格`, last_visit AS `最近走访`,
   {days("last_visit", TODAY)} AS `距今天数`, visits_this_year AS `本年走访`,
   requests_found AS `本年诉求`, requests_closed AS `本年办结`
-FROM visits_coverage(at = {AT}) WHERE {VILLAGE.here}
+FROM {VILLAGE.covered}
 ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
 
 
 def grid_options() -> str:
     """The village's micro-grids that were ever visited; shown without the village's own code."""
     return (
-        f"SELECT grid, substring(grid, 13) AS name FROM visits_coverage(at = {AT}) "
-        f"WHERE {VILLAGE.here} ORDER BY grid LIMIT 500"
+        f"SELECT grid, substring(grid, 13) AS name FROM {VILLAGE.covered} ORDER BY grid LIMIT 500"
     )
 
 
@@ -433,10 +447,9 @@ def microgrid_months() -> str:
     rows = ((0, "走访（户次）", "v"), (1, "诉求登记（件）", "f"), (2, "诉求办结（件）", "c"))
     sums = {c: ", ".join(f"sumIf({c}, span = '{s}')" for s in starts) for _, _, c in rows}
     spans = ", ".join(f"({n}, '{zh}', {sums[column]})" for n, zh, column in rows)
-    means = ", ".join(f"sumIf(net_count, type = '{type_}')" for _, type_ in _VISITED)
+    means = ", ".join(f"sumIf(net_count_month, type = '{type_}')" for _, type_ in _VISITED)
     return f"""
-WITH (SELECT [{means}] FROM visits_by_county_hour
-    WHERE hour >= toDateTime({MONTH}, '{ZONE}') AND hour <= {END}) AS sums,
+WITH (SELECT [{means}] FROM visits_to_date(at = {AT})) AS sums,
   (SELECT sum(microgrids) FROM divisions WHERE level = 'village') AS grids
 SELECT r.2 AS `指标`, r.3 AS `本月至今`, r.4 AS `上月同期`,
   {share("r.3 - r.4", "r.4")} AS `环比`, r.5 AS `去年同期`,
@@ -452,18 +465,24 @@ def microgrid_compared() -> str:
     Means over all micro-grids there are, never visited ones included.
     """
     code = one("grid")
-    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS {name}" for name, type_ in _VISITED)
+    by_type = "sumIf({0}, type = '{2}') AS {1}".format
+    days, to_date = (
+        ", ".join(by_type(figure, *visited) for visited in _VISITED)
+        for figure in ("net_count", "net_count_year")
+    )
     covered = "toInt64(sum(visits_this_year)) AS v, sum(requests_found) AS f"
     covered += f", sum(requests_closed) AS c FROM visits_coverage(at = {AT})"
     day, place = f"day >= {NEW_YEAR} AND day <= {TODAY}", "substring({}, 1, {})".format
+    village = place(code, 12)
     parts = (
         (0, "本微网格", 40, f"{covered} WHERE {MICROGRID.here}"),
-        (1, "全村平均", 12, f"{covered} WHERE village = {place(code, 12)}"),
-        (2, "乡镇平均", 9, f"{sums} FROM visits_by_township_day "
+        (1, "全村平均", 12,
+         f"{covered} WHERE village = {village} AND startsWith(grid, {village})"),
+        (2, "乡镇平均", 9, f"{days} FROM visits_by_township_day "
          f"WHERE {day} AND township = {place(code, 9)}"),
-        (3, "全县平均", 6, f"{sums} FROM visits_by_county_hour "
-         f"WHERE {_YEAR_HOURS} AND county = {place(code, 6)}"),
-        (4, "全市平均", 4, f"{sums} FROM visits_by_county_hour WHERE {_YEAR_HOURS}"),
+        (3, "全县平均", 6,
+         f"{to_date} FROM visits_to_date(at = {AT}) WHERE county = {place(code, 6)}"),
+        (4, "全市平均", 4, f"{to_date} FROM visits_to_date(at = {AT})"),
     )  # fmt: skip
     union = "\n  UNION ALL ".join(
         f"SELECT {n} AS n, '{zh}' AS scope, {place(code, width)} AS prefix, {figures}"

@@ -69,13 +69,13 @@ def stale_mark() -> str:
 def wall_visits() -> str:
     """Visits and requests of the day and of the year to the end of the range."""
     return f"""
-SELECT sumIf(net_count, type = 'visit.recorded' AND hour >= {MIDNIGHT}) AS visits_today,
-  sumIf(net_count, type = 'visit.recorded') AS visits_year,
-  sumIf(net_count, type = 'visit.request_raised' AND hour >= {MIDNIGHT}) AS raised_today,
-  sumIf(net_count, type = 'visit.request_raised') AS raised_year,
-  sumIf(net_count, type = 'visit.request_closed' AND hour >= {MIDNIGHT}) AS closed_today,
-  sumIf(net_count, type = 'visit.request_closed') AS closed_year
-FROM visits_by_county_hour WHERE hour >= {NEW_YEAR_HOUR} AND hour <= {END}""".strip()
+SELECT sumIf(net_count_today, type = 'visit.recorded') AS visits_today,
+  sumIf(net_count_year, type = 'visit.recorded') AS visits_year,
+  sumIf(net_count_today, type = 'visit.request_raised') AS raised_today,
+  sumIf(net_count_year, type = 'visit.request_raised') AS raised_year,
+  sumIf(net_count_today, type = 'visit.request_closed') AS closed_today,
+  sumIf(net_count_year, type = 'visit.request_closed') AS closed_year
+FROM visits_to_date(at = {AT})""".strip()
 
 
 def wall_petitions() -> str:
@@ -108,12 +108,11 @@ FROM funds_balances(at = {AT})""".strip()
 
 def _figures() -> str:
     """The choosable figures, a row a county and figure."""
-    year = f"hour >= {NEW_YEAR_HOUR} AND hour <= {END}"
     chosen = one("figure")
     # A condition on the variable in each part: the parts not chosen read nothing.
     return f"""
-SELECT county, toFloat64(sum(net_count)) AS value FROM visits_by_county_hour
-  WHERE {year} AND type = transform({chosen}, ['visits', 'raised', 'closed'],
+SELECT county, toFloat64(sum(net_count_year)) AS value FROM visits_to_date(at = {AT})
+  WHERE type = transform({chosen}, ['visits', 'raised', 'closed'],
     ['visit.recorded', 'visit.request_raised', 'visit.request_closed'], '-') GROUP BY county
 UNION ALL
 SELECT county, toFloat64(multiIf({chosen} = 'open', sum(open), countIf(overdue_transfer
@@ -185,21 +184,20 @@ def newest_events() -> str:
     """The newest events up to the end of the range; for a past day its last hours, counted."""
     hourly = "\n  UNION ALL ".join(
         f"SELECT toDateTime64(hour, 3, '{ZONE}') AS happened, type, county, "
-        f"sum(net_count) AS events FROM {topic}_by_county_hour "
+        f"sum(net_count) AS events, 0 AS live FROM {topic}_by_county_hour "
         f"WHERE hour > {END} - INTERVAL 1 DAY AND hour <= {END} GROUP BY hour, type, county"
         for topic in ("visits", "petitions", "mediations", "funds")
     )
+    # The live are asked for once: that view has a part for every Kafka partition.
     return f"""
-WITH (SELECT count() FROM recent_events WHERE time <= $__toTime_ms
-    AND time > $__toTime_ms - INTERVAL 1 HOUR) AS live
 SELECT happened AS `时间`, d.name AS `县市区`, {word("type", "type")} AS `事件`,
   events AS `件数`, e.county AS code
-FROM (SELECT time AS happened, type, county, toInt64(1) AS events FROM recent_events
-    WHERE live > 0 AND time <= $__toTime_ms
-  UNION ALL SELECT * FROM (
-  {hourly}) WHERE live = 0) AS e
+FROM (SELECT *, maxIf(happened, live = 1) OVER () > $__toTime_ms - INTERVAL 1 HOUR AS fresh FROM (
+  SELECT time AS happened, type, county, toInt64(1) AS events, 1 AS live FROM recent_events
+    WHERE time <= $__toTime_ms
+  UNION ALL {hourly})) AS e
 LEFT JOIN {COUNTIES} AS d ON d.code = e.county
-WHERE events != 0 ORDER BY happened DESC, code, type LIMIT 40""".strip()
+WHERE events != 0 AND live = fresh ORDER BY happened DESC, code, type LIMIT 40""".strip()
 
 
 def alerts() -> str:

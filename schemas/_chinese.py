@@ -64,6 +64,9 @@ COLUMNS: Final[Mapping[str, str]] = {
     "time": "发生时间",
 }
 
+SPANS: Final[Mapping[str, str]] = {"today": "今日", "month": "本月", "year": "本年"}
+"""Spans of the views to date, by the suffix of their columns."""
+
 
 def column_names(family: Family | None) -> dict[str, str]:
     """Chinese names by column: the general ones, and those that a family's declarations give."""
@@ -76,6 +79,9 @@ def column_names(family: Family | None) -> dict[str, str]:
     found |= {f.name: f.zh for f in family.facts}
     for f in family.totals:
         found |= {f"gross_{f.name}": f"原报{f.zh}", f"net_{f.name}": f"净{f.zh}"}
+    for span, zh in SPANS.items():
+        for name in ("count", *(f.name for f in family.totals)):
+            found[f"net_{name}_{span}"] = zh + found[f"net_{name}"]
     found |= {f"{verb(cls)}_at": f"{cls.spec.zh}时间" for cls in family.events}
     for clock in family.clocks:
         found[f"due_{clock.name}"] = f"{clock.zh}期限"
