@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import AwareDatetime, TypeAdapter
 
 from schemas import families
 from schemas._divisions import Divisions
 from schemas._event import Content, Event, example, field
-from schemas._wire import Decoder, Rejected
+from schemas._wire import Decoder, Rejected, _milliseconds
 from schemas._words import DivisionCode, Labels
 from schemas.fund import FundContributed
 from schemas.petition import PetitionAccepted, PetitionExtended, PetitionRegistered
@@ -230,6 +234,19 @@ def test_instants_are_told_in_milliseconds_and_as_zero_of_what_is_refused(
     ten = (18_687 * 24 + 2) * 3_600_000
     assert times == [ten + 123, 0, ten + 123]
     assert recordings == [ten + 7_200_000, 0, ten + 7_200_000]
+
+
+OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+INSTANTS = st.datetimes(datetime(1971, 1, 2), datetime(9998, 12, 31), timezones=OFFSETS)
+
+
+@given(st.lists(INSTANTS, min_size=1, max_size=30))
+def test_the_instants_of_many_events_are_those_of_each(instants: list[datetime]) -> None:
+    read = TypeAdapter(AwareDatetime).validate_json
+    found = _milliseconds([read(f'"{at.isoformat()}"') for at in instants])
+    epoch, millisecond = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+    for at, ms in zip(instants, found, strict=True):
+        assert abs((at - epoch) - ms * millisecond) <= millisecond / 2
 
 
 def test_a_contradiction_in_an_older_version_is_found_too(
