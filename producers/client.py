@@ -161,7 +161,7 @@ class Encoder:
             payload = to_json(message)
         except (PydanticSerializationError, UnicodeEncodeError, TypeError) as error:
             raise _refused(plan, id, f"no JSON can hold it ({type(error).__name__})") from None
-        found = self._decoder(plan.cls.topic)((payload,))[0]
+        found, *_ = self._decoder(plan.cls.topic).one(payload)
         if isinstance(found, Rejected):
             raise _refused(plan, id, found.message)
         return Encoded(plan.cls.topic, str(content[plan.cls.spec.key]).encode(), payload)

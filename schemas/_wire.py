@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, NotRequired, Union
@@ -110,7 +110,6 @@ REASONS: Final[Mapping[Reason, tuple[str, Text]]] = {
 _STRICT: Final = ConfigDict(strict=True, extra="forbid")
 FIRST_YEAR: Final = 1971  # ClickHouse's Date and DateTime begin with 1970, in every zone from 1971
 _SURELY_DATED_MS: Final = 366 * 86_400_000  # since 1970; from here on no zone has an older year
-_A_FEW: Final = 8
 _NO_TIME: Final[Content] = dict.fromkeys(("time", "recorded"), datetime.fromtimestamp(0, UTC))
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}[0-9]{0,2}(\.[a-z_]{1,40})?")
 _CODE: Final = re.compile(r"[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?")
@@ -166,49 +165,60 @@ class Decoder:
         The instants are compared here anyway, and reckoning them is a tenth of the work. Of what
         is rejected they are 0.
         """
-        found = self._shaped(payloads)
+        found = [self._shaped(payload) for payload in payloads]
         events = [_NO_TIME if event.__class__ is Rejected else event for event in found]
         times = _milliseconds([event["time"] for event in events])  # type: ignore[index]
         recordings = _milliseconds([event["recorded"] for event in events])  # type: ignore[index]
-        bare, rules = self._bare, self._rules
         rows = zip(payloads, found, times, recordings, strict=True)
         for n, (payload, event, time, recorded) in enumerate(rows):
-            if payload is None or isinstance(event, Rejected):
+            if event.__class__ is Rejected:
                 continue
-            data, type_, division = event["data"], event["type"], event["division"]
-            rule, wrong = rules[type_], None
-            # A rule that holds between fields is no validator of pydantic's: a call from there
-            # costs three times as much. Most events need none of this.
-            if (
-                rule is not None
-                or time > recorded
-                or time < _SURELY_DATED_MS
-                or len(division) != VILLAGE_DIGITS
-                or ("grid" in event and not event["grid"].startswith(division))
-            ):
-                wrong = _incoherent(event, time > recorded, rule)
-            # A backslash or an absent integer makes the sum uncertain; only then parse again.
-            if wrong is None and (
-                b"\\" in payload
-                or payload.count(b'"') != 2 * (2 * (len(event) + len(data)) - bare[type_] - 1)
-            ):
-                repeated = _repeated_key(payload)
-                if repeated:
-                    wrong = Rejected("duplicate_key", f"key {repeated} stands twice")
+            wrong = self._wrong(payload, event, time, recorded)  # type: ignore[arg-type]
             if wrong is not None:
                 found[n], times[n], recordings[n] = wrong, 0, 0
         return found, times, recordings
 
-    def _shaped(self, payloads: Iterable[bytes | None]) -> list[Content | Rejected]:
-        """Each message alone, every field for itself."""
-        validate = self._validate
-        found: list[Content | Rejected] = []
-        for payload in payloads:
-            try:
-                found.append(validate(payload))  # type: ignore[arg-type]
-            except ValidationError as error:
-                found.append(self._second_look(payload, error))
+    def one(self, payload: bytes | None) -> tuple[Content | Rejected, int, int]:
+        """What `timed` finds of a single message, for those who see no more at a time."""
+        event = self._shaped(payload)
+        if isinstance(event, Rejected):
+            return event, 0, 0
+        time = round(event["time"].timestamp() * 1000)
+        recorded = round(event["recorded"].timestamp() * 1000)
+        wrong = self._wrong(payload, event, time, recorded)  # type: ignore[arg-type]
+        return (wrong, 0, 0) if wrong is not None else (event, time, recorded)
+
+    def _shaped(self, payload: bytes | None) -> Content | Rejected:
+        """The event, of which every field for itself is right."""
+        try:
+            found: Content = self._validate(payload)  # type: ignore[arg-type]
+        except ValidationError as error:
+            return self._second_look(payload, error)
         return found
+
+    def _wrong(self, payload: bytes, event: Content, time: int, recorded: int) -> Rejected | None:
+        """What the fields of an event, or two keys of the same name, say against one another."""
+        data, type_, division = event["data"], event["type"], event["division"]
+        rule = self._rules[type_]
+        # A rule that holds between fields is no validator of pydantic's: a call from there costs
+        # three times as much. Most events need none of this.
+        if (
+            rule is not None
+            or time > recorded
+            or time < _SURELY_DATED_MS
+            or len(division) != VILLAGE_DIGITS
+            or ("grid" in event and not event["grid"].startswith(division))
+        ):
+            wrong = _incoherent(event, time > recorded, rule)
+            if wrong is not None:
+                return wrong
+        # A backslash or an absent integer makes the sum uncertain; only then parse again.
+        if (
+            b"\\" in payload
+            or payload.count(b'"') != 2 * (2 * (len(event) + len(data)) - self._bare[type_] - 1)
+        ) and (repeated := _repeated_key(payload)):
+            return Rejected("duplicate_key", f"key {repeated} stands twice")
+        return None
 
     def _second_look(self, payload: bytes | None, error: ValidationError) -> Content | Rejected:
         """An older version brought up to date, or the reason of the refusal."""
@@ -310,10 +320,8 @@ def _milliseconds(instants: Sequence[datetime]) -> list[int]:
     """Since 1970, rounded.
 
     pydantic-core writes a list of instants as JSON in half the time that asking each for its
-    timestamp takes; for a few the detour is the longer way.
+    timestamp takes.
     """
-    if len(instants) < _A_FEW:
-        return [round(at.timestamp() * 1000) for at in instants]
     return list(map(round, from_json(to_json(instants, temporal_mode="milliseconds"))))
 
 

@@ -234,10 +234,13 @@ def test_instants_are_told_in_milliseconds_and_as_zero_of_what_is_refused(
     ten = (18_687 * 24 + 2) * 3_600_000
     assert times == [ten + 123, 0, ten + 123]
     assert recordings == [ten + 7_200_000, 0, ten + 7_200_000]
+    assert decoders["visits"].one(one) == (found[0], ten + 123, ten + 7_200_000)
+    assert decoders["visits"].one(b"{") == (found[1], 0, 0)
 
 
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-INSTANTS = st.datetimes(datetime(1971, 1, 2), datetime(9998, 12, 31), timezones=OFFSETS)
+FIRST, LAST = datetime.min.replace(year=1971, day=2), datetime.max.replace(year=9998)
+INSTANTS = st.datetimes(FIRST, LAST, timezones=OFFSETS)
 
 
 @given(st.lists(INSTANTS, min_size=1, max_size=30))

@@ -33,7 +33,7 @@ def reader() -> Decoder:
 
 def row(decode: Decoder, payload: bytes, kpart: int, koff: int, logged: int) -> Row:
     """The columns of one message, in order."""
-    (found,), (time,), (recorded,) = decode.timed((payload,))
+    found, time, recorded = decode.one(payload)
     digest = sha256(payload or b"").digest()
     if isinstance(found, Rejected):
         reason = f"{found.reason}: {found.message}"
