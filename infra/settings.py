@@ -165,7 +165,7 @@ class Settings(BaseSettings):
 
     # -- the stream
     batch_events: int = Field(
-        default=30_000, ge=1, le=100_000, description="Most events one INSERT may carry."
+        default=50_000, ge=1, le=100_000, description="Most events one INSERT may carry."
     )
     batch_bytes: int = Field(
         default=32_000_000,

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -64,9 +64,9 @@ class WorkerConfig:
     calendar: Calendar
     http: tuple[str, int]
     datadir: Path
-    limits: Limits = field(default_factory=Limits)
-    watchdog_s: float = 60.0
-    session_timeout_s: float = 10.0
+    limits: Limits
+    watchdog_s: float
+    session_timeout_s: float
     credentials: Any = None
 
 

@@ -17,9 +17,9 @@ class Limits:
         claim_patience_s: how long a claim is tried while ClickHouse does not answer.
     """
 
-    batch_events: int = 30_000
-    batch_bytes: int = 32_000_000
-    flush_s: float = 0.4
-    dead_ceiling: int = 10_000
+    batch_events: int
+    batch_bytes: int
+    flush_s: float
+    dead_ceiling: int
     dead_window_s: int = 3600
     claim_patience_s: float = 45.0

@@ -239,8 +239,11 @@ def test_instants_are_told_in_milliseconds_and_as_zero_of_what_is_refused(
 
 
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-FIRST, LAST = datetime.min.replace(year=1971, day=2), datetime.max.replace(year=9998)
-INSTANTS = st.datetimes(FIRST, LAST, timezones=OFFSETS)
+INSTANTS = st.datetimes(
+    datetime(1971, 1, 2),  # noqa: DTZ001 - strategies add the zone
+    datetime(9998, 12, 31),  # noqa: DTZ001
+    timezones=OFFSETS,
+)
 
 
 @given(st.lists(INSTANTS, min_size=1, max_size=30))
