@@ -1,6 +1,6 @@
-"""The two shapes in which events are kept as live figures: a rollup and a case fold.
+"""The shapes in which events are kept as live figures: a rollup, a diary and a case fold.
 
-Both are folds that do not depend on order or batching: sums of integers, minima and maxima. Each
+All are folds that do not depend on order or batching: sums of integers, minima and maxima. Each
 carries `kpart` in its key and `hi`, the highest offset it has seen of that Kafka partition, in the
 same part as the figures, so a crash can never separate the two.
 """
@@ -45,15 +45,29 @@ class Rollup:
 
     Attributes:
         name: suffix of the target table.
-        place: `county` (six digits), `division` (the narrowest known) or `grid`.
+        place: `county` (six digits) or `division` (the narrowest known).
         grain: width of a time bucket in the city's zone.
         dims: fields with a vocabulary that further divide the figures.
     """
 
     name: str
-    place: Literal["county", "division", "grid"]
+    place: Literal["county", "division"]
     grain: Literal["hour", "day"]
     dims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diary:
+    """What stands on each day, one row an event type, micro-grid and year.
+
+    For places so small that most days have no event: a rollup by day would keep nearly a row an
+    event, and to find a last day would read them all. Sums of zero leave the map by themselves.
+
+    Attributes:
+        name: suffix of the target table.
+    """
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +85,7 @@ class CaseFold:
     ends: tuple[str, ...] = ()
 
 
-Projection = Rollup | CaseFold
+Projection = Rollup | Diary | CaseFold
 ViewMaker = Callable[["Family", str, str], "PublishedView"]
 """Given the family, its database and the city's zone, a view the family declares itself."""
 
@@ -189,6 +203,7 @@ def _contradictions(family: Family) -> Iterator[str]:
             said |= {name for name, _ in projection.stages} | set(projection.ends)
             if not projection.stages:
                 yield f"case fold {projection.name!r} has no stages"
+        if not isinstance(projection, Rollup):
             continue
         for dim in projection.dims:
             if not any(f.choices for f in family.fields_named(dim)):
@@ -285,6 +300,8 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
             Text("Event type; empty: not counted.", "事件类型；为空表示未计入。"),
         )
     )
+    if isinstance(projection, Diary):
+        return head + _diary_columns() + tail
     head.append(
         Column(projection.place, "String", Text("Place of the figures.", "统计数据所属的地方。"))
     )
@@ -323,6 +340,8 @@ def select(
     source = f"`{database}`.`{events_table(family.topic)}`"
     if isinstance(projection, CaseFold):
         return _case_select(family, zone, source, where)
+    if isinstance(projection, Diary):
+        return _diary_select(family, zone, source, where)
     return _rollup_select(family, projection, zone, source, where)
 
 
@@ -341,20 +360,46 @@ def _figure_columns(family: Family) -> list[Column]:
     return found
 
 
+def _diary_columns() -> list[Column]:
+    return [
+        Column("grid", "String", Text("Micro-grid.", "微网格代码。")),
+        Column("year", "UInt16", Text("Calendar year, city's zone.", "所属年份，按本市时区。")),
+        Column(
+            "net_days",
+            _agg("sumMap", "Tuple(Array(Date), Array(Int64))"),
+            Text(
+                "Days with events that still stand, and how many on each.",
+                "有仍有效事件的日期，以及各日的件次。",
+            ),
+        ),
+    ]
+
+
+def _diary_select(family: Family, zone: str, source: str, where: str) -> str:
+    wanted: dict[str, str] = {}
+    grid = "p.grid"
+    if family.county_only:
+        name, value = family.county_only
+        wanted[name] = "String"
+        grid = f"if(p.data.{name} = {quoted(value)}, '', p.grid)"
+    day = f"toDate(fromUnixTimestamp64Milli(p.time, {quoted(zone)}))"
+    return (
+        f"SELECT kpart, p.type AS type, {grid} AS grid, toYear({day}) AS year,\n"
+        f"  sumMap([{day}], [p.net]) AS net_days, max(koff) AS {HI}\n"
+        f"FROM (SELECT kpart, koff, {_postings(wanted)} AS postings FROM {source}{_where(where)})\n"
+        "LEFT ARRAY JOIN postings AS p\nGROUP BY kpart, type, grid, year"
+    )
+
+
 def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, where: str) -> str:
     wanted = {f.name: "Int64" for f in family.totals} | dict.fromkeys(projection.dims, "String")
-    division, grid = "p.division", "p.grid"
+    division = "p.division"
     if family.county_only and projection.place != "county":
         name, value = family.county_only
         wanted[name] = "String"
         withheld = f"p.data.{name} = {quoted(value)}"
         division = f"if({withheld}, substring(p.division, 1, 6), p.division)"
-        grid = f"if({withheld}, '', p.grid)"
-    place = {
-        "county": "substring(p.division, 1, 6)",
-        "division": division,
-        "grid": grid,
-    }[projection.place]
+    place = "substring(p.division, 1, 6)" if projection.place == "county" else division
     instant = f"fromUnixTimestamp64Milli(p.time, {quoted(zone)})"
     bucket = f"toStartOfHour({instant})" if projection.grain == "hour" else f"toDate({instant})"
     picks = [

@@ -56,6 +56,8 @@ def _family_views(family: Family, database: str, zone: str) -> Iterator[Publishe
     for projection in family.projections:
         if isinstance(projection, CaseFold):
             yield cases(family, projection, database, zone)
+        elif not isinstance(projection, Rollup):
+            continue  # the family's own views read it
         elif projection.place == "county" and projection.grain == "hour":
             yield _by_county_hour(family, projection, database)
             yield _to_date(family, projection, database, zone)

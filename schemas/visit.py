@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from schemas._event import Content, Event, field
-from schemas._projections import Family, PublishedView, Rollup, instant, target
+from schemas._projections import Diary, Family, PublishedView, Rollup, instant, target
 from schemas._words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed, Text
 
 Role = Annotated[
@@ -52,20 +52,23 @@ def _hours_to_minutes(content: Content) -> Content:
 
 def _coverage(family: Family, database: str, zone: str) -> PublishedView:
     table = f"`{database}`.`{target(family, family.projections[2])}`"
-    until = "grid != '' AND day <= today"
-    # One pass over a million days a year. To add up each day first, as the last visit needs where
-    # one was taken back, takes twenty times as long; so days are added up for those few grids alone
-    # of which a part of the table still holds a day below zero. IN and not a join: it costs nothing
-    # where nobody asks for the last visit.
-    taken_back = (
-        f"SELECT grid FROM {table} WHERE type = 'visit.recorded' AND {until} AND net_count < 0"
+    # A part of the table may hold a visit and a later one that it was taken back: days are then
+    # added up, but for those few micro-grids alone, as that takes eight times as long. IN and not a
+    # join: it costs nothing where nobody asks for the last visit.
+    below_zero = "type = 'visit.recorded' AND arrayExists(n -> n < 0, net_days.2)"
+    taken_back = f"SELECT grid FROM {table} WHERE {below_zero}"
+    standing = "arrayMax(arrayFilter((day, n) -> n > 0 AND day <= today, {0}.1, {0}.2))".format
+    until = "arraySum((day, n) -> if(day <= today, n, 0), net_days.1, net_days.2)"
+    visits, found, closed = (
+        f"sumIf({until}, type = '{type_}' AND year = toYear(today))"
+        for type_ in ("visit.recorded", "visit.request_raised", "visit.request_closed")
     )
     return PublishedView(
         "visits_coverage",
         "走访覆盖",
         Text(
-            "Micro-grids with at least one visit that stands, as of the day of `at`.",
-            "至少有一次有效走访的微网格，以 `at` 当日为准。",
+            "Micro-grids with an event by the end of the year of `at`, as of its day.",
+            "至 `at` 所在年末有过事件的微网格，数据以 `at` 当日为准。",
         ),
         {
             "county": Text("County, six digits.", "县市区代码，6位。"),
@@ -88,25 +91,22 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
                 "Requests closed in the calendar year of `at`.", "`at` 所在年份办结的诉求件数。"
             ),
         },
-        f"WITH toDate({instant(zone)}) AS today,\n"
-        "  toStartOfYear(today) AS new_year\n"
+        f"WITH toDate({instant(zone)}) AS today\n"
         "SELECT substring(g.grid, 1, 6) AS county, substring(g.grid, 1, 9) AS township,\n"
         "  substring(g.grid, 1, 12) AS village, g.grid AS grid,\n"
-        "  nullIf(if(g.doubtful = 0, g.last, arrayMax(arrayFilter((day, n) -> n > 0,\n"
-        "    g.days.1, g.days.2))), toDate(0)) AS last_visit,\n"
+        f"  nullIf(if(g.doubtful = 0, g.last, {standing('g.days')}), toDate(0)) AS last_visit,\n"
         "  g.visits_this_year AS visits_this_year, g.visits AS visits,\n"
         "  g.requests_found AS requests_found, g.requests_closed AS requests_closed\n"
-        "FROM (SELECT grid, maxIf(day, type = 'visit.recorded' AND net_count > 0) AS last,\n"
-        "    countIf(type = 'visit.recorded' AND net_count < 0) AS doubtful,\n"
-        "    sumMapIf([day], [net_count], type = 'visit.recorded'\n"
+        f"FROM (SELECT grid, maxIf({standing('net_days')}, type = 'visit.recorded') AS last,\n"
+        f"    countIf({below_zero}) AS doubtful,\n"
+        "    sumMapIf(net_days, type = 'visit.recorded'\n"
         f"      AND grid IN ({taken_back})) AS days,\n"
-        "    sumIf(net_count, type = 'visit.recorded' AND day >= new_year) AS visits_this_year,\n"
-        "    sumIf(net_count, type = 'visit.recorded') AS visits,\n"
-        "    sumIf(net_count, type = 'visit.request_raised' AND day >= new_year)\n"
-        "      AS requests_found,\n"
-        "    sumIf(net_count, type = 'visit.request_closed' AND day >= new_year)\n"
-        "      AS requests_closed\n"
-        f"  FROM {table} WHERE type != '' AND {until} GROUP BY grid) AS g",
+        f"    {visits} AS visits_this_year,\n"
+        f"    sumIf({until}, type = 'visit.recorded') AS visits,\n"
+        f"    {found} AS requests_found,\n"
+        f"    {closed} AS requests_closed\n"
+        f"  FROM {table} WHERE type != '' AND grid != '' AND year <= toYear(today)\n"
+        "  GROUP BY grid) AS g",
     )
 
 
@@ -133,7 +133,7 @@ class Visit(
     projections: ClassVar = (
         Rollup("hourly", "county", "hour", dims=("role",)),
         Rollup("daily", "division", "day"),
-        Rollup("coverage", "grid", "day"),
+        Diary("coverage"),
     )
     views: ClassVar = (_coverage,)
 

@@ -243,7 +243,10 @@ class Law:
         found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * (2 + 2 * len(totals)))
 
         def post(row: Row, type_: str, time: int, place: int) -> None:
-            sums = found[self._key(projection, row, type_, time)]
+            dims = [row.data.get(dim, "") for dim in projection.dims]
+            place_, hour, day = self._where(projection.place, row, time)
+            bucket = hour if projection.grain == "hour" else day
+            sums = found[type_, place_, *dims, bucket]
             sums[place] += 1
             for n, name in enumerate(totals, 1):
                 spec = self.kinds[type_].fields.get(name)
@@ -260,15 +263,26 @@ class Law:
     def _classes(self) -> list[Any]:
         return list(self.kinds.values())
 
-    def _key(self, projection: Any, row: Row, type_: str, time: int) -> tuple[Any, ...]:
+    def diary(self, rows: Sequence[Row]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        """Days and net counts by (type, grid, year); a day on which nothing stands is none."""
+        found: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for original, last in self.standing(rows):
+            grid, _, day = self._where("grid", last, original.event["_time"])
+            found[original.event["type"], grid, int(day[:4])][day] += 1
+        return {
+            key: ((tuple(sorted(days)), tuple(days[day] for day in sorted(days))),)
+            for key, days in found.items()
+        }
+
+    def _where(self, level: str, row: Row, time: int) -> tuple[str, int, str]:
+        """Place of an event at a level, and the hour and the day of an instant."""
         division, grid = row.event["division"], row.event.get("grid", "")
         name, value = self.family.county_only or ("", None)
         if name and row.data.get(name) == value:
             division, grid = division[:6], ""
-        place = {"county": division[:6], "division": division, "grid": grid}[projection.place]
+        place = {"county": division[:6], "division": division, "grid": grid}[level]
         day = datetime.fromtimestamp(time / 1000, ZONE).date().isoformat()
-        bucket = time // 3_600_000 * 3600 if projection.grain == "hour" else day
-        return type_, place, *(row.data.get(dim, "") for dim in projection.dims), bucket
+        return place, time // 3_600_000 * 3600, day
 
     def cases(self, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
         """One row a case by its number: first instants, facts, due instants."""
@@ -404,7 +418,7 @@ class Oracle:
         picks = ", ".join(sql for _, sql in keys + figures)
         group = ", ".join(f"`{name}`" for name, _ in keys)
         got = {
-            row[: len(keys)]: row[len(keys) :]
+            row[: len(keys)]: _tuples(row[len(keys) :])
             for row in self._ask(f"SELECT {picks} FROM {self._database}.{table} GROUP BY {group}")
         }
         names = [name for name, _ in figures]
@@ -413,6 +427,9 @@ class Oracle:
             got.pop(("",), None)
             cases = law.cases(rows)
             right = {(case,): tuple(each[n] for n in names) for case, each in cases.items()}
+        elif not hasattr(projection, "grain"):
+            got = {key: days for key, days in got.items() if days != (((), ()),)}
+            right = law.diary(rows)
         else:
             got = {key: sums for key, sums in got.items() if any(sums)}
             right = {k: tuple(v) for k, v in law.rollup(projection, rows).items()}
@@ -469,7 +486,13 @@ def _instants(data: Mapping[str, Any]) -> dict[str, Any]:
     return {n: _ms(v) if n == "since" and isinstance(v, str) else v for n, v in data.items()}
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
 def _plain(sql: str, type_: str) -> str:
+    if type_.startswith("Tuple"):
+        return f"({sql}.1::Array(String), {sql}.2)"
     if type_.startswith("DateTime64"):
         return f"toUnixTimestamp64Milli({sql})"
     if type_.startswith("DateTime"):
