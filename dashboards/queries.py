@@ -47,7 +47,7 @@ def freshness() -> str:
 WITH (SELECT (count(), min(beat), sum(lag), max(newest), countIf(lag > 0
     AND dateDiff('second', behind_since, now()) > {WAITING_S}
     AND ifNull(dateDiff('second', newest, now()) > {WAITING_S}, 1))) FROM pipeline) AS p,
-  (SELECT count() FROM recent_events) AS events,
+  (SELECT sum(rows) FROM table_parts WHERE startsWith(table, 'events_')) AS events,
   tupleElement(p, 1) AS parts, tupleElement(p, 2) AS beat, tupleElement(p, 3) AS behind,
   dateDiff('second', beat, now()) AS silent,
   formatDateTime(tupleElement(p, 4), '%m-%d %H:%i:%S', '{ZONE}') AS newest
