@@ -23,6 +23,7 @@ from dashboards._pieces import (
     share,
     word,
 )
+from schemas._names import events_table
 
 STANDSTILL_S = 30
 """A worker beats every 2 seconds; 15 missed beats are no hiccup."""
@@ -47,7 +48,7 @@ def freshness() -> str:
 WITH (SELECT (count(), min(beat), sum(lag), max(newest), countIf(lag > 0
     AND dateDiff('second', behind_since, now()) > {WAITING_S}
     AND ifNull(dateDiff('second', newest, now()) > {WAITING_S}, 1))) FROM pipeline) AS p,
-  (SELECT sum(rows) FROM table_parts WHERE startsWith(table, 'events_')) AS events,
+  (SELECT sum(rows) FROM table_parts WHERE startsWith(table, '{events_table("")}')) AS events,
   tupleElement(p, 1) AS parts, tupleElement(p, 2) AS beat, tupleElement(p, 3) AS behind,
   dateDiff('second', beat, now()) AS silent,
   formatDateTime(tupleElement(p, 4), '%m-%d %H:%i:%S', '{ZONE}') AS newest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from schemas._clocks import Clock
+from schemas._columns import quoted
 from schemas._projections import (
     NEVER,
     CaseFold,
@@ -13,7 +14,6 @@ from schemas._projections import (
     instant,
     moment,
     one_each,
-    quoted,
     target,
     verb,
 )

@@ -20,17 +20,10 @@ from schemas import families
 from schemas._chinese import column_names
 from schemas._clickhouse import STATUSES, Layout, event_columns
 from schemas._clocks import Clock
+from schemas._columns import Column
 from schemas._event import Envelope, Event, FieldSpec, example, meaning
 from schemas._names import dead_topic, events_table
-from schemas._projections import (
-    CaseFold,
-    Column,
-    Family,
-    PublishedView,
-    columns,
-    key,
-    target,
-)
+from schemas._projections import CaseFold, Family, PublishedView, columns, key, target
 from schemas._published import SMALL, published
 from schemas._wire import REASONS, wire_shape
 from schemas._words import Text

@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from schemas import _names as names
+from schemas._columns import Column, quoted
 from schemas._projections import (
     CaseFold,
-    Column,
     Family,
     Projection,
     PublishedView,
     columns,
     key,
     moment,
-    quoted,
     select,
     target,
     view,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from schemas._clocks import Clock
+from schemas._columns import GROSS, NET, Column, as_corrected, as_filed, quoted, starts
 from schemas._errors import SchemaError
 from schemas._event import Event, FieldSpec
 from schemas._names import events_table, target_table, target_view
@@ -20,20 +21,6 @@ from schemas._words import Text
 HI: Final = "hi"
 # Stands for "not yet": the latest instant DateTime64 holds in every zone, so that min() passes it.
 NEVER: Final = "2299-01-01 00:00:00.000"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A ClickHouse column: name, type, and what people read in its comment and the catalogue."""
-
-    name: str
-    type: str
-    doc: Text
-
-    @property
-    def ddl(self) -> str:
-        """As it stands in CREATE TABLE."""
-        return f"`{self.name}` {self.type} COMMENT {quoted(str(self.doc))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +214,6 @@ def _contradictions(family: Family) -> Iterator[str]:
         yield "it is not described in English and in Chinese"
 
 
-def quoted(text: str) -> str:
-    """A ClickHouse string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def verb(event: type[Event]) -> str:
     """`registered` of `petition.registered`."""
     return event.spec.name.partition(".")[2]
@@ -251,25 +233,7 @@ def instant(zone: str) -> str:
     return f"fromUnixTimestamp64Milli({{at:Int64}}, {quoted(zone)})"
 
 
-GROSS: Final = Text("Events as first filed.", "原报件次。")
-NET: Final = Text("Events that still stand after corrections.", "更正、作废之后仍有效的件次。")
 _STARTS: Final = {"first": "首次", "last": "末次"}
-_BUCKETS: Final = {"hour": "小时", "day": "日期"}
-
-
-def as_filed(f: FieldSpec) -> Text:
-    """Meaning of the gross total of a field."""
-    return Text(f"As first filed: {f.doc.en}", f"原报合计：{f.doc.zh}")
-
-
-def as_corrected(f: FieldSpec) -> Text:
-    """Meaning of the net total of a field."""
-    return Text(f"After corrections: {f.doc.en}", f"更正后合计：{f.doc.zh}")
-
-
-def starts(grain: Literal["hour", "day"]) -> Text:
-    """Meaning of the column of a time bucket."""
-    return Text(f"Start of the {grain}, city's zone.", f"所属{_BUCKETS[grain]}，按本市时区。")
 
 
 def columns(family: Family, projection: Projection, zone: str) -> list[Column]:

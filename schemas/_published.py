@@ -14,20 +14,8 @@ from typing import Final
 
 from schemas import _names as names
 from schemas._case_view import cases
-from schemas._projections import (
-    GROSS,
-    NET,
-    CaseFold,
-    Family,
-    PublishedView,
-    Rollup,
-    as_corrected,
-    as_filed,
-    instant,
-    quoted,
-    starts,
-    target,
-)
+from schemas._columns import GROSS, NET, as_corrected, as_filed, quoted, starts
+from schemas._projections import CaseFold, Family, PublishedView, Rollup, instant, target
 from schemas._watched import watched
 from schemas._words import Text
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas import _names as names
-from schemas._projections import HI, Family, PublishedView, quoted, target
+from schemas._columns import quoted
+from schemas._projections import HI, Family, PublishedView, target
 from schemas._words import Text
 
 RECENT: Final = 50

@@ -57,7 +57,9 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
     # join: it costs nothing where nobody asks for the last visit.
     below_zero = "type = 'visit.recorded' AND arrayExists(n -> n < 0, net_days.2)"
     taken_back = f"SELECT grid FROM {table} WHERE {below_zero}"
-    standing = "arrayMax((day, n) -> if(n > 0 AND day <= today, day, toDate(0)), {0}.1, {0}.2)".format
+    standing = (
+        "arrayMax((day, n) -> if(n > 0 AND day <= today, day, toDate(0)), {0}.1, {0}.2)".format
+    )
     until = "arraySum((day, n) -> if(day <= today, n, 0), net_days.1, net_days.2)"
     visits, found, closed = (
         f"sumIf({until}, type = '{type_}' AND year = toYear(today))"

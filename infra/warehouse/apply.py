@@ -18,9 +18,9 @@ import schemas
 from infra.settings import Settings
 from schemas import _names as names
 from schemas._clickhouse import Layout, Statement, database_statements, statements
+from schemas._columns import quoted
 from schemas._divisions import SHIPPED, Divisions, microgrids, parent
 from schemas._errors import Misconfigured
-from schemas._projections import quoted
 from streams.warehouse import Address
 
 _APPLIED = "applied"

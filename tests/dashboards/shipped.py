@@ -18,7 +18,7 @@ from dashboards._macros import Scope, expand
 from infra.settings import Settings
 from infra.warehouse import Warehouse, apply
 from infra.warehouse.access import write_users
-from schemas._projections import Rollup
+from schemas._projections import target
 from tests.schemas.conftest import CITY, City
 
 BOARD, PASSWORD = "board", "looks"
@@ -59,8 +59,7 @@ class Shipped:
         """Takes out every event, figure and heartbeat; the divisions stay."""
         for family in schemas.families():
             for each in family.projections:
-                shape = each.name if isinstance(each, Rollup) else "cases"
-                self.city.run(f"TRUNCATE TABLE gulou.{family.topic}_{shape}")
+                self.city.run(f"TRUNCATE TABLE gulou.{target(family, each)}")
             self.city.run(f"TRUNCATE TABLE gulou.events_{family.topic}")
         self.city.run("TRUNCATE TABLE gulou.heartbeat")
 
