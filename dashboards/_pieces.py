@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas._divisions import UNKNOWN_PLACE
+
 ZONE: Final = "Asia/Shanghai"
 
 END: Final = "$__toTime"
@@ -27,7 +29,7 @@ BUCKET: Final = (
 )
 """Hours for a few days, days for more; whole days of the city, which seconds since 1970 are not."""
 
-UNKNOWN: Final = "if(level = 'city', '未定位', name)"
+UNKNOWN: Final = f"if(level = 'city', '{UNKNOWN_PLACE}', name)"
 COUNTIES: Final = (
     f"(SELECT code, {UNKNOWN} AS name FROM divisions WHERE level IN ('city', 'county'))"
 )

@@ -55,10 +55,9 @@ class _Running:
     restarts: int = 0
     again_at: float | None = None
     """When to start it again; None while it runs."""
-    outage: Future[bool] | None = None
-    """Whether it ended for want of a server outside, known once that answers; else None."""
-    ended: GulouError | None = None
-    """How it ended, while that is being found out."""
+    outage: tuple[Future[bool], GulouError] | None = None
+    """Whether it ended for want of a server outside, known once that answers, and how it ended;
+    None when nobody asks."""
 
 
 def with_ports(settings: Settings) -> Settings:
@@ -259,7 +258,7 @@ class Stack:
                 self._running[part.name] = running
             else:
                 running.child, running.since, running.again_at = child, time.monotonic(), None
-                running.outage = running.ended = None
+                running.outage = None
                 running.restarts += 1
         self._note(ready=self._supervisor is not None)
         return running
@@ -288,13 +287,14 @@ class Stack:
 
     def _look_after(self, running: _Running) -> None:
         now = time.monotonic()
-        if running.outage is not None and running.ended is not None:
-            if running.outage.done():
-                outlasted, running.outage = running.outage.result(), None
-                if outlasted:
+        if running.outage is not None:
+            outlasted, ended = running.outage
+            if outlasted.done():
+                running.outage = None
+                if outlasted.result():
                     running.failures, running.again_at = 0, now
                 else:
-                    self._failed(running, running.ended)
+                    self._failed(running, ended)
         elif running.again_at is not None:
             if now >= running.again_at:
                 try:
@@ -312,8 +312,7 @@ class Stack:
             if running.part.away is None:
                 self._failed(running, ended)
             else:
-                running.ended = ended
-                running.outage = self._outages.submit(self._outlast, running.part)
+                running.outage = self._outages.submit(self._outlast, running.part), ended
 
     def _outlast(self, part: Part) -> bool:
         """Returns when all servers outside answer; whether there was one that did not."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from schemas._clocks import Clock
-from schemas._columns import quoted
+from schemas._columns import TOWNSHIP_IF_SHOWN, moment, quoted
 from schemas._projections import (
     NEVER,
     CaseFold,
     Family,
     PublishedView,
     instant,
-    moment,
     one_each,
     target,
     verb,
@@ -96,10 +95,7 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
         "county": Text(
             "County of its first event, six digits.", "案件首个事件所在县市区的代码，6位。"
         ),
-        "township": Text(
-            "Township, nine digits; empty when unknown or not shown below county.",
-            "乡镇街道代码，9位；不明或者只公布到县级时为空。",
-        ),
+        "township": TOWNSHIP_IF_SHOWN,
         "state": Text(
             f"State at the instant: {', '.join(state for _, state in fold.stages)}.",
             "该时刻的状态："

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from schemas import _names as names
-from schemas._columns import Column, quoted
+from schemas._columns import KPART, TOPIC, TYPE, Column, moment, quoted
 from schemas._projections import (
     CaseFold,
     Family,
@@ -20,7 +20,6 @@ from schemas._projections import (
     PublishedView,
     columns,
     key,
-    moment,
     select,
     target,
     view,
@@ -112,7 +111,7 @@ _EVENTS: Final = (
             "CloudEvents 事件编号，在同一来源内唯一。",
         ),
     ),
-    Column("type", "String", Text("Event type.", "事件类型。")),
+    Column("type", "String", TYPE),
     Column(
         "data_version",
         "UInt16",
@@ -210,8 +209,8 @@ _EVENTS: Final = (
     ),
 )
 _OWNER: Final = (
-    Column("topic", "String", Text("Topic.", "主题。")),
-    Column("kpart", "UInt16", Text("Kafka partition.", "Kafka 分区。")),
+    Column("topic", "String", TOPIC),
+    Column("kpart", "UInt16", KPART),
     Column(
         "tok",
         "UInt64",
@@ -249,8 +248,8 @@ _DIVISIONS: Final = (
     ),
 )
 _HEARTBEAT: Final = (
-    Column("topic", "String", Text("Topic.", "主题。")),
-    Column("kpart", "UInt16", Text("Kafka partition.", "Kafka 分区。")),
+    Column("topic", "String", TOPIC),
+    Column("kpart", "UInt16", KPART),
     Column("beat", _MOMENT, Text("When the worker said so.", "工作进程报告的时间。")),
     Column("lag", "Int64", Text("Messages in Kafka not yet stored.", "Kafka 中尚未入库的消息数。")),
     Column(
@@ -269,7 +268,7 @@ _HEARTBEAT: Final = (
 )
 _REBUILDS: Final = (
     Column("target", "String", Text("Table of the projection.", "统计表的表名。")),
-    Column("kpart", "UInt16", Text("Kafka partition.", "Kafka 分区。")),
+    Column("kpart", "UInt16", KPART),
     Column(
         "pending",
         "Bool",

@@ -1,4 +1,4 @@
-"""Columns of ClickHouse tables, and what those of figures mean."""
+"""Columns of ClickHouse tables, and what those mean that many tables and views have."""
 
 from __future__ import annotations
 
@@ -28,6 +28,27 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def moment(zone: str) -> str:
+    """The type of every stored instant: milliseconds, in a named zone, never the server's."""
+    return f"DateTime64(3, {quoted(zone)})"
+
+
+TYPE: Final = Text("Event type.", "事件类型。")
+COUNTY: Final = Text("County, six digits.", "县市区代码，6位。")
+TOWNSHIP: Final = Text("Township, nine digits.", "乡镇街道代码，9位。")
+VILLAGE: Final = Text("Village or community, twelve digits.", "村（社区）代码，12位。")
+MICROGRID: Final = Text("Micro-grid.", "微网格代码。")
+TOPIC: Final = Text("Topic.", "主题。")
+KPART: Final = Text("Kafka partition.", "Kafka 分区。")
+YEAR: Final = Text("Calendar year, city's zone.", "所属年份，按本市时区。")
+COUNTY_OR_CITY: Final = Text(
+    "County, six digits; the city's own code: place unknown (未定位).",
+    "县市区代码，6位；为本市代码时表示未定位。",
+)
+TOWNSHIP_IF_SHOWN: Final = Text(
+    "Township, nine digits; empty when unknown or not shown below county.",
+    "乡镇街道代码，9位；不明或者只公布到县级时为空。",
+)
 GROSS: Final = Text("Events as first filed.", "原报件次。")
 NET: Final = Text("Events that still stand after corrections.", "更正、作废之后仍有效的件次。")
 _BUCKETS: Final = {"hour": "小时", "day": "日期"}

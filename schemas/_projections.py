@@ -12,7 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from schemas._clocks import Clock
-from schemas._columns import GROSS, NET, Column, as_corrected, as_filed, quoted, starts
+from schemas._columns import (
+    GROSS,
+    MICROGRID,
+    NET,
+    YEAR,
+    Column,
+    as_corrected,
+    as_filed,
+    moment,
+    quoted,
+    starts,
+)
 from schemas._errors import SchemaError
 from schemas._event import Event, FieldSpec
 from schemas._names import events_table, target_table, target_view
@@ -219,11 +230,6 @@ def verb(event: type[Event]) -> str:
     return event.spec.name.partition(".")[2]
 
 
-def moment(zone: str) -> str:
-    """The type of every stored instant: milliseconds, in a named zone, never the server's."""
-    return f"DateTime64(3, {quoted(zone)})"
-
-
 def instant(zone: str) -> str:
     """The instant a parameterised view judges by: `at`, in ms since 1970.
 
@@ -326,8 +332,8 @@ def _figure_columns(family: Family) -> list[Column]:
 
 def _diary_columns() -> list[Column]:
     return [
-        Column("grid", "String", Text("Micro-grid.", "微网格代码。")),
-        Column("year", "UInt16", Text("Calendar year, city's zone.", "所属年份，按本市时区。")),
+        Column("grid", "String", MICROGRID),
+        Column("year", "UInt16", YEAR),
         Column(
             "net_days",
             _agg("sumMap", "Tuple(Array(Date), Array(Int64))"),
@@ -341,29 +347,20 @@ def _diary_columns() -> list[Column]:
 
 def _diary_select(family: Family, zone: str, source: str, where: str) -> str:
     wanted: dict[str, str] = {}
-    grid = "p.grid"
-    if family.county_only:
-        name, value = family.county_only
-        wanted[name] = "String"
-        grid = f"if(p.data.{name} = {quoted(value)}, '', p.grid)"
+    grid = _unless_withheld(family, wanted, "p.grid", "''")
     day = f"toDate(fromUnixTimestamp64Milli(p.time, {quoted(zone)}))"
     return (
         f"SELECT kpart, p.type AS type, {grid} AS grid, toYear({day}) AS year,\n"
         f"  sumMap([{day}], [p.net]) AS net_days, max(koff) AS {HI}\n"
-        f"FROM (SELECT kpart, koff, {_postings(wanted)} AS postings FROM {source}{_where(where)})\n"
-        "LEFT ARRAY JOIN postings AS p\nGROUP BY kpart, type, grid, year"
+        f"{_from_postings(wanted, source, where)}GROUP BY kpart, type, grid, year"
     )
 
 
 def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, where: str) -> str:
     wanted = {f.name: "Int64" for f in family.totals} | dict.fromkeys(projection.dims, "String")
-    division = "p.division"
-    if family.county_only and projection.place != "county":
-        name, value = family.county_only
-        wanted[name] = "String"
-        withheld = f"p.data.{name} = {quoted(value)}"
-        division = f"if({withheld}, substring(p.division, 1, 6), p.division)"
-    place = "substring(p.division, 1, 6)" if projection.place == "county" else division
+    place = "substring(p.division, 1, 6)"
+    if projection.place != "county":
+        place = _unless_withheld(family, wanted, "p.division", place)
     instant = f"fromUnixTimestamp64Milli(p.time, {quoted(zone)})"
     bucket = f"toStartOfHour({instant})" if projection.grain == "hour" else f"toDate({instant})"
     picks = [
@@ -382,8 +379,27 @@ def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, w
     names = ["kpart", "type", projection.place, *projection.dims, projection.grain]
     return (
         f"SELECT {', '.join(picks)},\n  {', '.join(sums)}, max(koff) AS {HI}\n"
+        f"{_from_postings(wanted, source, where)}GROUP BY {', '.join(names)}"
+    )
+
+
+def _unless_withheld(family: Family, wanted: dict[str, str], place: str, instead: str) -> str:
+    """A posting's place, `instead` of it where its content is never shown below the county.
+
+    `wanted` gains the field that tells.
+    """
+    if not family.county_only:
+        return place
+    name, value = family.county_only
+    wanted[name] = "String"
+    return f"if(p.data.{name} = {quoted(value)}, {instead}, {place})"
+
+
+def _from_postings(wanted: Mapping[str, str], source: str, where: str) -> str:
+    """A row a posting; a message without any gives one of the empty type: the batch's mark."""
+    return (
         f"FROM (SELECT kpart, koff, {_postings(wanted)} AS postings FROM {source}{_where(where)})\n"
-        f"LEFT ARRAY JOIN postings AS p\nGROUP BY {', '.join(names)}"
+        "LEFT ARRAY JOIN postings AS p\n"
     )
 
 

@@ -14,7 +14,21 @@ from typing import Final
 
 from schemas import _names as names
 from schemas._case_view import cases
-from schemas._columns import GROSS, NET, as_corrected, as_filed, quoted, starts
+from schemas._columns import (
+    COUNTY,
+    COUNTY_OR_CITY,
+    GROSS,
+    NET,
+    TOWNSHIP,
+    TOWNSHIP_IF_SHOWN,
+    TYPE,
+    VILLAGE,
+    YEAR,
+    as_corrected,
+    as_filed,
+    quoted,
+    starts,
+)
 from schemas._projections import CaseFold, Family, PublishedView, Rollup, instant, target
 from schemas._watched import watched
 from schemas._words import Text
@@ -23,12 +37,6 @@ SMALL: Final = 5
 """Counts of 1 to SMALL - 1 below township are withheld: a micro-grid has about 15 households."""
 
 _GRAINS: Final = {"day": "日期", "year": "年份"}
-_TYPE: Final = Text("Event type.", "事件类型。")
-_COUNTY: Final = Text(
-    "County, six digits; the city's own code: place unknown (未定位).",
-    "县市区代码，6位；为本市代码时表示未定位。",
-)
-_YEAR: Final = Text("Calendar year, city's zone.", "所属年份，按本市时区。")
 
 
 def published(families: Sequence[Family], database: str, zone: str) -> list[PublishedView]:
@@ -84,8 +92,8 @@ def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedV
         f"{family.zh}·县市区·小时",
         Text("Figures by type, county and hour.", f"{family.zh}统计，按事件类型、县市区和小时。"),
         {
-            "type": _TYPE,
-            "county": _COUNTY,
+            "type": TYPE,
+            "county": COUNTY_OR_CITY,
             **dims,
             "hour": starts("hour"),
             **_figures(family),
@@ -100,18 +108,19 @@ def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> Publis
     dims = _dims(family, rollup)
     group = ", ".join(["type", "county", *dims])
     figures = {n: text for n, text in _figures(family).items() if n.startswith("net_")}
-    begun = {
-        "today": "toStartOfDay(upto)",
-        "month": f"toDateTime(toStartOfMonth(upto), {quoted(zone)})",
-        "year": f"toDateTime(toStartOfYear(upto), {quoted(zone)})",
-    }
     spans = {
-        "today": Text("Of the day.", "当日。"),
-        "month": Text("Of the month.", "当月。"),
-        "year": Text("Of the year.", "当年。"),
+        "today": ("toStartOfDay(upto)", Text("Of the day.", "当日。")),
+        "month": (
+            f"toDateTime(toStartOfMonth(upto), {quoted(zone)})",
+            Text("Of the month.", "当月。"),
+        ),
+        "year": (
+            f"toDateTime(toStartOfYear(upto), {quoted(zone)})",
+            Text("Of the year.", "当年。"),
+        ),
     }
     sums = [
-        f"sumIf(t.{name}, t.hour >= {span}) AS {name}_{span}" for span in begun for name in figures
+        f"sumIf(t.{name}, t.hour >= {span}) AS {name}_{span}" for span in spans for name in figures
     ]
     return PublishedView(
         f"{family.topic}_to_date",
@@ -121,17 +130,17 @@ def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> Publis
             f"{family.zh}统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。",
         ),
         {
-            "type": _TYPE,
-            "county": _COUNTY,
+            "type": TYPE,
+            "county": COUNTY_OR_CITY,
             **dims,
             **{
                 f"{name}_{span}": said + text
-                for span, said in spans.items()
+                for span, (_, said) in spans.items()
                 for name, text in figures.items()
             },
         },
         f"WITH {instant(zone)} AS upto,\n"
-        f"  {', '.join(f'{sql} AS {span}' for span, sql in begun.items())}\n"
+        f"  {', '.join(f'{sql} AS {span}' for span, (sql, _) in spans.items())}\n"
         f"SELECT {group}, {', '.join(sums)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
         f"WHERE type != '' AND hour >= year AND hour <= upto\nGROUP BY {group}",
@@ -148,12 +157,9 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
             "Figures by type, township and day.", f"{family.zh}统计，按事件类型、乡镇街道和日期。"
         ),
         {
-            "type": Text("Event type.", "事件类型。"),
-            "county": Text("County, six digits.", "县市区代码，6位。"),
-            "township": Text(
-                "Township, nine digits; empty when unknown or not shown below county.",
-                "乡镇街道代码，9位；不明或者只公布到县级时为空。",
-            ),
+            "type": TYPE,
+            "county": COUNTY,
+            "township": TOWNSHIP_IF_SHOWN,
             **dims,
             "day": starts("day"),
             **_figures(family),
@@ -194,12 +200,12 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
             f"{family.zh}统计，按事件类型、村（社区）和{_GRAINS[grain]}。",
         ),
         {
-            "type": Text("Event type.", "事件类型。"),
-            "county": Text("County, six digits.", "县市区代码，6位。"),
-            "township": Text("Township, nine digits.", "乡镇街道代码，9位。"),
-            "village": Text("Village or community, twelve digits.", "村（社区）代码，12位。"),
+            "type": TYPE,
+            "county": COUNTY,
+            "township": TOWNSHIP,
+            "village": VILLAGE,
             **dims,
-            grain: starts("day") if grain == "day" else _YEAR,
+            grain: starts("day") if grain == "day" else YEAR,
             **figures,
         },
         "SELECT type, substring(division, 1, 6) AS county,\n"
@@ -237,11 +243,11 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
             "可由乡镇街道合计相减得出的，再隐去一个同级单位。",
         ),
         {
-            "type": Text("Event type.", "事件类型。"),
-            "county": Text("County, six digits.", "县市区代码，6位。"),
-            "township": Text("Township, nine digits.", "乡镇街道代码，9位。"),
-            "village": Text("Village or community, twelve digits.", "村（社区）代码，12位。"),
-            "year": _YEAR,
+            "type": TYPE,
+            "county": COUNTY,
+            "township": TOWNSHIP,
+            "village": VILLAGE,
+            "year": YEAR,
             **figures,
             "suppressed": Text("1 when the figures are withheld.", "统计数据不公布时为1。"),
         },

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas import _names as names
-from schemas._columns import quoted
+from schemas._columns import COUNTY, KPART, TOPIC, TYPE, quoted
 from schemas._projections import HI, Family, PublishedView, target
 from schemas._words import Text
 
@@ -44,8 +44,8 @@ def _pipeline(families: Sequence[Family], database: str) -> PublishedView:
             "各 Kafka 分区的时效：已入库的消息，以及工作进程最近的心跳。",
         ),
         {
-            "topic": Text("Topic.", "主题。"),
-            "kpart": Text("Kafka partition.", "Kafka 分区。"),
+            "topic": TOPIC,
+            "kpart": KPART,
             "stored": Text(
                 "Highest offset stored; NULL while there is none.",
                 "已入库的最大偏移；尚无时为 NULL。",
@@ -85,7 +85,7 @@ def _refused(database: str) -> PublishedView:
             "已入库而未计入统计的消息，按主题、去向、原因和写入日期。",
         ),
         {
-            "topic": Text("Topic.", "主题。"),
+            "topic": TOPIC,
             "status": Text(
                 "repeat, conflict, orphan, parked or dead.",
                 "去向：repeat 重复，conflict 冲突，orphan 待匹配，parked 暂存，dead 死信。",
@@ -110,7 +110,7 @@ def _arrivals(database: str) -> PublishedView:
             "已入库的消息，无论是否计入统计，按主题和写入 Kafka 的分钟。",
         ),
         {
-            "topic": Text("Topic.", "主题。"),
+            "topic": TOPIC,
             "minute": Text("Start of the minute, city's zone.", "所属分钟，按本市时区。"),
             "messages": Text("How many.", "消息数。"),
         },
@@ -140,9 +140,9 @@ def _projections(families: Sequence[Family], database: str) -> PublishedView:
             "各统计表在每个有消息的 Kafka 分区中的进度。",
         ),
         {
-            "topic": Text("Topic.", "主题。"),
+            "topic": TOPIC,
             "projection": Text("Projection.", "统计表。"),
-            "kpart": Text("Kafka partition.", "Kafka 分区。"),
+            "kpart": KPART,
             "reached": Text(
                 "Highest offset in its figures; -1 while there is none.",
                 "已计入该表的最大偏移；尚无时为-1。",
@@ -213,8 +213,8 @@ def _recent(families: Sequence[Family], database: str) -> PublishedView:
         {
             "logged": Text("When the broker appended it.", "消息写入 Kafka 的时间。"),
             "time": Text("When it happened.", "事件发生的时间。"),
-            "type": Text("Event type.", "事件类型。"),
-            "county": Text("County, six digits.", "县市区代码，6位。"),
+            "type": TYPE,
+            "county": COUNTY,
         },
         "SELECT logged, time, type, substring(division, 1, 6) AS county FROM (\n"
         + "\nUNION ALL\n".join(parts)

@@ -110,7 +110,17 @@ REASONS: Final[Mapping[Reason, tuple[str, Text]]] = {
 _STRICT: Final = ConfigDict(strict=True, extra="forbid")
 FIRST_YEAR: Final = 1971  # ClickHouse's Date and DateTime begin with 1970, in every zone from 1971
 _SURELY_DATED_MS: Final = 366 * 86_400_000  # since 1970; from here on no zone has an older year
-_NO_TIME: Final[Content] = dict.fromkeys(("time", "recorded"), datetime.fromtimestamp(0, UTC))
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+NOTHING: Final[Content] = {
+    "source": "",
+    "id": "",
+    "type": "",
+    "time": _EPOCH,
+    "recorded": _EPOCH,
+    "division": "",
+    "data": {},
+}
+"""Stands where an event would, for a message that is none."""
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}[0-9]{0,2}(\.[a-z_]{1,40})?")
 _CODE: Final = re.compile(r"[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?")
 
@@ -166,7 +176,7 @@ class Decoder:
         is rejected they are 0.
         """
         found = [self._shaped(payload) for payload in payloads]
-        events = [_NO_TIME if event.__class__ is Rejected else event for event in found]
+        events = [NOTHING if event.__class__ is Rejected else event for event in found]
         times = _milliseconds([event["time"] for event in events])  # type: ignore[index]
         recordings = _milliseconds([event["recorded"] for event in events])  # type: ignore[index]
         rows = zip(payloads, found, times, recordings, strict=True)

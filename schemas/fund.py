@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from schemas._columns import COUNTY
 from schemas._event import Event, field
 from schemas._projections import Family, PublishedView, Rollup, instant, target
 from schemas._words import CaseId, EventId, Fen, Labels, Note, Persons, Pseudonym, Quantity, Text
@@ -35,7 +36,7 @@ def _balances(family: Family, database: str, zone: str) -> PublishedView:
             "各村幸福基金按资金来源的余额，以 `at` 当日终了为准。",
         ),
         {
-            "county": Text("County, six digits.", "县市区代码，6位。"),
+            "county": COUNTY,
             "township": Text(
                 "Township, nine digits; empty when unknown.", "乡镇街道代码，9位；不明时为空。"
             ),

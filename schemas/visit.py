@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from schemas._columns import COUNTY, MICROGRID, TOWNSHIP, VILLAGE
 from schemas._event import Content, Event, field
 from schemas._projections import Diary, Family, PublishedView, Rollup, instant, target
 from schemas._words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed, Text
@@ -73,10 +74,10 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
             "至 `at` 所在年末有过事件的微网格，数据以 `at` 当日为准。",
         ),
         {
-            "county": Text("County, six digits.", "县市区代码，6位。"),
-            "township": Text("Township, nine digits.", "乡镇街道代码，9位。"),
-            "village": Text("Village or community, twelve digits.", "村（社区）代码，12位。"),
-            "grid": Text("Micro-grid.", "微网格代码。"),
+            "county": COUNTY,
+            "township": TOWNSHIP,
+            "village": VILLAGE,
+            "grid": MICROGRID,
             "last_visit": Text(
                 "Day of the last visit that stands; NULL when none does.",
                 "最近一次有效走访的日期；没有时为 NULL。",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, cast
 
@@ -23,7 +22,7 @@ from schemas._clocks import Calendar
 from schemas._divisions import Divisions
 from schemas._event import Content, Event
 from schemas._projections import Family
-from schemas._wire import Decoder, Reason, Rejected
+from schemas._wire import NOTHING, Decoder, Reason, Rejected
 from streams._chunks import Chunk
 from streams._identities import Hashes, hashes
 
@@ -38,16 +37,6 @@ elsewhere is another content, which no partition can see alone.
 CLOCK_SKEW_MS: Final = 60_000
 LATE_MS: Final = 86_400_000  # 补录: recorded a day or more before it reached the broker
 _COLUMNS: Final = tuple(column.name for column in event_columns("UTC"))
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_NOTHING: Final[Content] = {
-    "source": "",
-    "id": "",
-    "type": "",
-    "time": _EPOCH,
-    "recorded": _EPOCH,
-    "division": "",
-    "data": {},
-}
 
 
 class Stored(NamedTuple):
@@ -177,14 +166,14 @@ class Ingest:
         events = cast(list[Content], found)
         for n in [n for n, event in enumerate(found) if isinstance(event, Rejected)]:
             refused = cast(Rejected, found[n])
-            events[n] = _NOTHING
+            events[n] = NOTHING
             status[n], reason[n] = refused.status, f"{refused.reason}: {refused.message}"
         data = [event["data"] for event in events]
         keys = [content.get(self._key, "") for content in data]
         for n in self._misplaced(records, keys, recorded):
             if status[n] == "ok":
                 wrong = self._why_misplaced(records[n], recorded[n])
-                events[n], data[n], keys[n], times[n], recorded[n] = _NOTHING, {}, "", 0, 0
+                events[n], data[n], keys[n], times[n], recorded[n] = NOTHING, {}, "", 0, 0
                 status[n], reason[n] = "dead", f"{wrong.reason}: {wrong.message}"
         if self._clocked:
             for event in events:
