@@ -64,10 +64,9 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         )
         picks.append(_known(f"_{verb(c)}_at", f"{verb(c)}_at"))
     for clock in one_each(family.clocks):
-        function = "max" if clock.counts == "last" else "min"
-        merged.append(f"{function}(due_{clock.name}) AS _due_{clock.name}")
-        if clock.extends:
-            merged.append(f"max(due_{clock.name}_extended) AS _due_{clock.name}_extended")
+        merged.append(f"min(due_{clock.name}) AS _due_{clock.name}")
+        if clock.moves:
+            merged.append(f"maxMap(due_{clock.name}_moved) AS _due_{clock.name}_moved")
         shared |= _clock_terms(clock)
         for name, text, sql in _clock(clock):
             columns[name] = text
@@ -117,17 +116,15 @@ def _known(instant_: str, name: str) -> str:
 
 def _clock_terms(clock: Clock) -> dict[str, str]:
     """What a clock's columns are made of: when due, never if it does not run, and when it ended."""
-    due, start = f"_due_{clock.name}", _at(clock.starts)
-    none, terms = _NONE if clock.counts == "last" else _NEVER, {}
-    if clock.extends:
-        latest = f"_{clock.name}_latest"
+    due, start, terms = f"_due_{clock.name}", _at(clock.starts), {}
+    stopped = f"{start} > {_NOW}"
+    if clock.moves:
+        moved, latest = f"{due}_moved", f"_{clock.name}_latest"
         terms[latest] = (
-            f"greatest(if({start} > {_NOW} OR {due} = {none}, {_NONE}, {due}), "
-            f"if({_at(clock.extends)} > {_NOW}, {_NONE}, {due}_extended))"
+            f"greatest(if({stopped} OR {due} = {_NEVER}, {_NONE}, {due}), "
+            f"arrayMax((at, due) -> if(at > {_NOW}, {_NONE}, due), {moved}.1, {moved}.2))"
         )
         due, stopped = latest, f"{latest} = {_NONE}"
-    else:
-        stopped = f"{start} > {_NOW}" + (f" OR {due} = {none}" if none != _NEVER else "")
     return terms | {
         f"_{clock.name}_due": f"if({stopped}, {_NEVER}, {due})",
         f"_{clock.name}_met": _first(clock.ends),

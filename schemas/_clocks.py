@@ -42,8 +42,7 @@ class Clock:
         extends: event type whose field `days` lengthens it, counted from its field `since`.
         longest: the most days an extension may add.
         counts: which of several starts: the first where starting again gives no more time, the last
-            where each start is another office's own time. Clocks of one name have one column, in
-            which the earliest or the latest of their due instants stands.
+            where each start is another office's own time. Clocks of one name share their columns.
     """
 
     name: str
@@ -58,6 +57,15 @@ class Clock:
     longest: int = 0
     lapses: tuple[str, ...] = ()
     counts: Literal["first", "last"] = "first"
+
+    @property
+    def moves(self) -> bool:
+        """Whether events after the first start can put the due instant off.
+
+        Their due instants are kept by when they happened: at an instant before, a case is judged
+        without them.
+        """
+        return bool(self.extends) or self.counts == "last"
 
     def due(
         self, type_: str, happened: datetime, content: Mapping[str, Any], calendar: Calendar

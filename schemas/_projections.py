@@ -239,9 +239,6 @@ def instant(zone: str) -> str:
     return f"fromUnixTimestamp64Milli({{at:Int64}}, {quoted(zone)})"
 
 
-_STARTS: Final = {"first": "首次", "last": "末次"}
-
-
 def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     """The target's columns, key columns first."""
     head = [
@@ -458,21 +455,23 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
         )
         found.append(Column("county_only", _agg("max", "UInt8"), text))
     for clock in one_each(family.clocks):
-        function, none = ("max", "1970") if clock.counts == "last" else ("min", "2299")
         text = Text(
-            f"End of the last day by the {clock.counts} start, {none} when no such clock runs.",
-            f"“{clock.zh}”期限届满的时刻，自{_STARTS[clock.counts]}起算；无此期限时为{none}年。"
-            f"依据：{clock.basis}。",
+            "End of the last day by the first start, 2299 when no such clock runs.",
+            f"“{clock.zh}”期限届满的时刻，自首次起算；无此期限时为2299年。依据：{clock.basis}。",
         )
-        found.append(Column(f"due_{clock.name}", _agg(function, moment(zone)), text))
-        if clock.extends:
-            # Apart, so that before the extension the case is judged without it.
+        found.append(Column(f"due_{clock.name}", _agg("min", moment(zone)), text))
+        if clock.moves:
             text = Text(
-                "End of the last day as extended, 1970 when it was not.",
-                f"“{clock.zh}”期限延长后届满的时刻；未延长时为1970年。",
+                "End of the last day as set by each later event, by when that event happened.",
+                f"此后各事件所定“{clock.zh}”期限届满的时刻，按事件发生的时间。依据：{clock.basis}。",
             )
-            found.append(Column(f"due_{clock.name}_extended", _agg("max", moment(zone)), text))
+            found.append(Column(f"due_{clock.name}_moved", _agg("maxMap", _by_instant(zone)), text))
     return found
+
+
+def _by_instant(zone: str) -> str:
+    """Type of a map from instants to instants, as two arrays."""
+    return f"Tuple(Array({moment(zone)}), Array({moment(zone)}))"
 
 
 def _case_select(family: Family, zone: str, source: str, where: str) -> str:
@@ -499,18 +498,15 @@ def _case_select(family: Family, zone: str, source: str, where: str) -> str:
         picks.append(f"max(d.{name} = {quoted(value)}) AS county_only")
     for clock in clocks:
         due, extension = f"d.due_{clock.name}", f"type = {quoted(clock.extends)}"
-        started = f"NOT {extension}" if clock.extends else "1"
-        dues = {"": f"maxIf({due}, {started})"}
-        if clock.counts == "first":
-            # Of no row minIf is 0, the earliest of all: "none" needs a value that loses.
-            none = f"toUnixTimestamp64Milli({never})"
-            dues[""] = f"min(if({due} != 0 AND {started}, {due}, {none}))"
-        if clock.extends:
-            dues["_extended"] = f"maxIf({due}, {extension})"
-        for suffix, found in dues.items():
-            picks.append(
-                f"fromUnixTimestamp64Milli({found}, {quoted(zone)}) AS due_{clock.name}{suffix}"
-            )
+        # Of no row minIf is 0, the earliest of all: "none" needs a value that loses.
+        none = f"toUnixTimestamp64Milli({never})"
+        starting = f"{due} != 0" + (f" AND NOT {extension}" if clock.extends else "")
+        first = f"min(if({starting}, {due}, {none}))"
+        picks.append(f"fromUnixTimestamp64Milli({first}, {quoted(zone)}) AS due_{clock.name}")
+        if clock.moves:
+            moving = f"{due} != 0" + ("" if clock.counts == "last" else f" AND {extension}")
+            to = f"fromUnixTimestamp64Milli({due}, {quoted(zone)})"
+            picks.append(f"maxMapIf([time], [{to}], {moving}) AS due_{clock.name}_moved")
     parsed = f"JSONExtract(if(status = 'ok', data, ''), {quoted(_tuple(wanted))}) AS d"
     # Columns are read as e.division: a bare `division` would be the alias of the aggregate.
     inner = (

@@ -99,7 +99,13 @@ class Law:
         with (_DATA / "calendar_cn.csv").open(encoding="utf-8") as lines:
             self.days = {date.fromisoformat(r["date"]): r["kind"] for r in csv.DictReader(lines)}
         self.last_year = max(day.year for day in self.days)
-        self.earliest = {f"due_{c.name}" for c in family.clocks if c.counts == "first"}
+        self.starts: dict[str, set[str]] = defaultdict(set)
+        self.movers: dict[str, set[str]] = defaultdict(set)
+        for clock in family.clocks:
+            self.starts[clock.name].add(clock.starts)
+            self.movers[clock.name] |= {clock.extends} - {""}
+            if clock.counts == "last":
+                self.movers[clock.name].add(clock.starts)
 
     def understand(self, record: Record) -> tuple[str, dict[str, Any]]:
         """Status (ok, parked or dead) of one message alone, and its event."""
@@ -146,18 +152,17 @@ class Law:
         )
 
     def due(self, event: Mapping[str, Any]) -> dict[str, int]:
-        """Due instants in ms that one event sets, by column of the case fold."""
+        """Due instants in ms that one event sets, by clock."""
         found = {}
         for clock in self.family.clocks:
             name, values = clock.when
             if name and event["data"].get(name) not in values:
                 continue
             if event["type"] == clock.starts:
-                found[f"due_{clock.name}"] = self._end(event["time"], clock.days, clock.unit)
+                found[clock.name] = self._end(event["time"], clock.days, clock.unit)
             elif event["type"] == clock.extends:
                 days = clock.days + min(event["data"]["days"], clock.longest)
-                since = event["data"]["since"]
-                found[f"due_{clock.name}_extended"] = self._end(since, days, clock.unit)
+                found[clock.name] = self._end(event["data"]["since"], days, clock.unit)
         return found
 
     def _end(self, start: str, days: int, unit: str) -> int:
@@ -304,9 +309,12 @@ class Law:
             for fact in facts:
                 if fact in row.data and kind.fields[fact].fact:
                     case[fact] = max(case[fact], row.data[fact])
-            for column, due in self.due(event).items():
-                keep = min if column in self.earliest else max
-                case[column] = keep(case[column], due)
+            for clock, due in self.due(event).items():
+                first, moved = f"due_{clock}", f"due_{clock}_moved"
+                if event["type"] in self.starts[clock]:
+                    case[first] = min(case[first], due)
+                if event["type"] in self.movers[clock]:
+                    case[moved][event["_time"]] = max(case[moved].get(event["_time"], 0), due)
             if name:
                 case["county_only"] = max(case["county_only"], int(row.data.get(name) == value))
         return found
@@ -316,9 +324,9 @@ class Law:
         case |= {f"{name.partition('.')[2]}_at": NEVER for name in self.kinds}
         case |= {name: blank[spec.stored] for name, spec in facts.items()}
         for clock in self.family.clocks:
-            case[f"due_{clock.name}"] = NEVER if f"due_{clock.name}" in self.earliest else 0
-            if clock.extends:
-                case[f"due_{clock.name}_extended"] = 0
+            case[f"due_{clock.name}"] = NEVER
+            if self.movers[clock.name]:
+                case[f"due_{clock.name}_moved"] = {}
         return case | ({"county_only": 0} if self.family.county_only else {})
 
 
@@ -426,7 +434,9 @@ class Oracle:
         if hasattr(projection, "stages"):
             got.pop(("",), None)
             cases = law.cases(rows)
-            right = {(case,): tuple(each[n] for n in names) for case, each in cases.items()}
+            right = {
+                (case,): tuple(_spread(each[n]) for n in names) for case, each in cases.items()
+            }
         elif not hasattr(projection, "grain"):
             got = {key: days for key, days in got.items() if days != (((), ()),)}
             right = law.diary(rows)
@@ -453,7 +463,7 @@ def _as_stored(law: Law, row: Row) -> tuple[Any, ...]:
     tail = (hashlib.sha256(payload).digest(), payload)
     if not event:
         return (*head, "", "", "", "", 0, 0, record.logged, "", "", "", False, *tail, None)
-    due = {name.removesuffix("_extended"): at for name, at in law.due(event).items()}
+    due = {f"due_{clock}": at for clock, at in law.due(event).items()}
     return (
         *head,
         event["source"],
@@ -490,7 +500,17 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
+def _spread(value: Any) -> Any:
+    """A map as ClickHouse has it, keys beside values, in the order of the keys."""
+    if not isinstance(value, dict):
+        return value
+    return tuple(sorted(value)), tuple(value[key] for key in sorted(value))
+
+
 def _plain(sql: str, type_: str) -> str:
+    if type_.startswith("Tuple(Array(DateTime64"):
+        instants = "arrayMap(at -> toUnixTimestamp64Milli(at), {}.{})".format
+        return f"({instants(sql, 1)}, {instants(sql, 2)})"
     if type_.startswith("Tuple"):
         return f"({sql}.1::Array(String), {sql}.2)"
     if type_.startswith("DateTime64"):

@@ -164,6 +164,20 @@ def test_a_printed_board_is_in_ink_on_white_with_every_panel_and_no_controls(
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+def test_a_board_drawn_anew_while_printing_begins_is_in_ink_on_white_too(
+    page: Page, city: BoardServer
+) -> None:
+    opened(page, f"{city.url}/d/fixture-county")
+    page.evaluate(
+        "window.busy = setInterval(() => document.querySelector('.gulou-row')?.click(), 1)"
+    )
+    for _ in range(10):
+        page.emulate_media(media="print")
+        page.wait_for_function("document.documentElement.dataset.theme === 'light'", polling=50)
+        page.emulate_media(media="screen")
+        page.wait_for_function("document.documentElement.dataset.theme === 'dark'", polling=50)
+
+
 def test_no_page_edge_runs_through_a_printed_panel(page: Page, city: BoardServer) -> None:
     figures = [
         {**_figure(n, "stat", str(n), LOW_IS_BAD), "gridPos": {"x": 0, "y": n * 7, "w": 24, "h": 7}}

@@ -129,6 +129,8 @@ def test_an_objection_leaves_the_notice_owed_until_a_unit_gives_it(city: City) -
     petition(city, "transferred", "2021-03-08 09:00:00")
     assert judged(city, "2021-03-23 23:00:00", *NOTICE) == ("2021-03-24 00:00:00.000", 0, None)
     assert judged(city, "2021-12-31 00:00:00", *NOTICE) == ("2021-03-24 00:00:00.000", 1, 0)
+    # As it stood before that unit had it, the case is still the first unit's.
+    assert judged(city, "2021-03-07 00:00:00", *NOTICE) == ("2021-03-18 00:00:00.000", 0, None)
     petition(city, "accepted", "2021-03-23 09:00:00", {"route": "31.6"})
     assert judged(city, "2021-12-31 00:00:00", *NOTICE) == ("2021-03-24 00:00:00.000", 0, 1)
 
@@ -146,6 +148,19 @@ def test_accepting_again_gives_no_more_time_to_close(city: City, times: tuple[st
     extension = {"route": "31.6", "days": 30, "since": "2021-03-10T09:00:00+08:00"}
     petition(city, "extended", "2021-05-06 09:00:00", extension)
     assert judged(city, "2021-12-31 00:00:00", *names) == ("2021-06-09 00:00:00.000", 1)
+
+
+def test_a_second_extension_is_not_known_before_its_day(city: City) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    petition(city, "accepted", "2021-03-10 09:00:00", {"route": "31.6"})
+    for day, more in (("2021-05-06", 10), ("2021-05-12", 30)):
+        content = {"route": "31.6", "days": more, "since": "2021-03-10T09:00:00+08:00"}
+        petition(city, "extended", f"{day} 09:00:00", content)
+    # From 10 March: 60 days = Monday 10 May, 70 = Wednesday 19 May, 90 = Tuesday 8 June
+    dues = [judged(city, f"{day} 00:00:00", "due_close") for day in
+            ("2021-05-06", "2021-05-07", "2021-05-12", "2021-05-13")]  # fmt: skip
+    assert dues == [(f"{day} 00:00:00.000",) for day in
+                    ("2021-05-11", "2021-05-20", "2021-05-20", "2021-06-09")]  # fmt: skip
 
 
 def test_asking_again_gives_no_more_time_to_review_and_recheck(city: City) -> None:

@@ -10,6 +10,9 @@ const READY_MS = 20_000;
 
 const listeners = new Set<() => void>();
 const media = window.matchMedia('print');
+// As last told: Chromium sends no `change` where `matches` was read after it changed, by a panel
+// drawn in between, and the rest of the page would stay as it is on a screen.
+let paper = media.matches;
 let asked = false;
 
 const told = () => listeners.forEach((listener) => listener());
@@ -19,7 +22,10 @@ function set(value: boolean): void {
   told();
 }
 
-media.addEventListener('change', told);
+media.addEventListener('change', (event) => {
+  paper = event.matches;
+  told();
+});
 window.addEventListener('beforeprint', () => set(true));
 window.addEventListener('afterprint', () => set(false));
 // The browser prints what is there at that instant, so the key has to wait for the answers.
@@ -36,7 +42,7 @@ const subscribe = (listener: () => void) => {
 };
 
 export function usePrinting(): boolean {
-  return useSyncExternalStore(subscribe, () => asked || media.matches);
+  return useSyncExternalStore(subscribe, () => asked || paper);
 }
 
 /** Prints once every panel of the board has its picture. */
