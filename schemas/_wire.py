@@ -35,6 +35,7 @@ Reason = Literal[
     "field",
     "contradiction",
     "key",
+    "partition",
     "recorded_after_logged",
     "projection",
 ]
@@ -94,6 +95,13 @@ REASONS: Final[Mapping[Reason, tuple[str, Text]]] = {
         Text(
             "The Kafka key is not the value of the family's key field.",
             "Kafka 消息键与该事件族的键字段的值不一致。",
+        ),
+    ),
+    "partition": (
+        "消息不在其键所属分区",
+        Text(
+            "In another Kafka partition than its key's, where it would not meet its repeats.",
+            "消息不在其键所属的 Kafka 分区，与其重复、更正消息不会相遇。",
         ),
     ),
     "recorded_after_logged": (

@@ -21,6 +21,7 @@ from schemas._clickhouse import event_columns
 from schemas._clocks import Calendar
 from schemas._divisions import Divisions
 from schemas._event import Content, Event
+from schemas._partitions import partitions
 from schemas._projections import Family
 from schemas._wire import NOTHING, Decoder, Reason, Rejected
 from streams._chunks import Chunk
@@ -170,9 +171,9 @@ class Ingest:
             status[n], reason[n] = refused.status, f"{refused.reason}: {refused.message}"
         data = [event["data"] for event in events]
         keys = [content.get(self._key, "") for content in data]
-        for n in self._misplaced(records, keys, recorded):
+        for n in self._misplaced(chunk, keys, recorded):
             if status[n] == "ok":
-                wrong = self._why_misplaced(records[n], recorded[n])
+                wrong = self._why_misplaced(records[n], keys[n], recorded[n])
                 events[n], data[n], keys[n], times[n], recorded[n] = NOTHING, {}, "", 0, 0
                 status[n], reason[n] = "dead", f"{wrong.reason}: {wrong.message}"
         if self._clocked:
@@ -214,23 +215,32 @@ class Ingest:
         }
 
     def _misplaced(
-        self, records: Sequence[Any], keys: Sequence[str], recorded: Sequence[int]
+        self, chunk: Chunk, keys: Sequence[str], recorded: Sequence[int]
     ) -> list[int]:
         """Rows that the broker's view of their message may tell against."""
+        encoded = [key.encode() for key in keys]
+        places = partitions(encoded, self._family.partitions)
         return [
             n
-            for n, (record, key, known) in enumerate(zip(records, keys, recorded, strict=True))
-            if known > record.timestamp + CLOCK_SKEW_MS or record.key != key.encode()
+            for n, (record, key, place, known) in enumerate(
+                zip(chunk.records, encoded, places, recorded, strict=True)
+            )
+            if known > record.timestamp + CLOCK_SKEW_MS
+            or record.key != key
+            or place != chunk.kpart
         ]
 
-    def _why_misplaced(self, record: Any, recorded: int) -> Rejected:
+    def _why_misplaced(self, record: Any, key: str, recorded: int) -> Rejected:
         if recorded > record.timestamp + CLOCK_SKEW_MS:
             ahead = (recorded - record.timestamp) // 1000
             return Rejected(
                 "recorded_after_logged", f"recorded {ahead} s after the broker appended it"
             )
         # Elsewhere in the topic it would not meet its own repeats and corrections.
-        return Rejected("key", f"the Kafka key is not the value of {self._key!r}")
+        if record.key != key.encode():
+            return Rejected("key", f"the Kafka key is not the value of {self._key!r}")
+        (right,) = partitions([record.key], self._family.partitions)
+        return Rejected("partition", f"its key belongs in partition {right}, by murmur2")
 
     def _date(self, event: Content) -> None:
         """Writes the due instants an event sets into its content, in ms."""

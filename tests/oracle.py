@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.partitioner.default import murmur2
 
 import schemas
 
@@ -34,12 +35,13 @@ Place = tuple[str, int, int]
 
 @dataclass(slots=True)
 class Record:
-    """A message as the broker has it; `logged` is its append time in ms."""
+    """A message as the broker has it, in Kafka partition `kpart`, appended at `logged`, in ms."""
 
     offset: int
     logged: int
     key: bytes | None
     value: bytes | None
+    kpart: int = 0
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ def read(bootstrap: str, topic: str) -> dict[int, list[Record]]:
         while any(consumer.position(place) < ends[place] for place in places):
             for place, batch in consumer.poll(1000, max_records=20_000).items():
                 found[place.partition] += [
-                    Record(each.offset, each.timestamp, each.key, each.value)
+                    Record(each.offset, each.timestamp, each.key, each.value, place.partition)
                     for each in batch
                     if each.offset < ends[place]
                 ]
@@ -149,6 +151,7 @@ class Law:
             and event["_time"] <= event["_recorded"] <= record.logged + 60_000
             and all(_right(fields[name], value) for name, value in data.items())
             and data[kind.spec.key].encode() == record.key
+            and (murmur2(record.key) & 0x7FFFFFFF) % self.family.partitions == record.kpart
         )
 
     def due(self, event: Mapping[str, Any]) -> dict[str, int]:

@@ -18,13 +18,13 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.partitioner.default import murmur2
 
 from infra.broker import Broker, ensure_topics
-from producers._bulk import partitions
 from producers.client import BulkProducer, Encoder, Landed, Producer, event_class
 from producers.vault import Vault
 from schemas import families
 from schemas._divisions import Divisions
 from schemas._errors import Misconfigured, Refused, Unavailable
 from schemas._event import encode, example
+from schemas._partitions import partitions
 from schemas._words import TEXT_MAX
 
 AT = datetime(2021, 3, 1, 9, tzinfo=ZoneInfo("Asia/Shanghai"))

@@ -9,6 +9,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,7 +162,7 @@ def test_every_message_is_taken_or_refused_for_what_is_wrong_with_it(
             SimpleNamespace(offset=n, timestamp=LOGGED, key=key, value=payload)
             for n, (_, key, payload) in enumerate(messages)
         ]
-        rows = Ingest(family, city.divisions, calendar).prepare(
+        rows = Ingest(replace(family, partitions=1), city.divisions, calendar).prepare(
             [Chunk(family.topic, 0, 0, -1, records)]
         )
         for message, status, reason in zip(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from streams.warehouse import Address, Poison, Warehouse
 from tests.histories.small import History
 from tests.streams.test_ingest import LOGGED, Arrived
 
-FAMILY = schemas.family("visits")
+FAMILY = replace(schemas.family("visits"), partitions=1)
 PLACE = ("visits", 0)
 DATABASE = "claims"
 

@@ -79,6 +79,22 @@ def test_every_event_sent_twice_weeks_apart_in_any_order_counts_once(live: Live)
     assert oracle.messages["repeat"] > 1400
 
 
+def test_events_sent_again_by_a_client_that_spreads_keys_its_own_way_count_once(
+    live: Live,
+) -> None:
+    messages = History(20).messages(200)
+    live.send(messages)
+    live.await_counted()
+    counted = live.ask("SELECT count() FROM gulou.events WHERE status = 'ok'")
+    for n, m in enumerate(messages):
+        live.producer.send(m.topic, key=m.key, value=m.payload, partition=n % 4)
+    live.producer.flush(120)
+    assert live.differences() == []
+    assert live.ask("SELECT count() FROM gulou.events WHERE status = 'ok'") == counted
+    refused = "SELECT count() FROM gulou.events WHERE startsWith(reason, 'partition:')"
+    assert live.ask(refused)[0][0] > 100
+
+
 def test_batches_are_bounded_by_bytes_even_when_kafka_compressed_them(live: Live) -> None:
     # 20 kB each: together several times the 1 MB that a batch may hold.
     texts = [

@@ -6,7 +6,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kafka.partitioner.default import murmur2
 
 import schemas
 from schemas._clocks import Calendar
 from schemas._divisions import Divisions
+from schemas._projections import Family
 from streams._chunks import Chunk
 from streams.ingest import Identity, Ingest, Rows, Stored
 from tests.histories.small import History, Message, refused
@@ -66,12 +68,17 @@ class Partition:
 
 @cache
 def ingest(topic: str) -> Ingest:
-    return Ingest(schemas.family(topic), Divisions.load(), Calendar.load("Asia/Shanghai"))
+    return Ingest(_single(topic), Divisions.load(), Calendar.load("Asia/Shanghai"))
+
+
+def _single(topic: str) -> Family:
+    """The family with one partition, which every key belongs in."""
+    return replace(schemas.family(topic), partitions=1)
 
 
 @cache
 def law(topic: str) -> Law:
-    return Law(schemas.family(topic))
+    return Law(_single(topic))
 
 
 def judged(topic: str, messages: Sequence[Message]) -> list[Row]:
@@ -184,18 +191,42 @@ def test_a_repeat_and_a_conflict_name_the_offset_of_the_first() -> None:
 
 
 def test_the_same_source_and_id_in_two_partitions_are_told_apart_in_one_batch_and_in_two() -> None:
+    ingest = of_many_partitions()
     one = visits(5)[0]
-    other = Message("visits", one.key, (one.payload or b"") + b" ")  # the id, other bytes
+    other = next(m for m in visits(5) if partition(m) != partition(one))
+    event = json.loads(other.payload or b"") | {"id": json.loads(one.payload or b"")["id"]}
+    other = Message("visits", other.key, json.dumps(event).encode())
 
-    def chunk(kpart: int, offset: int, message: Message) -> Chunk:
+    def chunk(offset: int, message: Message) -> Chunk:
         record = Arrived(offset, LOGGED, message.key, message.payload)
-        return Chunk("visits", kpart, 1, offset - 1, [record])
+        return Chunk("visits", partition(message), 1, offset - 1, [record])
 
-    first = ingest("visits").prepare([chunk(0, 0, one), chunk(1, 0, other)])
-    ingest("visits").settle(first, [], [], set())
-    again = ingest("visits").prepare([chunk(0, 1, one), chunk(1, 1, other)])
-    ingest("visits").settle(again, [0, 1], first.counted(set(first.identities)), set())
+    first = ingest.prepare([chunk(0, one), chunk(0, other)])
+    ingest.settle(first, [], [], set())
+    again = ingest.prepare([chunk(1, one), chunk(1, other)])
+    ingest.settle(again, [0, 1], first.counted(set(first.identities)), set())
     assert again.columns["status"] == ["repeat", "repeat"]
+
+
+def of_many_partitions() -> Ingest:
+    return Ingest(schemas.family("visits"), Divisions.load(), Calendar.load("Asia/Shanghai"))
+
+
+def partition(message: Message) -> int:
+    """Where every Kafka client that follows the Java one sends it."""
+    return int((murmur2(message.key) & 0x7FFFFFFF) % schemas.family("visits").partitions)
+
+
+def test_a_message_in_another_partition_than_its_keys_does_not_count() -> None:
+    one = visits(5)[0]
+    right = partition(one)
+    records = [Arrived(0, LOGGED, one.key, one.payload)]
+    chunks = [Chunk("visits", n, 1, -1, records) for n in (right, (right + 1) % 4)]
+    rows = of_many_partitions().prepare(chunks)
+    assert rows.columns["status"] == ["ok", "dead"]
+    assert rows.columns["reason"] == [
+        "", f"partition: its key belongs in partition {right}, by murmur2"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(refused("x")))
