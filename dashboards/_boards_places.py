@@ -81,11 +81,7 @@ def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Pla
     return [
         *_visit_figures(level, fresh),
         *_case_and_fund_figures(level),
-        (table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
-         "end of the day on which the range ends against the same days a month and a year before, "
-         "and against the mean of all places of this level in the city. Changes are (now - then) / then.",
-         to_visits, decimals=1, columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
-         | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level)), 13, 9),
+        (_compared(level, to_visits, decimals=1), 13, 9),
         (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed by day.",
          to_visits), sql.place_trend(level)), 11, 9),
         (_below(level, hidden), 24, 14),
@@ -195,6 +191,15 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
     return table(number, sql.place_children(level))
 
 
+def _compared(level: sql.Level, to: tuple[str, str], *, decimals: int) -> Any:
+    return table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
+        "end of the day on which the range ends against the same days a month and a year before, "
+        "and against the mean of all places of this level in the city, those without any event "
+        "included. Changes are (now - then) / then.", to, decimals=decimals,
+        columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
+        | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level))  # fmt: skip
+
+
 def _microgrid(fresh: Number) -> list[Placed]:
     one = sql.microgrid()
     back = ("回到本村", _up("gulou-village", 3))
@@ -212,13 +217,7 @@ def _microgrid(fresh: Number) -> list[Placed]:
         (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed this year. {source}", back,
          column="closed_year"), one), 4, 5),
         (trust(fresh, queries.freshness()), 4, 5),
-        (table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
-         "end of the day on which the range ends against the same days a month and a year before, "
-         f"and the mean of all micro-grids of the city. Changes are (now - then) / then. {source}",
-         back, decimals=2, columns=dict.fromkeys(("环比", "同比"), _PERCENT)
-         | {"指标": {"unit": "string", "custom.width": 170}}
-         | {name: {"decimals": 0} for name in ("本月至今", "上月同期", "去年同期")}),
-         sql.microgrid_months()), 13, 7),
+        (_compared(sql.MICROGRID, back, decimals=2), 13, 7),
         (table(Number("对比：本年与各级平均", Unit.COUNT, f"The micro-grid against the means of all "
          f"micro-grids of its village, township, county and of the city, never visited ones "
          f"included. {source}", back, decimals=2, columns={"范围": {"unit": "string"}}),

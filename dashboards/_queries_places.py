@@ -222,7 +222,7 @@ class Level:
 COUNTY = Level("county", "县市区", "township", "township_day")
 TOWNSHIP = Level("township", "乡镇街道", "village", "township_day")
 VILLAGE = Level("village", "村社区", "grid", "village_day")
-MICROGRID = Level("grid", "微网格", "", "")
+MICROGRID = Level("grid", "微网格", "", "grid_day")
 
 
 def place_visits(level: Level) -> str:
@@ -310,44 +310,50 @@ def place_compared(level: Level) -> str:
         ("走访（户次）", "visits", "net_count", "visit.recorded"),
         ("诉求登记（件）", "visits", "net_count", "visit.request_raised"),
         ("诉求办结（件）", "visits", "net_count", "visit.request_closed"),
+        ("信访登记（件）", "petitions", "net_count", "petition.registered"),
+        ("调解成功（件）", "mediations", "net_count", "mediation.agreement_reached"),
         ("基金筹集（万元）", "funds", "net_amount", "fund.contributed"),
         ("基金支出（万元）", "funds", "net_amount", "fund.disbursed"),
     ]
-    if level is not VILLAGE:
-        figures[3:3] = [
-            ("信访登记（件）", "petitions", "net_count", "petition.registered"),
-            ("调解成功（件）", "mediations", "net_count", "mediation.agreement_reached"),
-        ]
-    this = f"day >= {MONTH} AND day <= {TODAY}"
-    before = f"day >= {MONTH} - INTERVAL 1 MONTH AND day <= {TODAY} - INTERVAL 1 MONTH"
-    year = f"day >= {MONTH} - INTERVAL 1 YEAR AND day <= {TODAY} - INTERVAL 1 YEAR"
-    peers = f"(SELECT count() FROM divisions WHERE level = '{level.name}')"
-    # One part a topic and not a figure: each is analysed and reads its view anew.
+    topics = {VILLAGE: ("visits", "funds"), MICROGRID: ("visits",)}.get(level)
+    figures = [f for f in figures if not topics or f[1] in topics]
+    spans = ("day >= month AND day <= today", *(
+        f"day >= month - INTERVAL 1 {unit} AND day <= today - INTERVAL 1 {unit}"
+        for unit in ("MONTH", "YEAR")
+    ))  # fmt: skip
+    span = f"multiIf({spans[0]}, 0, {spans[1]}, 1, 2)"
     parts = []
     for topic in dict.fromkeys(topic for _, topic, *_ in figures):
-        own = [(n, *figure) for n, figure in enumerate(figures) if figure[1] == topic]
-        unit = YUAN if topic == "funds" else 1
-        rows = ", ".join(
-            f"({n}, '{zh}', sumIf({value}, type = '{type_}' AND here AND this) / {unit}, "
-            f"sumIf({value}, type = '{type_}' AND here AND before) / {unit}, "
-            f"sumIf({value}, type = '{type_}' AND here AND year) / {unit}, "
-            f"sumIf({value}, type = '{type_}' AND this) / {unit} / {peers})"
-            for n, zh, _, value, type_ in own
-        )
-        types = ", ".join(f"'{type_}'" for *_, type_ in own)
-        parts.append(
-            f"SELECT arrayJoin([{rows}]) AS r FROM (SELECT *, {level.here} AS here,\n"
-            f"  {this} AS this, {before} AS before, {year} AS year FROM {topic}_by_{level.daily}\n"
-            f"  WHERE type IN ({types}) AND {_MOVED if topic == 'funds' else '1'}\n"
-            f"    AND (({this}) OR ({before}) OR ({year})))"
-        )
+        types = [f"'{type_}'" for _, of, _, type_ in figures if of == topic]
+        total = "sum(net_amount)" if topic == "funds" else "sum(net_count)"
+        value = f"{total} / {YUAN if topic == 'funds' else 1} AS value"
+        only = f"type IN ({', '.join(types)})" + (f" AND {_MOVED}" if topic == "funds" else "")
+        parts += [
+            f"SELECT type, {span} AS span, {value} FROM {topic}_by_{level.daily}\n"
+            f"  WHERE {only} AND {level.here} AND ({' OR '.join(spans)}) GROUP BY type, span",
+            f"SELECT type, 3 AS span, {value} FROM {topic}_by_township_day\n"
+            f"  WHERE {only} AND {spans[0]} GROUP BY type",
+        ]
+    shown, stored = ([f"'{f[n]}'" for f in figures] for n in (0, 3))
+    kinds = f"[{', '.join(stored)}]"
+    # A figure without any event is a row of zeros.
+    parts.append(f"SELECT arrayJoin({kinds}) AS type, 0 AS span, 0. AS value")
     union = "\nUNION ALL ".join(parts)
+    sums = {name: f"sumIf(value, span = {n})" for n, name in enumerate(("now_", "month_", "year_"))}
+    peers = (
+        "(SELECT sum(microgrids) FROM divisions WHERE level = 'village')"
+        if level is MICROGRID
+        else f"(SELECT count() FROM divisions WHERE level = '{level.name}')"
+    )
     return f"""
-SELECT r.2 AS `指标`, r.3 AS `本月至今`, r.4 AS `上月同期`,
-  {share("r.3 - r.4", "r.4")} AS `环比`, r.5 AS `去年同期`,
-  {share("r.3 - r.5", "r.5")} AS `同比`, r.6 AS `全市平均`,
-  {share("r.3 - r.6", "r.6")} AS `较均值`
-FROM ({union}) ORDER BY r.1 LIMIT 10""".strip()
+WITH {TODAY} AS today, {MONTH} AS month
+SELECT transform(type, {kinds}, [{", ".join(shown)}]) AS `指标`,
+  now_ AS `本月至今`, month_ AS `上月同期`, {share("now_ - month_", "month_")} AS `环比`,
+  year_ AS `去年同期`, {share("now_ - year_", "year_")} AS `同比`,
+  mean AS `全市平均`, {share("now_ - mean", "mean")} AS `较均值`
+FROM (SELECT type, {", ".join(f"{sql} AS {name}" for name, sql in sums.items())},
+  sumIf(value, span = 3) / {peers} AS mean FROM ({union}) GROUP BY type)
+ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
 
 
 def place_trend(level: Level) -> str:
@@ -419,44 +425,6 @@ SELECT max(visits_this_year) AS visits_year, max(visits) AS visits_all,
   max(requests_found) AS raised_year, max(requests_closed) AS closed_year,
   {days("max(last_visit)", TODAY)} AS idle_days
 FROM visits_coverage(at = {AT}) WHERE {MICROGRID.here}""".strip()
-
-
-def microgrid_months() -> str:
-    """The micro-grid's month to the day, against a month and a year before and the city's mean.
-
-    Differences of what the view knew at two instants: below the village nothing is kept by month.
-    """
-    here = MICROGRID.here
-    starts = {"now_": MONTH, "month_": f"{MONTH} - INTERVAL 1 MONTH",
-              "year_": f"{MONTH} - INTERVAL 1 YEAR"}  # fmt: skip
-    ends = {"now_": TODAY, "month_": f"{TODAY} - INTERVAL 1 MONTH",
-            "year_": f"{TODAY} - INTERVAL 1 YEAR"}  # fmt: skip
-    parts = []
-    for name, start in starts.items():
-        for sign, day in ((1, ends[name]), (-1, f"{start} - INTERVAL 1 DAY")):
-            at = f"toInt64(toUnixTimestamp(toDateTime({day}, '{ZONE}'))) * 1000"
-            # Requests are of the calendar year alone: December's are none of January's.
-            same = "1" if sign > 0 else f"toYear({day}) = toYear({ends[name]})"
-            parts.append(
-                f"SELECT '{name}' AS span, {sign} * visits AS v, "
-                f"{sign} * if({same}, requests_found, 0) AS f, "
-                f"{sign} * if({same}, requests_closed, 0) AS c "
-                f"FROM visits_coverage(at = {at}) WHERE {here}"
-            )
-    own = "\n  UNION ALL ".join(parts)
-    rows = ((0, "走访（户次）", "v"), (1, "诉求登记（件）", "f"), (2, "诉求办结（件）", "c"))
-    sums = {c: ", ".join(f"sumIf({c}, span = '{s}')" for s in starts) for _, _, c in rows}
-    spans = ", ".join(f"({n}, '{zh}', {sums[column]})" for n, zh, column in rows)
-    means = ", ".join(f"sumIf(net_count_month, type = '{type_}')" for _, type_ in _VISITED)
-    return f"""
-WITH (SELECT [{means}] FROM visits_to_date(at = {AT})) AS sums,
-  (SELECT sum(microgrids) FROM divisions WHERE level = 'village') AS grids
-SELECT r.2 AS `指标`, r.3 AS `本月至今`, r.4 AS `上月同期`,
-  {share("r.3 - r.4", "r.4")} AS `环比`, r.5 AS `去年同期`,
-  {share("r.3 - r.5", "r.5")} AS `同比`, sums[r.1 + 1] / grids AS `全市平均`
-FROM (SELECT arrayJoin([{spans}]) AS r FROM (
-  {own}))
-ORDER BY r.1 LIMIT 10""".strip()
 
 
 def microgrid_compared() -> str:

@@ -297,13 +297,17 @@ Kind = Literal["database", "table", "target", "materialized view", "view"]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One object to be created: where it lives, what it is called, what it is, and its SQL."""
+    """One object to be created: where it lives, what it is called, what it is, and its SQL.
+
+    Of a table also its columns and its skip indexes, each as `name expression TYPE …`.
+    """
 
     database: str
     name: str
     kind: Kind
     sql: str
     columns: tuple[Column, ...] = ()
+    indexes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,18 +378,19 @@ def _table(
     engine: str,
     *,
     extra: Sequence[str] = (),
+    indexes: Sequence[str] = (),
     kind: Kind = "table",
     doc: Text | None = None,
 ) -> Statement:
     held = tuple(_dated(cols, layout.zone))
-    body = ",\n  ".join([c.ddl for c in held] + list(extra))
+    body = ",\n  ".join([*(c.ddl for c in held), *extra, *(f"INDEX {each}" for each in indexes)])
     sql = (
         f"CREATE TABLE IF NOT EXISTS `{layout.database}`.`{name}`{layout.on_cluster} (\n  {body}\n)"
         f"\nENGINE = {engine}"
     )
     if doc:
         sql += f"\nCOMMENT {quoted(str(doc))}"
-    return Statement(layout.database, name, kind, sql, held)
+    return Statement(layout.database, name, kind, sql, held, tuple(indexes))
 
 
 def _reference_tables(layout: Layout) -> list[Statement]:
@@ -429,10 +434,11 @@ def _events(family: Family, layout: Layout) -> Statement:
         event_columns(layout.zone),
         # Not partitioned: one INSERT is one block is one part, all or nothing, whatever it holds.
         f"{layout.engine('MergeTree')} ORDER BY (kpart, koff)",
-        extra=[
-            f"CONSTRAINT fenced CHECK {fence}",
-            "INDEX id_bloom id TYPE bloom_filter(0.001) GRANULARITY 1",
-            "INDEX corrects_bloom corrects TYPE bloom_filter(0.001) GRANULARITY 1",
+        extra=[f"CONSTRAINT fenced CHECK {fence}"],
+        indexes=[
+            "id_bloom id TYPE bloom_filter(0.001) GRANULARITY 1",
+            "corrects_bloom corrects TYPE bloom_filter(0.001) GRANULARITY 1",
+            "logged_range logged TYPE minmax GRANULARITY 1",
         ],
         doc=Text(
             f"Every message of topic {family.topic}, one row an offset.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from schemas._columns import COUNTY, MICROGRID, TOWNSHIP, VILLAGE
+from schemas._columns import COUNTY, MICROGRID, NET, TOWNSHIP, TYPE, VILLAGE, starts
 from schemas._event import Content, Event, field
 from schemas._projections import Diary, Family, PublishedView, Rollup, instant, target
 from schemas._words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed, Text
@@ -113,6 +113,29 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
     )
 
 
+def _by_grid_day(family: Family, database: str, _zone: str) -> PublishedView:
+    table = f"`{database}`.`{target(family, family.projections[2])}`"
+    return PublishedView(
+        "visits_by_grid_day",
+        "走访·微网格·日",
+        Text("Events by type, micro-grid and day.", "走访统计，按事件类型、微网格和日期。"),
+        {
+            "type": TYPE,
+            "county": COUNTY,
+            "township": TOWNSHIP,
+            "village": VILLAGE,
+            "grid": MICROGRID,
+            "day": starts("day"),
+            "net_count": NET,
+        },
+        "SELECT type, substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,\n"
+        "  substring(grid, 1, 12) AS village, grid, day, sum(n) AS net_count\n"
+        f"FROM (SELECT type, grid, net_days FROM {table} WHERE type != '' AND grid != '')\n"
+        "ARRAY JOIN net_days.1 AS day, net_days.2 AS n\n"
+        "GROUP BY type, grid, day",
+    )
+
+
 class Visit(
     Event,
     topic="visits",
@@ -138,7 +161,7 @@ class Visit(
         Rollup("daily", "division", "day"),
         Diary("coverage"),
     )
-    views: ClassVar = (_coverage,)
+    views: ClassVar = (_coverage, _by_grid_day)
 
 
 class VisitRecorded(

@@ -214,9 +214,7 @@ class Ingest:
             "tok": [0] * len(records),
         }
 
-    def _misplaced(
-        self, chunk: Chunk, keys: Sequence[str], recorded: Sequence[int]
-    ) -> list[int]:
+    def _misplaced(self, chunk: Chunk, keys: Sequence[str], recorded: Sequence[int]) -> list[int]:
         """Rows that the broker's view of their message may tell against."""
         encoded = [key.encode() for key in keys]
         places = partitions(encoded, self._family.partitions)
@@ -225,9 +223,7 @@ class Ingest:
             for n, (record, key, place, known) in enumerate(
                 zip(chunk.records, encoded, places, recorded, strict=True)
             )
-            if known > record.timestamp + CLOCK_SKEW_MS
-            or record.key != key
-            or place != chunk.kpart
+            if known > record.timestamp + CLOCK_SKEW_MS or record.key != key or place != chunk.kpart
         ]
 
     def _why_misplaced(self, record: Any, key: str, recorded: int) -> Rejected:

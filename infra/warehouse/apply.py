@@ -1,9 +1,9 @@
 """Brings ClickHouse to what `schemas/` declares: live against declared gives a plan, then does it.
 
 What was applied is remembered as one digest an object in the table `applied`. An events table only
-ever gains columns. A projection whose query or columns changed is dropped with its target and made
-anew; the worker's next claim fills it from the events, as it does after any crash. Comments are
-words about a column, not the column: they are brought up to date where they stand.
+ever gains columns and indexes. A projection whose query or columns changed is dropped with its
+target and made anew; the worker's next claim fills it from the events, as it does after any crash.
+Comments are words about a column, not the column: they are brought up to date where they stand.
 """
 
 from __future__ import annotations
@@ -181,6 +181,8 @@ def _added(client: Any, statement: Statement, place: Layout) -> Iterator[str]:
                 f"declared as {column.type!r}; history is never rewritten.",
                 do="Declare a new column, or start a new database with GULOU_DATABASE.",
             )
+    for index in statement.indexes:
+        yield f"ALTER TABLE {table} ADD INDEX IF NOT EXISTS {index}"
 
 
 def _bare(type_: str) -> str:

@@ -164,7 +164,7 @@ def test_a_micro_grids_month_is_compared_with_the_month_and_the_year_before(city
         visit(city, f"{time} 09:00:00", grid=grid)
     visit(city, "2021-06-03 09:00:00", "request_raised", grid=grid)
     visit(city, "2021-06-03 09:00:00", grid=f"{VILLAGE}001002")
-    rows = city.ask(places.microgrid_months(), "2021-06-15T12:00:00", grid=grid)
+    rows = city.ask(places.place_compared(places.MICROGRID), "2021-06-15T12:00:00", grid=grid)
     # To the 15th: June 2; May 2 of 2 and 31; June 2020 the 1st of 1 and 30.
     assert [(r["指标"], r["本月至今"], r["上月同期"], r["去年同期"]) for r in rows] == [
         ("走访（户次）", 1, 1, 1),
@@ -172,6 +172,8 @@ def test_a_micro_grids_month_is_compared_with_the_month_and_the_year_before(city
         ("诉求办结（件）", 0, 0, 0),
     ]
     assert [r["环比"] for r in rows] == [0.0, None, None]
+    # Of the city's 112,600, one was visited once and had one request, another was visited once.
+    assert [round(r["全市平均"] * 112_600, 6) for r in rows] == [2, 1, 0]
 
 
 def test_means_of_micro_grids_take_the_never_visited_in(city: Shipped) -> None:

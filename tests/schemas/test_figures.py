@@ -193,19 +193,23 @@ def test_a_namesake_that_is_no_total_is_not_summed(city: City) -> None:
     ]
 
 
-def test_recent_events_are_the_newest_of_each_partition_and_name_no_village(city: City) -> None:
-    def rows(kpart: int, first: int, count: int) -> list[dict[str, Any]]:
+def test_recent_events_are_the_newest_of_each_topic_and_name_no_village(city: City) -> None:
+    def rows(topic: str, place: str, count: int) -> list[dict[str, Any]]:
+        type_ = {"visits": "visit.recorded", "funds": "fund.contributed"}[topic]
         return [
-            city.row("visits", "visit.recorded", "2021-03-01 10:00:00", visit(), koff=n)
-            | {"kpart": kpart, "division": VILLAGE if kpart else "431281"}
-            for n in range(first, first + count)
+            city.row(topic, type_, "2021-03-01 10:00:00", visit(), koff=n)
+            | {"division": place, "logged": f"2021-03-02 10:{n // 60:02}:{n % 60:02}.000"}
+            for n in range(count)
         ]
 
     assert city.published("recent_events") == []
-    city.insert(rows(0, 0, 300) + rows(3, 10, 20))
+    city.insert(rows("visits", VILLAGE, 300))
+    city.insert(rows("funds", "431281", 20))
     found = city.published("recent_events")
     counties = [row["county"] for row in found]
-    assert (counties.count("431281"), counties.count("431202")) == (50, 20)
+    assert (counties.count("431202"), counties.count("431281")) == (200, 20)
+    # Of visits the last 200: from the 100th second on.
+    assert min(row["logged"] for row in found if row["county"] == "431202").endswith("10:01:40.000")
 
 
 def test_the_pipeline_shows_every_partition_that_has_a_worker(city: City) -> None:
