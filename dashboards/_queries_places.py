@@ -321,25 +321,32 @@ def place_compared(level: Level) -> str:
         f"day >= month - INTERVAL 1 {unit} AND day <= today - INTERVAL 1 {unit}"
         for unit in ("MONTH", "YEAR")
     ))  # fmt: skip
-    span = f"multiIf({spans[0]}, 0, {spans[1]}, 1, 2)"
+    of_city = "township_day"  # no finer view is needed for the city's sum, nor is any as small
     parts = []
     for topic in dict.fromkeys(topic for _, topic, *_ in figures):
         types = [f"'{type_}'" for _, of, _, type_ in figures if of == topic]
-        total = "sum(net_amount)" if topic == "funds" else "sum(net_count)"
-        value = f"{total} / {YUAN if topic == 'funds' else 1} AS value"
+        value, unit = ("net_amount", YUAN) if topic == "funds" else ("net_count", 1)
         only = f"type IN ({', '.join(types)})" + (f" AND {_MOVED}" if topic == "funds" else "")
+        own = f"{level.here} AND ({' OR '.join(spans)})"
+        whole = f"sum({value}) / {unit} AS whole FROM {topic}_by_{of_city}\n  WHERE {only} AND"
+        span = f"multiIf({spans[0]}, 0, {spans[1]}, 1, 2) AS span"
+        if level.daily == of_city:  # One pass: each part is analysed, and reads its view anew.
+            parts.append(
+                f"SELECT type, {span}, sumIf({value}, {level.here}) / {unit} AS own,\n"
+                f"  {whole} ({spans[0]} OR {own}) GROUP BY type, span"
+            )
+            continue
         parts += [
-            f"SELECT type, {span} AS span, {value} FROM {topic}_by_{level.daily}\n"
-            f"  WHERE {only} AND {level.here} AND ({' OR '.join(spans)}) GROUP BY type, span",
-            f"SELECT type, 3 AS span, {value} FROM {topic}_by_township_day\n"
-            f"  WHERE {only} AND {spans[0]} GROUP BY type",
+            f"SELECT type, {span}, sum({value}) / {unit} AS own, 0. AS whole\n"
+            f"  FROM {topic}_by_{level.daily} WHERE {only} AND {own} GROUP BY type, span",
+            f"SELECT type, 0 AS span, 0. AS own, {whole} {spans[0]} GROUP BY type",
         ]
     shown, stored = ([f"'{f[n]}'" for f in figures] for n in (0, 3))
     kinds = f"[{', '.join(stored)}]"
     # A figure without any event is a row of zeros.
-    parts.append(f"SELECT arrayJoin({kinds}) AS type, 0 AS span, 0. AS value")
+    parts.append(f"SELECT arrayJoin({kinds}) AS type, 0 AS span, 0. AS own, 0. AS whole")
     union = "\nUNION ALL ".join(parts)
-    sums = {name: f"sumIf(value, span = {n})" for n, name in enumerate(("now_", "month_", "year_"))}
+    sums = [f"sumIf(own, span = {n}) AS {s}_" for n, s in enumerate(("now", "month", "year"))]
     peers = (
         "(SELECT sum(microgrids) FROM divisions WHERE level = 'village')"
         if level is MICROGRID
@@ -351,8 +358,8 @@ SELECT transform(type, {kinds}, [{", ".join(shown)}]) AS `指标`,
   now_ AS `本月至今`, month_ AS `上月同期`, {share("now_ - month_", "month_")} AS `环比`,
   year_ AS `去年同期`, {share("now_ - year_", "year_")} AS `同比`,
   mean AS `全市平均`, {share("now_ - mean", "mean")} AS `较均值`
-FROM (SELECT type, {", ".join(f"{sql} AS {name}" for name, sql in sums.items())},
-  sumIf(value, span = 3) / {peers} AS mean FROM ({union}) GROUP BY type)
+FROM (SELECT type, {", ".join(sums)}, sumIf(whole, span = 0) / {peers} AS mean
+  FROM ({union}) GROUP BY type)
 ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
 
 

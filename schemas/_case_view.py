@@ -6,16 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from schemas._clocks import Clock
 from schemas._columns import TOWNSHIP_IF_SHOWN, moment, quoted
-from schemas._projections import (
-    NEVER,
-    CaseFold,
-    Family,
-    PublishedView,
-    instant,
-    one_each,
-    target,
-    verb,
-)
+from schemas._projections import NEVER, CaseFold, Family, PublishedView, instant, verb
+from schemas._targets import one_each, target
 from schemas._words import Text
 
 

@@ -23,8 +23,9 @@ from schemas._clocks import Clock
 from schemas._columns import Column
 from schemas._event import Envelope, Event, FieldSpec, example, meaning
 from schemas._names import dead_topic, events_table
-from schemas._projections import CaseFold, Family, PublishedView, columns, key, target
+from schemas._projections import CaseFold, Family, PublishedView
 from schemas._published import SMALL, published
+from schemas._targets import columns, key, target
 from schemas._wire import REASONS, wire_shape
 from schemas._words import Text
 

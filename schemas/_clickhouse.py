@@ -13,18 +13,9 @@ from typing import Final, Literal
 
 from schemas import _names as names
 from schemas._columns import KPART, TOPIC, TYPE, Column, moment, quoted
-from schemas._projections import (
-    CaseFold,
-    Family,
-    Projection,
-    PublishedView,
-    columns,
-    key,
-    select,
-    target,
-    view,
-)
+from schemas._projections import CaseFold, Family, Projection, PublishedView
 from schemas._published import published
+from schemas._targets import columns, key, select, target, view
 from schemas._words import Text
 
 STATUSES: Final[Mapping[str, tuple[str, Text]]] = {

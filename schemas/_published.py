@@ -29,7 +29,8 @@ from schemas._columns import (
     quoted,
     starts,
 )
-from schemas._projections import CaseFold, Family, PublishedView, Rollup, instant, target
+from schemas._projections import CaseFold, Family, PublishedView, Rollup, instant
+from schemas._targets import target
 from schemas._watched import watched
 from schemas._words import Text
 

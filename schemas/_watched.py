@@ -10,7 +10,8 @@ from typing import Final
 
 from schemas import _names as names
 from schemas._columns import COUNTY, KPART, TOPIC, TYPE, quoted
-from schemas._projections import HI, Family, PublishedView, target
+from schemas._projections import HI, Family, PublishedView
+from schemas._targets import target
 from schemas._words import Text
 
 RECENT: Final = 200

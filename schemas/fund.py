@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from schemas._columns import COUNTY
 from schemas._event import Event, field
-from schemas._projections import Family, PublishedView, Rollup, instant, target
+from schemas._projections import Family, PublishedView, Rollup, instant
+from schemas._targets import target
 from schemas._words import CaseId, EventId, Fen, Labels, Note, Persons, Pseudonym, Quantity, Text
 
 Source = Annotated[

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from schemas._columns import COUNTY, MICROGRID, NET, TOWNSHIP, TYPE, VILLAGE, starts
+from schemas._columns import COUNTY, MICROGRID, NET, TOWNSHIP, TYPE, VILLAGE, quoted, starts
 from schemas._event import Content, Event, field
-from schemas._projections import Diary, Family, PublishedView, Rollup, instant, target
+from schemas._projections import Diary, Family, PublishedView, Rollup, instant
+from schemas._targets import days_of, target
 from schemas._words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed, Text
 
 Role = Annotated[
@@ -51,20 +52,24 @@ def _hours_to_minutes(content: Content) -> Content:
     return rest | {"lasted": hours * 60}
 
 
+_RECORDED, _RAISED, _CLOSED = "visit.recorded", "visit.request_raised", "visit.request_closed"
+
+
 def _coverage(family: Family, database: str, zone: str) -> PublishedView:
     table = f"`{database}`.`{target(family, family.projections[2])}`"
+    went = days_of(_RECORDED)
     # A part of the table may hold a visit and a later one that it was taken back: days are then
     # added up, but for those few micro-grids alone, as that takes eight times as long. IN and not a
     # join: it costs nothing where nobody asks for the last visit.
-    below_zero = "type = 'visit.recorded' AND arrayExists(n -> n < 0, net_days.2)"
+    below_zero = f"arrayExists(n -> n < 0, {went}.2)"
     taken_back = f"SELECT grid FROM {table} WHERE {below_zero}"
     standing = (
         "arrayMax((day, n) -> if(n > 0 AND day <= today, day, toDate(0)), {0}.1, {0}.2)".format
     )
-    until = "arraySum((day, n) -> if(day <= today, n, 0), net_days.1, net_days.2)"
+    until = "arraySum((day, n) -> if(day <= today, n, 0), {0}.1, {0}.2)".format
     visits, found, closed = (
-        f"sumIf({until}, type = '{type_}' AND year = toYear(today))"
-        for type_ in ("visit.recorded", "visit.request_raised", "visit.request_closed")
+        f"sumIf({until(days_of(type_))}, year = toYear(today))"
+        for type_ in (_RECORDED, _RAISED, _CLOSED)
     )
     return PublishedView(
         "visits_coverage",
@@ -100,21 +105,21 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
         f"  nullIf(if(g.doubtful = 0, g.last, {standing('g.days')}), toDate(0)) AS last_visit,\n"
         "  g.visits_this_year AS visits_this_year, g.visits AS visits,\n"
         "  g.requests_found AS requests_found, g.requests_closed AS requests_closed\n"
-        f"FROM (SELECT grid, maxIf({standing('net_days')}, type = 'visit.recorded') AS last,\n"
+        f"FROM (SELECT grid, max({standing(went)}) AS last,\n"
         f"    countIf({below_zero}) AS doubtful,\n"
-        "    sumMapIf(net_days, type = 'visit.recorded'\n"
-        f"      AND grid IN ({taken_back})) AS days,\n"
+        f"    sumMapIf({went}, grid IN ({taken_back})) AS days,\n"
         f"    {visits} AS visits_this_year,\n"
-        f"    sumIf({until}, type = 'visit.recorded') AS visits,\n"
+        f"    sum({until(went)}) AS visits,\n"
         f"    {found} AS requests_found,\n"
         f"    {closed} AS requests_closed\n"
-        f"  FROM {table} WHERE type != '' AND grid != '' AND year <= toYear(today)\n"
+        f"  FROM {table} WHERE grid != '' AND year <= toYear(today)\n"
         "  GROUP BY grid) AS g",
     )
 
 
 def _by_grid_day(family: Family, database: str, _zone: str) -> PublishedView:
     table = f"`{database}`.`{target(family, family.projections[2])}`"
+    kept = ", ".join(f"({quoted(t)}, {days_of(t)})" for t in (_RECORDED, _RAISED, _CLOSED))
     return PublishedView(
         "visits_by_grid_day",
         "走访·微网格·日",
@@ -130,8 +135,9 @@ def _by_grid_day(family: Family, database: str, _zone: str) -> PublishedView:
         },
         "SELECT type, substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,\n"
         "  substring(grid, 1, 12) AS village, grid, day, sum(n) AS net_count\n"
-        f"FROM (SELECT type, grid, net_days FROM {table} WHERE type != '' AND grid != '')\n"
-        "ARRAY JOIN net_days.1 AS day, net_days.2 AS n\n"
+        f"FROM (SELECT grid, kept.1 AS type, kept.2 AS days FROM {table}\n"
+        f"  ARRAY JOIN [{kept}] AS kept WHERE grid != '')\n"
+        "ARRAY JOIN days.1 AS day, days.2 AS n\n"
         "GROUP BY type, grid, day",
     )
 
@@ -159,7 +165,7 @@ class Visit(
     projections: ClassVar = (
         Rollup("hourly", "county", "hour", dims=("role",)),
         Rollup("daily", "division", "day"),
-        Diary("coverage"),
+        Diary("coverage", (_RECORDED, _RAISED, _CLOSED)),
     )
     views: ClassVar = (_coverage, _by_grid_day)
 

@@ -25,7 +25,8 @@ from clickhouse_driver import errors as driver_errors
 from schemas import _names as names
 from schemas._clickhouse import Layout, event_columns
 from schemas._errors import Halted, Unavailable
-from schemas._projections import HI, Family, Projection, select, target
+from schemas._projections import HI, Family, Projection
+from schemas._targets import select, target
 from streams._chunks import Position
 from streams._identities import Hashes
 from streams.ingest import Identity, Rows, Stored

@@ -271,16 +271,17 @@ class Law:
     def _classes(self) -> list[Any]:
         return list(self.kinds.values())
 
-    def diary(self, rows: Sequence[Row]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-        """Days and net counts by (type, grid, year); a day on which nothing stands is none."""
-        found: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    def diary(self, projection: Any, rows: Sequence[Row]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        """Days and net counts of each type, by (grid, year); where nothing stands is no day."""
+        kept: list[str] = list(projection.types)
+        found: dict[tuple[Any, ...], list[dict[str, int]]] = defaultdict(
+            lambda: [defaultdict(int) for _ in kept]
+        )
         for original, last in self.standing(rows):
-            grid, _, day = self._where("grid", last, original.event["_time"])
-            found[original.event["type"], grid, int(day[:4])][day] += 1
-        return {
-            key: ((tuple(sorted(days)), tuple(days[day] for day in sorted(days))),)
-            for key, days in found.items()
-        }
+            if original.event["type"] in kept:
+                grid, _, day = self._where("grid", last, original.event["_time"])
+                found[grid, int(day[:4])][kept.index(original.event["type"])][day] += 1
+        return {key: tuple(map(_spread, days)) for key, days in found.items()}
 
     def _where(self, level: str, row: Row, time: int) -> tuple[str, int, str]:
         """Place of an event at a level, and the hour and the day of an instant."""
@@ -441,8 +442,8 @@ class Oracle:
                 (case,): tuple(_spread(each[n]) for n in names) for case, each in cases.items()
             }
         elif not hasattr(projection, "grain"):
-            got = {key: days for key, days in got.items() if days != (((), ()),)}
-            right = law.diary(rows)
+            got = {key: days for key, days in got.items() if any(day for day, _ in days)}
+            right = law.diary(projection, rows)
         else:
             got = {key: sums for key, sums in got.items() if any(sums)}
             right = {k: tuple(v) for k, v in law.rollup(projection, rows).items()}

@@ -22,6 +22,7 @@ from dashboards.publish import DAY_MS, Grafana, check
 from infra.parts import board_source
 from infra.settings import Settings
 from infra.stack import Stack
+from infra.warehouse import apply
 from producers._bulk import BulkProducer
 from producers.simulate import City, History, live, play
 from producers.vault import Vault
@@ -30,7 +31,7 @@ from tests.dashboards.browsers import chromium, tab
 from tests.dashboards.pages import settled
 
 _END_OF_2021_MS = 1_640_966_399_000
-_ASKED = 10  # times each panel's query is asked
+_ASKED = 20  # times each panel's query is asked
 _PAINTS, _EVENTS = 5, 10
 _WALLS_S = 60.0
 _REFRESH_MS = 5_000
@@ -93,6 +94,11 @@ def _fill(settings: Settings, city: City, scale: float) -> None:
     say(f"    {messages:,} messages in Kafka")
     grafana = Grafana(_url(settings), settings.grafana_token.get_secret_value())
     until(lambda: _behind(grafana, settings) == 0, "all of it counted", timeout_s=_MOST_S)
+    # The history was loaded some time ago wherever people look at it, not seconds before.
+    clickhouse = apply.address(settings).connect()
+    merging = "SELECT count() FROM system.merges"
+    until(lambda: not clickhouse.execute(merging)[0][0], "all of it merged", timeout_s=_MOST_S)
+    clickhouse.disconnect()
 
 
 def _behind(grafana: Grafana, settings: Settings) -> int:

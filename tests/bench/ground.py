@@ -24,7 +24,8 @@ from infra.warehouse import apply
 from producers._bulk import BulkProducer
 from producers.simulate import City, History
 from producers.vault import Vault
-from schemas._projections import HI, target
+from schemas._projections import HI
+from schemas._targets import target
 
 SEED = 1
 _POLL_S = 0.1

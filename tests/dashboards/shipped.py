@@ -18,7 +18,7 @@ from dashboards._macros import Scope, expand
 from infra.settings import Settings
 from infra.warehouse import Warehouse, apply
 from infra.warehouse.access import write_users
-from schemas._projections import target
+from schemas._targets import target
 from tests.schemas.conftest import CITY, City
 
 BOARD, PASSWORD = "board", "looks"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import family
-from schemas._projections import columns, key, select, target
+from schemas._targets import columns, key, select, target
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import City
