@@ -80,7 +80,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     for name in ("schemas", "streams", "producers", "dashboards", "infra"):
         shutil.copytree(ROOT / name, copy / name, ignore=skipped)
     (copy / "schemas" / "patrol.py").write_text(_FILE)
-    sql = copy / "schemas" / "_projections.py"
+    sql = copy / "schemas" / "_targets.py"
     assert sql.read_text().count(_SOUND) == 1
     sql.write_text(sql.read_text().replace(_SOUND, _DEFECT))
     ports = {PREFIX + n.upper(): "0" for n in Settings.model_fields if n.endswith("_port")}
