@@ -422,7 +422,7 @@ def grid_options() -> str:
     )
 
 
-_VISITED = (("v", "visit.recorded"), ("f", "visit.request_raised"), ("c", "visit.request_closed"))
+_VISITED = ("visit.recorded", "visit.request_raised", "visit.request_closed")
 
 
 def microgrid() -> str:
@@ -440,34 +440,42 @@ def microgrid_compared() -> str:
     Means over all micro-grids there are, never visited ones included.
     """
     code = one("grid")
-    by_type = "sumIf({0}, type = '{2}') AS {1}".format
-    days, to_date = (
-        ", ".join(by_type(figure, *visited) for visited in _VISITED)
-        for figure in ("net_count", "net_count_year")
-    )
-    covered = "toInt64(sum(visits_this_year)) AS v, sum(requests_found) AS f"
-    covered += f", sum(requests_closed) AS c FROM visits_coverage(at = {AT})"
-    day, place = f"day >= {NEW_YEAR} AND day <= {TODAY}", "substring({}, 1, {})".format
-    village = place(code, 12)
-    parts = (
-        (0, "本微网格", 40, f"{covered} WHERE {MICROGRID.here}"),
-        (1, "全村平均", 12,
-         f"{covered} WHERE village = {village} AND startsWith(grid, {village})"),
-        (2, "乡镇平均", 9, f"{days} FROM visits_by_township_day "
-         f"WHERE {day} AND township = {place(code, 9)}"),
-        (3, "全县平均", 6,
-         f"{to_date} FROM visits_to_date(at = {AT}) WHERE county = {place(code, 6)}"),
-        (4, "全市平均", 4, f"{to_date} FROM visits_to_date(at = {AT})"),
+    day = f"day >= {NEW_YEAR} AND day <= {TODAY}"
+
+    def place(digits: int) -> str:
+        return f"substring({code}, 1, {digits})"
+
+    def by_type(figure: str, condition: str = "1") -> str:
+        """Visits, requests raised and requests closed where `condition` holds."""
+        return ", ".join(
+            f"toInt64(sumIf({figure}, type = '{type_}' AND {condition}))" for type_ in _VISITED
+        )
+
+    def covered(condition: str) -> str:
+        columns = ("visits_this_year", "requests_found", "requests_closed")
+        return ", ".join(f"toInt64(sumIf({column}, {condition}))" for column in columns)
+
+    county, village = f"county = {place(6)}", place(12)
+    # Two rows of one pass: each part is analysed, and reads its view anew.
+    sources = (
+        (((0, "本微网格", 40, covered(MICROGRID.here)), (1, "全村平均", 12, covered("1"))),
+         f"visits_coverage(at = {AT}) WHERE village = {village} AND startsWith(grid, {village})"),
+        (((2, "乡镇平均", 9, by_type("net_count")),),
+         f"visits_by_township_day WHERE {day} AND township = {place(9)}"),
+        (((3, "全县平均", 6, by_type("net_count_year", county)),
+          (4, "全市平均", 4, by_type("net_count_year"))), f"visits_to_date(at = {AT})"),
     )  # fmt: skip
     union = "\n  UNION ALL ".join(
-        f"SELECT {n} AS n, '{zh}' AS scope, {place(code, width)} AS prefix, {figures}"
-        for n, zh, width, figures in parts
+        "SELECT arrayJoin(["
+        + ", ".join(f"({n}, '{zh}', {place(width)}, {sums})" for n, zh, width, sums in rows)
+        + f"]) AS r FROM {source}"
+        for rows, source in sources
     )
-    per = "if(n = 0, 1, sumIf(microgrids, startsWith(code, prefix)))"
+    per = "if(r.1 = 0, 1, sumIf(microgrids, startsWith(code, r.3)))"
     return f"""
-SELECT scope AS `范围`, max(v) / {per} AS `本年走访`, max(f) / {per} AS `本年诉求`,
-  max(c) / {per} AS `本年办结`
+SELECT r.2 AS `范围`, r.4 / {per} AS `本年走访`, r.5 / {per} AS `本年诉求`,
+  r.6 / {per} AS `本年办结`
 FROM (
   {union}) AS s
 CROSS JOIN (SELECT code, microgrids FROM divisions WHERE level = 'village') AS d
-GROUP BY n, scope ORDER BY n LIMIT 10""".strip()
+GROUP BY r ORDER BY r.1 LIMIT 10""".strip()

@@ -26,6 +26,8 @@ from infra.warehouse import apply
 from producers._bulk import BulkProducer
 from producers.simulate import City, History, live, play
 from producers.vault import Vault
+from schemas import families
+from schemas._targets import target
 from tests.bench.ground import SEED, say, until
 from tests.dashboards.browsers import chromium, tab
 from tests.dashboards.pages import settled
@@ -94,10 +96,20 @@ def _fill(settings: Settings, city: City, scale: float) -> None:
     say(f"    {messages:,} messages in Kafka")
     grafana = Grafana(_url(settings), settings.grafana_token.get_secret_value())
     until(lambda: _behind(grafana, settings) == 0, "all of it counted", timeout_s=_MOST_S)
-    # The history was loaded some time ago wherever people look at it, not seconds before.
+    # Where people look at it the history was loaded some time ago, not seconds before: its parts
+    # have been merged by then.
     clickhouse = apply.address(settings).connect()
-    merging = "SELECT count() FROM system.merges"
-    until(lambda: not clickhouse.execute(merging)[0][0], "all of it merged", timeout_s=_MOST_S)
+    tables = [target(family, each) for family in families() for each in family.projections]
+    parts = (
+        "SELECT count() FROM system.parts WHERE active AND rows > 1000 AND database = %(database)s "
+        "AND table IN %(tables)s"
+    )
+    values = {"database": settings.database, "tables": tables}
+    until(
+        lambda: clickhouse.execute(parts, values)[0][0] <= len(tables),
+        "all of it merged",
+        timeout_s=_MOST_S,
+    )
     clickhouse.disconnect()
 
 
