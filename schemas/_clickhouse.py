@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from schemas import _names as names
 from schemas._columns import KPART, TOPIC, TYPE, Column, moment, quoted
-from schemas._projections import CaseFold, Family, Projection, PublishedView
+from schemas._projections import CaseFold, Family, Projection, PublishedView, Rollup
 from schemas._published import published
 from schemas._targets import columns, key, select, target, view
 from schemas._words import Text
@@ -438,21 +438,22 @@ def _events(family: Family, layout: Layout) -> Statement:
     )
 
 
-# Figures in one part and a few young ones are read a third faster than in six of all ages; to write
-# them anew so often costs one core a hundredth of its time.
-_SETTLED_S: Final = 300
+# Cases and diaries are merged while they are read: from one part and a few young ones that is a third
+# faster than from six of all ages. Rollups gain little, and are too large to be written anew so often.
+_SETTLED_S: Final = 120
 
 
 def _target(family: Family, projection: Projection, layout: Layout) -> Statement:
     cols = columns(family, projection, layout.zone)
     order = ", ".join(f"`{name}`" for name in key(family, projection, layout.zone))
     kind = "案件表" if isinstance(projection, CaseFold) else "汇总表"
+    settled = f"\nSETTINGS min_age_to_force_merge_seconds = {_SETTLED_S}"
     return _table(
         layout,
         target(family, projection),
         cols,
-        f"{layout.engine('AggregatingMergeTree')} ORDER BY ({order})\n"
-        f"SETTINGS min_age_to_force_merge_seconds = {_SETTLED_S}",
+        f"{layout.engine('AggregatingMergeTree')} ORDER BY ({order})"
+        + ("" if isinstance(projection, Rollup) else settled),
         kind="target",
         doc=Text(
             f"{type(projection).__name__} {projection.name}.",
