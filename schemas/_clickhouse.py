@@ -438,8 +438,8 @@ def _events(family: Family, layout: Layout) -> Statement:
     )
 
 
-# Cases and diaries are merged while they are read: from one part and a few young ones that is a third
-# faster than from six of all ages. Rollups gain little, and are too large to be written anew so often.
+# Cases and diaries are merged while they are read: from one part and a few young ones that is a
+# third faster than from six of all ages. Rollups gain little, and are too large for it.
 _SETTLED_S: Final = 120
 
 
