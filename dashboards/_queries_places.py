@@ -212,6 +212,14 @@ class Level:
         return f"{self.name} = {one(self.name)}"
 
     @property
+    def in_township(self) -> str:
+        """Condition that a row belongs to the chosen village, told by its township too.
+
+        Small cells are withheld by township: with it no other township is reckoned.
+        """
+        return f"{self.here} AND township = substring({one(self.name)}, 1, 9)"
+
+    @property
     def covered(self) -> str:
         """Where the place's micro-grids are; told by prefix too, which the table's key finds."""
         return (
@@ -262,7 +270,7 @@ def place_petitions(level: Level) -> str:
         return f"""
 SELECT if(count() = 0, 0, max(net_count)) AS registered_year
 FROM petitions_by_village_year
-WHERE {level.here} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
+WHERE {level.in_township} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
     return f"""
 SELECT countIf(registered_at >= {NEW_YEAR_HOUR}) AS registered_year, sum(open) AS open_now,
   countIf(overdue_transfer OR overdue_notice OR overdue_close OR overdue_review
@@ -284,7 +292,7 @@ def place_mediations(level: Level) -> str:
 SELECT {filed} AS filed_year, {agreed} AS agreed, {failed} AS failed,
   {share("agreed", "(agreed + failed)")} AS success
 FROM mediations_by_village_year
-WHERE {level.here} AND year = toYear({TODAY})""".strip()
+WHERE {level.in_township} AND year = toYear({TODAY})""".strip()
     return f"""
 SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now,
   {
