@@ -52,7 +52,7 @@ generated: $(VENV)/.ready
 	@$(RUN) -m infra.settings
 	@$(RUN) -m schemas._catalog
 
-bench: $(VENV)/.ready-test $(VENV)-bench/.ready ## speed and size, into docs/benchmarks.md (about 20 min)
+bench: $(VENV)/.ready-test $(VENV)-bench/.ready ## speed and size, into docs/benchmarks.md (about 50 min)
 	@$(RUN) -m tests.bench $(ARGS)
 
 bench-big: $(VENV)/.ready-test $(VENV)-bench/.ready ## the same with a larger history (hours)

@@ -214,4 +214,4 @@ def projected(client: Client, settings: Settings, topic: str) -> bool:
 
 def say(line: str) -> None:
     """Tells the person who waits."""
-    print(line, flush=True)  # noqa: T201 - a command that takes 20 minutes shows where it is
+    print(line, flush=True)  # noqa: T201 - a command that takes so long shows where it is
