@@ -295,9 +295,12 @@ def _divisions(database: str) -> PublishedView:
 
 
 def _labels(families: Sequence[Family]) -> PublishedView:
-    rows = {("type", cls.spec.name, cls.spec.zh) for family in families for cls in family.events}
+    rows = set()
     for family in families:
         for cls in family.events:
+            # Beside events of other families a bare 登记 is a riddle.
+            family_zh = "" if family.zh in cls.spec.zh else family.zh
+            rows.add(("type", cls.spec.name, family_zh + cls.spec.zh))
             for f in cls.fields.values():
                 rows |= {(f.name, value, zh) for value, zh in f.labels.items()}
     values = ", ".join(f"({', '.join(quoted(cell) for cell in row)})" for row in sorted(rows))

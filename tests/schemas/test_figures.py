@@ -224,3 +224,11 @@ def test_the_pipeline_shows_every_partition_that_has_a_worker(city: City) -> Non
     city.run(f"TRUNCATE TABLE {database}.heartbeat")
     # offset 0 is an offset: a partition without messages has none
     assert some(rows, *names) == [("visits", 0, 0, 1, 3), ("visits", 1, None, 0, 0)]
+
+
+def test_an_events_chinese_name_says_its_family(city: City) -> None:
+    names = {row["value"]: row["zh"] for row in city.published("labels", where="field = 'type'")}
+    assert names["petition.registered"] == "信访登记"
+    assert names["mediation.filed"] == "调解登记"
+    assert names["visit.recorded"] == "走访登记"
+    assert len(set(names.values())) == len(names)
