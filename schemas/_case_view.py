@@ -37,6 +37,8 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         if f.personal:
             continue
         columns[f.name] = f.doc
+        # The cast sheds the SimpleAggregateFunction type, which board clients cannot read; of an
+        # instant `if` sheds it, whose type is that of its first branch.
         sayers, said = family.sayers(f.name, "fact"), f"CAST(c.{f.name} AS {f.stored})"
         # Said later than the instant is not yet known at it; the opening is known of every row.
         if opening not in sayers:
