@@ -99,7 +99,7 @@ def test_a_new_file_is_a_topic_a_validator_tables_views_and_a_chapter(
     assert {row["value"]: row["zh"] for row in labels} == {
         "lawful": "守法诚信",
         "moral": "道德规范",
-        "points.awarded": "加分",
+        "points.awarded": "积分加分",
     }
 
     assert "## 积分 points\n" in _catalog.catalog(schemas.families())
