@@ -315,13 +315,13 @@ FROM funds_balances(at = {AT}) WHERE {level.here}""".strip()
 def place_compared(level: Level) -> str:
     """This month to the day against last month's and last year's same days, and the city's mean."""
     figures = [
-        ("走访（户次）", "visits", "net_count", "visit.recorded"),
-        ("诉求登记（件）", "visits", "net_count", "visit.request_raised"),
-        ("诉求办结（件）", "visits", "net_count", "visit.request_closed"),
-        ("信访登记（件）", "petitions", "net_count", "petition.registered"),
-        ("调解成功（件）", "mediations", "net_count", "mediation.agreement_reached"),
-        ("基金筹集（万元）", "funds", "net_amount", "fund.contributed"),
-        ("基金支出（万元）", "funds", "net_amount", "fund.disbursed"),
+        ("走访（户次）", "visits", "visit.recorded"),
+        ("诉求登记（件）", "visits", "visit.request_raised"),
+        ("诉求办结（件）", "visits", "visit.request_closed"),
+        ("信访登记（件）", "petitions", "petition.registered"),
+        ("调解成功（件）", "mediations", "mediation.agreement_reached"),
+        ("基金筹集（万元）", "funds", "fund.contributed"),
+        ("基金支出（万元）", "funds", "fund.disbursed"),
     ]
     topics = {VILLAGE: ("visits", "funds"), MICROGRID: ("visits",)}.get(level)
     figures = [f for f in figures if not topics or f[1] in topics]
@@ -331,8 +331,8 @@ def place_compared(level: Level) -> str:
     ))  # fmt: skip
     of_city = "township_day"  # no finer view is needed for the city's sum, nor is any as small
     parts = []
-    for topic in dict.fromkeys(topic for _, topic, *_ in figures):
-        types = [f"'{type_}'" for _, of, _, type_ in figures if of == topic]
+    for topic in dict.fromkeys(topic for _, topic, _ in figures):
+        types = [f"'{type_}'" for _, of, type_ in figures if of == topic]
         value, unit = ("net_amount", YUAN) if topic == "funds" else ("net_count", 1)
         only = f"type IN ({', '.join(types)})" + (f" AND {_MOVED}" if topic == "funds" else "")
         own = f"{level.here} AND ({' OR '.join(spans)})"
@@ -349,7 +349,7 @@ def place_compared(level: Level) -> str:
             f"  FROM {topic}_by_{level.daily} WHERE {only} AND {own} GROUP BY type, span",
             f"SELECT type, 0 AS span, 0. AS own, {whole} {spans[0]} GROUP BY type",
         ]
-    shown, stored = ([f"'{f[n]}'" for f in figures] for n in (0, 3))
+    shown, stored = ([f"'{f[n]}'" for f in figures] for n in (0, 2))
     kinds = f"[{', '.join(stored)}]"
     # A figure without any event is a row of zeros.
     parts.append(f"SELECT arrayJoin({kinds}) AS type, 0 AS span, 0. AS own, 0. AS whole")

@@ -45,11 +45,11 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             said = f"if({_first(sayers)} > {_NOW}, defaultValueOfTypeName('{f.stored}'), {said})"
         picks.append(f"{said} AS {f.name}")
     for cls in family.events:
-        columns[f"{verb(cls)}_at"] = Text(
+        columns[f"{verb(cls.spec.name)}_at"] = Text(
             f"First {cls.spec.name}; NULL if not by then.",
             f"首次“{cls.spec.zh}”的时间；该时刻尚无时为 NULL。",
         )
-        picks.append(_known(_at(cls.spec.name), f"{verb(cls)}_at"))
+        picks.append(_known(_at(cls.spec.name), f"{verb(cls.spec.name)}_at"))
     for clock in one_each(family.clocks):
         shared |= _clock_terms(clock)
         for name, text, sql in _clock(clock):
@@ -164,7 +164,7 @@ def _first(types: Sequence[str]) -> str:
 
 
 def _at(type_: str) -> str:
-    return f"c.{type_.partition('.')[2]}_at"
+    return f"c.{verb(type_)}_at"
 
 
 def _state(fold: CaseFold) -> str:

@@ -82,7 +82,7 @@ def column_names(family: Family | None) -> dict[str, str]:
     for span, zh in SPANS.items():
         for name in ("count", *(f.name for f in family.totals)):
             found[f"net_{name}_{span}"] = zh + found[f"net_{name}"]
-    found |= {f"{verb(cls)}_at": f"{cls.spec.zh}时间" for cls in family.events}
+    found |= {f"{verb(cls.spec.name)}_at": f"{cls.spec.zh}时间" for cls in family.events}
     for clock in family.clocks:
         found[f"due_{clock.name}"] = f"{clock.zh}期限"
         found[f"overdue_{clock.name}"] = f"{clock.zh}是否逾期"

@@ -217,9 +217,9 @@ def _contradictions(family: Family) -> Iterator[str]:
         yield "it is not described in English and in Chinese"
 
 
-def verb(event: type[Event]) -> str:
+def verb(type_: str) -> str:
     """`registered` of `petition.registered`."""
-    return event.spec.name.partition(".")[2]
+    return type_.partition(".")[2]
 
 
 def instant(zone: str) -> str:

@@ -46,16 +46,14 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
         return head + _case_columns(family, zone) + tail
     if isinstance(projection, Diary):
         return head + _diary_columns(family, projection) + tail
-    head.append(
+    head += [
         Column(
             "type",
             "LowCardinality(String)",
             Text("Event type; empty: not counted.", "事件类型；为空表示未计入。"),
-        )
-    )
-    head.append(
-        Column(projection.place, "String", Text("Place of the figures.", "统计数据所属的地方。"))
-    )
+        ),
+        Column(projection.place, "String", Text("Place of the figures.", "统计数据所属的地方。")),
+    ]
     for dim in projection.dims:
         f = family.fields_named(dim)[0]
         head.append(Column(dim, "LowCardinality(String)", f.doc))
@@ -66,8 +64,6 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
 
 def key(family: Family, projection: Projection, zone: str) -> list[str]:
     """Names of the target's key columns, in order."""
-    if isinstance(projection, CaseFold):
-        return ["kpart", "case"]
     return [
         c.name
         for c in columns(family, projection, zone)
@@ -113,7 +109,7 @@ def _figure_columns(family: Family) -> list[Column]:
 
 def days_of(type_: str) -> str:
     """Column of a diary with the days of an event type: `recorded_days` of `visit.recorded`."""
-    return f"{type_.partition('.')[2]}_days"
+    return f"{verb(type_)}_days"
 
 
 def _diary_columns(family: Family, diary: Diary) -> list[Column]:
@@ -232,7 +228,7 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
     for cls in family.events:
         found.append(
             Column(
-                f"{verb(cls)}_at",
+                f"{verb(cls.spec.name)}_at",
                 _agg("min", moment(zone)),
                 Text(
                     f"First {cls.spec.name}; 2299 while there is none.",
@@ -283,7 +279,7 @@ def _case_select(family: Family, zone: str, source: str, where: str) -> str:
     ]
     for cls in family.events:
         of_type = f"status = 'ok' AND type = {quoted(cls.spec.name)}"
-        picks.append(f"min(if({of_type}, time, {never})) AS {verb(cls)}_at")
+        picks.append(f"min(if({of_type}, time, {never})) AS {verb(cls.spec.name)}_at")
     for f in family.facts:
         only = family.sayers_only(f.name, "fact", "type")
         picks.append(f"{f'maxIf(d.{f.name}, {only})' if only else f'max(d.{f.name})'} AS {f.name}")

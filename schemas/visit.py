@@ -53,10 +53,16 @@ def _hours_to_minutes(content: Content) -> Content:
 
 
 _RECORDED, _RAISED, _CLOSED = "visit.recorded", "visit.request_raised", "visit.request_closed"
+_KEPT = (_RECORDED, _RAISED, _CLOSED)
+"""What the diary keeps the days of."""
+
+
+def _diary(family: Family, database: str) -> str:
+    return f"`{database}`.`{target(family, family.projections[2])}`"
 
 
 def _coverage(family: Family, database: str, zone: str) -> PublishedView:
-    table = f"`{database}`.`{target(family, family.projections[2])}`"
+    table = _diary(family, database)
     went = days_of(_RECORDED)
     # A part of the table may hold a visit and a later one that it was taken back: days are then
     # added up, but for those few micro-grids alone, as that takes eight times as long. IN and not a
@@ -68,8 +74,7 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
     )
     until = "arraySum((day, n) -> if(day <= today, n, 0), {0}.1, {0}.2)".format
     visits, found, closed = (
-        f"sumIf({until(days_of(type_))}, year = toYear(today))"
-        for type_ in (_RECORDED, _RAISED, _CLOSED)
+        f"sumIf({until(days_of(type_))}, year = toYear(today))" for type_ in _KEPT
     )
     return PublishedView(
         "visits_coverage",
@@ -118,8 +123,8 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
 
 
 def _by_grid_day(family: Family, database: str, _zone: str) -> PublishedView:
-    table = f"`{database}`.`{target(family, family.projections[2])}`"
-    kept = ", ".join(f"({quoted(t)}, {days_of(t)})" for t in (_RECORDED, _RAISED, _CLOSED))
+    table = _diary(family, database)
+    kept = ", ".join(f"({quoted(t)}, {days_of(t)})" for t in _KEPT)
     return PublishedView(
         "visits_by_grid_day",
         "走访·微网格·日",
@@ -165,7 +170,7 @@ class Visit(
     projections: ClassVar = (
         Rollup("hourly", "county", "hour", dims=("role",)),
         Rollup("daily", "division", "day"),
-        Diary("coverage", (_RECORDED, _RAISED, _CLOSED)),
+        Diary("coverage", _KEPT),
     )
     views: ClassVar = (_coverage, _by_grid_day)
 
