@@ -10,6 +10,7 @@ from dashboards._layout import Placed, board, query_variable
 from dashboards.panels import BAD, GOOD, WARN, Number, Unit, note, stat, table, trend, trust, url_of
 
 _RATE: Final = ((None, BAD), (0.9, WARN), (0.95, GOOD))
+_LEDGERS: Final = "Sources: household visit forms and the counties' ledgers."
 _PERCENT: Final = {"unit": "percentunit", "decimals": 1}
 _VALUES: Final = {name: "${%s:percentencode}" % name for name in ("county", "township", "village")}  # noqa: UP031
 _DOWN: Final = {
@@ -81,7 +82,7 @@ def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Pla
     return [
         *_visit_figures(level, fresh),
         *_case_and_fund_figures(level),
-        (_compared(level, to_visits, decimals=1), 13, 9),
+        (_compared(level, to_visits, _LEDGERS, decimals=1), 13, 9),
         (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed by day.",
          to_visits), sql.place_trend(level)), 11, 9),
         (_below(level, hidden), 24, 14),
@@ -191,11 +192,11 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
     return table(number, sql.place_children(level))
 
 
-def _compared(level: sql.Level, to: tuple[str, str], *, decimals: int) -> Any:
+def _compared(level: sql.Level, to: tuple[str, str], source: str, *, decimals: int) -> Any:
     return table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
         "end of the day on which the range ends against the same days a month and a year before, "
         "and against the mean of all places of this level in the city, those without any event "
-        "included. Changes are (now - then) / then.", to, decimals=decimals,
+        f"included. Changes are (now - then) / then. {source}", to, decimals=decimals,
         columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
         | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level))  # fmt: skip
 
@@ -217,7 +218,7 @@ def _microgrid(fresh: Number) -> list[Placed]:
         (stat(Number("本年诉求办结（件）", Unit.COUNT, f"Requests closed this year. {source}", back,
          column="closed_year"), one), 4, 5),
         (trust(fresh, queries.freshness()), 4, 5),
-        (_compared(sql.MICROGRID, back, decimals=2), 13, 7),
+        (_compared(sql.MICROGRID, back, source, decimals=2), 13, 7),
         (table(Number("对比：本年与各级平均", Unit.COUNT, f"The micro-grid against the means of all "
          f"micro-grids of its village, township, county and of the city, never visited ones "
          f"included. {source}", back, decimals=2, columns={"范围": {"unit": "string"}}),

@@ -252,8 +252,8 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
         found.append(Column(f"due_{clock.name}", _agg("min", moment(zone)), text))
         if clock.moves:
             text = Text(
-                "End of the last day as set by each later event, by when that event happened.",
-                f"此后各事件所定“{clock.zh}”期限届满的时刻，按事件发生的时间。依据：{clock.basis}。",
+                "End of the last day as set by each event that may put it off, by its time.",
+                f"可延后期限的各事件所定“{clock.zh}”期限届满的时刻，按事件发生的时间。依据：{clock.basis}。",
             )
             found.append(Column(f"due_{clock.name}_moved", _agg("maxMap", _by_instant(zone)), text))
     return found
