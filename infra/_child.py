@@ -18,8 +18,8 @@ from schemas._errors import Misconfigured
 # The kernel ties "my parent died" to the *thread* that forked, so all children come from one
 # thread that lives as long as the interpreter; a short-lived caller's thread would take them along.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
-# Seeded by the system: two processes that look for a port at once should not try the same ones.
 _any_port = random.SystemRandom()
+_reserved: list[socket.socket] = []
 _SERVER_PORTS = (20_000, 32_000)
 _PORT_TRIES = 200
 _LEASH = str(Path(__file__).with_name("_leash.py"))
@@ -71,18 +71,37 @@ def stop(child: subprocess.Popen[bytes], timeout_s: float) -> int:
 def free_port(host: str = "127.0.0.1", count: int = 1) -> int:
     """A TCP port nobody listens on now, nor on the `count - 1` after it.
 
-    Another process may take it before the caller does. Below the range from which the kernel
-    serves outgoing connections: a client that calls a killed server again and again on such a
-    port ends up connected to itself, and the server can't come back.
+    Seconds may pass until the server listens, and no other caller of this function, here or in
+    another process of this machine, is given the same port while this process lives; any other
+    program may take it. Below the range from which the kernel serves outgoing connections: a client
+    that calls a killed server again and again on such a port ends up connected to itself, and the
+    server can't come back.
     """
     for _ in range(_PORT_TRIES):
         port = _any_port.randrange(*_SERVER_PORTS)
-        if all(is_free(host, each) for each in range(port, port + count)):
+        wanted = range(port, port + count)
+        if all(is_free(host, each) and _reserve(host, each) for each in wanted):
             return port
     raise Misconfigured(
         f"No free port between {_SERVER_PORTS[0]} and {_SERVER_PORTS[1]} on {host}.",
         do="Set the GULOU_…_PORT variables to ports that are free.",
     )
+
+
+def _reserve(host: str, port: int) -> bool:
+    """Whether no other caller of `free_port` has been given this port.
+
+    The sign is a UDP socket of the same number: the kernel gives it to one process and takes it
+    back when that ends, and it does not stand in the way of the TCP server.
+    """
+    sign = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        sign.bind((host, port))
+    except OSError:
+        sign.close()
+        return False
+    _reserved.append(sign)
+    return True
 
 
 def is_free(host: str, port: int) -> bool:

@@ -1,5 +1,6 @@
 """The stack, with small real processes as parts, and with Kafka where it matters."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import _presence
+from infra import _child, _presence
 from infra._child import free_port
 from infra.broker import answers, ensure_topics, topic_configs
 from infra.parts import Part, Step, parts
@@ -57,6 +58,30 @@ def gone(pid: int) -> bool:
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not psutil.pid_exists(pid)
+
+
+def test_a_free_port_is_given_once_on_this_machine_while_who_asked_for_it_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = (15_000, 15_040)
+    monkeypatch.setattr(_child, "_SERVER_PORTS", few)
+    ask = f"""
+import sys
+from infra import _child
+_child._SERVER_PORTS = {few}
+print([_child.free_port() for _ in range(10)], flush=True)
+sys.stdin.read()
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        assert other.stdout is not None
+        theirs = json.loads(other.stdout.readline())
+        ours = [free_port() for _ in range(10)]
+        other.communicate()
+
+    assert len({*theirs, *ours}) == 20
 
 
 def test_parts_and_steps_start_in_order_and_stop_in_reverse(tmp_path: Path) -> None:
