@@ -325,36 +325,38 @@ def place_compared(level: Level) -> str:
     ]
     topics = {VILLAGE: ("visits", "funds"), MICROGRID: ("visits",)}.get(level)
     figures = [f for f in figures if not topics or f[1] in topics]
-    spans = ("day >= month AND day <= today", *(
-        f"day >= month - INTERVAL 1 {unit} AND day <= today - INTERVAL 1 {unit}"
-        for unit in ("MONTH", "YEAR")
-    ))  # fmt: skip
+    months = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
+    to_day = "day <= today AND toDayOfMonth(day) <= toDayOfMonth(today)"
     of_city = "township_day"  # no finer view is needed for the city's sum, nor is any as small
     parts = []
     for topic in dict.fromkeys(topic for _, topic, _ in figures):
         types = [f"'{type_}'" for _, of, type_ in figures if of == topic]
         value, unit = ("net_amount", YUAN) if topic == "funds" else ("net_count", 1)
-        only = f"type IN ({', '.join(types)})" + (f" AND {_MOVED}" if topic == "funds" else "")
-        own = f"{level.here} AND ({' OR '.join(spans)})"
+        only = f"type IN ({', '.join(types)}) AND {to_day}"
+        only += f" AND {_MOVED}" if topic == "funds" else ""
+        own = f"{level.here} AND began IN ({', '.join(months)})"
         whole = f"sum({value}) / {unit} AS whole FROM {topic}_by_{of_city}\n  WHERE {only} AND"
-        span = f"multiIf({spans[0]}, 0, {spans[1]}, 1, 2) AS span"
+        began = "toStartOfMonth(day) AS began"
         if level.daily == of_city:  # One pass: each part is analysed, and reads its view anew.
             parts.append(
-                f"SELECT type, {span}, sumIf({value}, {level.here}) / {unit} AS own,\n"
-                f"  {whole} ({spans[0]} OR {own}) GROUP BY type, span"
+                f"SELECT type, {began}, sumIf({value}, {level.here}) / {unit} AS own,\n"
+                f"  {whole} (began = month OR {own}) GROUP BY type, began"
             )
             continue
         parts += [
-            f"SELECT type, {span}, sum({value}) / {unit} AS own, 0. AS whole\n"
-            f"  FROM {topic}_by_{level.daily} WHERE {only} AND {own} GROUP BY type, span",
-            f"SELECT type, 0 AS span, 0. AS own, {whole} {spans[0]} GROUP BY type",
+            f"SELECT type, {began}, sum({value}) / {unit} AS own, 0. AS whole\n"
+            f"  FROM {topic}_by_{level.daily} WHERE {only} AND {own} GROUP BY type, began",
+            f"SELECT type, {began}, 0. AS own, {whole} began = month GROUP BY type, began",
         ]
     shown, stored = ([f"'{f[n]}'" for f in figures] for n in (0, 2))
     kinds = f"[{', '.join(stored)}]"
     # A figure without any event is a row of zeros.
-    parts.append(f"SELECT arrayJoin({kinds}) AS type, 0 AS span, 0. AS own, 0. AS whole")
+    parts.append(f"SELECT arrayJoin({kinds}) AS type, month AS began, 0. AS own, 0. AS whole")
     union = "\nUNION ALL ".join(parts)
-    sums = [f"sumIf(own, span = {n}) AS {s}_" for n, s in enumerate(("now", "month", "year"))]
+    sums = (
+        f"sumIf(own, began = {month}) AS {name}_"
+        for month, name in zip(months, ("now", "month", "year"), strict=True)
+    )
     peers = (
         "(SELECT sum(microgrids) FROM divisions WHERE level = 'village')"
         if level is MICROGRID
@@ -366,7 +368,7 @@ SELECT transform(type, {kinds}, [{", ".join(shown)}]) AS `指标`,
   now_ AS `本月至今`, month_ AS `上月同期`, {share("now_ - month_", "month_")} AS `环比`,
   year_ AS `去年同期`, {share("now_ - year_", "year_")} AS `同比`,
   mean AS `全市平均`, {share("now_ - mean", "mean")} AS `较均值`
-FROM (SELECT type, {", ".join(sums)}, sumIf(whole, span = 0) / {peers} AS mean
+FROM (SELECT type, {", ".join(sums)}, sumIf(whole, began = month) / {peers} AS mean
   FROM ({union}) GROUP BY type)
 ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
 

@@ -21,7 +21,6 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
         _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
         _UNKNOWN: f"CAST(NULL AS Nullable({kind}))",
-        "_ended": _first(fold.ends),
     }
     shown = "length(c.division) >= 9" + (" AND c.county_only = 0" if family.county_only else "")
     columns = _case_words(family, fold)
@@ -30,8 +29,8 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         "substring(c.division, 1, 6) AS county",
         f"if({shown}, substring(c.division, 1, 9), '') AS township",
         _state(fold) + " AS state",
-        f"_ended > {_NOW} AS open",
-        _known("_ended", "ended_at"),
+        f"c.ended_at > {_NOW} AS open",
+        _known("c.ended_at", "ended_at"),
     ]
     for f in family.facts:
         if f.personal:
@@ -101,7 +100,7 @@ def _known(instant_: str, name: str) -> str:
 
 
 def _clock_terms(clock: Clock) -> dict[str, str]:
-    """What a clock's columns are made of: when due, never if it does not run, and when it ended."""
+    """What a clock's columns are made of: when it is due, never if it does not run."""
     due, start, terms = f"c.due_{clock.name}", _at(clock.starts), {}
     stopped = f"{start} > {_NOW}"
     if clock.moves:
@@ -111,15 +110,12 @@ def _clock_terms(clock: Clock) -> dict[str, str]:
             f"arrayMax((at, due) -> if(at > {_NOW}, {_NONE}, due), {moved}.1, {moved}.2))"
         )
         due, stopped = latest, f"{latest} = {_NONE}"
-    return terms | {
-        f"_{clock.name}_due": f"if({stopped}, {_NEVER}, {due})",
-        f"_{clock.name}_met": _first(clock.ends),
-    }
+    return terms | {f"_{clock.name}_due": f"if({stopped}, {_NEVER}, {due})"}
 
 
 def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
     """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
-    due, met = f"_{clock.name}_due", f"_{clock.name}_met"
+    due, met = f"_{clock.name}_due", f"c.met_{clock.name}"
     yield (
         f"due_{clock.name}",
         Text(

@@ -303,7 +303,9 @@ def _labels(families: Sequence[Family]) -> PublishedView:
             rows.add(("type", cls.spec.name, family_zh + cls.spec.zh))
             for f in cls.fields.values():
                 rows |= {(f.name, value, zh) for value, zh in f.labels.items()}
-    values = ", ".join(f"({', '.join(quoted(cell) for cell in row)})" for row in sorted(rows))
+    # As arrays: the table function values() evaluates every cell, which took the engine four times
+    # as long as the rest of a board's query.
+    columns = [f"[{', '.join(map(quoted, cells))}]" for cells in zip(*sorted(rows), strict=True)]
     return PublishedView(
         "labels",
         "词汇",
@@ -316,5 +318,6 @@ def _labels(families: Sequence[Family]) -> PublishedView:
             "value": Text("Value as stored.", "入库的取值。"),
             "zh": Text("Chinese name.", "中文名称。"),
         },
-        f"SELECT * FROM values('field String, value String, zh String', {values})",
+        "SELECT field, value, zh FROM (SELECT {} AS f, {} AS v, {} AS z)\n"
+        "ARRAY JOIN f AS field, v AS value, z AS zh".format(*columns),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from schemas._clocks import Clock
 from schemas._columns import (
@@ -22,9 +23,12 @@ from schemas._names import events_table, target_table, target_view
 from schemas._projections import HI, NEVER, CaseFold, Diary, Family, Projection, Rollup, verb
 from schemas._words import Text
 
+LAST_DAY: Final = "last_day"
+"""Column of a diary: no day of its row is later."""
+
 
 def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
-    """The target's columns, key columns first."""
+    """The target's columns, those of its key first."""
     head = [
         Column(
             "kpart",
@@ -43,9 +47,9 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
         )
     ]
     if isinstance(projection, CaseFold):
-        return head + _case_columns(family, zone) + tail
+        return head + _case_columns(family, projection, zone) + tail
     if isinstance(projection, Diary):
-        return head + _diary_columns(family, projection) + tail
+        return _diary_columns(family, projection, *head) + tail
     head += [
         Column(
             "type",
@@ -86,7 +90,7 @@ def select(
     """
     source = f"`{database}`.`{events_table(family.topic)}`"
     if isinstance(projection, CaseFold):
-        return _case_select(family, zone, source, where)
+        return _case_select(family, projection, zone, source, where)
     if isinstance(projection, Diary):
         return _diary_select(family, projection, zone, source, where)
     return _rollup_select(family, projection, zone, source, where)
@@ -112,33 +116,51 @@ def days_of(type_: str) -> str:
     return f"{verb(type_)}_days"
 
 
-def _diary_columns(family: Family, diary: Diary) -> list[Column]:
+def count_of(type_: str) -> str:
+    """Column of a diary with how many of an event type: `recorded_count` of `visit.recorded`."""
+    return f"{verb(type_)}_count"
+
+
+def _diary_columns(family: Family, diary: Diary, kpart: Column) -> list[Column]:
     zh = {cls.spec.name: cls.spec.zh for cls in family.events}
-    days = [
-        Column(
-            days_of(type_),
-            _agg("sumMap", "Tuple(Array(Date), Array(Int64))"),
-            Text(
-                f"Days with a {type_} that still stands, and how many on each.",
-                f"有仍有效“{zh[type_]}”的日期，以及各日的件次。",
-            ),
+    found = []
+    for type_ in diary.types:
+        days = Text(
+            f"Days with a {type_} that still stands, and how many on each.",
+            f"有仍有效“{zh[type_]}”的日期，以及各日的件次。",
         )
-        for type_ in diary.types
+        count = Text(f"How many {type_} stand.", f"仍有效“{zh[type_]}”的件次。")
+        pairs = _agg("sumMap", "Tuple(Array(Date), Array(Int64))")
+        found.append(Column(days_of(type_), pairs, days))
+        found.append(Column(count_of(type_), _agg("sum", "Int64"), count))
+    bound = Text(
+        "No day of the row is later: on and after it the counts say all. Stays when events are "
+        "taken back.",
+        "本行各日期均不晚于此日：自此日起件次合计即为全部。事件被更正或者作废时不变。",
+    )
+    # By place first: a place is grouped, and one is found, where its rows lie side by side.
+    return [
+        Column("grid", "String", MICROGRID),
+        kpart,
+        Column("year", "UInt16", YEAR),
+        *found,
+        Column(LAST_DAY, _agg("max", "Date"), bound),
     ]
-    return [Column("grid", "String", MICROGRID), Column("year", "UInt16", YEAR), *days]
 
 
 def _diary_select(family: Family, diary: Diary, zone: str, source: str, where: str) -> str:
     wanted: dict[str, str] = {}
     grid = _unless_withheld(family, wanted, "p.grid", "''")
     day = f"toDate(fromUnixTimestamp64Milli(p.time, {quoted(zone)}))"
-    days = ", ".join(
-        f"sumMapIf([{day}], [p.net], p.type = {quoted(type_)}) AS {days_of(type_)}"
+    kept = ", ".join(
+        f"sumMapIf([{day}], [p.net], {of_type}) AS {days_of(type_)}, "
+        f"sumIf(p.net, {of_type}) AS {count_of(type_)}"
         for type_ in diary.types
+        for of_type in [f"p.type = {quoted(type_)}"]
     )
     return (
-        f"SELECT kpart, {grid} AS grid, toYear({day}) AS year,\n"
-        f"  {days}, max(koff) AS {HI}\n"
+        f"SELECT {grid} AS grid, kpart, toYear({day}) AS year,\n"
+        f"  {kept}, max({day}) AS {LAST_DAY}, max(koff) AS {HI}\n"
         f"{_from_postings(wanted, source, where)}GROUP BY kpart, grid, year"
     )
 
@@ -206,7 +228,7 @@ def _postings(wanted: Mapping[str, str]) -> str:
     )
 
 
-def _case_columns(family: Family, zone: str) -> list[Column]:
+def _case_columns(family: Family, fold: CaseFold, zone: str) -> list[Column]:
     found = [
         Column(
             "case",
@@ -236,6 +258,11 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
                 ),
             )
         )
+    ended = Text(
+        "First event that ends it; 2299 while there is none.",
+        "首次结束的时间；尚无时为2299年。",
+    )
+    found.append(Column("ended_at", _agg("min", moment(zone)), ended))
     for f in family.facts:
         found.append(Column(f.name, _agg("max", f.stored), f.doc))
     if family.county_only:
@@ -256,6 +283,11 @@ def _case_columns(family: Family, zone: str) -> list[Column]:
                 f"可延后期限的各事件所定“{clock.zh}”期限届满的时刻，按事件发生的时间。依据：{clock.basis}。",
             )
             found.append(Column(f"due_{clock.name}_moved", _agg("maxMap", _by_instant(zone)), text))
+        text = Text(
+            "First event that stops the clock; 2299 while there is none.",
+            f"“{clock.zh}”首次完成的时间；尚无时为2299年。",
+        )
+        found.append(Column(f"met_{clock.name}", _agg("min", moment(zone)), text))
     return found
 
 
@@ -264,7 +296,7 @@ def _by_instant(zone: str) -> str:
     return f"Tuple(Array({moment(zone)}), Array({moment(zone)}))"
 
 
-def _case_select(family: Family, zone: str, source: str, where: str) -> str:
+def _case_select(family: Family, fold: CaseFold, zone: str, source: str, where: str) -> str:
     never = f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
     opening = quoted(family.events[0].spec.name)
     clocks = one_each(family.clocks)
@@ -277,9 +309,14 @@ def _case_select(family: Family, zone: str, source: str, where: str) -> str:
         f"max(if(status = 'ok' AND type = {opening}, e.grid, '')) AS grid",
         "toInt64(countIf(status = 'ok')) AS events",
     ]
+
+    def first(types: Sequence[str]) -> str:
+        of_type = f"status = 'ok' AND type IN ({', '.join(map(quoted, types or ['']))})"
+        return f"min(if({of_type}, time, {never}))"
+
     for cls in family.events:
-        of_type = f"status = 'ok' AND type = {quoted(cls.spec.name)}"
-        picks.append(f"min(if({of_type}, time, {never})) AS {verb(cls.spec.name)}_at")
+        picks.append(f"{first([cls.spec.name])} AS {verb(cls.spec.name)}_at")
+    picks.append(f"{first(fold.ends)} AS ended_at")
     for f in family.facts:
         only = family.sayers_only(f.name, "fact", "type")
         picks.append(f"{f'maxIf(d.{f.name}, {only})' if only else f'max(d.{f.name})'} AS {f.name}")
@@ -291,12 +328,13 @@ def _case_select(family: Family, zone: str, source: str, where: str) -> str:
         # Of no row minIf is 0, the earliest of all: "none" needs a value that loses.
         none = f"toUnixTimestamp64Milli({never})"
         starting = f"{due} != 0" + (f" AND NOT {extension}" if clock.extends else "")
-        first = f"min(if({starting}, {due}, {none}))"
-        picks.append(f"fromUnixTimestamp64Milli({first}, {quoted(zone)}) AS due_{clock.name}")
+        earliest = f"min(if({starting}, {due}, {none}))"
+        picks.append(f"fromUnixTimestamp64Milli({earliest}, {quoted(zone)}) AS due_{clock.name}")
         if clock.moves:
             moving = f"{due} != 0" + ("" if clock.counts == "last" else f" AND {extension}")
             to = f"fromUnixTimestamp64Milli({due}, {quoted(zone)})"
             picks.append(f"maxMapIf([time], [{to}], {moving}) AS due_{clock.name}_moved")
+        picks.append(f"{first(clock.ends)} AS met_{clock.name}")
     parsed = f"JSONExtract(if(status = 'ok', data, ''), {quoted(_tuple(wanted))}) AS d"
     # Columns are read as e.division: a bare `division` would be the alias of the aggregate.
     inner = (

@@ -228,7 +228,7 @@ _PAGE: Final = """# Chaos
 
 Written by `make chaos` on {day}; seed {seed}, {minutes:.0f} minutes, two workers, {sent:,} messages
 sent while things were broken, some of them again and again. After each {round} faults an oracle
-(`tests/oracle.py`: its own Kafka consumer, a plain Python fold) compared every row of the events
+(`tests/oracle/`: its own Kafka consumer, a plain Python fold) compared every row of the events
 tables and every figure of every projection with what Kafka holds.
 
 **Differences found: {verdict}**, in {comparisons} comparisons of everything sent until then, after
