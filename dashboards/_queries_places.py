@@ -19,6 +19,7 @@ from dashboards._pieces import (
     among,
     days,
     one,
+    place,
     share,
     word,
 )
@@ -63,11 +64,11 @@ ORDER BY `覆盖率`, code LIMIT 20""".strip()
 def coverage_recency() -> str:
     """Micro-grids by days since their last visit."""
     return f"""
-SELECT b.1 AS name, countIf(age >= b.2 AND age < b.3) AS value
-FROM (SELECT {days("last_visit", TODAY)} AS age,
-    arrayJoin([('7 天内', 0, 7), ('7–30 天', 7, 30), ('30–90 天', 30, 90),
-      ('90–180 天', 90, 180), ('180–365 天', 180, 365), ('一年以上', 365, 100000)]) AS b
-  FROM visits_coverage(at = {AT}) WHERE {IN_PLACE} AND last_visit IS NOT NULL)
+SELECT b.1 AS name, sumIf(grids, age >= b.2 AND age < b.3) AS value
+FROM (SELECT {days("last_visit", TODAY)} AS age, count() AS grids
+  FROM visits_coverage(at = {AT}) WHERE {IN_PLACE} AND last_visit IS NOT NULL GROUP BY age)
+ARRAY JOIN [('7 天内', 0, 7), ('7–30 天', 7, 30), ('30–90 天', 30, 90),
+  ('90–180 天', 90, 180), ('180–365 天', 180, 365), ('一年以上', 365, 100000)] AS b
 GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
 
 
@@ -99,13 +100,12 @@ WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000"
 def coverage_unvisited() -> str:
     """Villages with the most micro-grids not visited this year."""
     return f"""
-SELECT d.name AS `县市区`, t.name AS `乡镇街道`, n.name AS `村社区`, n.microgrids AS `微网格`,
+SELECT {place("substring(n.code, 1, 6)")} AS `县市区`, {place("n.parent")} AS `乡镇街道`,
+  n.name AS `村社区`, n.microgrids AS `微网格`,
   toInt64(n.microgrids) - ifNull(v.visited, 0) AS `本年未走访`, v.last AS `最近走访`,
-  d.code AS county, t.code AS township, n.code AS village
+  substring(n.code, 1, 6) AS county, n.parent AS township, n.code AS village
 FROM (SELECT code, name, parent, microgrids FROM divisions
   WHERE level = 'village' AND {among("substring(code, 1, 6)", "county")}) AS n
-INNER JOIN (SELECT code, name FROM divisions WHERE level = 'township') AS t ON t.code = n.parent
-INNER JOIN {COUNTIES} AS d ON d.code = substring(n.code, 1, 6)
 LEFT JOIN (SELECT village, countIf(visits_this_year > 0) AS visited, max(last_visit) AS last
   FROM visits_coverage(at = {AT}) GROUP BY village) AS v ON v.village = n.code
 WHERE `本年未走访` > 0 ORDER BY `本年未走访` DESC, village LIMIT {LIMIT}""".strip()
@@ -388,9 +388,9 @@ def place_children(level: Level) -> str:
     """The places one level below, side by side."""
     child, key = level.child, f"substring(code, 1, {9 if level.child == 'township' else 12})"
     petitions = (
-        f"SELECT township AS place, toNullable(countIf(registered_at >= {NEW_YEAR_HOUR})) AS filed,"
-        f" toNullable(sum(open)) AS open_ FROM petitions_cases(at = {AT}) WHERE {level.here}"
-        " GROUP BY place"
+        "SELECT township AS place, toNullable(sum(begun_this_year)) AS filed, "
+        f"toNullable(sum(open)) AS open_ FROM petitions_pending(at = {AT}) WHERE {level.here} "
+        "GROUP BY place"
         if child == "township"
         else "SELECT village AS place, max(net_count) AS filed, CAST(NULL AS Nullable(UInt64)) "
         f"AS open_ FROM petitions_by_village_year WHERE {level.here} "

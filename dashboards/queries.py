@@ -116,9 +116,8 @@ SELECT county, toFloat64(sum(net_count_year)) AS value FROM visits_to_date(at = 
   WHERE type = transform({chosen}, ['visits', 'raised', 'closed'],
     ['visit.recorded', 'visit.request_raised', 'visit.request_closed'], '-') GROUP BY county
 UNION ALL
-SELECT county, toFloat64(multiIf({chosen} = 'open', sum(open), countIf(overdue_transfer
-    OR overdue_notice OR overdue_close OR overdue_review OR overdue_recheck))) AS value
-  FROM petitions_cases(at = {AT}) WHERE {chosen} IN ('open', 'overdue') GROUP BY county
+SELECT county, toFloat64(sum(if({chosen} = 'open', open, overdue))) AS value
+  FROM petitions_pending(at = {AT}) WHERE {chosen} IN ('open', 'overdue') GROUP BY county
 UNION ALL
 SELECT county, sum(balance) / {YUAN} AS value FROM funds_balances(at = {AT})
   WHERE {chosen} = 'balance' GROUP BY county"""

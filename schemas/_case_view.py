@@ -1,8 +1,9 @@
-"""The published view of a family's cases, each as it stood at an instant."""
+"""The published views of a family's cases as they stood at an instant: each, and counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from schemas._clocks import Clock
 from schemas._columns import TOWNSHIP_IF_SHOWN, moment, quoted
@@ -13,23 +14,13 @@ from schemas._words import Text
 
 def cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
     """One row a case begun by the instant `at`."""
-    kind, opening = moment(zone), family.events[0].spec.name
-    # What many columns need is a column of its own: written out in each, or named by WITH, it is
-    # analysed as often, which took the engine twice as long as the cases themselves.
-    shared = {
-        _NOW: instant(zone),
-        _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
-        _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
-        _UNKNOWN: f"CAST(NULL AS Nullable({kind}))",
-    }
-    shown = "length(c.division) >= 9" + (" AND c.county_only = 0" if family.county_only else "")
+    opening = family.events[0].spec.name
     columns = _case_words(family, fold)
     picks = [
         "c.case AS case",
-        "substring(c.division, 1, 6) AS county",
-        f"if({shown}, substring(c.division, 1, 9), '') AS township",
+        *_places(family),
         _state(fold) + " AS state",
-        f"c.ended_at > {_NOW} AS open",
+        f"{_OPEN} AS open",
         _known("c.ended_at", "ended_at"),
     ]
     for f in family.facts:
@@ -50,7 +41,6 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         )
         picks.append(_known(_at(cls.spec.name), f"{verb(cls.spec.name)}_at"))
     for clock in one_each(family.clocks):
-        shared |= _clock_terms(clock)
         for name, text, sql in _clock(clock):
             columns[name] = text
             picks.append(f"{sql} AS {name}")
@@ -64,11 +54,69 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             f"{family.zh}案件，时刻 `at` 之前开始的每案一行，状态以该时刻为准。",
         ),
         columns,
-        f"SELECT {', '.join(picks)}\n"
+        f"SELECT {', '.join(picks)}\n{_begun(family, fold, database, zone)}",
+    )
+
+
+def pending(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    """How many cases have begun, are open and are overdue, by place.
+
+    All of it is in `cases` too, whose many columns take the engine longer to analyse than the cases
+    to count.
+    """
+    opening, year = _at(family.events[0].spec.name), f"toStartOfYear({_NOW})"
+    overdue = " OR ".join(f"({_overdue(clock)})" for clock in one_each(family.clocks))
+    return PublishedView(
+        f"{family.topic}_pending",
+        f"{family.zh}·在办",
+        Text(
+            "Cases by county and township, counted as they stood at the instant `at`.",
+            f"{family.zh}案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。",
+        ),
+        {
+            "county": _COUNTY,
+            "township": TOWNSHIP_IF_SHOWN,
+            "begun_this_year": Text(
+                "Cases begun in the calendar year of `at`.", "`at` 所在年份开始的案件数。"
+            ),
+            "open": Text("Cases not ended at the instant.", "该时刻未结束的案件数。"),
+            "overdue": Text(
+                "Cases with a deadline past and not met at the instant.",
+                "该时刻有期限已到而未完成的案件数。",
+            ),
+        },
+        f"SELECT {', '.join(_places(family))},\n"
+        f"  countIf({opening} >= toDateTime({year}, {quoted(zone)})) AS begun_this_year,\n"
+        f"  countIf({_OPEN}) AS open, countIf({overdue or 0}) AS overdue\n"
+        f"{_begun(family, fold, database, zone)}\nGROUP BY county, township",
+    )
+
+
+def _begun(family: Family, fold: CaseFold, database: str, zone: str) -> str:
+    """The cases begun by the instant, with what their columns are made of."""
+    # What many columns need is a column of its own: written out in each, or named by WITH, it is
+    # analysed as often, which took the engine twice as long as the cases themselves.
+    shared = {
+        _NOW: instant(zone),
+        _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
+        _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
+        _UNKNOWN: f"CAST(NULL AS Nullable({moment(zone)}))",
+    }
+    for clock in one_each(family.clocks):
+        shared |= _clock_terms(clock)
+    return (
         f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())}\n"
         f"FROM `{database}`.`{target(family, fold)}` AS c FINAL\n"
-        f"WHERE case != '') AS c\nWHERE {_at(opening)} <= {_NOW}",
+        f"WHERE case != '') AS c\nWHERE {_at(family.events[0].spec.name)} <= {_NOW}"
     )
+
+
+def _places(family: Family) -> list[str]:
+    shown = "length(c.division) >= 9" + (" AND c.county_only = 0" if family.county_only else "")
+    return [
+        "substring(c.division, 1, 6) AS county",
+        f"if({shown}, substring(c.division, 1, 9), '') AS township",
+    ]
 
 
 def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
@@ -76,9 +124,7 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
     zh = {c.spec.name: c.spec.zh for c in family.events}
     return {
         "case": Text("Number of the case.", "案件编号。"),
-        "county": Text(
-            "County of its first event, six digits.", "案件首个事件所在县市区的代码，6位。"
-        ),
+        "county": _COUNTY,
         "township": TOWNSHIP_IF_SHOWN,
         "state": Text(
             f"State at the instant: {', '.join(state for _, state in fold.stages)}.",
@@ -93,6 +139,10 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
 
 _NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
 """Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
+_OPEN: Final = f"c.ended_at > {_NOW}"
+_COUNTY: Final = Text(
+    "County of a case's first event, six digits.", "案件首个事件所在县市区的代码，6位。"
+)
 
 
 def _known(instant_: str, name: str) -> str:
@@ -130,7 +180,7 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
             "1 when past due and not met at the instant.",
             f"该时刻“{clock.zh}”已到期而未完成时为1。依据：{clock.basis}。",
         ),
-        f"{due} <= {_NOW} AND {met} > {_NOW}",
+        _overdue(clock),
     )
     lapsed = ""
     on_time = Text(
@@ -153,6 +203,10 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
         f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
         f"{lapsed}1)",
     )
+
+
+def _overdue(clock: Clock) -> str:
+    return f"_{clock.name}_due <= {_NOW} AND c.met_{clock.name} > {_NOW}"
 
 
 def _first(types: Sequence[str]) -> str:

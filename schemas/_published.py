@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas import _names as names
-from schemas._case_view import cases
+from schemas._case_view import cases, pending
 from schemas._columns import (
     COUNTY,
     COUNTY_OR_CITY,
@@ -53,6 +53,7 @@ def _family_views(family: Family, database: str, zone: str) -> Iterator[Publishe
     for projection in family.projections:
         if isinstance(projection, CaseFold):
             yield cases(family, projection, database, zone)
+            yield pending(family, projection, database, zone)
         elif not isinstance(projection, Rollup):
             continue  # the family's own views read it
         elif projection.place == "county" and projection.grain == "hour":

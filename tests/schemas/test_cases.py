@@ -238,3 +238,24 @@ def test_a_mediation_is_in_time_by_the_clock_of_the_court_that_sent_it(city: Cit
     }
     facts = {(row["people"], row["amount"], row["averted_crime"], row["state"]) for row in rows}
     assert facts == {(2, 1_000, True, "agreed")}
+
+
+def test_pending_cases_are_counted_as_they_stood_at_the_instant(city: City) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    petition(city, "closed", "2022-02-01 09:00:00")
+
+    # 15 days to pass it on: 16 March 2021, a Tuesday.
+    counted = {
+        at: [
+            (row["begun_this_year"], row["open"], row["overdue"])
+            for row in city.published("petitions_pending", at=at)
+        ]
+        for at in (
+            "2021-02-28 12:00:00",
+            "2021-03-16 23:00:00",
+            "2021-03-17 00:00:00",
+            "2022-01-05 12:00:00",
+            "2022-02-02 12:00:00",
+        )
+    }
+    assert list(counted.values()) == [[], [(1, 1, 0)], [(1, 1, 1)], [(0, 1, 1)], [(0, 0, 0)]]
