@@ -116,7 +116,7 @@ SELECT county, toFloat64(sum(net_count_year)) AS value FROM visits_to_date(at = 
   WHERE type = transform({chosen}, ['visits', 'raised', 'closed'],
     ['visit.recorded', 'visit.request_raised', 'visit.request_closed'], '-') GROUP BY county
 UNION ALL
-SELECT county, toFloat64(sum(if({chosen} = 'open', open, overdue))) AS value
+SELECT county, toFloat64(sum(if({chosen} = 'open', open_cases, overdue_cases))) AS value
   FROM petitions_pending(at = {AT}) WHERE {chosen} IN ('open', 'overdue') GROUP BY county
 UNION ALL
 SELECT county, sum(balance) / {YUAN} AS value FROM funds_balances(at = {AT})

@@ -79,15 +79,15 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
             "begun_this_year": Text(
                 "Cases begun in the calendar year of `at`.", "`at` 所在年份开始的案件数。"
             ),
-            "open": Text("Cases not ended at the instant.", "该时刻未结束的案件数。"),
-            "overdue": Text(
+            "open_cases": Text("Cases not ended at the instant.", "该时刻未结束的案件数。"),
+            "overdue_cases": Text(
                 "Cases with a deadline past and not met at the instant.",
                 "该时刻有期限已到而未完成的案件数。",
             ),
         },
         f"SELECT {', '.join(_places(family))},\n"
         f"  countIf({opening} >= toDateTime({year}, {quoted(zone)})) AS begun_this_year,\n"
-        f"  countIf({_OPEN}) AS open, countIf({overdue or 0}) AS overdue\n"
+        f"  countIf({_OPEN}) AS open_cases, countIf({overdue or 0}) AS overdue_cases\n"
         f"{_begun(family, fold, database, zone)}\nGROUP BY county, township",
     )
 

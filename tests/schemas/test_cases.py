@@ -247,7 +247,7 @@ def test_pending_cases_are_counted_as_they_stood_at_the_instant(city: City) -> N
     # 15 days to pass it on: 16 March 2021, a Tuesday.
     counted = {
         at: [
-            (row["begun_this_year"], row["open"], row["overdue"])
+            (row["begun_this_year"], row["open_cases"], row["overdue_cases"])
             for row in city.published("petitions_pending", at=at)
         ]
         for at in (
