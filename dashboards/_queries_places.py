@@ -389,8 +389,8 @@ def place_children(level: Level) -> str:
     child, key = level.child, f"substring(code, 1, {9 if level.child == 'township' else 12})"
     petitions = (
         "SELECT township AS place, toNullable(sum(begun_this_year)) AS filed, "
-        f"toNullable(sum(open_cases)) AS open_ FROM petitions_pending(at = {AT}) WHERE {level.here} "
-        "GROUP BY place"
+        f"toNullable(sum(open_cases)) AS open_ FROM petitions_pending(at = {AT}) "
+        f"WHERE {level.here} GROUP BY place"
         if child == "township"
         else "SELECT village AS place, max(net_count) AS filed, CAST(NULL AS Nullable(UInt64)) "
         f"AS open_ FROM petitions_by_village_year WHERE {level.here} "
