@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from infra.warehouse import Warehouse
 from tests.dashboards.city import COUNTIES, DATABASE, TOWNSHIPS
@@ -223,6 +223,23 @@ def test_a_hostile_value_typed_into_the_page_gets_no_row(page: Page, city: Board
             "(v) => new URLSearchParams(location.search).get('var-search') === v", arg=value
         )
         expect(panel(page, "文本匹配")).to_contain_text("0")
+
+
+def test_what_is_being_typed_outlasts_the_answer_to_the_value_before(
+    page: Page, city: BoardServer
+) -> None:
+    _open(page, city, "/d/fixture-county")
+    expect(panel(page, "文本匹配")).to_contain_text("1")
+    held: list[Route] = []
+    page.route("**/api/ds/query", lambda each: held.append(each))
+    page.locator("#var-search").fill("没有这里")
+    page.locator("#var-search").press("Enter")
+    page.locator("#var-search").fill("鹤城第1")
+    page.route("**/api/ds/query", lambda each: each.continue_())
+    for each in held:
+        each.continue_()
+    expect(panel(page, "文本匹配")).to_contain_text("0")
+    expect(page.locator("#var-search")).to_have_value("鹤城第1")
 
 
 # ------------------------------------------------------------------ address, kiosk, playlists

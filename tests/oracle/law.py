@@ -82,6 +82,12 @@ class Law:
             self.movers[clock.name] |= {clock.extends} - {""}
             if clock.counts == "last":
                 self.movers[clock.name].add(clock.starts)
+        ends = {end for fold in family.projections for end in getattr(fold, "ends", ())}
+        self.stops = {
+            kind: [f"met_{clock.name}" for clock in family.clocks if kind in clock.ends]
+            + ["ended_at"] * (kind in ends)
+            for kind in self.kinds
+        }
 
     def understand(self, record: Record) -> tuple[str, dict[str, Any]]:
         """Status (ok, parked or dead) of one message alone, and its event."""
@@ -245,10 +251,6 @@ class Law:
     def _classes(self) -> list[Any]:
         return list(self.kinds.values())
 
-    @property
-    def _ends(self) -> set[str]:
-        return {end for fold in self.family.projections for end in getattr(fold, "ends", ())}
-
     def diary(self, projection: Any, rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
         """By (grid, year) the days of each type with the net count of each, and their sum."""
         kept = {type_: type_.partition(".")[2] for type_ in projection.types}
@@ -290,10 +292,7 @@ class Law:
             case = found.setdefault(row.data[kind.spec.key], self._blank(facts, blank))
             case["events"] += 1
             at = f"{event['type'].partition('.')[2]}_at"
-            stops = [f"met_{c.name}" for c in self.family.clocks if event["type"] in c.ends]
-            if event["type"] in self._ends:
-                stops.append("ended_at")
-            for each in (at, *stops):
+            for each in (at, *self.stops[event["type"]]):
                 case[each] = min(case[each], event["_time"])
             if event["type"] == self.opening:
                 case["division"] = max(case["division"], event["division"])

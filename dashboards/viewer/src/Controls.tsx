@@ -143,16 +143,18 @@ function Variable({ state }: { state: VariableState }) {
 }
 
 function TextValue({ id, value, onChange }: { id: string; value: string; onChange: (value: string) => void }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  // What is being typed: the answer to the value before comes while the next one is written, and must not wipe it.
+  const [draft, setDraft] = useState<string>();
+  useEffect(() => setDraft((old) => (old === value ? undefined : old)), [value]);
+  const done = () => draft !== undefined && draft !== value && onChange(draft);
   return (
     <Input
       id={id}
-      value={text}
+      value={draft ?? value}
       width={20}
-      onChange={(e) => setText(e.currentTarget.value)}
-      onBlur={() => text !== value && onChange(text)}
-      onKeyDown={(e) => e.key === 'Enter' && onChange(text)}
+      onChange={(e) => setDraft(e.currentTarget.value)}
+      onBlur={done}
+      onKeyDown={(e) => e.key === 'Enter' && done()}
     />
   );
 }
