@@ -54,6 +54,8 @@ STATUSES: Final[Mapping[str, tuple[str, Text]]] = {
 _MOMENT: Final = "moment"
 """Stands for the type of an instant, which names the city's zone."""
 _STATUS: Final = f"Enum8({', '.join(f'{quoted(name)} = {n}' for n, name in enumerate(STATUSES))})"
+_RISING: Final = "Delta, LZ4"
+"""Offsets in their order: by their steps they take a hundredth of the room, and are read faster."""
 _EVENTS: Final = (
     Column(
         "kpart",
@@ -64,6 +66,7 @@ _EVENTS: Final = (
         "koff",
         "Int64",
         Text("Offset of the message in its Kafka partition.", "消息在 Kafka 分区中的偏移。"),
+        _RISING,
     ),
     Column(
         "koff_prev",
@@ -72,6 +75,7 @@ _EVENTS: Final = (
             "Offset delivered before it; -1 for the first: shows holes.",
             "此前一条消息的偏移，首条为-1；用以发现缺漏。",
         ),
+        _RISING,
     ),
     Column(
         "status",

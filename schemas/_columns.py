@@ -16,11 +16,14 @@ class Column:
     name: str
     type: str
     doc: Text
+    codec: str = ""
+    """How it is packed, if not as ClickHouse packs everything."""
 
     @property
     def ddl(self) -> str:
         """As it stands in CREATE TABLE."""
-        return f"`{self.name}` {self.type} COMMENT {quoted(str(self.doc))}"
+        packed = f" CODEC({self.codec})" if self.codec else ""
+        return f"`{self.name}` {self.type} COMMENT {quoted(str(self.doc))}{packed}"
 
 
 def quoted(text: str) -> str:

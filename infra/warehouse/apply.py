@@ -166,21 +166,26 @@ def _rebuild(
 
 def _added(client: Any, statement: Statement, place: Layout) -> Iterator[str]:
     table = f"`{statement.database}`.`{statement.name}`{place.on_cluster}"
-    live = dict(
-        client.execute(
-            "SELECT name, type FROM system.columns WHERE database = %(db)s AND table = %(table)s",
+    live = {
+        name: (type_, codec)
+        for name, type_, codec in client.execute(
+            "SELECT name, type, compression_codec FROM system.columns "
+            "WHERE database = %(db)s AND table = %(table)s",
             {"db": statement.database, "table": statement.name},
         )
-    )
+    }
     for column in statement.columns:
-        if column.name not in live:
+        type_, codec = live.get(column.name, ("", ""))
+        if not type_:
             yield f"ALTER TABLE {table} ADD COLUMN {column.ddl}"
-        elif _bare(live[column.name]) != _bare(column.type):
+        elif _bare(type_) != _bare(column.type):
             raise Misconfigured(
-                f"{statement.database}.{statement.name}.{column.name} is {live[column.name]!r}, "
+                f"{statement.database}.{statement.name}.{column.name} is {type_!r}, "
                 f"declared as {column.type!r}; history is never rewritten.",
                 do="Declare a new column, or start a new database with GULOU_DATABASE.",
             )
+        elif column.codec and not codec:  # Of parts to come; those that are there as they merge.
+            yield f"ALTER TABLE {table} MODIFY COLUMN `{column.name}` CODEC({column.codec})"
     for index in statement.indexes:
         yield f"ALTER TABLE {table} ADD INDEX IF NOT EXISTS {index}"
 

@@ -55,6 +55,32 @@ def test_a_better_word_is_a_new_comment_and_no_new_figures(
     assert comments == [(f"更正后合计：{spec.doc.zh}After corrections: {spec.doc.en}",)]
 
 
+def test_offsets_stored_before_they_were_packed_by_their_steps_are_packed_so_from_now_on(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    settings = elsewhere(warehouse, tmp_path, "packed")
+    apply.apply(settings)
+    client = apply.address(settings).connect()
+    codecs = (
+        "SELECT compression_codec FROM system.columns WHERE database = 'packed' "
+        "AND table = 'events_visits' AND name = 'koff'"
+    )
+    try:
+        new = client.execute(codecs)
+        client.execute("ALTER TABLE packed.events_visits MODIFY COLUMN koff REMOVE CODEC")
+        client.execute(
+            "INSERT INTO packed.applied (name, digest) VALUES ('packed.events_visits', 'of old')"
+        )
+        old = client.execute(codecs)
+        done = [change.what for change in apply.apply(settings)]
+        mended = client.execute(codecs)
+    finally:
+        client.disconnect()
+
+    assert (new, old, mended) == ([("CODEC(Delta(8), LZ4)",)], [("",)], new)
+    assert done == ["alter packed.events_visits"]
+
+
 def test_coverage_has_the_base_that_stands_beside_the_divisions_of_any_city(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
