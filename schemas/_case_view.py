@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas._clocks import Clock
-from schemas._columns import TOWNSHIP_IF_SHOWN, moment, quoted
+from schemas._columns import TOWNSHIP_IF_SHOWN, moment, narrowed, quoted
 from schemas._projections import NEVER, CaseFold, Family, PublishedView, instant, verb
 from schemas._targets import one_each, target
 from schemas._words import Text
@@ -112,11 +112,10 @@ def _begun(family: Family, fold: CaseFold, database: str, zone: str) -> str:
 
 
 def _places(family: Family) -> list[str]:
-    shown = "length(c.division) >= 9" + (" AND c.county_only = 0" if family.county_only else "")
-    return [
-        "substring(c.division, 1, 6) AS county",
-        f"if({shown}, substring(c.division, 1, 9), '') AS township",
-    ]
+    township = narrowed("c.division", 9)
+    if family.county_only:
+        township = f"if(c.county_only = 0, {township}, '')"
+    return ["substring(c.division, 1, 6) AS county", f"{township} AS township"]
 
 
 def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:

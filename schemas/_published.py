@@ -26,6 +26,7 @@ from schemas._columns import (
     YEAR,
     as_corrected,
     as_filed,
+    narrowed,
     quoted,
     starts,
 )
@@ -167,7 +168,7 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
             **_figures(family),
         },
         "SELECT type, substring(division, 1, 6) AS county,\n"
-        "  if(length(division) >= 9, substring(division, 1, 9), '') AS township,\n"
+        f"  {narrowed('division', 9)} AS township,\n"
         f"  {''.join(f'{d}, ' for d in dims)}day, {_sums(family)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
     )

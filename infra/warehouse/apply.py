@@ -112,7 +112,9 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
             f"INSERT INTO `{place.database}`.`{_APPLIED}` (name, digest) "
             f"SELECT {quoted(full)}, {quoted(digest)}"
         )
-        if exists and applied.get(full) == digest and statement.name not in rebuilt:
+        # A view keeps the types its columns had: it is made anew with the table it reads.
+        stands = not rebuilt if statement.kind == "view" else statement.name not in rebuilt
+        if exists and applied.get(full) == digest and stands:
             continue
         if not exists:
             yield Change(f"create {statement.kind} {full}", (statement.sql, remember))

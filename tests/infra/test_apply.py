@@ -7,6 +7,7 @@ from pathlib import Path
 from infra.settings import Settings
 from infra.warehouse import Warehouse, apply
 from schemas import family
+from schemas._clickhouse import statements
 
 
 def elsewhere(warehouse: Warehouse, tmp_path: Path, database: str) -> Settings:
@@ -79,6 +80,35 @@ def test_offsets_stored_before_they_were_packed_by_their_steps_are_packed_so_fro
 
     assert (new, old, mended) == ([("CODEC(Delta(8), LZ4)",)], [("",)], new)
     assert done == ["alter packed.events_visits"]
+
+
+def test_a_view_of_a_target_made_anew_has_the_types_of_the_new_one(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    settings = elsewhere(warehouse, tmp_path, "retyped")
+    apply.apply(settings)
+    client = apply.address(settings).connect()
+    types = (
+        "SELECT type FROM system.columns WHERE database = 'retyped_published' "
+        "AND table = 'visits_by_township_day' AND name = 'township'"
+    )
+    made = {s.name: s.sql for s in statements([family("visits")], apply.layout(settings))}
+    try:
+        client.execute("DROP TABLE retyped.visits_daily SYNC")
+        packed = "`division` LowCardinality(String)"
+        client.execute(made["visits_daily"].replace(packed, "`division` String"))
+        client.execute(made["visits_by_township_day"])
+        client.execute(
+            "INSERT INTO retyped.applied (name, digest) VALUES ('retyped.visits_daily', 'of old')"
+        )
+        old = client.execute(types)
+        done = [change.what for change in apply.apply(settings)]
+        new = client.execute(types)
+    finally:
+        client.disconnect()
+
+    assert (old, new) == ([("String",)], [("LowCardinality(String)",)])
+    assert "rebuild projection retyped.visits_daily" in done
 
 
 def test_coverage_has_the_base_that_stands_beside_the_divisions_of_any_city(
