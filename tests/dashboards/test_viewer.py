@@ -315,7 +315,7 @@ def test_home_lists_boards_and_playlists_and_a_playlist_goes_round(
 # ------------------------------------------------------------------------ taking it elsewhere
 
 
-def test_any_panel_gives_its_rows_asrows_of(page: Page, city: BoardServer) -> None:
+def test_any_panel_gives_its_rows_as_csv(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-county?var-county=431281")
     rows = rows_of(page, "乡镇")
     expected = [[c, n, f"{v}"] for c, n, county, v in TOWNSHIPS if county == "431281"]
