@@ -386,7 +386,7 @@ LIMIT 2000""".strip()
 
 def place_children(level: Level) -> str:
     """The places one level below, side by side."""
-    child, key = level.child, f"substring(code, 1, {9 if level.child == 'township' else 12})"
+    child, digits = level.child, 6 if level is COUNTY else 9
     petitions = (
         "SELECT township AS place, toNullable(sum(begun_this_year)) AS filed, "
         f"toNullable(sum(open_cases)) AS open_ FROM petitions_pending(at = {AT}) "
@@ -398,20 +398,20 @@ def place_children(level: Level) -> str:
     )
     still_open = ", p.open_ AS `未结信访`" if child == "township" else ""
     return f"""
-SELECT n.name AS `名称`, ifNull(g.grids, 0) AS `微网格`,
-  {share("ifNull(v.visited, 0)", "g.grids")} AS `覆盖率`,
+SELECT n.name AS `名称`, n.grids AS `微网格`,
+  {share("ifNull(v.visited, 0)", "n.grids")} AS `覆盖率`,
   ifNull(v.visits_year, 0) AS `本年走访`, ifNull(v.closed, 0) AS `本年诉求办结`,
-  p.filed AS `本年信访`{still_open}, ifNull(f.balance, 0) / {YUAN} AS `基金余额`, n.code AS code
-FROM (SELECT code, name FROM divisions
-  WHERE level = '{child}' AND parent = {one(level.name)}) AS n
-LEFT JOIN (SELECT {key} AS place, sum(microgrids) AS grids FROM divisions
-  WHERE level = 'village' GROUP BY place) AS g ON g.place = n.code
+  p.filed AS `本年信访`{still_open}, ifNull(f.balance, 0) / {YUAN} AS `基金余额`, n.place AS code
+FROM (SELECT substring(code, 1, {digits + 3}) AS place, anyIf(name, level = '{child}') AS name,
+    sumIf(microgrids, level = 'village') AS grids FROM divisions
+  WHERE level IN ('{child}', 'village') AND substring(code, 1, {digits}) = {one(level.name)}
+  GROUP BY place HAVING name != '') AS n
 LEFT JOIN (SELECT {child} AS place, countIf(visits_this_year > 0) AS visited,
     sum(visits_this_year) AS visits_year, sum(requests_closed) AS closed
-  FROM {level.covered} GROUP BY place) AS v ON v.place = n.code
-LEFT JOIN ({petitions}) AS p ON p.place = n.code
+  FROM {level.covered} GROUP BY place) AS v ON v.place = n.place
+LEFT JOIN ({petitions}) AS p ON p.place = n.place
 LEFT JOIN (SELECT {child} AS place, sum(balance) AS balance
-  FROM funds_balances(at = {AT}) WHERE {level.here} GROUP BY place) AS f ON f.place = n.code
+  FROM funds_balances(at = {AT}) WHERE {level.here} GROUP BY place) AS f ON f.place = n.place
 ORDER BY code LIMIT {LIMIT}""".strip()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import contextlib
 import json
 import signal
@@ -83,6 +84,9 @@ async def _serve(config: ServerConfig) -> None:
         port = runner.addresses[0][1]
         shown = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host
         ready = {"ready": True, "host": config.host, "port": port, "url": f"http://{shown}:{port}/"}
+        # What is loaded by now stays: a full collection that walks it holds every answer up.
+        gc.collect()
+        gc.freeze()
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         stop = asyncio.Event()

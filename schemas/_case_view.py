@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from schemas._clocks import Clock
-from schemas._columns import TOWNSHIP_IF_SHOWN, moment, narrowed, quoted
+from schemas._columns import TOWNSHIP_IF_SHOWN, moment, quoted
 from schemas._projections import NEVER, CaseFold, Family, PublishedView, instant, verb
 from schemas._targets import one_each, target
 from schemas._words import Text
@@ -40,7 +40,9 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             f"首次“{cls.spec.zh}”的时间；该时刻尚无时为 NULL。",
         )
         picks.append(_known(_at(cls.spec.name), f"{verb(cls.spec.name)}_at"))
+    terms: dict[str, str] = {_UNKNOWN: f"CAST(NULL AS Nullable({moment(zone)}))"}
     for clock in one_each(family.clocks):
+        terms |= _clock_terms(clock)
         for name, text, sql in _clock(clock):
             columns[name] = text
             picks.append(f"{sql} AS {name}")
@@ -54,7 +56,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             f"{family.zh}案件，时刻 `at` 之前开始的每案一行，状态以该时刻为准。",
         ),
         columns,
-        f"SELECT {', '.join(picks)}\n{_begun(family, fold, database, zone)}",
+        f"SELECT {', '.join(picks)}\n{_begun(family, fold, database, zone, terms)}",
     )
 
 
@@ -65,7 +67,9 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
     to count.
     """
     opening, year = _at(family.events[0].spec.name), f"toStartOfYear({_NOW})"
-    overdue = " OR ".join(f"({_overdue(clock)})" for clock in one_each(family.clocks))
+    clocks = one_each(family.clocks)
+    overdue = " OR ".join(f"({_past_due(clock)})" for clock in clocks)
+    moved = {_latest(clock): _clock_terms(clock)[_latest(clock)] for clock in clocks if clock.moves}
     return PublishedView(
         f"{family.topic}_pending",
         f"{family.zh}·在办",
@@ -88,22 +92,22 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
         f"SELECT {', '.join(_places(family))},\n"
         f"  countIf({opening} >= toDateTime({year}, {quoted(zone)})) AS begun_this_year,\n"
         f"  countIf({_OPEN}) AS open_cases, countIf({overdue or 0}) AS overdue_cases\n"
-        f"{_begun(family, fold, database, zone)}\nGROUP BY county, township",
+        f"{_begun(family, fold, database, zone, moved)}\nGROUP BY county, township",
     )
 
 
-def _begun(family: Family, fold: CaseFold, database: str, zone: str) -> str:
-    """The cases begun by the instant, with what their columns are made of."""
+def _begun(
+    family: Family, fold: CaseFold, database: str, zone: str, terms: Mapping[str, str]
+) -> str:
+    """The cases begun by the instant, with the terms that their columns are made of."""
     # What many columns need is a column of its own: written out in each, or named by WITH, it is
     # analysed as often, which took the engine twice as long as the cases themselves.
     shared = {
         _NOW: instant(zone),
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
         _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
-        _UNKNOWN: f"CAST(NULL AS Nullable({moment(zone)}))",
+        **terms,
     }
-    for clock in one_each(family.clocks):
-        shared |= _clock_terms(clock)
     return (
         f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())}\n"
         f"FROM `{database}`.`{target(family, fold)}` AS c FINAL\n"
@@ -112,10 +116,11 @@ def _begun(family: Family, fold: CaseFold, database: str, zone: str) -> str:
 
 
 def _places(family: Family) -> list[str]:
-    township = narrowed("c.division", 9)
-    if family.county_only:
-        township = f"if(c.county_only = 0, {township}, '')"
-    return ["substring(c.division, 1, 6) AS county", f"{township} AS township"]
+    shown = "length(c.division) >= 9" + (" AND c.county_only = 0" if family.county_only else "")
+    return [
+        "substring(c.division, 1, 6) AS county",
+        f"if({shown}, substring(c.division, 1, 9), '') AS township",
+    ]
 
 
 def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
@@ -153,7 +158,7 @@ def _clock_terms(clock: Clock) -> dict[str, str]:
     due, start, terms = f"c.due_{clock.name}", _at(clock.starts), {}
     stopped = f"{start} > {_NOW}"
     if clock.moves:
-        moved, latest = f"{due}_moved", f"_{clock.name}_latest"
+        moved, latest = f"{due}_moved", _latest(clock)
         terms[latest] = (
             f"greatest(if({stopped} OR {due} = {_NEVER}, {_NONE}, {due}), "
             f"arrayMax((at, due) -> if(at > {_NOW}, {_NONE}, due), {moved}.1, {moved}.2))"
@@ -206,6 +211,20 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
 
 def _overdue(clock: Clock) -> str:
     return f"_{clock.name}_due <= {_NOW} AND c.met_{clock.name} > {_NOW}"
+
+
+def _past_due(clock: Clock) -> str:
+    """`_overdue` in fewer terms: nothing is due before it began, so what is past due has begun."""
+    due, runs = f"c.due_{clock.name}", ""
+    if clock.moves:
+        due = _latest(clock)
+        runs = f"{due} > {_NONE} AND "
+    return f"{runs}{due} <= {_NOW} AND c.met_{clock.name} > {_NOW}"
+
+
+def _latest(clock: Clock) -> str:
+    """Name of the term: the latest due date known at the instant, of a clock whose dates move."""
+    return f"_{clock.name}_latest"
 
 
 def _first(types: Sequence[str]) -> str:
