@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ _PAINTS, _EVENTS = 5, 10
 _BEATS, _REFRESH_MS = 12, 5_000  # of the walls whose cost is told
 _FEW, _MANY = 2, 50
 _MOST_S = 500.0
+_CALM_S = 15  # without a merge, before anything is asked
 _TODAY = "今日走访（户次）"
 
 
@@ -98,7 +100,8 @@ def _fill(settings: Settings, city: City, scale: float) -> None:
     grafana = Grafana(_url(settings), settings.grafana_token.get_secret_value())
     until(lambda: _behind(grafana, settings) == 0, "all of it counted", timeout_s=_MOST_S)
     # Where people look at it the history was loaded some time ago, not seconds before: cases and
-    # coverage are each in one large part by then.
+    # coverage are each in one large part by then, nothing is being merged, and what was written is
+    # on the disk.
     clickhouse = apply.address(settings).connect()
     tables = [
         target(family, each)
@@ -111,11 +114,17 @@ def _fill(settings: Settings, city: City, scale: float) -> None:
         "AND table IN %(tables)s"
     )
     values = {"database": settings.database, "tables": tables}
-    until(
-        lambda: clickhouse.execute(parts, values)[0][0] <= len(tables),
-        "all of it merged",
-        timeout_s=_MOST_S,
-    )
+    calm: deque[bool] = deque(maxlen=_CALM_S)
+
+    def settled_down() -> bool:
+        merging = clickhouse.execute("SELECT count() FROM system.merges")[0][0]
+        whole = clickhouse.execute(parts, values)[0][0] <= len(tables)
+        calm.append(whole and not merging)
+        time.sleep(1)
+        return len(calm) == _CALM_S and all(calm)
+
+    until(settled_down, "all of it merged", timeout_s=_MOST_S)
+    os.sync()
     clickhouse.disconnect()
 
 
