@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from schemas._columns import COUNTY, MICROGRID, NET, TOWNSHIP, TYPE, VILLAGE, quoted, starts
 from schemas._event import Content, Event, field
@@ -56,15 +56,21 @@ def _hours_to_minutes(content: Content) -> Content:
 _RECORDED, _RAISED, _CLOSED = "visit.recorded", "visit.request_raised", "visit.request_closed"
 _KEPT = (_RECORDED, _RAISED, _CLOSED)
 """What the diary keeps the days of."""
+_NEVER: Final = "toDate(0)"
 
 
 def _diary(family: Family, database: str) -> str:
     return f"`{database}`.`{target(family, family.projections[2])}`"
 
 
-def _coverage(family: Family, database: str, zone: str) -> PublishedView:
-    table, went = _diary(family, database), days_of(_RECORDED)
-    taken_back = f"SELECT grid FROM {table} WHERE arrayExists(n -> n < 0, {went}.2)"
+def _taken_back(table: str) -> str:
+    """SQL: the micro-grids of which a part of the table holds a day below zero."""
+    return f"SELECT grid FROM {table} WHERE arrayExists(n -> n < 0, {days_of(_RECORDED)}.2)"
+
+
+def _up_to_today(table: str) -> str:
+    """SQL: of every row of the diary its counts and its last visit, as of the day `today`."""
+    went, taken_back = days_of(_RECORDED), _taken_back(table)
 
     def rows(last: str, mended: str, counts: Iterable[str], of: str, year: str = "year") -> str:
         visits, found, closed = counts
@@ -74,17 +80,16 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
             f"  FROM {of}"
         )
 
-    never = "toDate(0)"
     # Of rows that end by the day the counts say all; to look into the days takes twice as long.
     ended = rows(
         f"{went}.1[-1]",
-        never,
+        _NEVER,
         map(count_of, _KEPT),
         f"{table} WHERE grid != '' AND {LAST_DAY} <= today",
     )
     going_on = rows(
         f"arrayLast(day -> day <= today, {went}.1)",
-        never,
+        _NEVER,
         (
             f"arraySum((day, n) -> if(day <= today, n, 0), {days}.1, {days}.2)"
             for days in map(days_of, _KEPT)
@@ -95,14 +100,19 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
     # added up, but for those few micro-grids alone, beside the others. To carry the days of all
     # along takes half as long again, and a join costs where nobody asks for the last visit.
     summed = rows(
-        never,
-        f"arrayMax((day, n) -> if(n > 0 AND day <= today, day, {never}), days.1, days.2)",
+        _NEVER,
+        f"arrayMax((day, n) -> if(n > 0 AND day <= today, day, {_NEVER}), days.1, days.2)",
         "000",
         f"(SELECT grid, sumMap({went}) AS days FROM {table}\n"
         f"    WHERE grid != '' AND year <= this_year AND grid IN ({taken_back}) GROUP BY grid)",
         "0",
     )
-    last_visit = f"if(grid IN ({taken_back}), max(r.mended), max(r.last))"
+    return "\n  UNION ALL\n  ".join((ended, going_on, summed))
+
+
+def _coverage(family: Family, database: str, zone: str) -> PublishedView:
+    table = _diary(family, database)
+    last_visit = f"if(grid IN ({_taken_back(table)}), max(r.mended), max(r.last))"
     return PublishedView(
         "visits_coverage",
         "走访覆盖",
@@ -134,12 +144,11 @@ def _coverage(family: Family, database: str, zone: str) -> PublishedView:
         f"WITH toDate({instant(zone)}) AS today, toYear(today) AS this_year\n"
         "SELECT substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,\n"
         "  substring(grid, 1, 12) AS village, r.grid AS grid,\n"
-        f"  nullIf({last_visit}, {never}) AS last_visit,\n"
+        f"  nullIf({last_visit}, {_NEVER}) AS last_visit,\n"
         "  sumIf(r.visits, year = this_year) AS visits_this_year, sum(r.visits) AS visits,\n"
         "  sumIf(r.found, year = this_year) AS requests_found,\n"
         "  sumIf(r.closed, year = this_year) AS requests_closed\n"
-        f"FROM (\n  {ended}\n  UNION ALL\n  {going_on}\n  UNION ALL\n  {summed}\n) AS r\n"
-        "GROUP BY grid",
+        f"FROM (\n  {_up_to_today(table)}\n) AS r\nGROUP BY grid",
     )
 
 
