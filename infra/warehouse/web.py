@@ -65,6 +65,7 @@ _STATUS: Final = {
 }
 _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
+_HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
 _BODY_BYTES: Final = 1 << 30
 """An INSERT is kept in memory until all of it is there."""
@@ -140,7 +141,8 @@ class Web:
                 if options.get("session_check") == "1":
                     raise Fault(_SESSION_NOT_FOUND, f"Session {key[1]} not found.")
                 kept = self._kept[key] = _Kept(make(), now)
-            if not kept.lock.acquire(blocking=False):
+            # A client has the end of its answer a moment before its session is given back.
+            if not kept.lock.acquire(timeout=_HANDOVER_S):
                 raise Fault(
                     _SESSION_IS_LOCKED, f"Session {key[1]} is locked by a concurrent client."
                 )

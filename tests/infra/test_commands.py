@@ -66,9 +66,12 @@ class Installation:
         return found
 
     def stored(self, rows: int) -> int:
-        """Messages stored, whatever became of them, once there are `rows` or time is up."""
+        """Messages stored and in the figures, once there are `rows` or time is up."""
         deadline = time.monotonic() + DEADLINE_S
-        while (found := int(self.ask("SELECT count() FROM gulou.events")[0][0])) < rows:
+        behind = "SELECT countIf(reached < stored) FROM gulou_published.projections"
+        while (found := int(self.ask("SELECT count() FROM gulou.events")[0][0])) < rows or self.ask(
+            behind
+        ) != [(0,)]:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.3)
