@@ -141,12 +141,13 @@ class Web:
                 if options.get("session_check") == "1":
                     raise Fault(_SESSION_NOT_FOUND, f"Session {key[1]} not found.")
                 kept = self._kept[key] = _Kept(make(), now)
-            # A client has the end of its answer a moment before its session is given back.
-            if not kept.lock.acquire(timeout=_HANDOVER_S):
-                raise Fault(
-                    _SESSION_IS_LOCKED, f"Session {key[1]} is locked by a concurrent client."
-                )
-            return kept
+            if kept.lock.acquire(blocking=False):
+                return kept
+        # A client has the end of its answer a moment before its session is given back. Waited for
+        # out here, where no other session's request waits too.
+        if not kept.lock.acquire(timeout=_HANDOVER_S):
+            raise Fault(_SESSION_IS_LOCKED, f"Session {key[1]} is locked by a concurrent client.")
+        return kept
 
 
 class _Listener(http.server.ThreadingHTTPServer):

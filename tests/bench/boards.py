@@ -226,7 +226,7 @@ def _cost(
     settings: Settings, clickhouse: psutil.Process, bodies: Sequence[dict[str, Any]], walls: int
 ) -> float:
     """CPU seconds that ClickHouse takes in a second while so many walls ask as real ones do."""
-    # From just after a beat: a window that began anywhere had six beats or seven.
+    # From just after a beat: a window that began anywhere had twelve beats or thirteen.
     time.sleep(_to_beat_s() + 0.2)
     before, began = sum(clickhouse.cpu_times()[:2]), time.monotonic()
     asyncio.run(_walls(settings, bodies, walls))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from clickhouse_driver import Client
 
 from infra.settings import Settings
 from infra.warehouse import Warehouse, apply
@@ -26,14 +30,25 @@ def elsewhere(warehouse: Warehouse, tmp_path: Path, database: str) -> Settings:
     )
 
 
+@contextmanager
+def applied(
+    warehouse: Warehouse, tmp_path: Path, database: str
+) -> Iterator[tuple[Settings, Client]]:
+    """A database of one's own with everything in it, and a client of its server."""
+    settings = elsewhere(warehouse, tmp_path, database)
+    apply.apply(settings)
+    client = apply.address(settings).connect()
+    try:
+        yield settings, client
+    finally:
+        client.disconnect()
+
+
 def test_a_better_word_is_a_new_comment_and_no_new_figures(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    settings = elsewhere(warehouse, tmp_path, "described")
-    apply.apply(settings)
-    client = apply.address(settings).connect()
     (spec,) = [f for f in family("visits").totals if f.name == "met"]
-    try:
+    with applied(warehouse, tmp_path, "described") as (settings, client):
         client.execute(
             "INSERT INTO described.visits_daily (kpart, type, net_met) VALUES (0, 'x', 3)"
         )
@@ -47,8 +62,6 @@ def test_a_better_word_is_a_new_comment_and_no_new_figures(
             "SELECT comment FROM system.columns WHERE database = 'described' "
             "AND table = 'visits_daily' AND name = 'net_met'"
         )
-    finally:
-        client.disconnect()
 
     assert sorted(done) == [f"describe described.{t}" for t in ("events", "owner", "visits_daily")]
     assert again == []
@@ -59,14 +72,11 @@ def test_a_better_word_is_a_new_comment_and_no_new_figures(
 def test_offsets_stored_before_they_were_packed_by_their_steps_are_packed_so_from_now_on(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    settings = elsewhere(warehouse, tmp_path, "packed")
-    apply.apply(settings)
-    client = apply.address(settings).connect()
     codecs = (
         "SELECT compression_codec FROM system.columns WHERE database = 'packed' "
         "AND table = 'events_visits' AND name = 'koff'"
     )
-    try:
+    with applied(warehouse, tmp_path, "packed") as (settings, client):
         new = client.execute(codecs)
         client.execute("ALTER TABLE packed.events_visits MODIFY COLUMN koff REMOVE CODEC")
         client.execute(
@@ -75,8 +85,6 @@ def test_offsets_stored_before_they_were_packed_by_their_steps_are_packed_so_fro
         old = client.execute(codecs)
         done = [change.what for change in apply.apply(settings)]
         mended = client.execute(codecs)
-    finally:
-        client.disconnect()
 
     assert (new, old, mended) == ([("CODEC(Delta(8), LZ4)",)], [("",)], new)
     assert done == ["alter packed.events_visits"]
@@ -85,15 +93,12 @@ def test_offsets_stored_before_they_were_packed_by_their_steps_are_packed_so_fro
 def test_a_view_of_a_target_made_anew_has_the_types_of_the_new_one(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    settings = elsewhere(warehouse, tmp_path, "retyped")
-    apply.apply(settings)
-    client = apply.address(settings).connect()
     types = (
         "SELECT type FROM system.columns WHERE database = 'retyped_published' "
         "AND table = 'visits_by_township_day' AND name = 'township'"
     )
-    made = {s.name: s.sql for s in statements([family("visits")], apply.layout(settings))}
-    try:
+    with applied(warehouse, tmp_path, "retyped") as (settings, client):
+        made = {s.name: s.sql for s in statements([family("visits")], apply.layout(settings))}
         client.execute("DROP TABLE retyped.visits_daily SYNC")
         packed = "`division` LowCardinality(String)"
         client.execute(made["visits_daily"].replace(packed, "`division` String"))
@@ -104,8 +109,6 @@ def test_a_view_of_a_target_made_anew_has_the_types_of_the_new_one(
         old = client.execute(types)
         done = [change.what for change in apply.apply(settings)]
         new = client.execute(types)
-    finally:
-        client.disconnect()
 
     assert (old, new) == ([("String",)], [("LowCardinality(String)",)])
     assert "rebuild projection retyped.visits_daily" in done

@@ -68,14 +68,15 @@ class Installation:
     def stored(self, rows: int) -> int:
         """Messages stored and in the figures, once there are `rows` or time is up."""
         deadline = time.monotonic() + DEADLINE_S
-        behind = "SELECT countIf(reached < stored) FROM gulou_published.projections"
-        while (found := int(self.ask("SELECT count() FROM gulou.events")[0][0])) < rows or self.ask(
-            behind
-        ) != [(0,)]:
-            if time.monotonic() > deadline:
-                break
+        sql = (
+            "SELECT (SELECT count() FROM gulou.events), "
+            "(SELECT countIf(reached < stored) FROM gulou_published.projections)"
+        )
+        while True:
+            found, behind = map(int, self.ask(sql)[0])
+            if (found >= rows and not behind) or time.monotonic() > deadline:
+                return found
             time.sleep(0.3)
-        return found
 
 
 @pytest.fixture(scope="module")
