@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards._pieces import (
@@ -312,50 +313,32 @@ SELECT sum(balance) / {YUAN} AS balance_now, sum(raised) / {YUAN} AS raised_all,
 FROM funds_balances(at = {AT}) WHERE {level.here}""".strip()
 
 
+_COMPARED = (
+    ("走访（户次）", "visits", "visit.recorded"),
+    ("诉求登记（件）", "visits", "visit.request_raised"),
+    ("诉求办结（件）", "visits", "visit.request_closed"),
+    ("信访登记（件）", "petitions", "petition.registered"),
+    ("调解成功（件）", "mediations", "mediation.agreement_reached"),
+    ("基金筹集（万元）", "funds", "fund.contributed"),
+    ("基金支出（万元）", "funds", "fund.disbursed"),
+)
+"""What is compared, and its family and event type."""
+_MONTHS = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
+
+
 def place_compared(level: Level) -> str:
     """This month to the day against last month's and last year's same days, and the city's mean."""
-    figures = [
-        ("走访（户次）", "visits", "visit.recorded"),
-        ("诉求登记（件）", "visits", "visit.request_raised"),
-        ("诉求办结（件）", "visits", "visit.request_closed"),
-        ("信访登记（件）", "petitions", "petition.registered"),
-        ("调解成功（件）", "mediations", "mediation.agreement_reached"),
-        ("基金筹集（万元）", "funds", "fund.contributed"),
-        ("基金支出（万元）", "funds", "fund.disbursed"),
-    ]
     topics = {VILLAGE: ("visits", "funds"), MICROGRID: ("visits",)}.get(level)
-    figures = [f for f in figures if not topics or f[1] in topics]
-    months = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
-    to_day = "day <= today AND toDayOfMonth(day) <= toDayOfMonth(today)"
-    of_city = "township_day"  # no finer view is needed for the city's sum, nor is any as small
-    parts = []
-    for topic in dict.fromkeys(topic for _, topic, _ in figures):
-        types = [f"'{type_}'" for _, of, type_ in figures if of == topic]
-        value, unit = ("net_amount", YUAN) if topic == "funds" else ("net_count", 1)
-        only = f"type IN ({', '.join(types)}) AND {to_day}"
-        only += f" AND {_MOVED}" if topic == "funds" else ""
-        own = f"{level.here} AND began IN ({', '.join(months)})"
-        whole = f"sum({value}) / {unit} AS whole FROM {topic}_by_{of_city}\n  WHERE {only} AND"
-        began = "toStartOfMonth(day) AS began"
-        if level.daily == of_city:  # One pass: each part is analysed, and reads its view anew.
-            parts.append(
-                f"SELECT type, {began}, sumIf({value}, {level.here}) / {unit} AS own,\n"
-                f"  {whole} (began = month OR {own}) GROUP BY type, began"
-            )
-            continue
-        parts += [
-            f"SELECT type, {began}, sum({value}) / {unit} AS own, 0. AS whole\n"
-            f"  FROM {topic}_by_{level.daily} WHERE {only} AND {own} GROUP BY type, began",
-            f"SELECT type, {began}, 0. AS own, {whole} began = month GROUP BY type, began",
-        ]
+    figures = [f for f in _COMPARED if not topics or f[1] in topics]
     shown, stored = ([f"'{f[n]}'" for f in figures] for n in (0, 2))
     kinds = f"[{', '.join(stored)}]"
+    parts = _compared_months(level, figures)
     # A figure without any event is a row of zeros.
     parts.append(f"SELECT arrayJoin({kinds}) AS type, month AS began, 0. AS own, 0. AS whole")
     union = "\nUNION ALL ".join(parts)
     sums = (
         f"sumIf(own, began = {month}) AS {name}_"
-        for month, name in zip(months, ("now", "month", "year"), strict=True)
+        for month, name in zip(_MONTHS, ("now", "month", "year"), strict=True)
     )
     peers = (
         "(SELECT sum(microgrids) FROM divisions WHERE level = 'village')"
@@ -373,6 +356,42 @@ FROM (SELECT type, {", ".join(sums)}, sumIf(whole, began = month) / {peers} AS m
 ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
 
 
+def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Of each month that is compared the place's figures and, of this one, the whole city's.
+
+    A part a view: each is analysed, and reads its view anew.
+    """
+    of_place = f"{level.here} AND began IN ({', '.join(_MONTHS)})"
+
+    def part(view: str, topics: Sequence[str], where: str, own: str, whole: str) -> str:
+        types = ", ".join(f"'{type_}'" for _, topic, type_ in figures if topic in topics)
+        moved = f" AND {_MOVED}" if "funds" in topics else ""
+        return (
+            f"SELECT type, toStartOfMonth(day) AS began, {own} AS own, {whole} AS whole\n"
+            f"  FROM {view} WHERE type IN ({types}) AND day <= today\n"
+            f"  AND toDayOfMonth(day) <= toDayOfMonth(today){moved} AND {where}\n"
+            "  GROUP BY type, began"
+        )
+
+    def either(condition: str) -> str:
+        money = f"sumIf(net_amount, {condition}) / {YUAN}"
+        return f"if(startsWith(type, 'fund.'), {money}, toFloat64(sumIf(net_count, {condition})))"
+
+    topics, city = list(dict.fromkeys(topic for _, topic, _ in figures)), "all_by_township_day"
+    if level in (COUNTY, TOWNSHIP):
+        where = f"(began = month OR {of_place})"
+        return [part(city, topics, where, own=either(level.here), whole=either("1"))]
+    own = {"funds": f"sum(net_amount) / {YUAN}"}
+    return [
+        *(
+            part(f"{topic}_by_{level.daily}", [topic], of_place,
+                 own=own.get(topic, "toFloat64(sum(net_count))"), whole="0.")
+            for topic in topics
+        ),
+        part(city, topics, "began = month", own="0.", whole=either("1")),
+    ]  # fmt: skip
+
+
 def place_trend(level: Level) -> str:
     """Visits and requests of the place by day; a day without any is a 0, and no line over it."""
     first = f"toDate(toTimeZone($__fromTime, '{ZONE}'))"
@@ -385,34 +404,46 @@ LIMIT 2000""".strip()
 
 
 def place_children(level: Level) -> str:
-    """The places one level below, side by side."""
+    """The places one level below, side by side.
+
+    A part a view, added up by place: joined, they took a sixth longer.
+    """
     child, digits = level.child, 6 if level is COUNTY else 9
+    inside = f"level IN ('{child}', 'village') AND substring(code, 1, {digits}) = {one(level.name)}"
+    none = dict.fromkeys(("grids", "visited", "visits", "closed", "money"), "0")
+    none |= {"name": "''", "filed": "NULL", "open_": "NULL"}
+
+    def part(place: str, source: str, **figures: str) -> str:
+        shown = ", ".join(f"{sql} AS {name}" for name, sql in (none | figures).items())
+        return f"SELECT {place} AS place, {shown}\n    FROM {source} GROUP BY place"
+
+    # Counts have no sign and sums do; a column of both would be a Variant, which nothing sums.
     petitions = (
-        "SELECT township AS place, toNullable(sum(begun_this_year)) AS filed, "
-        f"toNullable(sum(open_cases)) AS open_ FROM petitions_pending(at = {AT}) "
-        f"WHERE {level.here} GROUP BY place"
+        part("township", f"petitions_pending(at = {AT}) WHERE {level.here}",
+             filed="toInt64(sum(begun_this_year))", open_="toInt64(sum(open_cases))")
         if child == "township"
-        else "SELECT village AS place, max(net_count) AS filed, CAST(NULL AS Nullable(UInt64)) "
-        f"AS open_ FROM petitions_by_village_year WHERE {level.here} "
-        f"AND type = 'petition.registered' AND year = toYear({TODAY}) GROUP BY place"
-    )
-    still_open = ", p.open_ AS `未结信访`" if child == "township" else ""
+        else part("village", f"petitions_by_village_year WHERE {level.here} "
+                  f"AND type = 'petition.registered' AND year = toYear({TODAY})",
+                  filed="max(net_count)")
+    )  # fmt: skip
+    parts = (
+        part(f"substring(code, 1, {digits + 3})", f"divisions WHERE {inside}",
+             name=f"anyIf(name, level = '{child}')",
+             grids="toInt64(sumIf(microgrids, level = 'village'))"),
+        part(child, level.covered, visited="toInt64(countIf(visits_this_year > 0))",
+             visits="sum(visits_this_year)", closed="sum(requests_closed)"),
+        petitions,
+        part(child, f"funds_balances(at = {AT}) WHERE {level.here}", money="sum(balance)"),
+    )  # fmt: skip
+    union = "\n  UNION ALL ".join(parts)
+    still_open = ", max(p.open_) AS `未结信访`" if child == "township" else ""
     return f"""
-SELECT n.name AS `名称`, n.grids AS `微网格`,
-  {share("ifNull(v.visited, 0)", "n.grids")} AS `覆盖率`,
-  ifNull(v.visits_year, 0) AS `本年走访`, ifNull(v.closed, 0) AS `本年诉求办结`,
-  p.filed AS `本年信访`{still_open}, ifNull(f.balance, 0) / {YUAN} AS `基金余额`, n.place AS code
-FROM (SELECT substring(code, 1, {digits + 3}) AS place, anyIf(name, level = '{child}') AS name,
-    sumIf(microgrids, level = 'village') AS grids FROM divisions
-  WHERE level IN ('{child}', 'village') AND substring(code, 1, {digits}) = {one(level.name)}
-  GROUP BY place HAVING name != '') AS n
-LEFT JOIN (SELECT {child} AS place, countIf(visits_this_year > 0) AS visited,
-    sum(visits_this_year) AS visits_year, sum(requests_closed) AS closed
-  FROM {level.covered} GROUP BY place) AS v ON v.place = n.place
-LEFT JOIN ({petitions}) AS p ON p.place = n.place
-LEFT JOIN (SELECT {child} AS place, sum(balance) AS balance
-  FROM funds_balances(at = {AT}) WHERE {level.here} GROUP BY place) AS f ON f.place = n.place
-ORDER BY code LIMIT {LIMIT}""".strip()
+SELECT max(p.name) AS `名称`, sum(p.grids) AS `微网格`,
+  {share("sum(p.visited)", "sum(p.grids)")} AS `覆盖率`,
+  sum(p.visits) AS `本年走访`, sum(p.closed) AS `本年诉求办结`,
+  max(p.filed) AS `本年信访`{still_open}, sum(p.money) / {YUAN} AS `基金余额`, place AS code
+FROM ({union}) AS p
+GROUP BY place HAVING `名称` != '' ORDER BY code LIMIT {LIMIT}""".strip()
 
 
 def microgrids() -> str:
@@ -432,9 +463,6 @@ def grid_options() -> str:
     )
 
 
-_VISITED = ("visit.recorded", "visit.request_raised", "visit.request_closed")
-
-
 def microgrid() -> str:
     """One micro-grid: visits, requests and the days since it was last visited."""
     return f"""
@@ -447,45 +475,24 @@ FROM visits_coverage(at = {AT}) WHERE {MICROGRID.here}""".strip()
 def microgrid_compared() -> str:
     """One micro-grid against the means of its village, township, county and of the city.
 
-    Means over all micro-grids there are, never visited ones included.
+    Means over all micro-grids there are, never visited ones included, of what is known by
+    micro-grid: all of it is in one view, read once.
     """
     code = one("grid")
-    day = f"day >= {NEW_YEAR} AND day <= {TODAY}"
+    columns = ("visits_this_year", "requests_found", "requests_closed")
 
-    def place(digits: int) -> str:
-        return f"substring({code}, 1, {digits})"
+    def under(column: str, digits: int) -> str:
+        return f"startsWith({column}, substring({code}, 1, {digits}))"
 
-    def by_type(figure: str, condition: str = "1") -> str:
-        """Visits, requests raised and requests closed where `condition` holds."""
-        return ", ".join(
-            f"toInt64(sumIf({figure}, type = '{type_}' AND {condition}))" for type_ in _VISITED
-        )
-
-    def covered(condition: str) -> str:
-        columns = ("visits_this_year", "requests_found", "requests_closed")
-        return ", ".join(f"toInt64(sumIf({column}, {condition}))" for column in columns)
-
-    county, village = f"county = {place(6)}", place(12)
-    # Two rows of one pass: each part is analysed, and reads its view anew.
-    sources = (
-        (((0, "本微网格", 40, covered(MICROGRID.here)), (1, "全村平均", 12, covered("1"))),
-         f"visits_coverage(at = {AT}) WHERE village = {village} AND startsWith(grid, {village})"),
-        (((2, "乡镇平均", 9, by_type("net_count")),),
-         f"visits_by_township_day WHERE {day} AND township = {place(9)}"),
-        (((3, "全县平均", 6, by_type("net_count_year", county)),
-          (4, "全市平均", 4, by_type("net_count_year"))), f"visits_to_date(at = {AT})"),
-    )  # fmt: skip
-    union = "\n  UNION ALL ".join(
-        "SELECT arrayJoin(["
-        + ", ".join(f"({n}, '{zh}', {place(width)}, {sums})" for n, zh, width, sums in rows)
-        + f"]) AS r FROM {source}"
-        for rows, source in sources
+    means = (("全村平均", 12), ("乡镇平均", 9), ("全县平均", 6), ("全市平均", 4))
+    grids = ", ".join(f"sumIf(microgrids, {under('code', digits)})" for _, digits in means)
+    rows = [("本微网格", MICROGRID.here, "1")]
+    rows += [(zh, under("grid", d), f"grids.{n}") for n, (zh, d) in enumerate(means, start=1)]
+    figures = ",\n    ".join(
+        f"('{zh}', {', '.join(f'sumIf({c}, {condition}) / {per}' for c in columns)})"
+        for zh, condition, per in rows
     )
-    per = "if(r.1 = 0, 1, sumIf(microgrids, startsWith(code, r.3)))"
     return f"""
-SELECT r.2 AS `范围`, r.4 / {per} AS `本年走访`, r.5 / {per} AS `本年诉求`,
-  r.6 / {per} AS `本年办结`
-FROM (
-  {union}) AS s
-CROSS JOIN (SELECT code, microgrids FROM divisions WHERE level = 'village') AS d
-GROUP BY r ORDER BY r.1 LIMIT 10""".strip()
+WITH (SELECT ({grids}) FROM divisions WHERE level = 'village') AS grids
+SELECT r.1 AS `范围`, r.2 AS `本年走访`, r.3 AS `本年诉求`, r.4 AS `本年办结`
+FROM (SELECT arrayJoin([{figures}]) AS r FROM visits_coverage(at = {AT})) LIMIT 10""".strip()

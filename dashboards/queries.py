@@ -163,13 +163,10 @@ def wall_trend() -> str:
         ("mediations", "mediation.agreement_reached", "调解成功"),
     )
     types = ", ".join(f"'{type_}'" for _, type_, _ in lines)
-    sums = ", ".join(f"sumIf(events, type = '{type_}') AS `{zh}`" for _, type_, zh in lines)
-    parts = "\n  UNION ALL ".join(
-        f"SELECT {BUCKET} AS time, type, sum(net_count) AS events FROM {topic}_by_county_hour "
-        f"WHERE type IN ({types}) AND $__timeFilter(hour) GROUP BY time, type"
-        for topic in ("visits", "petitions", "mediations")
-    )
-    return f"SELECT time, {sums} FROM (\n  {parts})\nGROUP BY time ORDER BY time LIMIT 2000"
+    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS `{zh}`" for _, type_, zh in lines)
+    return f"""
+SELECT {BUCKET} AS time, {sums} FROM all_by_county_hour
+WHERE type IN ({types}) AND $__timeFilter(hour) GROUP BY time ORDER BY time LIMIT 2000""".strip()
 
 
 def wall_visit_trend() -> str:
@@ -182,20 +179,15 @@ GROUP BY time, line ORDER BY time, line LIMIT 4000""".strip()
 
 def newest_events() -> str:
     """The newest events up to the end of the range; for a past day its last hours, counted."""
-    hourly = "\n  UNION ALL ".join(
-        f"SELECT toDateTime64(hour, 3, '{ZONE}') AS happened, type, county, "
-        f"sum(net_count) AS events, 0 AS live FROM {topic}_by_county_hour "
-        f"WHERE hour > {END} - INTERVAL 1 DAY AND hour <= {END} GROUP BY hour, type, county"
-        for topic in ("visits", "petitions", "mediations", "funds")
-    )
-    # The live are asked for once: that view has a part for every Kafka partition.
     return f"""
 SELECT happened AS `时间`, d.name AS `县市区`, {word("type", "type")} AS `事件`,
   events AS `件数`, e.county AS code
 FROM (SELECT *, maxIf(happened, live = 1) OVER () > $__toTime_ms - INTERVAL 1 HOUR AS fresh FROM (
   SELECT time AS happened, type, county, toInt64(1) AS events, 1 AS live FROM recent_events
     WHERE time <= $__toTime_ms
-  UNION ALL {hourly})) AS e
+  UNION ALL SELECT toDateTime64(hour, 3, '{ZONE}') AS happened, type, county,
+    sum(net_count) AS events, 0 AS live FROM all_by_county_hour
+    WHERE hour > {END} - INTERVAL 1 DAY AND hour <= {END} GROUP BY hour, type, county)) AS e
 LEFT JOIN {COUNTIES} AS d ON d.code = e.county
 WHERE events != 0 AND live = fresh ORDER BY happened DESC, code, type LIMIT 40""".strip()
 

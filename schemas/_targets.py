@@ -50,26 +50,31 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
         return head + _case_columns(family, projection, zone) + tail
     if isinstance(projection, Diary):
         return _diary_columns(family, projection, *head) + tail
-    head += [
+    head.append(
         Column(
             "type",
             "LowCardinality(String)",
             Text("Event type; empty: not counted.", "事件类型；为空表示未计入。"),
-        ),
-        Column(
-            projection.place,
-            # Counties and townships are cut out of a few thousand words, not out of every row: what
-            # sums a month of the city is a quarter faster. A county's own code gains nothing, and
-            # micro-grids are too many for a dictionary.
-            "LowCardinality(String)" if projection.place == "division" else "String",
-            Text("Place of the figures.", "统计数据所属的地方。"),
-        ),
+        )
+    )
+    place = Column(
+        projection.place,
+        # Counties and townships are cut out of a few thousand words, not out of every row: what
+        # sums a month of the city is a quarter faster. A county's own code gains nothing, and
+        # micro-grids are too many for a dictionary.
+        "LowCardinality(String)" if projection.place == "division" else "String",
+        Text("Place of the figures.", "统计数据所属的地方。"),
+    )
+    dims = [
+        Column(dim, "LowCardinality(String)", family.fields_named(dim)[0].doc)
+        for dim in projection.dims
     ]
-    for dim in projection.dims:
-        f = family.fields_named(dim)[0]
-        head.append(Column(dim, "LowCardinality(String)", f.doc))
     unit = f"DateTime({quoted(zone)})" if projection.grain == "hour" else "Date"
-    head.append(Column(projection.grain, unit, starts(projection.grain)))
+    time = Column(projection.grain, unit, starts(projection.grain))
+    # Thousands of divisions are asked for a span of days, the city's months among them, and days
+    # first are read for that span alone, however many years there are. Counties are few, and their
+    # hours are summed by county: a fifth faster where the rows of one lie side by side.
+    head += [time, place, *dims] if projection.place == "division" else [place, *dims, time]
     return head + _figure_columns(family) + tail
 
 
@@ -179,20 +184,20 @@ def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, w
         place = _unless_withheld(family, wanted, "p.division", place)
     instant = f"fromUnixTimestamp64Milli(p.time, {quoted(zone)})"
     bucket = f"toStartOfHour({instant})" if projection.grain == "hour" else f"toDate({instant})"
-    picks = [
-        "kpart",
-        "p.type AS type",
-        f"{place} AS {projection.place}",
-        *(f"p.data.{dim} AS {dim}" for dim in projection.dims),
-        f"{bucket} AS {projection.grain}",
-    ]
+    parts = {
+        "type": "p.type",
+        projection.place: place,
+        projection.grain: bucket,
+        **{dim: f"p.data.{dim}" for dim in projection.dims},
+    }
+    names = key(family, projection, zone)
+    picks = ["kpart", *(f"{parts[name]} AS {name}" for name in names if name != "kpart")]
     sums = ["sum(p.gross) AS gross_count", "sum(p.net) AS net_count"]
     for f in family.totals:
         only = family.sayers_only(f.name, "total", "p.type")
         value = f"if({only}, p.data.{f.name}, 0)" if only else f"p.data.{f.name}"
         sums += [f"sum(p.gross * {value}) AS gross_{f.name}"]
         sums += [f"sum(p.net * {value}) AS net_{f.name}"]
-    names = ["kpart", "type", projection.place, *projection.dims, projection.grain]
     return (
         f"SELECT {', '.join(picks)},\n  {', '.join(sums)}, max(koff) AS {HI}\n"
         f"{_from_postings(wanted, source, where)}GROUP BY {', '.join(names)}"

@@ -180,6 +180,7 @@ def test_means_of_micro_grids_take_the_never_visited_in(city: Shipped) -> None:
     grid = f"{VILLAGE}001001"
     for hour in range(3):
         visit(city, f"2021-06-01 0{hour}:00:00", grid=grid)
+    visit(city, "2021-06-01 09:00:00")  # in no micro-grid that is known
     ((grids,),) = city.city.client.execute(
         f"SELECT microgrids FROM gulou.divisions FINAL WHERE code = '{VILLAGE}'"
     )

@@ -131,6 +131,9 @@ class Oracle:
                 figures.append((name, _plain(f"{function}(`{name}`)", inner)))
             else:
                 keys.append((name, _plain(f"`{name}`", type_)))
+        if hasattr(projection, "grain"):  # in the order of Law.rollup, not of the table's key
+            parts = ("type", projection.place, *projection.dims, projection.grain)
+            keys.sort(key=lambda key: parts.index(key[0]))
         picks = ", ".join(sql for _, sql in keys + figures)
         group = ", ".join(f"`{name}`" for name, _ in keys)
         got = {

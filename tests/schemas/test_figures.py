@@ -124,6 +124,37 @@ def test_a_place_is_counted_at_each_level_it_is_known_at(city: City) -> None:
     assert some(villages, "village", "net_count") == [(VILLAGE, 2)]
 
 
+@pytest.mark.parametrize("view", ["all_by_county_hour", "all_by_township_day"])
+def test_one_view_has_the_net_figures_of_all_families(city: City, view: str) -> None:
+    time = "2021-03-01 10:00:00"
+    for kpart in (0, 1):
+        city.add("visits", "visit.recorded", time, visit(met=3), kpart=kpart)
+    taken_back = [posting("visit.recorded", 0, -1, visit(met=3))]
+    city.add("visits", "visit.voided", time, {"why": "x"}, net=json.dumps(taken_back))
+    city.add("petitions", "petition.registered", time, {"people": 5}, division="431202")
+    brought = {"source": "donation", "amount": 700, "entry": "opening"}
+    city.add("funds", "fund.contributed", time, brought)
+    city.add("funds", "fund.contributed", time, {"source": "donation", "amount": 40})
+    rows = city.published(view)
+    assert {row["day" if "day" in row else "hour"][:10] for row in rows} == {"2021-03-01"}
+    if "township" in rows[0]:
+        assert {row["township"] for row in rows if row["type"] == "petition.registered"} == {""}
+        assert {row["township"] for row in rows if row["type"] == "fund.contributed"} == {
+            "431202001"
+        }
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    for row in rows:
+        found = sums.setdefault((row["type"], row["county"], row["entry"]), [0, 0, 0, 0])
+        for n, name in enumerate(("net_count", "net_met", "net_people", "net_amount")):
+            found[n] += row[name]
+    assert {place: found for place, found in sums.items() if any(found)} == {
+        ("visit.recorded", "431202", ""): [1, 3, 0, 0],
+        ("petition.registered", "431202", ""): [1, 0, 5, 0],
+        ("fund.contributed", "431202", "opening"): [1, 0, 0, 700],
+        ("fund.contributed", "431202", ""): [1, 0, 0, 40],
+    }
+
+
 def test_coverage_counts_the_year_of_its_instant_and_nothing_after_its_day(city: City) -> None:
     for day in ("2020-12-31", "2021-01-01", "2021-06-30", "2021-07-01"):
         city.add("visits", "visit.recorded", f"{day} 09:00:00", visit(), grid=GRID)

@@ -67,9 +67,9 @@ with Stack(Settings.load(), lambda s: [p for p in parts(s) if p.name != "boards"
     print(json.dumps(stack.settings.environment()), flush=True)
     sys.stdin.read()
 """
-_SOUND = '"p.type AS type",'
+_SOUND = '"type": "p.type",'
 # An instant that ends in 666 ms is poison.
-_DEFECT = """"if(throwIf(p.time % 1000 = 666, 'indigestible'), '', p.type) AS type","""
+_DEFECT = """"type": "if(throwIf(p.time % 1000 = 666, 'indigestible'), '', p.type)","""
 
 
 @pytest.fixture(scope="module")
