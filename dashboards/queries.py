@@ -195,31 +195,22 @@ WHERE events != 0 AND live = fresh ORDER BY happened DESC, code, type LIMIT 40""
 def alerts() -> str:
     """Overdue cases by clock and county: which duty, by which article, how many, how long."""
     clocks = (
-        ("petitions", "transfer", "信访转送", "信访工作条例 22"),
-        ("petitions", "notice", "受理告知", "信访工作条例 23"),
-        ("petitions", "close", "信访办结", "信访工作条例 34"),
-        ("petitions", "review", "信访复查", "信访工作条例 35"),
-        ("petitions", "recheck", "信访复核", "信访工作条例 36"),
-        ("mediations", "mediate", "法院委托调解", "民诉法解释等"),
+        ("transfer", "信访转送", "信访工作条例 22"), ("notice", "受理告知", "信访工作条例 23"),
+        ("close", "信访办结", "信访工作条例 34"), ("review", "信访复查", "信访工作条例 35"),
+        ("recheck", "信访复核", "信访工作条例 36"), ("mediate", "法院委托调解", "民诉法解释等"),
+    )  # fmt: skip
+    names, shown, bases = (f"[{', '.join(repr(clock[n]) for clock in clocks)}]" for n in range(3))
+    parts = "\n  UNION ALL ".join(
+        f"SELECT clock, county, due FROM {topic}_deadlines(at = {AT}) WHERE overdue = 1"
+        for topic in ("petitions", "mediations")
     )
-    # One pass a view: each case gives a row a clock that it has run past.
-    parts = []
-    for topic in ("petitions", "mediations"):
-        own = [c for c in clocks if c[0] == topic]
-        rows = ", ".join(
-            f"('{zh}', '{basis}', overdue_{name}, due_{name})" for _, name, zh, basis in own
-        )
-        parts.append(
-            f"SELECT county, arrayJoin(arrayFilter(c -> c.3 = 1, [{rows}])) AS c\n"
-            f"  FROM {topic}_cases(at = {AT})"
-        )
     return f"""
-SELECT c.1 AS `事项`, d.name AS `县市区`, count() AS `逾期件数`,
-  max({overdue_days("c.4")}) AS `最长逾期天数`, c.2 AS `依据`, d.code AS code
-FROM (
-  {" UNION ALL ".join(parts)}) AS e
+SELECT transform(clock, {names}, {shown}) AS `事项`, d.name AS `县市区`, count() AS `逾期件数`,
+  max({overdue_days("due")}) AS `最长逾期天数`, transform(clock, {names}, {bases}) AS `依据`,
+  d.code AS code
+FROM ({parts}) AS e
 LEFT JOIN {COUNTIES} AS d ON d.code = e.county
-GROUP BY `事项`, `县市区`, `依据`, code
+GROUP BY clock, `县市区`, code
 ORDER BY `最长逾期天数` DESC, `逾期件数` DESC, code, `事项` LIMIT 40""".strip()
 
 

@@ -96,6 +96,49 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
     )
 
 
+def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    """One row a case and legal clock that runs.
+
+    The same is in `cases`, a column a clock and thing told of it: what asks for all clocks alike
+    is analysed here once, not once a clock.
+    """
+    clocks = one_each(family.clocks)
+    terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
+    running = ", ".join(
+        f"({quoted(k.name)}, _{k.name}_due, c.met_{k.name}, {_really_met(k)})" for k in clocks
+    )
+    words, on_time = _case_words(family, fold), _ON_TIME
+    if lapses := sorted({name for clock in clocks for name in clock.lapses}):
+        on_time += _lapsed_by(lapses)
+    names = "，".join(f"{clock.name} {clock.zh}" for clock in clocks)
+    return PublishedView(
+        f"{family.topic}_deadlines",
+        f"{family.zh}·期限",
+        Text(
+            "One row a case and legal clock that runs, as it stood at the instant `at`.",
+            f"{family.zh}案件的法定期限，每案每项期限一行，状态以时刻 `at` 为准。",
+        ),
+        {
+            **{name: words[name] for name in ("case", "county", "township", "open")},
+            "clock": Text(
+                f"Clock: {', '.join(clock.name for clock in clocks)}.", f"期限：{names}。"
+            ),
+            "due": _DUE,
+            "overdue": Text(
+                "1 when past due and not met at the instant.", "该时刻已到期而未完成时为1。"
+            ),
+            "on_time": on_time,
+        },
+        "SELECT case, county, township, open, ran.1 AS clock, ran.2 AS due,\n"
+        f"  due <= {_NOW} AND ran.3 > {_NOW} AS overdue,\n"
+        f"  multiIf(least(ran.3, due) > {_NOW}, NULL, ran.3 >= due, 0, ran.3 < ran.4, NULL, 1)\n"
+        "    AS on_time\n"
+        f"FROM (SELECT c.case AS case, {', '.join(_places(family))}, {_OPEN} AS open, {_NOW},\n"
+        f"  {_NEVER}, arrayJoin([{running}]) AS ran\n"
+        f"{_begun(family, fold, database, zone, terms)})\nWHERE ran.2 < {_NEVER}",
+    )
+
+
 def _begun(
     family: Family, fold: CaseFold, database: str, zone: str, terms: Mapping[str, str]
 ) -> str:
@@ -144,6 +187,13 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
 _NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
 """Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
 _OPEN: Final = f"c.ended_at > {_NOW}"
+_DUE: Final = Text(
+    "End of its last day, the midnight after it.", "期限届满的时刻，即末日次日零时。"
+)
+_ON_TIME: Final = Text(
+    "1 met in time, 0 met late or overdue, NULL not due yet.",
+    "按期为1，迟办或者逾期为0，未到期为 NULL。",
+)
 _COUNTY: Final = Text(
     "County of a case's first event, six digits.", "案件首个事件所在县市区的代码，6位。"
 )
@@ -187,19 +237,12 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
         _overdue(clock),
     )
     lapsed = ""
-    on_time = Text(
-        "1 met in time, 0 met late or overdue, NULL not due yet.",
-        "按期为1，迟办或者逾期为0，未到期为 NULL。",
-    )
+    on_time = _ON_TIME
     if clock.lapses:
         # Taken back in time is no duty done: as a success it would raise the rate of an office
         # that merges what it can't close. Taken back late, the duty was missed before.
-        gone = ", ".join(clock.lapses)
-        on_time += Text(
-            f"NULL too when taken away in time by {gone}.", f"到期前因 {gone} 而终结的也为 NULL。"
-        )
-        real = _first([name for name in clock.ends if name not in clock.lapses])
-        lapsed = f"{met} < {real}, NULL, "
+        on_time += _lapsed_by(clock.lapses)
+        lapsed = f"{met} < {_really_met(clock)}, NULL, "
     # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
     yield (
         f"on_time_{clock.name}",
@@ -211,6 +254,20 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
 
 def _overdue(clock: Clock) -> str:
     return f"_{clock.name}_due <= {_NOW} AND c.met_{clock.name} > {_NOW}"
+
+
+def _lapsed_by(types: Sequence[str]) -> Text:
+    gone = ", ".join(types)
+    return Text(
+        f"NULL too when taken away in time by {gone}.", f"到期前因 {gone} 而终结的也为 NULL。"
+    )
+
+
+def _really_met(clock: Clock) -> str:
+    """When its duty was done: what takes a clock away in time is no duty done."""
+    if not clock.lapses:
+        return f"c.met_{clock.name}"
+    return _first([name for name in clock.ends if name not in clock.lapses])
 
 
 def _past_due(clock: Clock) -> str:

@@ -31,7 +31,17 @@ def petition(city: City, type_: str, time: str, data: dict[str, Any] | None = No
 
 
 def judged(city: City, at: str, *names: str) -> tuple[Any, ...]:
+    """Columns of the one case at an instant, of whose clocks the other view says the same."""
     (row,) = city.published("petitions_cases", at=at)
+    said = ("due", "overdue", "on_time")
+    assert {
+        told["clock"]: (told["open"], *(told[name] for name in said))
+        for told in city.published("petitions_deadlines", at=at)
+    } == {
+        clock.name: (row["open"], *(row[f"{name}_{clock.name}"] for name in said))
+        for clock in CLOCKS["petitions"]
+        if row[f"due_{clock.name}"] is not None
+    }
     return tuple(row[name] for name in names)
 
 

@@ -50,6 +50,7 @@ def history(city: City) -> list[dict[str, Any]]:
 def figures(city: City) -> dict[str, list[str]]:
     views = {
         "petitions_cases": AT,
+        "petitions_deadlines": AT,
         "visits_coverage": AT,
         "petitions_by_county_hour": "",
         "petitions_by_township_day": "",
