@@ -110,14 +110,27 @@ FROM funds_balances(at = {AT})""".strip()
 def _figures() -> str:
     """The choosable figures, a row a county and figure."""
     chosen = one("figure")
-    # A condition on the variable in each part: the parts not chosen read nothing.
+
+    def of(figures: dict[str, str], none: str) -> str:
+        """What is meant by the chosen figure; folded before anything is read, as transform is not.
+
+        So the parts that are not chosen read next to nothing.
+        """
+        cases = ", ".join(f"{chosen} = '{figure}', {sql}" for figure, sql in figures.items())
+        return f"multiIf({cases}, {none})"
+
+    types = {
+        "visits": "'visit.recorded'",
+        "raised": "'visit.request_raised'",
+        "closed": "'visit.request_closed'",
+    }
+    cases = {"open": "open_cases", "overdue": "overdue_cases"}
     return f"""
-SELECT county, toFloat64(sum(net_count_year)) AS value FROM visits_to_date(at = {AT})
-  WHERE type = transform({chosen}, ['visits', 'raised', 'closed'],
-    ['visit.recorded', 'visit.request_raised', 'visit.request_closed'], '-') GROUP BY county
+SELECT county, toFloat64(sum(net_count)) AS value FROM all_by_county_hour
+  WHERE type = {of(types, "'-'")} AND hour >= {NEW_YEAR_HOUR} AND hour <= {END} GROUP BY county
 UNION ALL
-SELECT county, toFloat64(sum(if({chosen} = 'open', open_cases, overdue_cases))) AS value
-  FROM petitions_pending(at = {AT}) WHERE {chosen} IN ('open', 'overdue') GROUP BY county
+SELECT county, toFloat64(sum({of(cases, "0")})) AS value FROM petitions_pending(at = {AT})
+  WHERE {chosen} IN ('open', 'overdue') GROUP BY county
 UNION ALL
 SELECT county, sum(balance) / {YUAN} AS value FROM funds_balances(at = {AT})
   WHERE {chosen} = 'balance' GROUP BY county"""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 
 from infra.warehouse import board
 from infra.warehouse._fault import ACCESS_DENIED, NOT_IMPLEMENTED, UNKNOWN_SETTING, Fault
@@ -66,6 +67,7 @@ class Desk:
         self._sql = self._kind = ""
         self._serial = 0
         self._insert: Insert | None = None
+        self._allowed: tuple[tuple[str, str], ...] = ()
         self._catalog = 0
         self._columns: dict[str, list[tuple[str, str, str]]] = {}
         if user.is_board:
@@ -146,7 +148,7 @@ class Desk:
         if self._insert is not None:
             return self._wanted(self._insert, question)
         if self._kind == "SELECT":
-            return self._described(session, question)
+            return self._header(question, session)
         if self._kind in _SHOWING:
             again = session.run(self._sql, "JSONCompactEachRowWithNamesAndTypes")
             names, kinds = map(json.loads, again.splitlines()[:2])
@@ -157,22 +159,31 @@ class Desk:
         """By column of a result, its type with its zone where the format Native dropped it."""
         if self._kind != "SELECT" or all(kind != "DateTime" for _, kind in columns):
             return []
-        # In a session of its own: the engine forgets a stream when its session is asked anything.
-        with closing(Session(self._engine, self._user.name, self._open().database)) as aside:
-            try:
-                described = self._described(aside, question)
-            except Fault:  # a temporary table, which no other session knows
-                return []
+        try:
+            described = self._header(question)
+        except Fault:  # a temporary table, which no other session knows
+            return []
         return [
             full if kind == "DateTime" and full != kind else None
             for (_, kind), (_, full) in zip(columns, described, strict=True)
         ]
 
-    def _described(self, session: Session, question: Question) -> list[tuple[str, str]]:
-        described = session.run(
-            f"DESCRIBE TABLE ({self._sql}\n)", "JSONCompactEachRow", question.parameters
-        )
-        return [(name, kind) for name, kind, *_ in map(json.loads, described.splitlines())]
+    def _header(self, question: Question, session: Session | None = None) -> list[tuple[str, str]]:
+        """Names and types of the statement's result; asked in `session`, or in one aside."""
+        if self._user.is_board:
+            return _columns_again(
+                self._engine,
+                self._engine.catalog,
+                self._database,
+                self._allowed,
+                self._sql,
+                tuple(question.parameters.items()),
+            )
+        if session is not None:
+            return _columns(session, self._sql, question.parameters)
+        # The engine forgets a stream when its session is asked anything.
+        with closing(Session(self._engine, self._user.name, self._open().database)) as aside:
+            return _columns(aside, self._sql, question.parameters)
 
     def store(self, question: Question, rows: MemoryFile, format_name: str) -> None:
         """Runs the INSERT that `prepare` returned, with `rows` as its rows."""
@@ -234,9 +245,8 @@ class Desk:
             self._sql = f"USE `{self._database}`"
         # Anew for each: what is once read-only stays so, and so do its limits.
         self.close()
-        self._session = Session(
-            self._engine, self._user.name, self._database, {**allowed, "readonly": "1"}
-        )
+        self._allowed = (*allowed.items(), ("readonly", "1"))
+        self._session = Session(self._engine, self._user.name, self._database, dict(self._allowed))
 
     def _wanted(self, insert: Insert, question: Question) -> list[tuple[str, str]]:
         if not insert.table:
@@ -262,3 +272,29 @@ class Desk:
             if name not in kinds:
                 raise Fault(_NO_SUCH_COLUMN, f"No such column {name} in table {insert.table}.")
         return [(name, kinds[name]) for name in names]
+
+
+def _columns(session: Session, sql: str, parameters: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names and types of what a SELECT gives."""
+    described = session.run(f"DESCRIBE TABLE ({sql}\n)", "JSONCompactEachRow", parameters)
+    return [(name, kind) for name, kind, *_ in map(json.loads, described.splitlines())]
+
+
+@lru_cache(maxsize=512)
+def _columns_again(
+    engine: Engine,
+    catalog: int,
+    database: str,
+    settings: tuple[tuple[str, str], ...],
+    sql: str,
+    parameters: tuple[tuple[str, str], ...],
+) -> list[tuple[str, str]]:
+    """The same of a board's statement, reckoned once while no table changes.
+
+    A board asks again every few seconds whether the figures stand still, and is answered by no row
+    while they do not: to analyse that question a second time took a third of it. Its users have no
+    temporary tables, so that one text means the same to all of them.
+    """
+    del catalog
+    with closing(Session(engine, "board", database, dict(settings))) as session:
+        return _columns(session, sql, dict(parameters))

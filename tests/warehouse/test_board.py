@@ -305,3 +305,24 @@ def test_a_database_added_to_the_users_file_is_readable_at_once(
     board.disconnect()
 
     assert (before, after, again) == (497, [(9,)], 497)
+
+
+def test_an_answer_without_rows_has_the_columns_its_view_has_now(
+    warehouse: Warehouse, board: Client
+) -> None:
+    writer = connect(warehouse)
+
+    def columns(zone: str) -> Any:
+        asked = "SELECT * FROM none WHERE n = 2"
+        return board.execute(asked, with_column_types=True, settings={"session_timezone": zone})
+
+    view = "CREATE OR REPLACE VIEW city_published.none AS SELECT 1 AS n, toDateTime(0"
+    try:
+        writer.execute(f"{view}) AS t")
+        for zone in ("UTC", "Asia/Shanghai", "UTC"):
+            assert columns(zone) == ([], [("n", "UInt8"), ("t", "DateTime")])
+        writer.execute(f"{view}, 'Asia/Tokyo') AS t")
+        assert columns("UTC") == ([], [("n", "UInt8"), ("t", "DateTime('Asia/Tokyo')")])
+    finally:
+        writer.execute("DROP VIEW city_published.none")
+        writer.disconnect()
