@@ -133,6 +133,10 @@ def petition_steps() -> str:
 def _transitions(cases: str, steps: tuple[tuple[str, str], ...]) -> str:
     # A step's number breaks ties, so that two steps of one minute come in their legal order.
     taken = ", ".join(f"({step}_at, {n}, '{zh}')" for n, (step, zh) in enumerate(steps))
+    # Of cases without a step in the range none is put in order.
+    some = " OR ".join(
+        f"{step}_at > $__fromTime_ms AND {step}_at <= $__toTime_ms" for step, _ in steps
+    )
     return f"""
 SELECT step.1 AS `从`, step.2 AS `到`, count() AS `件数`,
   if(countIf(step.5 > 0) = 0, NULL, quantileExactInclusiveIf(0.5)(step.4, step.5 > 0))
@@ -141,7 +145,7 @@ FROM (SELECT arraySort(x -> (x.1, x.2), arrayFilter(x -> x.1 IS NOT NULL, [{take
     arrayJoin(arrayMap((x, n) -> (if(n = 1, '新收', s[n - 1].3), x.3, x.1,
       if(n = 1, 0, {days("assumeNotNull(s[n - 1].1)", "assumeNotNull(x.1)")}), n - 1, x.2),
       s, arrayEnumerate(s))) AS step
-  FROM {cases})
+  FROM {cases} AND ({some}))
 WHERE step.3 > $__fromTime_ms AND step.3 <= $__toTime_ms
 GROUP BY `从`, `到` ORDER BY min(step.6), `件数` DESC, `从` LIMIT 60""".strip()
 

@@ -41,7 +41,7 @@ SELECT countIf(visits_this_year > 0) AS visited, grids AS all_grids,
   sum(visits_this_year) AS visits_year, sum(requests_found) AS raised_year,
   sum(requests_closed) AS closed_year,
   {share("sum(requests_closed)", "sum(requests_found)")} AS closed_to_raised
-FROM visits_coverage(at = {AT}) WHERE {IN_PLACE}""".strip()
+FROM visits_covered(at = {AT}) WHERE {IN_PLACE}""".strip()
 
 
 def coverage_counties() -> str:
@@ -58,7 +58,7 @@ INNER JOIN {COUNTIES} AS d ON d.code = g.county
 LEFT JOIN (SELECT county, countIf(visits_this_year > 0) AS visited,
     sum(visits_this_year) AS visits_year, sum(requests_found) AS raised,
     sum(requests_closed) AS closed
-  FROM visits_coverage(at = {AT}) GROUP BY county) AS v ON v.county = g.county
+  FROM visits_covered(at = {AT}) GROUP BY county) AS v ON v.county = g.county
 ORDER BY `覆盖率`, code LIMIT 20""".strip()
 
 
@@ -221,11 +221,14 @@ class Level:
         return f"{self.here} AND township = substring({one(self.name)}, 1, 9)"
 
     @property
+    def in_grids(self) -> str:
+        """Condition on a view of micro-grids; by prefix too, which the table's key finds."""
+        return f"{self.here} AND startsWith(grid, {one(self.name)})"
+
+    @property
     def covered(self) -> str:
-        """Where the place's micro-grids are; told by prefix too, which the table's key finds."""
-        return (
-            f"visits_coverage(at = {AT}) WHERE {self.here} AND startsWith(grid, {one(self.name)})"
-        )
+        """Where the counts of the place's micro-grids are."""
+        return f"visits_covered(at = {AT}) WHERE {self.in_grids}"
 
 
 COUNTY = Level("county", "县市区", "township", "township_day")
@@ -452,7 +455,7 @@ def microgrids() -> str:
 SELECT grid AS `微网格`, last_visit AS `最近走访`,
   {days("last_visit", TODAY)} AS `距今天数`, visits_this_year AS `本年走访`,
   requests_found AS `本年诉求`, requests_closed AS `本年办结`
-FROM {VILLAGE.covered}
+FROM visits_coverage(at = {AT}) WHERE {VILLAGE.in_grids}
 ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
 
 
@@ -495,4 +498,4 @@ def microgrid_compared() -> str:
     return f"""
 WITH (SELECT ({grids}) FROM divisions WHERE level = 'village') AS grids
 SELECT r.1 AS `范围`, r.2 AS `本年走访`, r.3 AS `本年诉求`, r.4 AS `本年办结`
-FROM (SELECT arrayJoin([{figures}]) AS r FROM visits_coverage(at = {AT})) LIMIT 10""".strip()
+FROM (SELECT arrayJoin([{figures}]) AS r FROM visits_covered(at = {AT})) LIMIT 10""".strip()

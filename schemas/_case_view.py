@@ -130,9 +130,8 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
             "on_time": on_time,
         },
         "SELECT case, county, township, open, ran.1 AS clock, ran.2 AS due,\n"
-        f"  due <= {_NOW} AND ran.3 > {_NOW} AS overdue,\n"
-        f"  multiIf(least(ran.3, due) > {_NOW}, NULL, ran.3 >= due, 0, ran.3 < ran.4, NULL, 1)\n"
-        "    AS on_time\n"
+        f"  {_overdue('due', 'ran.3')} AS overdue,\n"
+        f"  {_on_time('due', 'ran.3', 'ran.4')} AS on_time\n"
         f"FROM (SELECT c.case AS case, {', '.join(_places(family))}, {_OPEN} AS open, {_NOW},\n"
         f"  {_NEVER}, arrayJoin([{running}]) AS ran\n"
         f"{_begun(family, fold, database, zone, terms)})\nWHERE ran.2 < {_NEVER}",
@@ -234,26 +233,28 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
             "1 when past due and not met at the instant.",
             f"该时刻“{clock.zh}”已到期而未完成时为1。依据：{clock.basis}。",
         ),
-        _overdue(clock),
+        _overdue(due, met),
     )
-    lapsed = ""
-    on_time = _ON_TIME
-    if clock.lapses:
-        # Taken back in time is no duty done: as a success it would raise the rate of an office
-        # that merges what it can't close. Taken back late, the duty was missed before.
-        on_time += _lapsed_by(clock.lapses)
-        lapsed = f"{met} < {_really_met(clock)}, NULL, "
-    # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
     yield (
         f"on_time_{clock.name}",
-        on_time,
-        f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
-        f"{lapsed}1)",
+        _ON_TIME + _lapsed_by(clock.lapses) if clock.lapses else _ON_TIME,
+        _on_time(due, met, _really_met(clock) if clock.lapses else ""),
     )
 
 
-def _overdue(clock: Clock) -> str:
-    return f"_{clock.name}_due <= {_NOW} AND c.met_{clock.name} > {_NOW}"
+def _overdue(due: str, met: str) -> str:
+    return f"{due} <= {_NOW} AND {met} > {_NOW}"
+
+
+def _on_time(due: str, met: str, really_met: str) -> str:
+    # Taken back in time is no duty done: as a success it would raise the rate of an office that
+    # merges what it can't close. Taken back late, the duty was missed before.
+    lapsed = f"{met} < {really_met}, NULL, " if really_met else ""
+    # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
+    return (
+        f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
+        f"{lapsed}1)"
+    )
 
 
 def _lapsed_by(types: Sequence[str]) -> Text:

@@ -34,12 +34,14 @@ class Rollup:
         place: `county` (six digits) or `division` (the narrowest known).
         grain: width of a time bucket in the city's zone.
         dims: fields with a vocabulary that further divide the figures.
+        ledger: a place's figures are asked from its first day on, as a balance is; else of a span.
     """
 
     name: str
     place: Literal["county", "division"]
     grain: Literal["hour", "day"]
     dims: tuple[str, ...] = ()
+    ledger: bool = False
 
 
 @dataclass(frozen=True, slots=True)

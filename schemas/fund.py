@@ -77,7 +77,7 @@ class Fund(
 
     projections: ClassVar = (
         Rollup("hourly", "county", "hour", dims=("entry",)),
-        Rollup("ledger", "division", "day", dims=("source", "use", "entry")),
+        Rollup("ledger", "division", "day", dims=("source", "use", "entry"), ledger=True),
     )
     views: ClassVar = (_balances,)
 

@@ -168,6 +168,8 @@ def test_coverage_counts_the_year_of_its_instant_and_nothing_after_its_day(city:
     assert some(city.published("visits_coverage", at="2020-12-31 12:00:00"), *names) == [
         ("2020-12-31", 1, 1, 1, 0)
     ]
+    counted = city.published("visits_covered", at="2021-06-30 00:00:00")
+    assert some(counted, "grid", *names[1:]) == [(GRID, 2, 3, 2, 1)]
 
 
 def test_a_balance_is_what_came_in_less_what_went_out_by_source(city: City) -> None:

@@ -52,6 +52,7 @@ def figures(city: City) -> dict[str, list[str]]:
         "petitions_cases": AT,
         "petitions_deadlines": AT,
         "visits_coverage": AT,
+        "visits_covered": AT,
         "petitions_by_county_hour": "",
         "petitions_by_township_day": "",
         "petitions_by_village_year": "",
