@@ -287,16 +287,17 @@ def place_mediations(level: Level) -> str:
     """Disputes of the place; of a village only the year's counts, and small counts withheld."""
     if level is VILLAGE:
         # No row is a 0, a withheld count is NULL and makes the rate NULL.
+        types = [f"'mediation.{name}'" for name in ("filed", "agreement_reached", "terminated")]
         filed, agreed, failed = (
-            f"if(countIf(type = 'mediation.{name}') = 0, 0, "
-            f"maxIf(net_count, type = 'mediation.{name}'))"
-            for name in ("filed", "agreement_reached", "terminated")
+            f"if(countIf(type = {type_}) = 0, 0, maxIf(net_count, type = {type_}))"
+            for type_ in types
         )
         return f"""
 SELECT {filed} AS filed_year, {agreed} AS agreed, {failed} AS failed,
   {share("agreed", "(agreed + failed)")} AS success
 FROM mediations_by_village_year
-WHERE {level.in_township} AND year = toYear({TODAY})""".strip()
+WHERE {level.in_township} AND type IN ({", ".join(types)})
+  AND year = toYear({TODAY})""".strip()
     return f"""
 SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now,
   {

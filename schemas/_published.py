@@ -305,6 +305,8 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
     cell = "type, substring(village, 1, 9) AS township, village, year"
     small = f"gross_count BETWEEN 1 AND {SMALL - 1} OR abs(net_count) BETWEEN 1 AND {SMALL - 1}"
     line = "PARTITION BY type, township, year"
+    table = f"`{database}`.`{target(family, rollup)}`"
+    villages = f"{table} AS t WHERE type != '' AND length(division) = 12"
     return PublishedView(
         f"{family.topic}_by_village_year",
         f"{family.zh}·村社区·年",
@@ -323,13 +325,14 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
             **figures,
             "suppressed": Text("1 when the figures are withheld.", "统计数据不公布时为1。"),
         },
-        "WITH seen AS (SELECT type, division AS village, toYear(day) AS year,\n"
-        f"  {', '.join(f'sum(t.{name}) AS {name}' for name in figures)}\n"
-        f"  FROM `{database}`.`{target(family, rollup)}` AS t\n"
-        "  WHERE type != '' AND length(division) = 12 GROUP BY type, village, year),\n"
-        f"every AS (SELECT * FROM seen UNION ALL\n"
+        # Not added up before the zeros come in: every CTE is analysed wherever it is named.
+        "WITH every AS (SELECT type, division AS village, toYear(day) AS year,\n"
+        f"  {', '.join(f'toInt64(t.{name}) AS {name}' for name in figures)}\n"
+        f"  FROM {villages}\n"
+        "  UNION ALL\n"
         f"  SELECT l.type, v.code, l.year, {', '.join('0' for _ in figures)}\n"
-        "  FROM (SELECT DISTINCT type, substring(village, 1, 9) AS township, year FROM seen) AS l\n"
+        "  FROM (SELECT DISTINCT type, substring(division, 1, 9) AS township,\n"
+        f"    toYear(day) AS year FROM {villages}) AS l\n"
         f"  INNER JOIN (SELECT code, parent FROM `{database}`.`{names.DIVISIONS_TABLE}` FINAL\n"
         "    WHERE level = 'village') AS v ON v.parent = l.township),\n"
         f"cells AS (SELECT {cell}, {', '.join(f'sum(e.{name}) AS {name}' for name in figures)},\n"
