@@ -73,7 +73,8 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     time = Column(projection.grain, unit, starts(projection.grain))
     # Thousands of divisions are asked for a span of days, the city's months among them, and days
     # first are read for that span alone, however many years there are. Counties are few, and their
-    # hours are summed by county: a fifth faster where the rows of one lie side by side.
+    # hours are summed by county: a fifth faster where the rows of one lie side by side. A ledger is
+    # asked by place too, and from its first day on.
     by_time = projection.place == "division" and not projection.ledger
     head += [time, place, *dims] if by_time else [place, *dims, time]
     return head + _figure_columns(family) + tail
