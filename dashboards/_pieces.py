@@ -6,6 +6,7 @@ board set to a past day shows that day.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from schemas._divisions import UNKNOWN_PLACE
@@ -83,6 +84,13 @@ def share(part: str, whole: str) -> str:
 def word(field: str, value: str) -> str:
     """Chinese name of a vocabulary's value; the value itself while it has none."""
     return _named(value, f"groupArray(value), groupArray(zh) FROM labels WHERE field = '{field}'")
+
+
+def arrays(rows: Iterable[Sequence[str]]) -> list[str]:
+    """The columns of constant rows, each as an array of strings."""
+    return [
+        "[" + ", ".join(f"'{cell}'" for cell in cells) + "]" for cells in zip(*rows, strict=True)
+    ]
 
 
 def place(code: str) -> str:

@@ -9,6 +9,7 @@ from dashboards._pieces import (
     LIMIT,
     YUAN,
     among,
+    arrays,
     days,
     overdue_days,
     share,
@@ -54,7 +55,7 @@ FROM {_PETITIONS}""".strip()
 
 def petition_clocks() -> str:
     """Every legal clock: met, met late, running past due, not due yet."""
-    names, shown, bases = (f"[{', '.join(repr(clock[n]) for clock in _CLOCKS)}]" for n in range(3))
+    names, shown, bases = arrays(_CLOCKS)
     # A clock that runs nowhere is a row of zeros.
     return f"""
 SELECT transform(clock, {names}, {shown}) AS `时限`, sum(met) AS `按期`, sum(late) AS `超期完成`,
@@ -109,12 +110,11 @@ def petition_states() -> str:
 
 
 def _states(cases: str, names: tuple[tuple[str, str], ...]) -> str:
-    stored = ", ".join(f"'{name}'" for name, _ in names)
-    shown = ", ".join(f"'{zh}'" for _, zh in names)
+    stored, shown = arrays(names)
     return f"""
-SELECT transform(state, [{stored}], [{shown}], state) AS name, count() AS value
+SELECT transform(state, {stored}, {shown}, state) AS name, count() AS value
 FROM {cases} AND open = 1 GROUP BY state
-ORDER BY indexOf([{stored}], state) LIMIT 20""".strip()
+ORDER BY indexOf({stored}, state) LIMIT 20""".strip()
 
 
 _PETITION_STEPS = (

@@ -18,6 +18,7 @@ from dashboards._pieces import (
     YUAN,
     ZONE,
     among,
+    arrays,
     days,
     one,
     place,
@@ -334,8 +335,7 @@ def place_compared(level: Level) -> str:
     """This month to the day against last month's and last year's same days, and the city's mean."""
     topics = {VILLAGE: ("visits", "funds"), MICROGRID: ("visits",)}.get(level)
     figures = [f for f in _COMPARED if not topics or f[1] in topics]
-    shown, stored = ([f"'{f[n]}'" for f in figures] for n in (0, 2))
-    kinds = f"[{', '.join(stored)}]"
+    shown, _, kinds = arrays(figures)
     parts = _compared_months(level, figures)
     # A figure without any event is a row of zeros.
     parts.append(f"SELECT arrayJoin({kinds}) AS type, month AS began, 0. AS own, 0. AS whole")
@@ -351,7 +351,7 @@ def place_compared(level: Level) -> str:
     )
     return f"""
 WITH {TODAY} AS today, {MONTH} AS month
-SELECT transform(type, {kinds}, [{", ".join(shown)}]) AS `指标`,
+SELECT transform(type, {kinds}, {shown}) AS `指标`,
   now_ AS `本月至今`, month_ AS `上月同期`, {share("now_ - month_", "month_")} AS `环比`,
   year_ AS `去年同期`, {share("now_ - year_", "year_")} AS `同比`,
   mean AS `全市平均`, {share("now_ - mean", "mean")} AS `较均值`

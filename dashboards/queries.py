@@ -18,6 +18,7 @@ from dashboards._pieces import (
     YUAN,
     ZONE,
     among,
+    arrays,
     one,
     overdue_days,
     share,
@@ -212,7 +213,7 @@ def alerts() -> str:
         ("close", "信访办结", "信访工作条例 34"), ("review", "信访复查", "信访工作条例 35"),
         ("recheck", "信访复核", "信访工作条例 36"), ("mediate", "法院委托调解", "民诉法解释等"),
     )  # fmt: skip
-    names, shown, bases = (f"[{', '.join(repr(clock[n]) for clock in clocks)}]" for n in range(3))
+    names, shown, bases = arrays(clocks)
     parts = "\n  UNION ALL ".join(
         f"SELECT clock, county, due FROM {topic}_deadlines(at = {AT}) WHERE overdue = 1"
         for topic in ("petitions", "mediations")
