@@ -104,6 +104,14 @@ def place(code: str) -> str:
     )
 
 
+def county_name(code: str) -> str:
+    """Name of a county, or that the place is unknown; the code itself while it has none."""
+    return _named(
+        code,
+        f"groupArray(code), groupArray({UNKNOWN}) FROM divisions WHERE level IN ('city', 'county')",
+    )
+
+
 def _named(value: str, names: str) -> str:
     columns = f"(SELECT {names})"
     return f"transform({value}, tupleElement({columns}, 1), tupleElement({columns}, 2), {value})"

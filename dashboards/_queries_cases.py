@@ -10,6 +10,7 @@ from dashboards._pieces import (
     YUAN,
     among,
     arrays,
+    county_name,
     days,
     overdue_days,
     share,
@@ -99,14 +100,22 @@ FROM (SELECT {age} AS age, arrayJoin([('7 天内', 0, 7), ('7–15 天', 7, 15),
 GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
 
 
+_PETITION_STATES = (
+    ("registered", "已登记"), ("transferred", "已转送"), ("accepted", "办理中"),
+    ("replied", "已答复"), ("in_review", "复查中"), ("reviewed", "已复查"),
+    ("in_recheck", "复核中"), ("rechecked", "已复核"), ("closed", "已办结"),
+    ("not_accepted", "不予受理"), ("merged", "并案"), ("withdrawn", "撤回"),
+)  # fmt: skip
+_MEDIATION_STATES = (
+    ("filed", "已登记"), ("accepted", "已受理"), ("in_session", "调解中"),
+    ("agreed", "达成协议"), ("performed", "履行完毕"), ("breached", "未履行"),
+    ("terminated", "终止"), ("referred", "引导诉讼仲裁行政"),
+)  # fmt: skip
+
+
 def petition_states() -> str:
     """Where the open petitions stand."""
-    names = (
-        ("registered", "已登记"), ("transferred", "已转送"), ("accepted", "办理中"),
-        ("replied", "已答复"), ("in_review", "复查中"), ("reviewed", "已复查"),
-        ("in_recheck", "复核中"), ("rechecked", "已复核"),
-    )  # fmt: skip
-    return _states(_PETITIONS, names)
+    return _states(_PETITIONS, _PETITION_STATES)
 
 
 def _states(cases: str, names: tuple[tuple[str, str], ...]) -> str:
@@ -117,37 +126,23 @@ FROM {cases} AND open = 1 GROUP BY state
 ORDER BY indexOf({stored}, state) LIMIT 20""".strip()
 
 
-_PETITION_STEPS = (
-    ("registered", "已登记"), ("transferred", "已转送"), ("accepted", "办理中"),
-    ("replied", "已答复"), ("review_requested", "复查中"), ("review_decided", "已复查"),
-    ("recheck_requested", "复核中"), ("recheck_decided", "已复核"), ("closed", "已办结"),
-    ("not_accepted", "不予受理"), ("merged", "并案"), ("withdrawn", "撤回"),
-)  # fmt: skip
-
-
 def petition_steps() -> str:
     """How many petitions went from which state to which over the range, and how long it took."""
-    return _transitions(_PETITIONS, _PETITION_STEPS)
+    return _steps("petitions", _PETITION_STATES)
 
 
-def _transitions(cases: str, steps: tuple[tuple[str, str], ...]) -> str:
-    # A step's number breaks ties, so that two steps of one minute come in their legal order.
-    taken = ", ".join(f"({step}_at, {n}, '{zh}')" for n, (step, zh) in enumerate(steps))
-    # Of cases without a step in the range none is put in order.
-    some = " OR ".join(
-        f"{step}_at > $__fromTime_ms AND {step}_at <= $__toTime_ms" for step, _ in steps
-    )
+def _steps(topic: str, names: tuple[tuple[str, str], ...]) -> str:
+    stored, shown = arrays(names)
+    known = "came_from != ''"
     return f"""
-SELECT step.1 AS `从`, step.2 AS `到`, count() AS `件数`,
-  if(countIf(step.5 > 0) = 0, NULL, quantileExactInclusiveIf(0.5)(step.4, step.5 > 0))
-    AS `用时中位数`
-FROM (SELECT arraySort(x -> (x.1, x.2), arrayFilter(x -> x.1 IS NOT NULL, [{taken}])) AS s,
-    arrayJoin(arrayMap((x, n) -> (if(n = 1, '新收', s[n - 1].3), x.3, x.1,
-      if(n = 1, 0, {days("assumeNotNull(s[n - 1].1)", "assumeNotNull(x.1)")}), n - 1, x.2),
-      s, arrayEnumerate(s))) AS step
-  FROM {cases} AND ({some}))
-WHERE step.3 > $__fromTime_ms AND step.3 <= $__toTime_ms
-GROUP BY `从`, `到` ORDER BY min(step.6), `件数` DESC, `从` LIMIT 60""".strip()
+SELECT if({known}, transform(came_from, {stored}, {shown}, came_from), '新收') AS `从`,
+  transform(state, {stored}, {shown}, state) AS `到`, count() AS `件数`,
+  if(countIf({known}) = 0, NULL, quantileExactInclusiveIf(0.5)(
+    {days("assumeNotNull(since)", "time")}, {known})) AS `用时中位数`
+FROM {topic}_steps
+WHERE time > $__fromTime_ms AND time <= $__toTime_ms AND begun <= $__toTime_ms AND {IN_PLACE}
+GROUP BY came_from, state
+ORDER BY indexOf({stored}, state), `件数` DESC, `从` LIMIT 60""".strip()
 
 
 def petition_flow() -> str:
@@ -208,12 +203,11 @@ def petition_overdue_cases() -> str:
     worst = ", ".join(f"if(overdue_{c} = 1, due_{c}, NULL)" for c, *_ in _CLOCKS)
     which = ", ".join(f"overdue_{c} = 1, '{zh}'" for c, zh, _ in _CLOCKS)
     return f"""
-SELECT case AS `信访件`, d.name AS `县市区`, {word("kind", "kind")} AS `类别`,
+SELECT case AS `信访件`, {county_name("county")} AS `县市区`, {word("kind", "kind")} AS `类别`,
   multiIf({which}, '') AS `逾期事项`,
   {overdue_days(f"arrayMin(arrayFilter(x -> x IS NOT NULL, [{worst}]))")} AS `逾期天数`,
-  d.code AS code
-FROM petitions_cases(at = {AT}) AS c INNER JOIN {COUNTIES} AS d ON d.code = c.county
-WHERE ({_ANY_OVERDUE}) AND {IN_PLACE}
+  county AS code
+FROM {_PETITIONS} AND ({_ANY_OVERDUE})
 ORDER BY `逾期天数` DESC, case LIMIT {LIMIT}""".strip()
 
 
@@ -263,8 +257,7 @@ GROUP BY name ORDER BY value DESC, name LIMIT 20""".strip()
 
 def mediation_states() -> str:
     """Where the open disputes stand."""
-    names = (("filed", "已登记"), ("accepted", "已受理"), ("in_session", "调解中"))
-    return _states(_MEDIATIONS, names)
+    return _states(_MEDIATIONS, _MEDIATION_STATES)
 
 
 def mediation_ageing() -> str:
@@ -274,12 +267,7 @@ def mediation_ageing() -> str:
 
 def mediation_steps() -> str:
     """How many disputes went from which state to which over the range, and how long it took."""
-    steps = (
-        ("filed", "已登记"), ("accepted", "已受理"), ("session_held", "调解中"),
-        ("agreement_reached", "达成协议"), ("performed", "履行完毕"), ("breached", "未履行"),
-        ("terminated", "终止"), ("referred", "引导诉讼仲裁行政"),
-    )  # fmt: skip
-    return _transitions(_MEDIATIONS, steps)
+    return _steps("mediations", _MEDIATION_STATES)
 
 
 def mediation_flow() -> str:

@@ -48,19 +48,19 @@ FROM visits_covered(at = {AT}) WHERE {IN_PLACE}""".strip()
 def coverage_counties() -> str:
     """The divisions side by side, lowest coverage first."""
     return f"""
-SELECT d.name AS `县市区`, g.grids AS `微网格`, ifNull(v.visited, 0) AS `本年已走访`,
-  {share("ifNull(v.visited, 0)", "g.grids")} AS `覆盖率`,
+SELECT max(p.name) AS `县市区`, sum(p.grids) AS `微网格`, sum(p.visited) AS `本年已走访`,
+  {share("`本年已走访`", "`微网格`")} AS `覆盖率`,
   multiIf(`覆盖率` >= 0.98, '● 达标', `覆盖率` >= 0.9, '▲ 关注', '■ 不足') AS `状态`,
-  ifNull(v.visits_year, 0) AS `本年走访`, ifNull(v.raised, 0) AS `本年诉求`,
-  ifNull(v.closed, 0) AS `本年办结`, d.code AS code
-FROM (SELECT substring(code, 1, 6) AS county, sum(microgrids) AS grids FROM divisions
-  WHERE level = 'village' AND {among("substring(code, 1, 6)", "county")} GROUP BY county) AS g
-INNER JOIN {COUNTIES} AS d ON d.code = g.county
-LEFT JOIN (SELECT county, countIf(visits_this_year > 0) AS visited,
-    sum(visits_this_year) AS visits_year, sum(requests_found) AS raised,
-    sum(requests_closed) AS closed
-  FROM visits_covered(at = {AT}) GROUP BY county) AS v ON v.county = g.county
-ORDER BY `覆盖率`, code LIMIT 20""".strip()
+  sum(p.visits) AS `本年走访`, sum(p.raised) AS `本年诉求`, sum(p.closed) AS `本年办结`,
+  county AS code
+FROM (SELECT substring(code, 1, 6) AS county, anyIf(name, level = 'county') AS name,
+    toInt64(sumIf(microgrids, level = 'village')) AS grids, 0 AS visited, 0 AS visits, 0 AS raised,
+    0 AS closed
+  FROM divisions GROUP BY county
+  UNION ALL SELECT county, '', 0, toInt64(countIf(visits_this_year > 0)), sum(visits_this_year),
+    sum(requests_found), sum(requests_closed)
+  FROM visits_covered(at = {AT}) GROUP BY county) AS p
+WHERE {IN_PLACE} GROUP BY county HAVING `微网格` > 0 ORDER BY `覆盖率`, code LIMIT 20""".strip()
 
 
 def coverage_recency() -> str:

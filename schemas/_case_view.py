@@ -138,6 +138,54 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     )
 
 
+def steps(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    """One row a case and state it came into.
+
+    No instant is judged by: which states a case has been in by then is a condition on `time`. A
+    view with a parameter is analysed twice, and the cases' forty columns with it.
+    """
+    words = _case_words(family, fold)
+    reached = ", ".join(
+        f"({_at(name)}, toUInt8({n}), {quoted(state)})"
+        for n, (name, state) in enumerate(fold.stages)
+    )
+    never = f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
+    return PublishedView(
+        f"{family.topic}_steps",
+        f"{family.zh}·环节",
+        Text(
+            "One row a case and state it came into. As of an instant: those with `begun` and "
+            "`time` not after it.",
+            f"{family.zh}案件的流转，每案每次进入一个状态为一行；"
+            "截至某一时刻：`begun` 和 `time` 均不晚于该时刻的各行。",
+        ),
+        {
+            **{name: words[name] for name in ("case", "county", "township")},
+            "begun": Text("When the case began.", "案件开始的时间。"),
+            "came_from": Text(
+                "State before; empty: none, the case is new.", "此前的状态；为空表示新收案件。"
+            ),
+            "since": Text(
+                "When it came into the state before; NULL: none.",
+                "进入此前状态的时间；没有时为 NULL。",
+            ),
+            "state": Text("State it came into.", "进入的状态。"),
+            "time": Text("When it came into it.", "进入该状态的时间。"),
+        },
+        f"SELECT c.case AS case, {', '.join(_places(family))},\n"
+        f"  CAST({_at(family.events[0].spec.name)} AS {moment(zone)}) AS begun,\n"
+        "  step.1.3 AS came_from,\n"
+        "  if(step.1.3 = '', NULL, step.1.1) AS since, step.2.3 AS state, step.2.1 AS time\n"
+        # Two steps of one instant come in their legal order. The cast sheds the type of aggregates,
+        # which board clients cannot read.
+        f"FROM (SELECT *, arraySort(arrayFilter(s -> s.1 < {never},\n"
+        f"    CAST([{reached}] AS Array(Tuple({moment(zone)}, UInt8, String))))) AS taken,\n"
+        f"  arrayPopBack(arrayPushFront(taken, ({never}, toUInt8(0), ''))) AS before,\n"
+        "  arrayJoin(arrayZip(before, taken)) AS step\n"
+        f"FROM `{database}`.`{target(family, fold)}` AS c FINAL\nWHERE case != '') AS c",
+    )
+
+
 def _begun(
     family: Family, fold: CaseFold, database: str, zone: str, terms: Mapping[str, str]
 ) -> str:

@@ -1,8 +1,8 @@
 """The published views: stable names over the figures, all that boards and auditors read.
 
 `<topic>_by_county_hour`, `_by_township_day`, `_by_village_year`, `_by_village_day` (where small
-cells need no cover), `_to_date(at)`, `_cases(at)`, `_pending(at)` and `_deadlines(at)` derive from
-a family's projections; a family may declare more in `views`.
+cells need no cover), `_to_date(at)`, `_cases(at)`, `_pending(at)`, `_deadlines(at)` and `_steps`
+derive from a family's projections; a family may declare more in `views`.
 A parameterised view takes the instant `at` it is judged by, in ms since 1970: never the wall
 clock. From a board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas import _names as names
-from schemas._case_view import cases, deadlines, pending
+from schemas._case_view import cases, deadlines, pending, steps
 from schemas._columns import (
     COUNTY,
     COUNTY_OR_CITY,
@@ -62,6 +62,8 @@ def _family_views(family: Family, database: str, zone: str) -> Iterator[Publishe
         if isinstance(projection, CaseFold):
             yield cases(family, projection, database, zone)
             yield pending(family, projection, database, zone)
+            if projection.stages:
+                yield steps(family, projection, database, zone)
             if family.clocks:
                 yield deadlines(family, projection, database, zone)
         elif not isinstance(projection, Rollup):

@@ -27,6 +27,10 @@ LAST_DAY: Final = "last_day"
 """Column of a diary: no day of its row is later."""
 
 
+_SMALL: Final = "T64, LZ4"
+"""Offsets in no order: without the bits that none of them has they take half the room."""
+
+
 def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     """The target's columns, those of its key first."""
     head = [
@@ -44,6 +48,7 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
                 "Highest offset seen of this Kafka partition: watermark.",
                 "本 Kafka 分区已见的最大偏移，即水位。",
             ),
+            _SMALL,
         )
     ]
     if isinstance(projection, CaseFold):
@@ -57,12 +62,10 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
             Text("Event type; empty: not counted.", "事件类型；为空表示未计入。"),
         )
     )
+    # Cut and grouped as words of a dictionary: a month of the city is added up a quarter faster.
     place = Column(
         projection.place,
-        # Counties and townships are cut out of a few thousand words, not out of every row: what
-        # sums a month of the city is a quarter faster. A county's own code gains nothing, and
-        # micro-grids are too many for a dictionary.
-        "LowCardinality(String)" if projection.place == "division" else "String",
+        "LowCardinality(String)",
         Text("Place of the figures.", "统计数据所属的地方。"),
     )
     dims = [
@@ -71,12 +74,9 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     ]
     unit = f"DateTime({quoted(zone)})" if projection.grain == "hour" else "Date"
     time = Column(projection.grain, unit, starts(projection.grain))
-    # Thousands of divisions are asked for a span of days, the city's months among them, and days
-    # first are read for that span alone, however many years there are. Counties are few, and their
-    # hours are summed by county: a fifth faster where the rows of one lie side by side. A ledger is
-    # asked by place too, and from its first day on.
-    by_time = projection.place == "division" and not projection.ledger
-    head += [time, place, *dims] if by_time else [place, *dims, time]
+    # Days and hours first are read for the span asked alone, however many years there are. A ledger
+    # is asked from its first day on, and by place.
+    head += [place, *dims, time] if projection.ledger else [time, place, *dims]
     return head + _figure_columns(family) + tail
 
 

@@ -82,6 +82,26 @@ def test_a_petition_is_judged_by_what_was_known_at_the_instant(city: City) -> No
     assert city.published("petitions_cases", at="2021-03-01 08:59:59") == []
 
 
+def test_the_steps_of_a_case_lead_from_state_to_state(city: City) -> None:
+    petition(city, "registered", "2021-03-01 09:00:00")
+    petition(city, "accepted", "2021-03-10 09:00:00", {"route": "31.6"})
+    petition(city, "transferred", "2021-03-10 09:00:00")  # of one instant: in their legal order
+    petition(city, "urged", "2021-03-15 09:00:00")  # no state of its own
+    petition(city, "withdrawn", "2021-03-20 09:00:00")
+    rows = city.published("petitions_steps")
+    told = ("came_from", "since", "state", "time")
+    first, second, third = (f"2021-03-{day} 09:00:00.000" for day in ("01", "10", "20"))
+    assert {(row["case"], row["county"], row["begun"]) for row in rows} == {
+        ("P-1", "431202", first)
+    }
+    assert sorted((tuple(row[name] for name in told) for row in rows), key=str) == [
+        ("", None, "registered", first),
+        ("accepted", second, "withdrawn", third),
+        ("registered", first, "transferred", second),
+        ("transferred", second, "accepted", second),
+    ]
+
+
 def test_a_reply_dated_the_midnight_after_the_last_day_is_late(city: City) -> None:
     # A ledger that knows only dates says 00:00. Last day 10 May, see above: 11 May is a day late.
     petition(city, "registered", "2021-03-01 00:00:00")

@@ -51,6 +51,7 @@ def figures(city: City) -> dict[str, list[str]]:
     views = {
         "petitions_cases": AT,
         "petitions_deadlines": AT,
+        "petitions_steps": "",
         "visits_coverage": AT,
         "visits_covered": AT,
         "petitions_by_county_hour": "",

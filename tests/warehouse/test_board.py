@@ -251,6 +251,7 @@ def test_limits_hold_and_can_only_be_lowered(warehouse: Warehouse) -> None:
 
     more = client.execute(ask, settings={"max_execution_time": 65, "max_result_rows": 0})
     less = client.execute(ask, settings={"max_execution_time": 5, "max_result_rows": 10})
+    again = [client.execute(ask) for _ in range(2)]
     with pytest.raises(ServerException) as too_many:
         client.execute("SELECT number FROM numbers(2000)")
     with pytest.raises(ServerException) as changed:
@@ -258,6 +259,7 @@ def test_limits_hold_and_can_only_be_lowered(warehouse: Warehouse) -> None:
     client.disconnect()
 
     assert (more, less) == ([(20.0, 1000)], [(5.0, 10)])
+    assert again == [more, more]
     assert (too_many.value.code, changed.value.code) == (396, 164)
 
 
