@@ -15,7 +15,7 @@ import { Menu, PanelChrome, PanelContextProvider, useTheme2 } from '@grafana/ui'
 import { Component, type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { configured } from './fields';
 import { fill, type Format, type Scope } from './formats';
-import { drawing, still } from './panels';
+import { besides, drawing, still } from './panels';
 import { usePrinting } from './print';
 import { type Beat, FRESHNESS, usePanelData } from './query';
 import type { BoardLink, Panel, QueryState } from './types';
@@ -53,7 +53,8 @@ export function PanelFrame({ panel, scope, beat, width, height, onData }: Props)
   const Drawing = drawing(panel.type);
   const title = replaceVariables(panel.title ?? '', {}, 'text');
   const fatal = state.error && !(state.away && state.frames.length) ? state.error : undefined;
-  const waiting = state.loading && !state.frames.length && !still(panel.type) && !state.at;
+  const complete = useBesides(panel, active);
+  const waiting = !complete || (state.loading && !state.frames.length && !still(panel.type) && !state.at);
   return (
     <div ref={box} className="gulou-panel" data-panel-id={panel.id} data-panel-type={panel.type} data-transparent={panel.transparent || undefined} data-state={stateName(state, waiting, panel)}>
       <PanelContextProvider value={CONTEXT}>
@@ -124,6 +125,23 @@ function useSeen(box: React.RefObject<HTMLDivElement | null>): boolean {
     return () => watcher.disconnect();
   }, [box]);
   return seen;
+}
+
+/** Whether what the panel draws besides its data has come, or never will; it is fetched with the data, not after. */
+function useBesides(panel: Panel, active: boolean): boolean {
+  const [complete, setComplete] = useState(!besides(panel.type));
+  useEffect(() => {
+    let current = active;
+    // A failure is the drawing's to tell.
+    const done = () => current && setComplete(true);
+    if (active) {
+      void besides(panel.type)?.(panel).then(done, done);
+    }
+    return () => {
+      current = false;
+    };
+  }, [panel, active]);
+  return complete;
 }
 
 function useReplace(panel: Panel, scope: Scope): InterpolateFunction {

@@ -1,8 +1,9 @@
 import { type ComponentType, memo } from 'react';
 import { BarChartPanel, StateTimeline } from './bars';
 import { TablePanel, TimeSeriesPanel } from './graph';
-import { MapPanel } from './map';
+import { MapPanel, outlinesOf } from './map';
 import { BoardList, TextPanel, UnknownPanel } from './text';
+import type { Panel } from '../types';
 import type { PanelProps } from './types';
 import { BarGaugePanel, Gauge, Pie, Stat } from './values';
 
@@ -31,3 +32,8 @@ export function drawing(type: string): ComponentType<PanelProps> {
 
 /** Panels that need no query and so never wait for one. */
 export const still = (type: string): boolean => type === 'text' || type === 'dashlist' || !(type in PANELS);
+
+const BESIDES: Record<string, (panel: Panel) => Promise<unknown>> = { geomap: outlinesOf };
+
+/** What brings the rest of what panels of a type draw; undefined where the answer to the query is all. */
+export const besides = (type: string): ((panel: Panel) => Promise<unknown>) | undefined => BESIDES[type];

@@ -3,6 +3,7 @@ import { type DataFrame, type Field, FieldType, getFieldDisplayName } from '@gra
 import { useEffect, useMemo, useState } from 'react';
 import { displayed } from '../fields';
 import { Chart, type ChartOption, echarts, escaped, textStyle, tooltip, useChartTheme } from './chart';
+import type { Panel } from '../types';
 import type { PanelProps } from './types';
 import { clickLink } from './values';
 
@@ -18,11 +19,12 @@ interface Outline {
   properties: { name: string; code?: string; cp?: [number, number] };
 }
 
-const loading = new Map<string, Promise<{ features: Outline[] }>>();
+const asked = new Map<string, Promise<Outline[]>>();
+/** Outlines that are there, by their address: they stay registered for all maps. */
+const there = new Map<string, Outline[]>();
 
-/** Outlines by their address; one that was read stays registered for all maps. */
-function outlines(path: string): Promise<{ features: Outline[] }> {
-  let found = loading.get(path);
+function outlines(path: string): Promise<Outline[]> {
+  let found = asked.get(path);
   if (!found) {
     found = fetch(path, { credentials: 'same-origin' }).then(async (response) => {
       if (!response.ok) {
@@ -30,15 +32,18 @@ function outlines(path: string): Promise<{ features: Outline[] }> {
       }
       const geo = await response.json();
       echarts.registerMap(path, geo);
-      return geo;
+      there.set(path, geo.features);
+      return geo.features;
     });
-    found.catch(() => loading.delete(path));
-    loading.set(path, found);
+    found.catch(() => asked.delete(path));
+    asked.set(path, found);
   }
   return found;
 }
 
 const DEFAULT_OUTLINES = '/public/maps/huaihua.geojson';
+
+const layersOf = (panel: Panel): Layer[] => panel.options?.layers ?? [];
 
 function sourceOf(layers: Layer[]): string {
   const src: string | undefined = layers.find((l) => l.type === 'geojson')?.config?.src;
@@ -48,6 +53,9 @@ function sourceOf(layers: Layer[]): string {
   // Grafana reads `public/…` from its own folder; here it is this server's.
   return /^(https?:)?\//.test(src) ? src : `/${src}`;
 }
+
+/** What a map draws besides its data. */
+export const outlinesOf = (panel: Panel): Promise<Outline[]> => outlines(sourceOf(layersOf(panel)));
 
 const byName = (frame: DataFrame, name: string | undefined): Field | undefined =>
   name ? frame.fields.find((f) => f.name === name || getFieldDisplayName(f, frame) === name) : undefined;
@@ -67,14 +75,14 @@ interface Point {
 export function MapPanel(props: PanelProps) {
   const { panel, frames, width, height } = props;
   const theme = useChartTheme();
-  const layers: Layer[] = panel.options?.layers ?? [];
+  const layers = layersOf(panel);
   const path = sourceOf(layers);
-  const [shapes, setShapes] = useState<Outline[] | undefined>();
+  const [shapes, setShapes] = useState(there.get(path));
   const [problem, setProblem] = useState<string>();
   useEffect(() => {
     let current = true;
     outlines(path)
-      .then((geo) => current && setShapes(geo.features))
+      .then((features) => current && setShapes(features))
       .catch((error: Error) => current && setProblem(error.message));
     return () => {
       current = false;
