@@ -22,7 +22,7 @@ _DOWN: Final = {
 
 def boards(fresh: Number, hidden: dict[str, Any]) -> list[dict[str, Any]]:
     """County, township, village and micro-grid; `fresh` and `hidden` are the wall's."""
-    county = query_variable("county", "县市区", queries.county_options())
+    county = query_variable("county", "县市区", queries.county_options(unknown=True))
     township = query_variable("township", "乡镇街道", queries.below("township", "county"))
     village = query_variable("village", "村社区", queries.below("village", "township"))
     # What was visited by then: another day, other micro-grids.
@@ -34,19 +34,26 @@ def boards(fresh: Number, hidden: dict[str, Any]) -> list[dict[str, Any]]:
         ("↑ 村社区", _up("gulou-village", 3)),
     ]
     chain = [county, township, village, grid]
-    levels = (("gulou-county", "县市区下钻", sql.COUNTY), ("gulou-township", "乡镇街道下钻", sql.TOWNSHIP),
-              ("gulou-village", "村社区下钻", sql.VILLAGE))  # fmt: skip
+    same = "the same figures as one level up and down."
+    less = (
+        "the same figures as one level up, but of petitions and disputes only the year's counts, as "
+        "more could point at a household."
+    )
+    levels = (
+        ("gulou-county", "县市区下钻", sql.COUNTY, same),
+        ("gulou-township", "乡镇街道下钻", sql.TOWNSHIP, same),
+        ("gulou-village", "村社区下钻", sql.VILLAGE, less),
+    )
     found = [
         board(
             uid,
             title,
-            f"One {level.name}: the same figures as one level up and down, compared with last "
-            "month, last year and the city's mean.",
+            f"One {level.name}: {scope} Compared with last month, last year and the city's mean.",
             _panels(level, fresh, hidden),
             chain[: n + 1],
             up=up[n],
         )
-        for n, (uid, title, level) in enumerate(levels)
+        for n, (uid, title, level, scope) in enumerate(levels)
     ]
     found.append(
         board(
@@ -83,8 +90,8 @@ def _panels(level: sql.Level, fresh: Number, hidden: dict[str, Any]) -> list[Pla
         *_visit_figures(level, fresh),
         *_case_and_fund_figures(level),
         (_compared(level, to_visits, _LEDGERS, decimals=1), 13, 9),
-        (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed by day.",
-         to_visits), sql.place_trend(level)), 11, 9),
+        (trend(Number("走访与诉求趋势（户次、件）", Unit.COUNT, "Visits, requests raised and closed by "
+         "day. Source: household visit form.", to_visits), sql.place_trend(level)), 11, 9),
         (_below(level, hidden), 24, 14),
     ]  # fmt: skip
 
@@ -114,6 +121,7 @@ def _case_and_fund_figures(level: sql.Level) -> list[Placed]:
     at_village = level is sql.VILLAGE
     whole = "Calendar year of the end of the range, all of it: below the township the year is one."
     case_year = whole if at_village else "Calendar year of the end of the range, to it."
+    span = "全年" if at_village else "本年"
     wide = 3 if at_village else 4  # seven figures in its second row
     small = " Counts of 1-4 are withheld (个人信息保护法 28)." if at_village else ""
     to = _themes()
@@ -122,11 +130,11 @@ def _case_and_fund_figures(level: sql.Level) -> list[Placed]:
         sql.place_petitions(level), sql.place_mediations(level), sql.place_funds(level)
     )  # fmt: skip
     return [
-        (stat(Number("本年信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year}{small} Source: "
+        (stat(Number(f"{span}信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year}{small} Source: "
          "信访工作条例 22; 检举控告 counts at county level only (30).", to_petitions,
          column="registered_year"), cases), wide, 4),
         *(_village_figures(case_year + small) if at_village else _petition_figures(level)),
-        (stat(Number("本年调解成功率", Unit.RATE, f"Agreements / disputes ended, by agreement or "
+        (stat(Number(f"{span}调解成功率", Unit.RATE, f"Agreements / disputes ended, by agreement or "
          f"without. {case_year}{small} Source: 人民调解法 28-31.",
          to_mediations, column="success", decimals=1), mediations), wide, 4),
         (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Raised less disbursed, all years to the end "
@@ -155,7 +163,7 @@ def _village_figures(case_year: str) -> list[Placed]:
     to_visits, to_mediations, to_funds = to["visits"], to["mediations"], to["funds"]
     mediations, funds = sql.place_mediations(level), sql.place_funds(level)
     return [
-        (stat(Number("本年调解登记（件）", Unit.COUNT, f"Disputes filed. {case_year} Source: "
+        (stat(Number("全年调解登记（件）", Unit.COUNT, f"Disputes filed. {case_year} Source: "
          "人民调解法 17.", to_mediations, column="filed_year"), mediations), 3, 4),
         (stat(Number("从未走访微网格（个）", Unit.COUNT, "Micro-grids of the village's register "
          "less those with any visit. The register gives their number and not their codes, so "
@@ -184,9 +192,16 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
             "最近走访": {"unit": "time:YYYY-MM-DD"}})  # fmt: skip
         return table(number, sql.microgrids())
     name = "乡镇街道" if level is sql.COUNTY else "村社区"
-    number = Number(f"下一级：{name}", Unit.COUNT, "Each place one level below: micro-grids, share "
-        "visited this year, visits, requests closed, petitions, fund balance in 10,000 yuan. Empty "
-        "petition figures are withheld small counts (个人信息保护法 28).", ("进入下一级", go),
+    cases = (
+        "Petitions without a township, 检举控告 among them (信访工作条例 30), are counted one level up "
+        "alone."
+        if level is sql.COUNTY
+        else "Petitions are of the whole calendar year; empty figures are withheld small counts "
+        "(个人信息保护法 28), and those without a village are counted one level up alone."
+    )
+    number = Number(f"下一级：{name}（个、户次、件）", Unit.COUNT, "Each place one level below: "
+        "micro-grids, share visited this year, visits, requests closed, petitions, fund balance in "
+        f"10,000 yuan. {cases} {_LEDGERS}", ("进入下一级", go),
         columns={"名称": {"unit": "string", "custom.width": 220, **link}, "覆盖率": _PERCENT,
                  "基金余额": {"displayName": "基金余额（万元）", "decimals": 2}, "code": hidden})  # fmt: skip
     return table(number, sql.place_children(level))
@@ -196,7 +211,7 @@ def _compared(level: sql.Level, to: tuple[str, str], source: str, *, decimals: i
     return table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
         "end of the day on which the range ends against the same days a month and a year before, "
         "and against the mean of all places of this level in the city, those without any event "
-        f"included. Changes are (now - then) / then. {source}", to, decimals=decimals,
+        f"included; events that have no place of this level are in no mean. Changes are (now - then) / then. {source}", to, decimals=decimals,
         columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
         | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level))  # fmt: skip
 
@@ -219,7 +234,7 @@ def _microgrid(fresh: Number) -> list[Placed]:
          column="closed_year"), one), 4, 5),
         (trust(fresh, queries.freshness()), 4, 5),
         (_compared(sql.MICROGRID, back, source, decimals=2), 13, 7),
-        (table(Number("对比：本年与各级平均", Unit.COUNT, f"The micro-grid against the means of all "
+        (table(Number("对比：本年与各级平均（户次、件）", Unit.COUNT, f"The micro-grid against the means of all "
          f"micro-grids of its village, township, county and of the city, never visited ones "
          f"included. What no micro-grid is known of is in none. {source}", back, decimals=2,
          columns={"范围": {"unit": "string"}}), sql.microgrid_compared()), 11, 7),

@@ -15,6 +15,7 @@ from dashboards.panels import (
     Columns,
     Number,
     Unit,
+    beside,
     columns,
     gauge,
     ranking,
@@ -66,7 +67,7 @@ def _stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:
 
 def _petitions(fresh: Number, name: Columns) -> list[Placed]:
     figures = cases.petition_figures()
-    to = ("按县市区", url_of("gulou-county", "county"))
+    to = ("按县市区", beside("gulou-petitions", "各县市区（件）", "county"))
     year = "Registered in the calendar year of the end of the range."
     open_ = "Not closed, withdrawn, merged or refused by the end of the range."
     return [
@@ -84,27 +85,29 @@ def _petitions(fresh: Number, name: Columns) -> list[Placed]:
         ]),
         (trust(fresh, queries.freshness()), 4, 4),
         *[(gauge(number, figures), 6, 7) for number in (
-            Number("及时受理率", Unit.RATE, "Notice in 15 days / all whose notice was due or given; "
+            Number("及时受理率", Unit.RATE, "Notice in 15 days / all of all years whose notice was due or given; "
                    "those still without notice count as late. 信访工作条例 23.", to, _RATE,
                    "accepted_on_time", 1),
-            Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or done; open "
+            Number("按期办结率", Unit.RATE, "Closed in time / all of all years whose closing was due or done; open "
                    "overdue ones count as late, those withdrawn, merged or refused before their day "
                    "are in neither. 信访工作条例 34, 60 days, route 31(6).", to, _RATE,
                    "closed_on_time", 1),
-            Number("参评率", Unit.RATE, "Replied and rated / replied. 信访工作条例 21.", to,
+            Number("参评率", Unit.RATE, "Replied and rated / replied, all years. 信访工作条例 21.", to,
                    ((None, BAD), (0.4, WARN), (0.6, GOOD)), "rated_share", 1),
-            Number("满意率", Unit.RATE, "4 or 5 stars / rated. 信访工作条例 21.", to,
+            Number("满意率", Unit.RATE, "4 or 5 stars / rated, all years. 信访工作条例 21.", to,
                    ((None, BAD), (0.8, WARN), (0.9, GOOD)), "satisfied_share", 1),
         )],
         (table(Number("法定时限（件）", Unit.COUNT, "Each legal clock: met in time, met late, past "
          "due and not met, not due yet. Rate: met in time / (met + late + past due). Cases taken "
-         "away before their day (withdrawn, merged) are in none.", to,
+         "away before their day (withdrawn, merged) are in none. Source: the article in the last "
+         "column.", to,
          columns={"按期率": _PERCENT, "时限": {"unit": "string"}, "依据": {"unit": "string"}}),
          cases.petition_clocks()), 12, 7),
         (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the 60-day clock by "
          "days left, overdue ones first. 信访工作条例 34; 民法典 201, 203.", to),
          cases.petition_due()), 6, 7),
-        (columns(Number("未结件龄（件）", Unit.COUNT, f"{open_} By days since registration.", to),
+        (columns(Number("未结件龄（件）", Unit.COUNT, f"{open_} By days since registration. "
+         "信访工作条例 22.", to),
          cases.petition_ageing()), 6, 7),
         (ranking(Number("未结件所处环节（件）", Unit.COUNT, "Open petitions by the last step taken. "
          "信访工作条例 22-36.", to), cases.petition_states()), 6, 10),
@@ -113,7 +116,7 @@ def _petitions(fresh: Number, name: Columns) -> list[Placed]:
          "state it left. 新收 are new ones. 信访工作条例 22-36.", to, columns=_STEPS),
          cases.petition_steps()), 9, 10),
         (trend(Number("进与出（件）", Unit.COUNT, "Registered, accepted, replied and closed over "
-         "the range: more in than out is a growing pile.", to), cases.petition_flow()), 9, 10),
+         "the range: more in than out is a growing pile. 信访工作条例 22-34.", to), cases.petition_flow()), 9, 10),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, worst on-time rate first. On time: "
          "closed in time / all due or done (信访工作条例 34). Satisfied: 4-5 stars / rated (21).",
          _COUNTY, columns={**name, "按期办结率": _PERCENT, "满意率": _PERCENT}),
@@ -132,7 +135,7 @@ def _petitions(fresh: Number, name: Columns) -> list[Placed]:
 
 def _mediations(fresh: Number, name: Columns) -> list[Placed]:
     figures = cases.mediation_figures()
-    to = ("按县市区", url_of("gulou-county", "county"))
+    to = ("按县市区", beside("gulou-mediations", "各县市区（件）", "county"))
     year = "Calendar year of the end of the range."
     return [
         *_stats(figures, [
@@ -158,8 +161,8 @@ def _mediations(fresh: Number, name: Columns) -> list[Placed]:
         (stat(Number("防止群体性上访（件）", Unit.COUNT, f"Agreements that averted a collective "
          f"petition. {year} Source: national statistics form.", to, column="group_year"),
          figures), 6, 7),
-        (ranking(Number("纠纷类型（件）", Unit.COUNT, f"Types of the national statistics. {year}",
-         to), cases.mediation_types()), 6, 12),
+        (ranking(Number("纠纷类型（件）", Unit.COUNT, f"By type. {year} Source: types of the "
+         "national statistics form.", to), cases.mediation_types()), 6, 12),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, lowest success first. Success: "
          "agreements / ended. 人民调解法 28.", _COUNTY, columns={**name, "成功率": _PERCENT,
          "协议金额": {"displayName": "协议金额（万元）", "decimals": 1}}),
@@ -173,19 +176,21 @@ def _mediations(fresh: Number, name: Columns) -> list[Placed]:
          "state it left. 新收 are new ones. 人民调解法 17-31.", to, columns=_STEPS),
          cases.mediation_steps()), 12, 8),
         (trend(Number("进与出（件）", Unit.COUNT, "Filed, agreed, terminated and performed over the "
-         "range.", to), cases.mediation_flow()), 12, 8),
-        (columns(Number("在办件龄（件）", Unit.COUNT, "Open disputes by days since filing.", to),
+         "range. 人民调解法 17-31.", to), cases.mediation_flow()), 12, 8),
+        (columns(Number("在办件龄（件）", Unit.COUNT, "Open disputes by days since filing. "
+         "人民调解法 17.", to),
          cases.mediation_ageing()), 8, 8),
-        (ranking(Number("在办环节（件）", Unit.COUNT, "Open disputes by the last step taken.", to),
+        (ranking(Number("在办环节（件）", Unit.COUNT, "Open disputes by the last step taken. "
+         "人民调解法 17-28.", to),
          cases.mediation_states()), 8, 8),
-        (ranking(Number("调解员成功率", Unit.RATE, f"Agreements / ended by kind of mediator. {year}",
-         to, decimals=1), cases.mediation_mediators()), 8, 8),
+        (ranking(Number("调解员成功率", Unit.RATE, f"Agreements / ended by kind of mediator. {year} "
+         "人民调解法 13, 28.", to, decimals=1), cases.mediation_mediators()), 8, 8),
     ]  # fmt: skip
 
 
 def _visits(fresh: Number, name: Columns) -> list[Placed]:
     figures = places.coverage_figures()
-    to = ("按县市区", url_of("gulou-county", "county"))
+    to = ("按县市区", beside("gulou-visits", "各县市区（个、户次、件）", "county"))
     year = "Calendar year of the end of the range, to the end of its day."
     form = "Source: household visit form."
     village = url_of("gulou-village", county="${__data.fields.county}",
@@ -206,22 +211,22 @@ def _visits(fresh: Number, name: Columns) -> list[Placed]:
         ]),
         (trust(fresh, queries.freshness()), 4, 4),
         (gauge(Number("微网格覆盖率", Unit.RATE, f"Micro-grids visited this year / all micro-grids, "
-         f"never visited ones included. {year}", to, ((None, BAD), (0.9, WARN), (0.98, GOOD)),
+         f"never visited ones included. {year} Source: 党建+微网格 register.", to, ((None, BAD), (0.9, WARN), (0.98, GOOD)),
          "covered", 1), figures), 5, 8),
         (stat(Number("诉求办结与登记之比", Unit.RATE, f"Requests closed in the year / raised in the "
          f"year: not the same requests, so it passes 100 % when old ones are closed. Below 100 % "
-         f"the pile grows. {year}", to, column="closed_to_raised", decimals=1), figures), 5, 8),
+         f"the pile grows. {year} {form}", to, column="closed_to_raised", decimals=1), figures), 5, 8),
         (columns(Number("距上次走访（个）", Unit.COUNT, f"Visited micro-grids by days since the last "
          f"visit. {form}", to), places.coverage_recency()), 7, 8),
         (shares(Number("走访人身份（户次）", Unit.COUNT, f"Visits by who went. {year} {form}", to),
          places.coverage_roles()), 7, 8),
         (table(Number("各县市区（个、户次、件）", Unit.COUNT, "Side by side, lowest coverage first. "
-         "Coverage: micro-grids visited this year / all.", _COUNTY,
+         f"Coverage: micro-grids visited this year / all. {form}", _COUNTY,
          columns={**name, "覆盖率": _PERCENT}), places.coverage_counties()), 14, 12),
-        (trend(Number("走访与诉求趋势（件）", Unit.COUNT, "Visits, requests raised and closed over "
-         "the range.", to), places.coverage_trend()), 10, 12),
-        (table(Number("未走访微网格最多的村社区（个）", Unit.COUNT, "Villages by micro-grids not "
-         "visited this year.", ("进入村社区", village), columns={
+        (trend(Number("走访与诉求趋势（户次、件）", Unit.COUNT, f"Visits, requests raised and closed over "
+         f"the range. {form}", to), places.coverage_trend()), 10, 12),
+        (table(Number("未走访微网格最多的村社区（个）", Unit.COUNT, f"Villages by micro-grids not "
+         f"visited this year. {form}", ("进入村社区", village), columns={
          "县市区": {"unit": "string", "custom.width": 190},
          "村社区": {"unit": "string", "links": [{"title": "进入村社区", "url": village}]},
          "最近走访": {"unit": "time:YYYY-MM-DD"}, "county": hidden, "township": hidden,
@@ -231,7 +236,7 @@ def _visits(fresh: Number, name: Columns) -> list[Placed]:
 
 def _funds(fresh: Number, name: Columns) -> list[Placed]:
     figures, year_sql = places.fund_figures(), places.fund_year()
-    to = ("按县市区", url_of("gulou-county", "county"))
+    to = ("按县市区", beside("gulou-funds", "各县市区（万元）", "county"))
     year = "Calendar year of the end of the range, to the end of the hour in which it ends."
     ledger = "Source: fund ledgers of the villages; reversed entries taken off."
     moved = "balances brought forward left out."
@@ -276,48 +281,51 @@ def _funds(fresh: Number, name: Columns) -> list[Placed]:
          f"spent / raised. {ledger}", _COUNTY, columns={**name, **money, "使用率": _PERCENT}),
          places.fund_counties()), 12, 12),
         (table(Number("透支的基金（万元）", Unit.COUNT, f"Paid out more than came in: an entry is "
-         f"missing or wrong. {ledger}", to, decimals=2, none="没有透支的基金"), places.fund_negative()), 12, 12),
+         f"missing or wrong. {ledger}", to, decimals=2, none="没有透支的基金",
+         columns={n: {"displayName": f"{n}（万元）"} for n in ("筹集", "支出", "余额")}), places.fund_negative()), 12, 12),
     ]  # fmt: skip
 
 
 def _pipeline(fresh: Number) -> list[Placed]:
     now, refused = queries.pipeline_now(), queries.pipeline_refused_totals()
     source = "Source: the worker's heartbeats and the truth tables."
-    kept = "Stored and shown, but in no figure."
+    kept = "Stored and shown, but in no figure. Source: the status each message is stored with."
+    parts = ("分区与水位", beside("gulou-pipeline", "分区与水位（条）"))
+    why = ("未计入的消息", beside("gulou-pipeline", "未计入的消息（条）"))
     return [
         (trust(fresh, queries.freshness()), 8, 4),
         *_stats(now, [
             Number("积压（条）", Unit.COUNT, f"Messages in Kafka not yet stored, at the last "
-                   f"heartbeat. {source}", _BACK, ((None, GOOD), (1000.0, WARN), (10000.0, BAD)),
+                   f"heartbeat. {source}", parts, ((None, GOOD), (1000.0, WARN), (10000.0, BAD)),
                    "behind"),
             Number("最旧心跳", Unit.SECONDS, f"Age of the oldest partition's heartbeat; 30 s is "
-                   f"standstill. {source}", _BACK, ((None, GOOD), (10.0, WARN), (30.0, BAD)),
+                   f"standstill. {source}", parts, ((None, GOOD), (10.0, WARN), (30.0, BAD)),
                    "beat_age"),
             Number("最新消息距今", Unit.SECONDS, f"Age of the newest message stored; large on a "
-                   f"quiet night. {source}", _BACK, column="newest_age"),
-            Number("已入库（条）", Unit.COUNT, f"All messages stored. {source}", _BACK,
+                   f"quiet night. {source}", parts, column="newest_age"),
+            Number("已入库（条）", Unit.COUNT, f"All messages stored. {source}", parts,
                    column="stored_all"),
         ]),
         *_stats(now, [
-            Number("分区（个）", Unit.COUNT, f"Kafka partitions that report. {source}", _BACK,
+            Number("分区（个）", Unit.COUNT, f"Kafka partitions that report. {source}", parts,
                    column="partitions"),
         ]),
         *_stats(refused, [
-            Number("重复（条）", Unit.COUNT, f"The same id and content again. {kept}", _BACK,
+            Number("重复（条）", Unit.COUNT, f"The same id and content again. {kept}", why,
                    column="repeats"),
-            Number("冲突（条）", Unit.COUNT, f"The same id, other content. {kept}", _BACK, _MANY,
+            Number("冲突（条）", Unit.COUNT, f"The same id, other content. {kept}", why, _MANY,
                    "conflicts"),
             Number("更正对象未到（条）", Unit.COUNT, f"A correction of what is not there. {kept}",
-                   _BACK, column="orphans"),
+                   why, column="orphans"),
             Number("搁置（条）", Unit.COUNT, f"Of a newer version than this software knows. {kept}",
-                   _BACK, column="parkeds"),
-            Number("死信（条）", Unit.COUNT, f"Refused, with the reason below. {kept}", _BACK, _MANY,
+                   why, column="parkeds"),
+            Number("死信（条）", Unit.COUNT, f"Refused, with the reason below. {kept}", why, _MANY,
                    "deads"),
         ]),
         (trend(Number("入库速率（条/分钟）", Unit.COUNT, "Messages a minute by when the broker appended "
-         f"them, counted or not, by stream. {source}", _BACK, decimals=0),
+         f"them, counted or not, by stream. {source}", parts, decimals=0),
          queries.pipeline_throughput(), least="1m"), 10, 9),
-        (ranking(Number("各主题积压（条）", Unit.COUNT, f"Messages not yet stored. {source}", _BACK),
+        (ranking(Number("各主题积压（条）", Unit.COUNT, f"Messages not yet stored. {source}", parts),
          queries.pipeline_lag()), 5, 9),
         (table(Number("未计入的消息（条）", Unit.COUNT, f"By topic, status and reason code. {kept} "
          "Mend and resubmit: see the runbook.", _BACK,

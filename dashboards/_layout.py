@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from grafana_foundation_sdk.models import dashboard as sdk
@@ -165,10 +165,24 @@ def board(
         panels=_flowed(placed),
     )  # fmt: skip
     plain = cast(dict[str, Any], as_json(made))
-    for link in plain["links"]:
+    numbers = {f"viewPanel={{{p['title']}}}": f"viewPanel={p['id']}" for p in plain["panels"]}
+    plain = _replaced(plain, numbers)
+    for link in [*plain["links"], *(one for p in plain["panels"] for one in p.get("links") or ())]:
         # The SDK's default, `inControlsMenu`, hides the links in a menu of newer Grafanas.
         link.pop("placement", None)
     return plain
+
+
+def _replaced(value: Any, parts: Mapping[str, str]) -> Any:
+    """The same JSON with parts of its texts replaced."""
+    if isinstance(value, dict):
+        return {key: _replaced(each, parts) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, parts) for each in value]
+    if isinstance(value, str) and "viewPanel={" in value:
+        for part, other in parts.items():
+            value = value.replace(part, other)
+    return value
 
 
 def _link(title: str, url: str) -> sdk.DashboardLink:

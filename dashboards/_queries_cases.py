@@ -216,7 +216,7 @@ ORDER BY `逾期天数` DESC, case LIMIT {LIMIT}""".strip()
 
 def mediation_figures() -> str:
     """Core figures of the year; success over all that ended, not over agreements."""
-    ended = f"ended_at >= {YEAR}"
+    ended = f"open = 0 AND ended_at >= {YEAR}"
     agreed = f"agreement_reached_at >= {YEAR}"
     kept = "performed_at IS NOT NULL"
     return f"""
@@ -225,7 +225,7 @@ SELECT countIf(filed_at >= {YEAR}) AS filed_year, sum(open) AS open_now,
   {
         share(
             f"countIf({ended} AND agreement_reached_at IS NOT NULL)",
-            f"countIf({ended} AND open = 0)",
+            f"countIf({ended})",
         )
     } AS success,
   sumIf(amount, {agreed}) / {YUAN} AS amount_year,

@@ -299,12 +299,13 @@ SELECT {filed} AS filed_year, {agreed} AS agreed, {failed} AS failed,
 FROM mediations_by_village_year
 WHERE {level.in_township} AND type IN ({", ".join(types)})
   AND year = toYear({TODAY})""".strip()
+    ended = f"open = 0 AND ended_at >= {NEW_YEAR_HOUR}"
     return f"""
 SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now,
   {
         share(
-            f"countIf(ended_at >= {NEW_YEAR_HOUR} AND agreement_reached_at IS NOT NULL)",
-            f"countIf(ended_at >= {NEW_YEAR_HOUR} AND open = 0)",
+            f"countIf({ended} AND agreement_reached_at IS NOT NULL)",
+            f"countIf({ended})",
         )
     } AS success
 FROM mediations_cases(at = {AT}) WHERE {level.here}""".strip()
@@ -382,9 +383,11 @@ def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> l
         return f"if(startsWith(type, 'fund.'), {money}, toFloat64(sumIf(net_count, {condition})))"
 
     topics, city = list(dict.fromkeys(topic for _, topic, _ in figures)), "all_by_township_day"
+    # A mean over places is of what has a place among them.
+    placed = "NOT endsWith(county, '00')" if level is COUNTY else "township != ''"
     if level in (COUNTY, TOWNSHIP):
-        where = f"(began = month OR {of_place})"
-        return [part(city, topics, where, own=either(level.here), whole=either("1"))]
+        where = f"(began = month AND {placed} OR {of_place})"
+        return [part(city, topics, where, own=either(level.here), whole=either(placed))]
     own = {"funds": f"sum(net_amount) / {YUAN}"}
     return [
         *(
@@ -392,7 +395,7 @@ def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> l
                  own=own.get(topic, "toFloat64(sum(net_count))"), whole="0.")
             for topic in topics
         ),
-        part(city, topics, "began = month", own="0.", whole=either("1")),
+        part(city, topics, f"began = month AND {placed}", own="0.", whole=either("1")),
     ]  # fmt: skip
 
 
@@ -408,7 +411,7 @@ LIMIT 2000""".strip()
 
 
 def place_children(level: Level) -> str:
-    """The places one level below, side by side.
+    """The places one level below, side by side; a village's petitions are of the whole year.
 
     A part a view, added up by place: joined, they took a sixth longer.
     """
@@ -440,12 +443,14 @@ def place_children(level: Level) -> str:
         part(child, f"funds_balances(at = {AT}) WHERE {level.here}", money="sum(balance)"),
     )  # fmt: skip
     union = "\n  UNION ALL ".join(parts)
-    still_open = ", max(p.open_) AS `未结信访`" if child == "township" else ""
+    filed, still_open = "全年信访", ""
+    if child == "township":
+        filed, still_open = "本年信访", ", max(p.open_) AS `未结信访`"
     return f"""
 SELECT max(p.name) AS `名称`, sum(p.grids) AS `微网格`,
   {share("sum(p.visited)", "sum(p.grids)")} AS `覆盖率`,
   sum(p.visits) AS `本年走访`, sum(p.closed) AS `本年诉求办结`,
-  max(p.filed) AS `本年信访`{still_open}, sum(p.money) / {YUAN} AS `基金余额`, place AS code
+  max(p.filed) AS `{filed}`{still_open}, sum(p.money) / {YUAN} AS `基金余额`, place AS code
 FROM ({union}) AS p
 GROUP BY place HAVING `名称` != '' ORDER BY code LIMIT {LIMIT}""".strip()
 

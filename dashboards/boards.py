@@ -104,7 +104,8 @@ def _wall_figures() -> list[Placed]:
          to_petitions, column="open_now"), cases), 4, 4),
         (stat(Number("逾期信访（件）", Unit.COUNT, "Petitions past at least one legal due date "
          "not met by the end of the range: 15 days transfer (22), 15 days notice (23), 60 days "
-         "closing, at most 30 more (34), 30 days review (35), recheck (36). 信访工作条例.",
+         "closing, at most 30 more (34), 30 days review (35), recheck (36). Source: "
+         "信访工作条例.",
          to_petitions, many, column="overdue_now"), cases), 4, 4),
         (stat(Number("按期办结率", Unit.RATE, "Petitions closed in time / all whose closing was "
          "due or done, open overdue ones included; those withdrawn, merged or refused before "
@@ -122,7 +123,7 @@ def _wall_figures() -> list[Placed]:
         (stat(Number("基金使用率", Unit.RATE, "Disbursed / raised, all years to the end of the day "
          "on which the range ends. Source: fund ledgers of the villages.", to_funds,
          column="used", decimals=1), funds), 4, 4),
-        (trusted(TRUST, queries.freshness()), 12, 4),
+        (trusted(TRUST, queries.freshness(), size=28), 12, 4),
     ]  # fmt: skip
 
 
@@ -133,17 +134,20 @@ def _wall_pictures() -> list[Placed]:
     county = ("进入 ${__data.fields.name}", url_of("gulou-county", county="${__data.fields.code}"))
     return [
         (ranking(Number("十三个县市区：${figure:text}", Unit.COUNT, "The chosen figure of the 13 "
-         "divisions, highest first, to the hour (fund: the day) in which the range ends; 未定位 are events whose place is unknown.", county,
+         "divisions, highest first, to the hour (fund: the day) in which the range ends; 未定位 are events whose place is unknown. "
+         "Source: that of the figure itself, above.", county,
          columns={"code": _HIDDEN}), queries.wall_ranking()), 5, 14),
         (city_map(Number("怀化市地图：${figure:text}", Unit.COUNT, "The chosen figure by county; "
-         "size and shade grow with it. 洪江市 is drawn with 洪江管理区, which has no outline.",
+         "size and shade grow with it. 洪江市 is drawn with 洪江管理区, which has no outline. "
+         "Source: that of the figure itself, above.",
          county, columns={"code": _HIDDEN, "value": {"displayName": "${figure:text}"}}),
          queries.wall_map()), 10, 9),
         (trend(Number("走访趋势（户次）", Unit.COUNT, "Household visits by who went, by day, or by "
-         "hour for a range up to four days.", to_visits), queries.wall_visit_trend(),
+         "hour for a range up to four days. Source: household visit form.", to_visits), queries.wall_visit_trend(),
          labelled=True), 4, 7),
         (trend(Number("诉求、信访与调解趋势（件）", Unit.COUNT, "Requests raised and closed, "
-         "petitions registered, agreements reached, by day or hour.", to_petitions),
+         "petitions registered, agreements reached, by day or hour. Source: household visit form; "
+         "信访工作条例 22; 人民调解法 28.", to_petitions),
          queries.wall_trend()), 5, 7),
         (table(Number("预警：逾期事项（件）", Unit.COUNT, "Cases past a legal due date at the end "
          "of the range, by duty and county; days past the last day of the longest. Source: the article "
@@ -154,7 +158,8 @@ def _wall_pictures() -> list[Placed]:
                  "url": url_of("gulou-petitions", county="${__data.fields.code}")}]},
              "code": _HIDDEN}), queries.alerts()), 9, 7),
         (table(Number("最新事件（件）", Unit.COUNT, "Newest events up to the end of the range by "
-         "county; for a past day its last hours, counted by the hour in which they lie.", columns={
+         "county; for a past day its last hours, counted by the hour in which they lie. "
+         "Source: the events as their offices filed them.", columns={
              "时间": {"unit": "time:MM-DD HH:mm:ss", "custom.width": 150},
              "件数": {"custom.width": 80},
              "县市区": {"custom.width": 190, "links": [{"title": "进入",

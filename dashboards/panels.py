@@ -131,9 +131,9 @@ def stat(number: Number, sql: str, *, size: int = 0) -> sdk.Panel:
     return panel
 
 
-def trust(number: Number, sql: str) -> sdk.Panel:
+def trust(number: Number, sql: str, *, size: int = 17) -> sdk.Panel:
     """Whether the board may be believed, in words; the query has the columns `stale`, `reason`."""
-    panel = stat(replace(number, column="reason"), sql, size=17)
+    panel = stat(replace(number, column="reason"), sql, size=size)
     panel.targets = [Target(sql, ref=FRESHNESS)]
     assert panel.field_config and panel.field_config.defaults
     calm = sdk.ValueMappingResult(color=GOOD, index=0)
@@ -217,6 +217,10 @@ def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h"
     }
     panel = _palette(_panel("timeseries", number, sql, options, custom=custom))
     panel.targets = [Target(sql, format=TIME_SERIES)]
+    if number.link:  # A line has no place to click that looks like one; the panel's head has.
+        title, url = number.link
+        kind = sdk.DashboardLinkType.LINK
+        panel.links = [sdk.DashboardLink(title=title, url=url, type_val=kind, icon="external link")]
     panel.interval = least  # of one point: figures are kept by the hour, messages by the minute
     assert panel.field_config and panel.field_config.defaults
     if labelled:
@@ -331,6 +335,11 @@ def url_of(board: str, *kept: str, **values: str) -> str:
     chosen = "".join(f"&${{{name}:queryparam}}" for name in kept)
     chosen += "".join(f"&var-{name}={value}" for name, value in values.items())
     return f"/d/{board}?${{__url_time_range}}&var-source=${{source:percentencode}}{chosen}"
+
+
+def beside(board: str, title: str, *kept: str) -> str:
+    """Address of another panel of the same board, by its title, until all have their numbers."""
+    return f"{url_of(board, *kept)}&viewPanel={{{title}}}"
 
 
 def as_json(value: object) -> Any:

@@ -212,7 +212,8 @@ def alerts() -> str:
     clocks = (
         ("transfer", "信访转送", "信访工作条例 22"), ("notice", "受理告知", "信访工作条例 23"),
         ("close", "信访办结", "信访工作条例 34"), ("review", "信访复查", "信访工作条例 35"),
-        ("recheck", "信访复核", "信访工作条例 36"), ("mediate", "法院委托调解", "民诉法解释等"),
+        ("recheck", "信访复核", "信访工作条例 36"),
+        ("mediate", "法院委托调解", "民诉法解释；最高法 2020 试点"),
     )  # fmt: skip
     names, shown, bases = arrays(clocks)
     parts = "\n  UNION ALL ".join(
@@ -314,7 +315,7 @@ def pipeline_lag() -> str:
 def county_options(*, unknown: bool = False) -> str:
     """Code and name of the counties; with the city's own code for unplaced events if `unknown`."""
     only = "" if unknown else " WHERE NOT endsWith(code, '00')"
-    return f"SELECT code, name FROM {COUNTIES}{only} ORDER BY code"
+    return f"SELECT code, name FROM {COUNTIES}{only} ORDER BY endsWith(code, '00'), code"
 
 
 def below(level: str, parent: str) -> str:

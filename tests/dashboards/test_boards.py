@@ -51,6 +51,8 @@ def test_every_number_has_a_unit_a_meaning_and_a_way_on(panel: dict[str, Any]) -
     columns = panel["fieldConfig"]["overrides"]
     assert defaults["unit"]
     assert len(panel["description"]) > 20
+    # Where it comes from: a form, a ledger, a register, or a law and its article.
+    assert re.search(r"Sources?: |[\u4e00-\u9fff]{3,} \d+", panel["description"])
     column_links = [p for c in columns for p in c["properties"] if p["id"] == "links"]
     assert defaults.get("links") or column_links
 

@@ -140,13 +140,31 @@ def test_the_shipped_wall_fits_the_screen_and_its_key_figures_are_large(
             "[...document.querySelectorAll('[data-panel-type=stat] span')]"
             ".filter((s) => /^[\\d.,]+$/.test(s.textContent)).length >= 8"
         )
-        sizes = page.evaluate(
-            "[...document.querySelectorAll('[data-panel-type=stat] span')]"
-            ".filter((s) => /^[\\d.,]+$/.test(s.textContent) && !s.children.length)"
-            ".map((s) => parseFloat(getComputedStyle(s).fontSize)"
-            " * (Number(document.documentElement.style.zoom) || 1))"
-        )
-        assert min(sizes) >= 48 * height / 1080
+        assert min(_key_figures(page)) >= 48 * height / 1080
+
+
+@pytest.mark.parametrize("uid", publish.ON_WALLS)
+def test_the_key_figures_of_every_board_on_a_wall_are_large(
+    page: Page, boards: BoardServer, uid: str
+) -> None:
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    opened(page, _url(boards, uid, "kiosk", "autofitpanels"))
+    page.wait_for_function(
+        "[...document.querySelectorAll('[data-panel-type=stat] span')]"
+        ".filter((s) => /^[\\d.,]+$/.test(s.textContent)).length >= 4"
+    )
+    assert min(_key_figures(page)) >= 48
+
+
+def _key_figures(page: Page) -> list[float]:
+    """Heights of the numbers of single figures, in px."""
+    sizes: list[float] = page.evaluate(
+        "[...document.querySelectorAll('[data-panel-type=stat] span')]"
+        ".filter((s) => /^[\\d.,]+$/.test(s.textContent) && !s.children.length)"
+        ".map((s) => parseFloat(getComputedStyle(s).fontSize)"
+        " * (Number(document.documentElement.style.zoom) || 1))"
+    )
+    return sizes
 
 
 def _asked(page: Page) -> dict[str, list[str]]:

@@ -16,6 +16,8 @@ import { fromAddress, resolveVariables, type VariableState } from './variables';
 const Controls = lazy(() => import('./Controls'));
 
 const ROW = 30;
+/** Height of a row on a screen of 1080 lines below which figures are smaller than a wall needs. */
+const LEAST = 26;
 const GAP = 8;
 const RETRY_MS = 5000;
 /** Height of the line above a printed board. */
@@ -278,8 +280,11 @@ function Grid({ panels, fit, scope, beat, onData, onToggle }: GridProps) {
   const rows = Math.max(...panels.map((p) => p.gridPos.y + p.gridPos.h), 1);
   const room = printing ? PAPER.height - TITLE : size.height;
   // On paper, what is nearly one page is made one: a wall torn in two is no picture.
-  const fits = printing ? rows * (ROW + GAP) <= PAPER.height * 1.2 : fit;
-  const tall = fits ? Math.max((room + GAP) / rows - GAP, 12) : ROW;
+  const fitted = (room + GAP) / rows - GAP;
+  // A long board pressed into one screen cannot be read from across a room: it shows its first screen instead.
+  const legible = fitted >= LEAST * Math.min(room / 1080, 1);
+  const fits = printing ? rows * (ROW + GAP) <= PAPER.height * 1.2 : fit && legible;
+  const tall = fits ? Math.max(fitted, 12) : ROW;
   const wide = printing ? PAPER.width : size.width;
   const column = (wide + GAP) / 24;
   const shifts = useMemo(() => (printing ? pageShifts(panels, tall + GAP) : undefined), [printing, panels, tall]);
