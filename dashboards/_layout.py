@@ -166,7 +166,7 @@ def board(
     )  # fmt: skip
     plain = cast(dict[str, Any], as_json(made))
     numbers = {f"viewPanel={{{p['title']}}}": f"viewPanel={p['id']}" for p in plain["panels"]}
-    plain = _replaced(plain, numbers)
+    plain = cast(dict[str, Any], _replaced(plain, numbers))
     for link in [*plain["links"], *(one for p in plain["panels"] for one in p.get("links") or ())]:
         # The SDK's default, `inControlsMenu`, hides the links in a menu of newer Grafanas.
         link.pop("placement", None)
