@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DATABASE = "fixture_city"
+DATABASE, REPLAY = "fixture_city", "fixture_replay"
 
 COUNTIES = (
     # code, name, longitude, latitude, visits, share of replies in time, open petitions

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 from infra.warehouse import Warehouse
 from infra.warehouse.access import write_users
 from tests.dashboards.browsers import chromium, program, tab
-from tests.dashboards.city import DATABASE, statements
+from tests.dashboards.city import DATABASE, REPLAY, statements
 from tests.dashboards.pages import WAIT_MS
 from tests.dashboards.servers import BoardServer, board_server
 
@@ -52,7 +52,7 @@ def city_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wareho
     """ClickHouse with the fixture city, a writer and a board user."""
     root = tmp_path_factory.mktemp("city")
     users = root / "users.json"
-    board = {"password": BOARD_USER[1], "role": "board", "databases": [DATABASE]}
+    board = {"password": BOARD_USER[1], "role": "board", "databases": [DATABASE, REPLAY]}
     write_users(users, {WRITER[0]: {"password": WRITER[1], "role": "writer"}, BOARD_USER[0]: board})
     with Warehouse(root, users=users) as running:
         client = writer(running)

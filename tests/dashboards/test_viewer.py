@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from infra.warehouse import Warehouse
-from tests.dashboards.city import COUNTIES, DATABASE, TOWNSHIPS
+from tests.dashboards.city import COUNTIES, DATABASE, REPLAY, TOWNSHIPS
 from tests.dashboards.conftest import BOARDS, writer
 from tests.dashboards.pages import eventually, opened, panel, rows_of, settled
 from tests.dashboards.servers import BoardServer, board_server
@@ -240,6 +240,30 @@ def test_what_is_being_typed_outlasts_the_answer_to_the_value_before(
         each.continue_()
     expect(panel(page, "文本匹配")).to_contain_text("0")
     expect(page.locator("#var-search")).to_have_value("鹤城第1")
+
+
+def test_another_data_source_shows_its_own_figures_on_the_same_board(
+    page: Page, city: BoardServer, city_clickhouse: Warehouse, city_source: dict[str, Any]
+) -> None:
+    client = writer(city_clickhouse)
+    client.execute(f"CREATE DATABASE IF NOT EXISTS {REPLAY}")
+    client.execute(f"CREATE OR REPLACE VIEW {REPLAY}.county AS SELECT * EXCEPT (open), 7 AS open "
+                   f"FROM {DATABASE}.county WHERE code = '431202'")  # fmt: skip
+    client.disconnect()
+    data = {**city_source["jsonData"], "defaultDatabase": REPLAY}
+    replay = {**city_source, "name": "回放", "uid": "replay", "isDefault": False, "jsonData": data}
+    city.call("POST", "/api/datasources", replay)
+    try:
+        _open(page, city, "/d/fixture-wall")
+        now = str(sum(c[6] for c in COUNTIES))
+        expect(panel(page, "未办结").first).to_contain_text(now)
+        page.locator("#var-source").click()
+        page.get_by_role("option", name="回放").click()
+        page.wait_for_url("**var-source=replay**")
+        expect(panel(page, "未办结").first).to_contain_text("7")
+        expect(panel(page, "未办结").first).not_to_contain_text(now)
+    finally:
+        city.call("DELETE", "/api/datasources/uid/replay")
 
 
 def test_a_map_is_waited_for_until_its_outlines_are_there(page: Page, city: BoardServer) -> None:
