@@ -186,7 +186,8 @@ def test_clicking_leads_from_the_wall_down_to_a_micro_grid_and_up_again(
         if "/d/gulou-county" in page.url:
             break
     page.wait_for_url("**/d/gulou-county?**", timeout=5000)
-    page.goto(f"{boards.url}/d/gulou-county?{YEAR_END}&refresh=off&var-county={GRID[:6]}")
+    settled(page)
+    _choose(page, "沅陵县", GRID[:6])
     for uid, variable in (
         ("gulou-township", "township"),
         ("gulou-village", "village"),
@@ -211,11 +212,15 @@ def test_clicking_leads_from_the_wall_down_to_a_micro_grid_and_up_again(
     settled(page)
 
 
+def _choose(page: Page, county: str, code: str) -> None:
+    page.locator("#var-county").click()
+    page.get_by_role("option", name=county).click()
+    page.wait_for_url(lambda url: f"var-county={code}" in url)
+
+
 def test_another_county_brings_its_own_townships(page: Page, boards: BoardServer) -> None:
     opened(page, f"{boards.url}/d/gulou-township?{YEAR_END}&refresh=off&var-county=431202")
-    page.locator("#var-county").click()
-    page.get_by_role("option", name="沅陵县").click()
-    page.wait_for_url(lambda url: "var-county=431222" in url)
+    _choose(page, "沅陵县", "431222")
     page.locator("#var-township").click()
     sql = "SELECT name FROM divisions WHERE level = 'township' AND startsWith(code, '431222')"
     names = {str(n) for n in boards.query(sql, source="gulou")["frames"][0]["data"]["values"][0]}
