@@ -217,10 +217,7 @@ def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h"
     }
     panel = _palette(_panel("timeseries", number, sql, options, custom=custom))
     panel.targets = [Target(sql, format=TIME_SERIES)]
-    if number.link:  # A line has no place to click that looks like one; the panel's head has.
-        title, url = number.link
-        kind = sdk.DashboardLinkType.LINK
-        panel.links = [sdk.DashboardLink(title=title, url=url, type_val=kind, icon="external link")]
+    panel.links = _head(number)  # A line has no place to click that looks like one.
     panel.interval = least  # of one point: figures are kept by the hour, messages by the minute
     assert panel.field_config and panel.field_config.defaults
     if labelled:
@@ -230,10 +227,13 @@ def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h"
 
 def table(number: Number, sql: str) -> sdk.Panel:
     """Rows; `number.columns` gives each column its unit, link and width."""
-    if any("links" in settings for settings in number.columns.values()):
-        number = replace(number, link=None)  # One column leads on; a link in every cell is noise.
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
-    return _panel("table", number, sql, options, custom={"align": "auto", "minWidth": 64})
+    # One column leads on, or else the panel's head: a link in every cell is noise.
+    plain = replace(number, link=None)
+    panel = _panel("table", plain, sql, options, custom={"align": "auto", "minWidth": 64})
+    if not any("links" in settings for settings in number.columns.values()):
+        panel.links = _head(number)
+    return panel
 
 
 def states(number: Number, sql: str) -> sdk.Panel:
@@ -393,6 +393,15 @@ def _thresholds(steps: Sequence[tuple[float | None, str]]) -> sdk.ThresholdsConf
         mode=sdk.ThresholdsMode.ABSOLUTE,
         steps=[sdk.Threshold(value=value, color=color) for value, color in steps],
     )
+
+
+def _head(number: Number) -> list[sdk.DashboardLink] | None:
+    """The figure's link, in the panel's head."""
+    if not number.link:
+        return None
+    title, url = number.link
+    kind = sdk.DashboardLinkType.LINK
+    return [sdk.DashboardLink(title=title, url=url, type_val=kind, icon="external link")]
 
 
 def _link(title: str, url: str) -> sdk.DashboardLink:

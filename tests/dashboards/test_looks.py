@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.dashboards.pages import eventually, faint_texts, opened, panel, settled
 from tests.dashboards.servers import BoardServer
@@ -217,3 +217,17 @@ def test_the_print_key_waits_until_every_panel_has_its_picture(
     assert panels >= 6
     settled(page)
     expect(page.locator(".gulou-controls")).to_be_visible()
+
+
+def test_a_map_is_waited_for_until_its_outlines_are_there(page: Page, city: BoardServer) -> None:
+    held: list[Route] = []
+    page.route("**/*.geojson", lambda each: held.append(each))
+    outlined = page.locator("[data-panel-type=geomap]")
+    with page.expect_response(lambda r: "longitude" in (r.request.post_data or "")):
+        page.goto(f"{city.url}/d/fixture-wall?kiosk&autofitpanels")
+    expect(page.locator("[data-panel-id][data-state=waiting]")).to_have_count(1)
+    expect(outlined).to_have_attribute("data-state", "waiting")
+    for each in held:
+        each.continue_()
+    settled(page)
+    assert outlined.locator("canvas").count() > 0

@@ -266,20 +266,6 @@ def test_another_data_source_shows_its_own_figures_on_the_same_board(
         city.call("DELETE", "/api/datasources/uid/replay")
 
 
-def test_a_map_is_waited_for_until_its_outlines_are_there(page: Page, city: BoardServer) -> None:
-    held: list[Route] = []
-    page.route("**/*.geojson", lambda each: held.append(each))
-    outlined = page.locator("[data-panel-type=geomap]")
-    with page.expect_response(lambda r: "longitude" in (r.request.post_data or "")):
-        page.goto(city.url + WALL)
-    expect(page.locator("[data-panel-id][data-state=waiting]")).to_have_count(1)
-    expect(outlined).to_have_attribute("data-state", "waiting")
-    for each in held:
-        each.continue_()
-    settled(page)
-    assert outlined.locator("canvas").count() > 0
-
-
 # ------------------------------------------------------------------ address, kiosk, playlists
 
 
