@@ -444,7 +444,7 @@ _REFRESHED = """async ([times, panels]) => {
 }"""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_memory_does_not_grow_over_a_thousand_answered_refreshes(
     page: Page, city: BoardServer
 ) -> None:
