@@ -22,7 +22,7 @@ _DOWN: Final = {
 
 def boards(fresh: Number, hidden: dict[str, Any]) -> list[dict[str, Any]]:
     """County, township, village and micro-grid; `fresh` and `hidden` are the wall's."""
-    county = query_variable("county", "县市区", queries.county_options(unknown=True))
+    county = query_variable("county", "县市区", queries.county_options())
     township = query_variable("township", "乡镇街道", queries.below("township", "county"))
     village = query_variable("village", "村社区", queries.below("village", "township"))
     # What was visited by then: another day, other micro-grids.

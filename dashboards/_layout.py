@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+import json
+from collections.abc import Sequence
+from typing import Any, Final
 
 from grafana_foundation_sdk.models import dashboard as sdk
 
 from dashboards import queries
 from dashboards._pieces import ZONE
-from dashboards.panels import FRESH, PLUGIN, SOURCE, as_json
+from dashboards.panels import FRESH, PLUGIN, SOURCE, as_json, head_link
 
 TAG: Final = "鼓楼"
 ALL: Final = "$__all"
@@ -75,7 +76,7 @@ def choice_variable(name: str, label: str, options: Sequence[tuple[str, str]]) -
 
 def counties() -> sdk.VariableModel:
     """Any of the counties, all at first."""
-    return query_variable("county", "县市区", queries.county_options(unknown=True), multi=True)
+    return query_variable("county", "县市区", queries.county_options(), multi=True)
 
 
 def _source() -> sdk.VariableModel:
@@ -126,11 +127,11 @@ def board(
     names = ["source", *(variable.name for variable in variables)]
     chosen = "".join(f"&${{{name}:queryparam}}" for name in names)
     links = [
-        _link("截至 2021-12-31", f"/d/{uid}?from=1638288000000&to=1640966399000{chosen}"),
-        _link("现在", f"/d/{uid}?from={time[0]}&to={time[1]}{chosen}"),
+        head_link("截至 2021-12-31", f"/d/{uid}?from=1638288000000&to=1640966399000{chosen}"),
+        head_link("现在", f"/d/{uid}?from={time[0]}&to={time[1]}{chosen}"),
     ]
     if up:
-        links.insert(0, _link(*up))
+        links.insert(0, head_link(*up))
     links.append(
         sdk.DashboardLink(
             title="其他看板",
@@ -164,31 +165,14 @@ def board(
         links=links,
         panels=_flowed(placed),
     )  # fmt: skip
-    plain = cast(dict[str, Any], as_json(made))
-    numbers = {f"viewPanel={{{p['title']}}}": f"viewPanel={p['id']}" for p in plain["panels"]}
-    plain = cast(dict[str, Any], _replaced(plain, numbers))
+    text = json.dumps(as_json(made), ensure_ascii=False)
+    for panel in made.panels or ():
+        text = text.replace(f"viewPanel={{{panel.title}}}", f"viewPanel={panel.id_val}")
+    plain: dict[str, Any] = json.loads(text)
     for link in [*plain["links"], *(one for p in plain["panels"] for one in p.get("links") or ())]:
         # The SDK's default, `inControlsMenu`, hides the links in a menu of newer Grafanas.
         link.pop("placement", None)
     return plain
-
-
-def _replaced(value: Any, parts: Mapping[str, str]) -> Any:
-    """The same JSON with parts of its texts replaced."""
-    if isinstance(value, dict):
-        return {key: _replaced(each, parts) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_replaced(each, parts) for each in value]
-    if isinstance(value, str) and "viewPanel={" in value:
-        for part, other in parts.items():
-            value = value.replace(part, other)
-    return value
-
-
-def _link(title: str, url: str) -> sdk.DashboardLink:
-    return sdk.DashboardLink(
-        title=title, type_val=sdk.DashboardLinkType.LINK, icon="external link", url=url
-    )
 
 
 def _flowed(placed: Sequence[Placed]) -> list[sdk.Panel | sdk.RowPanel]:

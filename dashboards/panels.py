@@ -342,6 +342,13 @@ def beside(board: str, title: str, *kept: str) -> str:
     return f"{url_of(board, *kept)}&viewPanel={{{title}}}"
 
 
+def head_link(title: str, url: str) -> sdk.DashboardLink:
+    """A link in the head of a board or of a panel."""
+    return sdk.DashboardLink(
+        title=title, type_val=sdk.DashboardLinkType.LINK, icon="external link", url=url
+    )
+
+
 def as_json(value: object) -> Any:
     """Plain JSON values of anything made of the SDK's types."""
     return json.loads(json.dumps(value, cls=JSONEncoder, ensure_ascii=False))
@@ -397,11 +404,7 @@ def _thresholds(steps: Sequence[tuple[float | None, str]]) -> sdk.ThresholdsConf
 
 def _head(number: Number) -> list[sdk.DashboardLink] | None:
     """The figure's link, in the panel's head."""
-    if not number.link:
-        return None
-    title, url = number.link
-    kind = sdk.DashboardLinkType.LINK
-    return [sdk.DashboardLink(title=title, url=url, type_val=kind, icon="external link")]
+    return [head_link(*number.link)] if number.link else None
 
 
 def _link(title: str, url: str) -> sdk.DashboardLink:

@@ -312,10 +312,9 @@ def pipeline_lag() -> str:
     )
 
 
-def county_options(*, unknown: bool = False) -> str:
-    """Code and name of the counties; with the city's own code for unplaced events if `unknown`."""
-    only = "" if unknown else " WHERE NOT endsWith(code, '00')"
-    return f"SELECT code, name FROM {COUNTIES}{only} ORDER BY endsWith(code, '00'), code"
+def county_options() -> str:
+    """Code and name of the counties; last the city's own code, for events without a place."""
+    return f"SELECT code, name FROM {COUNTIES} ORDER BY endsWith(code, '00'), code"
 
 
 def below(level: str, parent: str) -> str:

@@ -43,6 +43,7 @@ def statements() -> Iterator[str]:
 def test_the_files_are_what_the_code_makes() -> None:
     found = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in boards.JSON.glob("*.json")}
     assert found == {board["uid"]: board for board in EVERY}, "write them anew with: make boards"
+    assert "viewPanel={" not in json.dumps(EVERY), "every panel that is led to is there"
 
 
 @pytest.mark.parametrize("panel", list(figures()))

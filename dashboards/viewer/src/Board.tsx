@@ -279,10 +279,10 @@ function Grid({ panels, fit, scope, beat, onData, onToggle }: GridProps) {
   const printing = usePrinting();
   const rows = Math.max(...panels.map((p) => p.gridPos.y + p.gridPos.h), 1);
   const room = printing ? PAPER.height - TITLE : size.height;
-  // On paper, what is nearly one page is made one: a wall torn in two is no picture.
   const fitted = (room + GAP) / rows - GAP;
   // A long board pressed into one screen cannot be read from across a room: it shows its first screen instead.
   const legible = fitted >= LEAST * Math.min(room / 1080, 1);
+  // On paper, what is nearly one page is made one: a wall torn in two is no picture.
   const fits = printing ? rows * (ROW + GAP) <= PAPER.height * 1.2 : fit && legible;
   const tall = fits ? Math.max(fitted, 12) : ROW;
   const wide = printing ? PAPER.width : size.width;
