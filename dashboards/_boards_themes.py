@@ -65,26 +65,32 @@ def _stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:
     return [(stat(number, sql), width, 4) for number in numbers]
 
 
-def _petitions(fresh: Number, name: Columns) -> list[Placed]:
-    figures = cases.petition_figures()
-    to = ("按县市区", beside("gulou-petitions", "各县市区（件）", "county"))
-    year = "Registered in the calendar year of the end of the range."
-    open_ = "Not closed, withdrawn, merged or refused by the end of the range."
+_REGISTERED = "Registered in the calendar year of the end of the range."
+_STILL_OPEN = "Not closed, withdrawn, merged or refused by the end of the range."
+
+
+def _petition_figures(fresh: Number, to: tuple[str, str]) -> list[Placed]:
+    voices, backlog = cases.petition_voices(), cases.petition_backlog()
+    punctual = cases.petition_punctuality()
     return [
-        *_stats(figures, [
-            Number("本年登记（件次）", Unit.COUNT, f"{year} Source: 信访工作条例 17, 22.", to,
+        *_stats(voices, [
+            Number("本年登记（件次）", Unit.COUNT, f"{_REGISTERED} Source: 信访工作条例 17, 22.", to,
                    column="registered_year"),
-            Number("本年人次（人次）", Unit.COUNT, f"People who brought them. {year} Source: "
+            Number("本年人次（人次）", Unit.COUNT, f"People who brought them. {_REGISTERED} Source: "
                    "信访工作条例 20.", to, column="people_year"),
-            Number("未结（件）", Unit.COUNT, f"{open_} Source: 信访工作条例 22-36.", to,
+        ]),
+        *_stats(backlog, [
+            Number("未结（件）", Unit.COUNT, f"{_STILL_OPEN} Source: 信访工作条例 22-36.", to,
                    column="open_now"),
             Number("逾期（件）", Unit.COUNT, "Past at least one legal due date not met. "
                    f"信访工作条例 22, 23, 34, 35, 36. {_EVIDENCE}", to, _MANY, "overdue_now"),
-            Number("重件率", Unit.RATE, f"Repeated / all. {year} Source: the office's 初件/重件 "
+        ]),
+        *_stats(voices, [
+            Number("重件率", Unit.RATE, f"Repeated / all. {_REGISTERED} Source: the office's 初件/重件 "
                    "mark.", to, column="repeated_share", decimals=1),
         ]),
         (trust(fresh, queries.freshness()), 4, 4),
-        *[(gauge(number, figures), 6, 7) for number in (
+        *[(gauge(number, punctual), 6, 7) for number in (
             Number("及时受理率", Unit.RATE, "Notice in 15 days / all of all years whose notice was due or given; "
                    "those still without notice count as late. 信访工作条例 23.", to, _RATE,
                    "accepted_on_time", 1),
@@ -92,11 +98,20 @@ def _petitions(fresh: Number, name: Columns) -> list[Placed]:
                    "overdue ones count as late, those withdrawn, merged or refused before their day "
                    "are in neither. 信访工作条例 34, 60 days, route 31(6).", to, _RATE,
                    "closed_on_time", 1),
+        )],
+        *[(gauge(number, voices), 6, 7) for number in (
             Number("参评率", Unit.RATE, "Replied and rated / replied, all years. 信访工作条例 21.", to,
                    ((None, BAD), (0.4, WARN), (0.6, GOOD)), "rated_share", 1),
             Number("满意率", Unit.RATE, "4 or 5 stars / rated, all years. 信访工作条例 21.", to,
                    ((None, BAD), (0.8, WARN), (0.9, GOOD)), "satisfied_share", 1),
         )],
+    ]  # fmt: skip
+
+
+def _petitions(fresh: Number, name: Columns) -> list[Placed]:
+    to = ("按县市区", beside("gulou-petitions", "各县市区（件）", "county"))
+    return [
+        *_petition_figures(fresh, to),
         (table(Number("法定时限（件）", Unit.COUNT, "Each legal clock: met in time, met late, past "
          "due and not met, not due yet. Rate: met in time / (met + late + past due). Cases taken "
          "away before their day (withdrawn, merged) are in none. Source: the article in the last "
@@ -106,7 +121,7 @@ def _petitions(fresh: Number, name: Columns) -> list[Placed]:
         (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the 60-day clock by "
          "days left, overdue ones first. 信访工作条例 34; 民法典 201, 203.", to),
          cases.petition_due()), 6, 7),
-        (columns(Number("未结件龄（件）", Unit.COUNT, f"{open_} By days since registration. "
+        (columns(Number("未结件龄（件）", Unit.COUNT, f"{_STILL_OPEN} By days since registration. "
          "信访工作条例 22.", to),
          cases.petition_ageing()), 6, 7),
         (ranking(Number("未结件所处环节（件）", Unit.COUNT, "Open petitions by the last step taken. "
@@ -121,11 +136,11 @@ def _petitions(fresh: Number, name: Columns) -> list[Placed]:
          "closed in time / all due or done (信访工作条例 34). Satisfied: 4-5 stars / rated (21).",
          _COUNTY, columns={**name, "按期办结率": _PERCENT, "满意率": _PERCENT}),
          cases.petition_counties()), 24, 10),
-        (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {year} 信访工作条例 29-31.", to),
+        (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {_REGISTERED} 信访工作条例 29-31.", to),
          cases.petition_kinds()), 8, 7),
-        (shares(Number("信访渠道（件）", Unit.COUNT, f"By channel. {year} 信访工作条例 17.", to),
+        (shares(Number("信访渠道（件）", Unit.COUNT, f"By channel. {_REGISTERED} 信访工作条例 17.", to),
          cases.petition_channels()), 8, 7),
-        (shares(Number("到访层级（件）", Unit.COUNT, f"到县, 来市, 赴省, 进京. {year} Source: "
+        (shares(Number("到访层级（件）", Unit.COUNT, f"到县, 来市, 赴省, 进京. {_REGISTERED} Source: "
          "信访工作条例 19.", to), cases.petition_levels()), 8, 7),
         (table(Number("逾期信访件（天）", Unit.COUNT, "Each overdue petition, longest first, with the "
          "duty missed and the days past its last day. 检举控告 shows its county only (信访工作条例 30).", _COUNTY,

@@ -78,7 +78,7 @@ def among(column: str, name: str) -> str:
 
 def share(part: str, whole: str) -> str:
     """`part` of `whole`; NULL when there is nothing to divide by, which is no 0 %."""
-    return f"if({whole} = 0, NULL, ({part}) / ({whole}))"
+    return f"({part}) / nullIf({whole}, 0)"
 
 
 def word(field: str, value: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dashboards._pieces import (
     AT,
     BUCKET,
-    COUNTIES,
     LIMIT,
     YUAN,
     among,
@@ -28,29 +27,36 @@ _CLOCKS = (
     ("recheck", "复核 30 日", "信访工作条例 36"),
 )
 _ANY_OVERDUE = " OR ".join(f"overdue_{name}" for name, *_ in _CLOCKS)
+_THIS_YEAR = f"registered_at >= {YEAR}"
+_SATISFIED = "avgOrNullIf(satisfaction >= 4, satisfaction > 0)"
 _PETITIONS = f"petitions_cases(at = {AT}) WHERE {IN_PLACE}"
 _MEDIATIONS = f"mediations_cases(at = {AT}) WHERE {IN_PLACE}"
 
 
-def petition_figures() -> str:
-    """Core figures; each rate over all that had to be done by then, done or not."""
-    closed = share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")
-    accepted = share("countIf(on_time_notice = 1)", "countIf(on_time_notice IS NOT NULL)")
-    replied = "replied_at IS NOT NULL"
-    rated = f"countIf(satisfaction > 0 AND {replied})"
+def petition_voices() -> str:
+    """What the people brought in the year, and how many rated the replies they got, and how.
+
+    The clocks have queries of their own: of one with all nine figures each had to wait for all.
+    """
     return f"""
-SELECT countIf(registered_at >= {YEAR}) AS registered_year,
-  sumIf(people, registered_at >= {YEAR}) AS people_year,
-  sum(open) AS open_now, countIf({_ANY_OVERDUE}) AS overdue_now,
-  {accepted} AS accepted_on_time, {closed} AS closed_on_time,
-  {share(rated, f"countIf({replied})")} AS rated_share,
-  {share("countIf(satisfaction >= 4)", "countIf(satisfaction > 0)")} AS satisfied_share,
-  {
-        share(
-            f"countIf(repeated = 1 AND registered_at >= {YEAR})",
-            f"countIf(registered_at >= {YEAR})",
-        )
-    } AS repeated_share
+SELECT countIf({_THIS_YEAR}) AS registered_year, sumIf(people, {_THIS_YEAR}) AS people_year,
+  avgOrNullIf(repeated, {_THIS_YEAR}) AS repeated_share,
+  avgOrNullIf(satisfaction > 0, replied_at IS NOT NULL) AS rated_share,
+  {_SATISFIED} AS satisfied_share
+FROM {_PETITIONS}""".strip()
+
+
+def petition_backlog() -> str:
+    """Open petitions, and those past at least one due date."""
+    return f"""
+SELECT sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
+FROM petitions_pending(at = {AT}) WHERE {IN_PLACE}""".strip()
+
+
+def petition_punctuality() -> str:
+    """On-time rates over all that had to be done by then, done or not: the rest is NULL."""
+    return f"""
+SELECT avg(on_time_notice) AS accepted_on_time, avg(on_time_close) AS closed_on_time
 FROM {_PETITIONS}""".strip()
 
 
@@ -164,17 +170,17 @@ WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000"
 
 def petition_kinds() -> str:
     """Petitions of the year by class (条例 29-31)."""
-    return _by_word(_PETITIONS, "kind", "kind", f"registered_at >= {YEAR}")
+    return _by_word(_PETITIONS, "kind", "kind", _THIS_YEAR)
 
 
 def petition_channels() -> str:
     """Petitions of the year by channel (条例 17)."""
-    return _by_word(_PETITIONS, "channel", "channel", f"registered_at >= {YEAR}")
+    return _by_word(_PETITIONS, "channel", "channel", _THIS_YEAR)
 
 
 def petition_levels() -> str:
     """Petitions of the year by where they were brought: 到县, 来市, 赴省, 进京."""
-    return _by_word(_PETITIONS, "level", "level", f"registered_at >= {YEAR}")
+    return _by_word(_PETITIONS, "level", "level", _THIS_YEAR)
 
 
 def _by_word(cases: str, field: str, column: str, condition: str) -> str:
@@ -186,28 +192,26 @@ ORDER BY value DESC, name LIMIT 20""".strip()
 
 def petition_counties() -> str:
     """The divisions side by side, worst on-time rate first."""
-    on_time = share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")
     return f"""
-SELECT d.name AS `县市区`, countIf(registered_at >= {YEAR}) AS `本年登记`, sum(open) AS `未结`,
-  countIf({_ANY_OVERDUE}) AS `逾期`, {on_time} AS `按期办结率`,
+SELECT {county_name("county")} AS `县市区`, countIf({_THIS_YEAR}) AS `本年登记`,
+  sum(open) AS `未结`, countIf({_ANY_OVERDUE}) AS `逾期`, avg(on_time_close) AS `按期办结率`,
   multiIf(`按期办结率` IS NULL, '—', `按期办结率` >= 0.95, '● 达标', `按期办结率` >= 0.9,
-    '▲ 关注', '■ 不达标') AS `状态`,
-  {share("countIf(satisfaction >= 4)", "countIf(satisfaction > 0)")} AS `满意率`, d.code AS code
-FROM petitions_cases(at = {AT}) AS c INNER JOIN {COUNTIES} AS d ON d.code = c.county
-WHERE {IN_PLACE} GROUP BY `县市区`, code
+    '▲ 关注', '■ 不达标') AS `状态`, {_SATISFIED} AS `满意率`, county AS code
+FROM {_PETITIONS} GROUP BY code
 ORDER BY `按期办结率` IS NULL, `按期办结率`, code LIMIT 20""".strip()
 
 
 def petition_overdue_cases() -> str:
-    """Overdue petitions, longest first; 检举控告 with its county only, as the view has it."""
-    worst = ", ".join(f"if(overdue_{c} = 1, due_{c}, NULL)" for c, *_ in _CLOCKS)
-    which = ", ".join(f"overdue_{c} = 1, '{zh}'" for c, zh, _ in _CLOCKS)
+    """Overdue petitions, longest first, each with the duty that is overdue the longest.
+
+    检举控告 with its county only, as the view has it.
+    """
+    duties = ", ".join(f"(overdue_{c}, due_{c}, '{zh}')" for c, zh, _ in _CLOCKS)
     return f"""
 SELECT case AS `信访件`, {county_name("county")} AS `县市区`, {word("kind", "kind")} AS `类别`,
-  multiIf({which}, '') AS `逾期事项`,
-  {overdue_days(f"arrayMin(arrayFilter(x -> x IS NOT NULL, [{worst}]))")} AS `逾期天数`,
-  county AS code
-FROM {_PETITIONS} AND ({_ANY_OVERDUE})
+  missed.3 AS `逾期事项`, {overdue_days("missed.2")} AS `逾期天数`, county AS code
+FROM (SELECT *, arrayMin(arrayFilter(duty -> duty.1 = 1, [{duties}])) AS missed
+  FROM {_PETITIONS} AND ({_ANY_OVERDUE}))
 ORDER BY `逾期天数` DESC, case LIMIT {LIMIT}""".strip()
 
 
@@ -218,20 +222,14 @@ def mediation_figures() -> str:
     """Core figures of the year; success over all that ended, not over agreements."""
     ended = f"open = 0 AND ended_at >= {YEAR}"
     agreed = f"agreement_reached_at >= {YEAR}"
-    kept = "performed_at IS NOT NULL"
     return f"""
 SELECT countIf(filed_at >= {YEAR}) AS filed_year, sum(open) AS open_now,
   countIf(overdue_mediate = 1) AS overdue_now,
-  {
-        share(
-            f"countIf({ended} AND agreement_reached_at IS NOT NULL)",
-            f"countIf({ended})",
-        )
-    } AS success,
+  avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success,
   sumIf(amount, {agreed}) / {YUAN} AS amount_year,
   countIf({agreed} AND averted_crime = 1) AS crime_year,
   countIf({agreed} AND averted_group = 1) AS group_year,
-  {share(f"countIf({agreed} AND {kept})", f"countIf({agreed})")} AS performed,
+  avgOrNullIf(performed_at IS NOT NULL, {agreed}) AS performed,
   countIf(confirmation_applied_at >= {YEAR}) AS confirmations_year
 FROM {_MEDIATIONS}""".strip()
 
@@ -250,7 +248,7 @@ def mediation_mediators() -> str:
     """Success by kind of mediator, over the cases of the year that ended."""
     return f"""
 SELECT {word("mediator", "mediator")} AS name,
-  {share("countIf(agreement_reached_at IS NOT NULL)", "count()")} AS value
+  avg(agreement_reached_at IS NOT NULL) AS value
 FROM {_MEDIATIONS} AND open = 0 AND ended_at >= {YEAR} AND mediator != ''
 GROUP BY name ORDER BY value DESC, name LIMIT 20""".strip()
 
@@ -281,16 +279,15 @@ def mediation_flow() -> str:
 
 def mediation_counties() -> str:
     """The divisions side by side, lowest success first."""
-    ended = f"open = 0 AND ended_at >= {YEAR}"
-    agreed = f"{ended} AND agreement_reached_at IS NOT NULL"
+    ended, agreed = f"open = 0 AND ended_at >= {YEAR}", "agreement_reached_at IS NOT NULL"
     return f"""
-SELECT d.name AS `县市区`, countIf(filed_at >= {YEAR}) AS `本年登记`, sum(open) AS `在办`,
-  countIf({agreed}) AS `本年成功`, {share(f"countIf({agreed})", f"countIf({ended})")} AS `成功率`,
+SELECT {county_name("county")} AS `县市区`, countIf(filed_at >= {YEAR}) AS `本年登记`,
+  sum(open) AS `在办`, countIf({ended} AND {agreed}) AS `本年成功`,
+  avgOrNullIf({agreed}, {ended}) AS `成功率`,
   multiIf(`成功率` IS NULL, '—', `成功率` >= 0.9, '● 良好', `成功率` >= 0.8, '▲ 关注', '■ 偏低')
     AS `状态`,
-  sumIf(amount, agreement_reached_at >= {YEAR}) / {YUAN} AS `协议金额`, d.code AS code
-FROM mediations_cases(at = {AT}) AS c INNER JOIN {COUNTIES} AS d ON d.code = c.county
-WHERE {IN_PLACE} GROUP BY `县市区`, code
+  sumIf(amount, agreement_reached_at >= {YEAR}) / {YUAN} AS `协议金额`, county AS code
+FROM {_MEDIATIONS} GROUP BY code
 ORDER BY `成功率` IS NULL, `成功率`, code LIMIT 20""".strip()
 
 

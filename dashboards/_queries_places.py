@@ -19,6 +19,7 @@ from dashboards._pieces import (
     ZONE,
     among,
     arrays,
+    county_name,
     days,
     one,
     place,
@@ -169,10 +170,11 @@ LIMIT 2000""".strip()
 def fund_counties() -> str:
     """The divisions side by side: raised, spent, balance, share used."""
     return f"""
-SELECT d.name AS `县市区`, sum(raised) / {YUAN} AS `累计筹集`, sum(spent) / {YUAN} AS `累计支出`,
-  sum(balance) / {YUAN} AS `余额`, {share("sum(spent)", "sum(raised)")} AS `使用率`, d.code AS code
-FROM funds_balances(at = {AT}) AS f INNER JOIN {COUNTIES} AS d ON d.code = f.county
-WHERE {IN_PLACE} GROUP BY `县市区`, code ORDER BY `余额` DESC, code LIMIT 20""".strip()
+SELECT {county_name("county")} AS `县市区`, sum(raised) / {YUAN} AS `累计筹集`,
+  sum(spent) / {YUAN} AS `累计支出`, sum(balance) / {YUAN} AS `余额`,
+  {share("sum(spent)", "sum(raised)")} AS `使用率`, county AS code
+FROM funds_balances(at = {AT}) WHERE {IN_PLACE}
+GROUP BY code ORDER BY `余额` DESC, code LIMIT 20""".strip()
 
 
 def fund_negative() -> str:
@@ -280,7 +282,7 @@ WHERE {level.in_township} AND type = 'petition.registered' AND year = toYear({TO
 SELECT countIf(registered_at >= {NEW_YEAR_HOUR}) AS registered_year, sum(open) AS open_now,
   countIf(overdue_transfer OR overdue_notice OR overdue_close OR overdue_review
     OR overdue_recheck) AS overdue_now,
-  {share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")} AS on_time
+  avg(on_time_close) AS on_time
 FROM petitions_cases(at = {AT}) WHERE {level.here}""".strip()
 
 
@@ -302,12 +304,7 @@ WHERE {level.in_township} AND type IN ({", ".join(types)})
     ended = f"open = 0 AND ended_at >= {NEW_YEAR_HOUR}"
     return f"""
 SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now,
-  {
-        share(
-            f"countIf({ended} AND agreement_reached_at IS NOT NULL)",
-            f"countIf({ended})",
-        )
-    } AS success
+  avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success
 FROM mediations_cases(at = {AT}) WHERE {level.here}""".strip()
 
 

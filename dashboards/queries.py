@@ -89,7 +89,7 @@ SELECT sum(open) AS open_now,
   countIf({overdue} OR overdue_recheck) AS overdue_now,
   countIf(registered_at >= {MIDNIGHT}) AS registered_today,
   countIf(registered_at >= {NEW_YEAR_HOUR}) AS registered_year,
-  {share("countIf(on_time_close = 1)", "countIf(on_time_close IS NOT NULL)")} AS on_time
+  avg(on_time_close) AS on_time
 FROM petitions_cases(at = {AT})""".strip()
 
 
@@ -97,8 +97,8 @@ def wall_mediations() -> str:
     """Mediation success of cases ended in the year, and the cases still open."""
     ended = f"open = 0 AND ended_at >= {NEW_YEAR_HOUR}"
     return f"""
-SELECT {share(f"countIf({ended} AND agreement_reached_at IS NOT NULL)", f"countIf({ended})")}
-    AS success, sum(open) AS open_now FROM mediations_cases(at = {AT})""".strip()
+SELECT avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success, sum(open) AS open_now
+FROM mediations_cases(at = {AT})""".strip()
 
 
 def wall_funds() -> str:

@@ -18,7 +18,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
     columns = _case_words(family, fold)
     picks = [
         "c.case AS case",
-        *_places(family),
+        _PLACES,
         _state(fold) + " AS state",
         f"{_OPEN} AS open",
         _known("c.ended_at", "ended_at"),
@@ -89,10 +89,12 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
                 "该时刻有期限已到而未完成的案件数。",
             ),
         },
-        f"SELECT {', '.join(_places(family))},\n"
+        f"SELECT {_PLACES},\n"
         f"  countIf({opening} >= toDateTime({year}, {quoted(zone)})) AS begun_this_year,\n"
         f"  countIf({_OPEN}) AS open_cases, countIf({overdue or 0}) AS overdue_cases\n"
-        f"{_begun(family, fold, database, zone, moved)}\nGROUP BY county, township",
+        f"{_begun(family, fold, database, zone, moved)}\n"
+        # Not by county and township: of each case, and as two keys, they took a sixth of the time.
+        "GROUP BY _place",
     )
 
 
@@ -104,8 +106,15 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     """
     clocks = one_each(family.clocks)
     terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
-    running = ", ".join(
-        f"({quoted(k.name)}, _{k.name}_due, c.met_{k.name}, {_really_met(k)})" for k in clocks
+    dues, mets, really_mets, of = (
+        f"[{', '.join(cells)}]"
+        for cells in zip(
+            *(
+                (f"_{k.name}_due", f"c.met_{k.name}", _really_met(k), quoted(k.name))
+                for k in clocks
+            ),
+            strict=True,
+        )
     )
     words, on_time = _case_words(family, fold), _ON_TIME
     if lapses := sorted({name for clock in clocks for name in clock.lapses}):
@@ -129,12 +138,14 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
             ),
             "on_time": on_time,
         },
-        "SELECT case, county, township, open, ran.1 AS clock, ran.2 AS due,\n"
-        f"  {_overdue('due', 'ran.3')} AS overdue,\n"
-        f"  {_on_time('due', 'ran.3', 'ran.4')} AS on_time\n"
-        f"FROM (SELECT c.case AS case, {', '.join(_places(family))}, {_OPEN} AS open, {_NOW},\n"
-        f"  {_NEVER}, arrayJoin([{running}]) AS ran\n"
-        f"{_begun(family, fold, database, zone, terms)})\nWHERE ran.2 < {_NEVER}",
+        # An array a column: one of tuples took the engine a third longer to fill and to judge.
+        f"SELECT case, county, township, open, clock, due, {_overdue('due', 'met')} AS overdue,\n"
+        f"  {_on_time('due', 'met', 'really_met')} AS on_time\n"
+        f"FROM (SELECT c.case AS case, {_PLACES}, {_OPEN} AS open, {_NOW}, {_NEVER},\n"
+        f"  {dues} AS dues, {mets} AS mets, {really_mets} AS really_mets\n"
+        f"{_begun(family, fold, database, zone, terms)})\n"
+        f"ARRAY JOIN dues AS due, mets AS met, really_mets AS really_met, {of} AS clock\n"
+        f"WHERE due < {_NEVER}",
     )
 
 
@@ -172,13 +183,13 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             "state": Text("State it came into.", "进入的状态。"),
             "time": Text("When it came into it.", "进入该状态的时间。"),
         },
-        f"SELECT c.case AS case, {', '.join(_places(family))},\n"
+        f"SELECT c.case AS case, {_PLACES},\n"
         f"  CAST({_at(family.events[0].spec.name)} AS {moment(zone)}) AS begun,\n"
         "  step.1.3 AS came_from,\n"
         "  if(step.1.3 = '', NULL, step.1.1) AS since, step.2.3 AS state, step.2.1 AS time\n"
         # Two steps of one instant come in their legal order. The cast sheds the type of aggregates,
         # which board clients cannot read.
-        f"FROM (SELECT *, arraySort(arrayFilter(s -> s.1 < {never},\n"
+        f"FROM (SELECT *, {_place(family)} AS _place, arraySort(arrayFilter(s -> s.1 < {never},\n"
         f"    CAST([{reached}] AS Array(Tuple({moment(zone)}, UInt8, String))))) AS taken,\n"
         f"  arrayPopBack(arrayPushFront(taken, ({never}, toUInt8(0), ''))) AS before,\n"
         "  arrayJoin(arrayZip(before, taken)) AS step\n"
@@ -196,6 +207,7 @@ def _begun(
         _NOW: instant(zone),
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
         _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
+        "_place": _place(family),
         **terms,
     }
     return (
@@ -205,12 +217,10 @@ def _begun(
     )
 
 
-def _places(family: Family) -> list[str]:
-    shown = "length(c.division) >= 9" + (" AND c.county_only = 0" if family.county_only else "")
-    return [
-        "substring(c.division, 1, 6) AS county",
-        f"if({shown}, substring(c.division, 1, 9), '') AS township",
-    ]
+def _place(family: Family) -> str:
+    """The code of the township, or of the county where no more is known or shown."""
+    digits = "if(c.county_only = 1, 6, 9)" if family.county_only else "9"
+    return f"substring(c.division, 1, {digits})"
 
 
 def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
@@ -233,6 +243,7 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
 
 _NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
 """Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
+_PLACES: Final = "substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township"
 _OPEN: Final = f"c.ended_at > {_NOW}"
 _DUE: Final = Text(
     "End of its last day, the midnight after it.", "期限届满的时刻，即末日次日零时。"

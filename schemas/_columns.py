@@ -36,16 +36,6 @@ def moment(zone: str) -> str:
     return f"DateTime64(3, {quoted(zone)})"
 
 
-def narrowed(column: str, digits: int) -> str:
-    """SQL: the first digits of a division's code, empty when it has fewer.
-
-    For columns that are dictionaries: one function of one column is reckoned word by word, and what
-    is grouped by it stays a dictionary. An `if` over its length made it text, and took half as long
-    again; of plain text this takes longer than the `if`.
-    """
-    return f"extract({column}, '^.{{{digits}}}')"
-
-
 TYPE: Final = Text("Event type.", "事件类型。")
 COUNTY: Final = Text("County, six digits.", "县市区代码，6位。")
 TOWNSHIP: Final = Text("Township, nine digits.", "乡镇街道代码，9位。")

@@ -26,7 +26,6 @@ from schemas._columns import (
     YEAR,
     as_corrected,
     as_filed,
-    narrowed,
     quoted,
     starts,
 )
@@ -167,7 +166,6 @@ def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> Publis
 
 def _by_township_day(family: Family, rollup: Rollup, database: str) -> PublishedView:
     dims = _dims(family, rollup)
-    group = ", ".join(["type", "county", "township", *dims, "day"])
     return PublishedView(
         f"{family.topic}_by_township_day",
         f"{family.zh}·乡镇街道·日",
@@ -182,10 +180,13 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
             "day": starts("day"),
             **_figures(family),
         },
-        "SELECT type, substring(division, 1, 6) AS county,\n"
-        f"  {narrowed('division', 9)} AS township,\n"
-        f"  {''.join(f'{d}, ' for d in dims)}day, {_sums(family)}\n"
-        f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
+        # Grouped by the place, whose codes are told of each group: of each row, and as two keys,
+        # they took a quarter longer.
+        "SELECT type, substring(place, 1, 6) AS county,\n"
+        "  if(length(place) = 9, place, '') AS township,\n"
+        f"  {', '.join([*dims, 'day'])}, {_sums(family)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\n"
+        f"GROUP BY {', '.join(['type', 'substring(division, 1, 9) AS place', *dims, 'day'])}",
     )
 
 
@@ -227,7 +228,9 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
         places, zh = {"county": COUNTY, "township": TOWNSHIP_IF_SHOWN}, "乡镇街道"
         sql = (
             "SELECT type, substring(division, 1, 6) AS county,\n"
-            f"  {narrowed('division', 9)} AS township,\n"
+            # Of a dictionary one function is reckoned word by word and what comes of it stays a
+            # dictionary; an `if` over the length made it text, and took half as long again.
+            "  extract(division, '^.{9}') AS township,\n"
             f"  {', '.join([*dims, grain, *figures])}\nFROM (\n{parts}\n)"
         )
     narrowest = [*places][-1]

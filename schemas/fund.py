@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from schemas._columns import COUNTY, narrowed
+from schemas._columns import COUNTY
 from schemas._event import Event, field
 from schemas._projections import Family, PublishedView, Rollup, instant
 from schemas._targets import target
@@ -51,14 +51,15 @@ def _balances(family: Family, database: str, zone: str) -> PublishedView:
             "balance": Text("Raised less spent, in fen.", "筹集减去支出的余额，以分计。"),
         },
         "SELECT substring(division, 1, 6) AS county,\n"
-        f"  {narrowed('division', 9)} AS township,\n"
-        f"  {narrowed('division', 12)} AS village, source,\n"
+        "  if(length(division) >= 9, substring(division, 1, 9), '') AS township,\n"
+        "  if(length(division) = 12, division, '') AS village, source,\n"
         "  sumIf(net_amount, type = 'fund.contributed') AS raised,\n"
         "  sumIf(net_amount, type = 'fund.disbursed') AS spent, raised - spent AS balance\n"
         f"FROM `{database}`.`{target(family, ledger)}`\n"
         "WHERE type IN ('fund.contributed', 'fund.disbursed')\n"
         f"  AND day <= toDate({instant(zone)})\n"
-        "GROUP BY county, township, village, source",
+        # By the place itself, whose codes are told of each group and not of each booking.
+        "GROUP BY division, source",
     )
 
 

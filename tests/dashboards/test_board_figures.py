@@ -70,8 +70,9 @@ def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(city: S
     petition(city, "P-4", *OPENED, ("withdrawn", "2021-04-01"))
     # P-1 in time of P-1 and P-2
     assert city.ask(queries.wall_petitions(), EVENING)[0]["on_time"] == 0.5
-    figures = city.ask(cases.petition_figures(), EVENING, county=ALL)[0]
-    assert (figures["closed_on_time"], figures["overdue_now"]) == (0.5, 1)
+    rates = city.ask(cases.petition_punctuality(), EVENING, county=ALL)[0]
+    backlog = city.ask(cases.petition_backlog(), EVENING, county=ALL)[0]
+    assert (rates["closed_on_time"], backlog["overdue_now"]) == (0.5, 1)
     (county,) = city.ask(cases.petition_counties(), EVENING, county=ALL)
     assert (county["按期办结率"], county["状态"]) == (0.5, "■ 不达标")
     (close,) = [
@@ -85,7 +86,7 @@ def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(city: S
 def test_a_rating_without_a_reply_is_no_share_of_the_replies(city: Shipped) -> None:
     petition(city, "P-1", *OPENED, ("replied", "2021-04-01"))
     petition(city, "P-2", *OPENED, ("rated", "2021-04-01"), satisfaction=5)
-    figures = city.ask(cases.petition_figures(), EVENING, county=ALL)[0]
+    figures = city.ask(cases.petition_voices(), EVENING, county=ALL)[0]
     assert (figures["rated_share"], figures["satisfied_share"]) == (0.0, 1.0)
 
 
