@@ -241,11 +241,10 @@ def _visits(fresh: Number, name: Columns) -> list[Placed]:
         (trend(Number("走访与诉求趋势（户次、件）", Unit.COUNT, f"Visits, requests raised and closed over "
          f"the range. {form}", to), places.coverage_trend()), 10, 12),
         (table(Number("未走访微网格最多的村社区（个）", Unit.COUNT, f"Villages by micro-grids not "
-         f"visited this year. {form}", ("进入村社区", village), columns={
+         f"visited this year, and how many of them never were. {form}", ("进入村社区", village), columns={
          "县市区": {"unit": "string", "custom.width": 190},
          "村社区": {"unit": "string", "links": [{"title": "进入村社区", "url": village}]},
-         "最近走访": {"unit": "time:YYYY-MM-DD"}, "county": hidden, "township": hidden,
-         "village": hidden}), places.coverage_unvisited()), 24, 10),
+         "county": hidden, "township": hidden, "village": hidden}), places.coverage_unvisited()), 24, 10),
     ]  # fmt: skip
 
 

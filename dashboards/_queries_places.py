@@ -101,16 +101,17 @@ WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000"
 
 
 def coverage_unvisited() -> str:
-    """Villages with the most micro-grids not visited this year."""
+    """Villages with the most micro-grids not visited this year, and how many never were."""
     return f"""
 SELECT {place("substring(n.code, 1, 6)")} AS `县市区`, {place("n.parent")} AS `乡镇街道`,
   n.name AS `村社区`, n.microgrids AS `微网格`,
-  toInt64(n.microgrids) - ifNull(v.visited, 0) AS `本年未走访`, v.last AS `最近走访`,
+  toInt64(n.microgrids) - ifNull(v.visited, 0) AS `本年未走访`,
+  toInt64(n.microgrids) - ifNull(v.ever, 0) AS `从未走访`,
   substring(n.code, 1, 6) AS county, n.parent AS township, n.code AS village
 FROM (SELECT code, name, parent, microgrids FROM divisions
   WHERE level = 'village' AND {among("substring(code, 1, 6)", "county")}) AS n
-LEFT JOIN (SELECT village, countIf(visits_this_year > 0) AS visited, max(last_visit) AS last
-  FROM visits_coverage(at = {AT}) GROUP BY village) AS v ON v.village = n.code
+LEFT JOIN (SELECT village, countIf(visits_this_year > 0) AS visited, countIf(visits > 0) AS ever
+  FROM visits_covered(at = {AT}) GROUP BY village) AS v ON v.village = n.code
 WHERE `本年未走访` > 0 ORDER BY `本年未走访` DESC, village LIMIT {LIMIT}""".strip()
 
 
@@ -383,7 +384,7 @@ def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> l
     # A mean over places is of what has a place among them.
     placed = "NOT endsWith(county, '00')" if level is COUNTY else "township != ''"
     if level in (COUNTY, TOWNSHIP):
-        where = f"(began = month AND {placed} OR {of_place})"
+        where = f"(day >= month AND {placed} OR {of_place})"
         return [part(city, topics, where, own=either(level.here), whole=either(placed))]
     own = {"funds": f"sum(net_amount) / {YUAN}"}
     return [
@@ -392,7 +393,7 @@ def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> l
                  own=own.get(topic, "toFloat64(sum(net_count))"), whole="0.")
             for topic in topics
         ),
-        part(city, topics, f"began = month AND {placed}", own="0.", whole=either("1")),
+        part(city, topics, f"day >= month AND {placed}", own="0.", whole=either("1")),
     ]  # fmt: skip
 
 

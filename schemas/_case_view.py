@@ -284,7 +284,7 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
             "End of its last day, the midnight after it; NULL: no such clock.",
             f"“{clock.zh}”期限届满的时刻，即末日次日零时；无此期限时为 NULL。",
         ),
-        f"if({due} = {_NEVER}, {_UNKNOWN}, {due})",
+        f"nullIf({due}, {_NEVER})",
     )
     yield (
         f"overdue_{clock.name}",
@@ -345,7 +345,8 @@ def _latest(clock: Clock) -> str:
 
 
 def _first(types: Sequence[str]) -> str:
-    return f"least({', '.join([*map(_at, types), _NEVER])})"
+    first, *others = map(_at, types)
+    return f"least({', '.join([first, *others])})" if others else first
 
 
 def _at(type_: str) -> str:

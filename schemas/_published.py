@@ -9,6 +9,7 @@ clock. From a board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -194,7 +195,8 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     """The rollups of all families by that place, for what asks several families at once.
 
     A view each takes half as long again to analyse. Not added up: to group the days of all
-    townships, of which who asks groups anew what is wanted, took as long as to read them.
+    townships, of which who asks groups anew what is wanted, took as long as to read them. Only
+    what several families have is here: every column is analysed whether it is asked for or not.
     """
     rollups = [
         (family, each)
@@ -202,11 +204,18 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
         for each in family.projections
         if isinstance(each, Rollup) and each.place == place
     ]
-    dims: dict[str, Text] = {}
-    figures: dict[str, Text] = {}
-    for family, rollup in rollups:
-        dims = _dims(family, rollup) | dims
-        figures = _net(family) | figures
+    texts: dict[str, Text] = {}
+    for family, _ in rollups:
+        texts = _net(family) | texts
+    had = Counter(name for family, _ in rollups for name in _net(family))
+    figures = {name: text for name, text in texts.items() if had[name] > 1}
+    # Of the vocabularies the one by which balances brought forward are told from movements.
+    dims = {
+        name: text
+        for family, rollup in rollups
+        for name, text in _dims(family, rollup).items()
+        if name == "entry"
+    }
 
     def part(family: Family, rollup: Rollup) -> str:
         has = {*rollup.dims, *_net(family)}

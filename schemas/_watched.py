@@ -121,18 +121,20 @@ def _arrivals(database: str) -> PublishedView:
 
 
 def _projections(families: Sequence[Family], database: str) -> PublishedView:
-    parts = "\nUNION ALL\n".join(
-        f"SELECT {quoted(family.topic)} AS topic, {quoted(each.name)} AS projection, kpart, "
-        f"CAST(max({HI}) AS Int64) AS reached FROM `{database}`.`{target(family, each)}` "
-        "GROUP BY kpart"
-        for family in families
-        for each in family.projections
-    )
-    stored = "\nUNION ALL\n".join(
-        f"SELECT {quoted(family.topic)} AS topic, kpart, max(koff) AS stored "
-        f"FROM `{database}`.`{names.events_table(family.topic)}` GROUP BY kpart"
-        for family in families
-    )
+    parts = []
+    for family in families:
+        topic, each_name = quoted(family.topic), [quoted(each.name) for each in family.projections]
+        parts.append(
+            f"SELECT {topic} AS topic, arrayJoin([{', '.join(each_name)}]) AS projection, kpart,\n"
+            "  toInt64(-1) AS reached, stored FROM (SELECT kpart, max(koff) AS stored\n"
+            f"  FROM `{database}`.`{names.events_table(family.topic)}` GROUP BY kpart)"
+        )
+        parts += [
+            f"SELECT {topic}, {name}, kpart, CAST(max({HI}) AS Int64), -1\n"
+            f"FROM `{database}`.`{target(family, each)}` GROUP BY kpart"
+            for name, each in zip(each_name, family.projections, strict=True)
+        ]
+    united = "\nUNION ALL\n".join(parts)
     return PublishedView(
         "projections",
         "投影水位",
@@ -153,19 +155,8 @@ def _projections(families: Sequence[Family], database: str) -> PublishedView:
                 "已入库的最大偏移；统计数据修复期间大于 `reached`。",
             ),
         },
-        "SELECT e.topic AS topic, p.projection AS projection, e.kpart AS kpart,\n"
-        "  ifNull(r.reached, -1) AS reached, e.stored AS stored\n"
-        f"FROM (\n{stored}) AS e\n"
-        "INNER JOIN (SELECT * FROM values('topic String, projection String', "
-        + ", ".join(
-            f"({quoted(family.topic)}, {quoted(each.name)})"
-            for family in families
-            for each in family.projections
-        )
-        + ")) AS p ON p.topic = e.topic\n"
-        f"LEFT JOIN (SELECT topic, projection, kpart, toNullable(reached) AS reached "
-        f"FROM (\n{parts})) AS r\n"
-        "  ON r.topic = e.topic AND r.projection = p.projection AND r.kpart = e.kpart",
+        "SELECT topic, projection, kpart, max(u.reached) AS reached, max(u.stored) AS stored\n"
+        f"FROM (\n{united}\n) AS u\nGROUP BY topic, projection, kpart HAVING stored >= 0",
     )
 
 

@@ -211,6 +211,17 @@ def test_means_of_micro_grids_take_the_never_visited_in(city: Shipped) -> None:
     assert coverage[0]["never"] == grids - 1
 
 
+def test_a_village_with_unvisited_micro_grids_says_how_many_never_were(city: Shipped) -> None:
+    for day, grid in (("2020-06-01", "001001"), ("2021-06-01", "001002"), ("2021-06-02", "001002")):
+        visit(city, f"{day} 09:00:00", grid=f"{VILLAGE}{grid}")
+    ((grids,),) = city.city.client.execute(
+        f"SELECT microgrids FROM gulou.divisions FINAL WHERE code = '{VILLAGE}'"
+    )
+    rows = city.ask(places.coverage_unvisited(), EVENING, county=COUNTY)
+    (row,) = [row for row in rows if row["village"] == VILLAGE]
+    assert (row["本年未走访"], row["从未走访"]) == (grids - 1, grids - 2)
+
+
 # ------------------------------------------------------------------------------- freshness
 
 
