@@ -106,16 +106,13 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     """
     clocks = one_each(family.clocks)
     terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
-    dues, mets, really_mets, of = (
-        f"[{', '.join(cells)}]"
-        for cells in zip(
-            *(
-                (f"_{k.name}_due", f"c.met_{k.name}", _really_met(k), quoted(k.name))
-                for k in clocks
-            ),
-            strict=True,
-        )
-    )
+    running = {
+        "clock": [quoted(clock.name) for clock in clocks],
+        "due": [f"_{clock.name}_due" for clock in clocks],
+        "met": [f"c.met_{clock.name}" for clock in clocks],
+        "really_met": [_really_met(clock) for clock in clocks],
+    }
+    arrays = ", ".join(f"[{', '.join(cells)}] AS {name}s" for name, cells in running.items())
     words, on_time = _case_words(family, fold), _ON_TIME
     if lapses := sorted({name for clock in clocks for name in clock.lapses}):
         on_time += _lapsed_by(lapses)
@@ -142,9 +139,9 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
         f"SELECT case, county, township, open, clock, due, {_overdue('due', 'met')} AS overdue,\n"
         f"  {_on_time('due', 'met', 'really_met')} AS on_time\n"
         f"FROM (SELECT c.case AS case, {_PLACES}, {_OPEN} AS open, {_NOW}, {_NEVER},\n"
-        f"  {dues} AS dues, {mets} AS mets, {really_mets} AS really_mets\n"
+        f"  {arrays}\n"
         f"{_begun(family, fold, database, zone, terms)})\n"
-        f"ARRAY JOIN dues AS due, mets AS met, really_mets AS really_met, {of} AS clock\n"
+        f"ARRAY JOIN {', '.join(f'{name}s AS {name}' for name in running)}\n"
         f"WHERE due < {_NEVER}",
     )
 
@@ -193,7 +190,7 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         f"    CAST([{reached}] AS Array(Tuple({moment(zone)}, UInt8, String))))) AS taken,\n"
         f"  arrayPopBack(arrayPushFront(taken, ({never}, toUInt8(0), ''))) AS before,\n"
         "  arrayJoin(arrayZip(before, taken)) AS step\n"
-        f"FROM `{database}`.`{target(family, fold)}` AS c FINAL\nWHERE case != '') AS c",
+        f"FROM `{database}`.`{target(family, fold)}` AS c FINAL) AS c",
     )
 
 
@@ -212,8 +209,9 @@ def _begun(
     }
     return (
         f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())}\n"
-        f"FROM `{database}`.`{target(family, fold)}` AS c FINAL\n"
-        f"WHERE case != '') AS c\nWHERE {_at(family.events[0].spec.name)} <= {_NOW}"
+        # A partition's mark of how far it has got is a row without a case, which never begins.
+        f"FROM `{database}`.`{target(family, fold)}` AS c FINAL) AS c\n"
+        f"WHERE {_at(family.events[0].spec.name)} <= {_NOW}"
     )
 
 

@@ -123,16 +123,17 @@ def _arrivals(database: str) -> PublishedView:
 def _projections(families: Sequence[Family], database: str) -> PublishedView:
     parts = []
     for family in families:
-        topic, each_name = quoted(family.topic), [quoted(each.name) for each in family.projections]
+        topic = quoted(family.topic)
+        projections = {quoted(each.name): target(family, each) for each in family.projections}
         parts.append(
-            f"SELECT {topic} AS topic, arrayJoin([{', '.join(each_name)}]) AS projection, kpart,\n"
-            "  toInt64(-1) AS reached, stored FROM (SELECT kpart, max(koff) AS stored\n"
+            f"SELECT {topic} AS topic, arrayJoin([{', '.join(projections)}]) AS projection,\n"
+            "  kpart, toInt64(-1) AS reached, stored FROM (SELECT kpart, max(koff) AS stored\n"
             f"  FROM `{database}`.`{names.events_table(family.topic)}` GROUP BY kpart)"
         )
         parts += [
             f"SELECT {topic}, {name}, kpart, CAST(max({HI}) AS Int64), -1\n"
-            f"FROM `{database}`.`{target(family, each)}` GROUP BY kpart"
-            for name, each in zip(each_name, family.projections, strict=True)
+            f"FROM `{database}`.`{table}` GROUP BY kpart"
+            for name, table in projections.items()
         ]
     united = "\nUNION ALL\n".join(parts)
     return PublishedView(
