@@ -208,10 +208,13 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
 
 
 def _compared(level: sql.Level, to: tuple[str, str], source: str, *, decimals: int) -> Any:
+    # Days are kept by village: which micro-grid a visit was in is not told for a whole city's.
+    placed = "village" if level is sql.MICROGRID else "place of this level"
     return table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
         "end of the day on which the range ends against the same days a month and a year before, "
         "and against the mean of all places of this level in the city, those without any event "
-        f"included; events that have no place of this level are in no mean. Changes are (now - then) / then. {source}", to, decimals=decimals,
+        f"included; events of which no {placed} is known are in no mean. Changes are (now - then) / "
+        f"then. {source}", to, decimals=decimals,
         columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
         | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level))  # fmt: skip
 

@@ -364,15 +364,15 @@ def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> l
 
     A part a view: each is analysed, and reads its view anew.
     """
-    of_place = f"{level.here} AND began IN ({', '.join(_MONTHS)})"
+    # By the month and the day of it, so that no day after today's is among them.
+    months = f"began IN ({', '.join(_MONTHS)}) AND toDayOfMonth(day) <= toDayOfMonth(today)"
 
     def part(view: str, topics: Sequence[str], where: str, own: str, whole: str) -> str:
         types = ", ".join(f"'{type_}'" for _, topic, type_ in figures if topic in topics)
         moved = f" AND {_MOVED}" if "funds" in topics else ""
         return (
             f"SELECT type, toStartOfMonth(day) AS began, {own} AS own, {whole} AS whole\n"
-            f"  FROM {view} WHERE type IN ({types}) AND day <= today\n"
-            f"  AND toDayOfMonth(day) <= toDayOfMonth(today){moved} AND {where}\n"
+            f"  FROM {view} WHERE type IN ({types}) AND {where}{moved}\n"
             "  GROUP BY type, began"
         )
 
@@ -382,18 +382,20 @@ def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> l
 
     topics, city = list(dict.fromkeys(topic for _, topic, _ in figures)), "all_by_township_day"
     # A mean over places is of what has a place among them.
-    placed = "NOT endsWith(county, '00')" if level is COUNTY else "township != ''"
+    placed = {COUNTY: "NOT endsWith(county, '00')", TOWNSHIP: "township != ''"}.get(
+        level, "village_known = 1"
+    )
     if level in (COUNTY, TOWNSHIP):
-        where = f"(day >= month AND {placed} OR {of_place})"
-        return [part(city, topics, where, own=either(level.here), whole=either(placed))]
+        return [part(city, topics, months, own=either(level.here), whole=either(placed))]
     own = {"funds": f"sum(net_amount) / {YUAN}"}
+    this_month = f"day >= month AND day <= today AND {placed}"
     return [
         *(
-            part(f"{topic}_by_{level.daily}", [topic], of_place,
+            part(f"{topic}_by_{level.daily}", [topic], f"{level.here} AND {months}",
                  own=own.get(topic, "toFloat64(sum(net_count))"), whole="0.")
             for topic in topics
         ),
-        part(city, topics, f"day >= month AND {placed}", own="0.", whole=either("1")),
+        part(city, topics, this_month, own="0.", whole=either("1")),
     ]  # fmt: skip
 
 
@@ -483,23 +485,34 @@ def microgrid_compared() -> str:
     """One micro-grid against the means of its village, township, county and of the city.
 
     Means over all micro-grids there are, never visited ones included, of what is known by
-    micro-grid: all of it is in one view, read once.
+    micro-grid: all of it is in one view, read once. Each place lies within the next, so a place's
+    sum is all sums up to it.
     """
     code = one("grid")
-    columns = ("visits_this_year", "requests_found", "requests_closed")
 
     def under(column: str, digits: int) -> str:
         return f"startsWith({column}, substring({code}, 1, {digits}))"
 
     means = (("全村平均", 12), ("乡镇平均", 9), ("全县平均", 6), ("全市平均", 4))
     grids = ", ".join(f"sumIf(microgrids, {under('code', digits)})" for _, digits in means)
-    rows = [("本微网格", MICROGRID.here, "1")]
-    rows += [(zh, under("grid", d), f"grids.{n}") for n, (zh, d) in enumerate(means, start=1)]
-    figures = ",\n    ".join(
-        f"('{zh}', {', '.join(f'sumIf({c}, {condition}) / {per}' for c in columns)})"
-        for zh, condition, per in rows
+    scopes = ", ".join(f"'{zh}'" for zh in ("本微网格", *(zh for zh, _ in means)))
+    nearest = ", ".join(
+        f"{under('grid', digits)}, {n}" for n, (_, digits) in enumerate(means[:-1], start=2)
+    )
+    figures = {
+        "visits_this_year": "本年走访",
+        "requests_found": "本年诉求",
+        "requests_closed": "本年办结",
+    }
+    sums = ", ".join(
+        f"sum(sum({column})) OVER (ORDER BY scope) / grids[scope] AS `{zh}`"
+        for column, zh in figures.items()
     )
     return f"""
-WITH (SELECT ({grids}) FROM divisions WHERE level = 'village') AS grids
-SELECT r.1 AS `范围`, r.2 AS `本年走访`, r.3 AS `本年诉求`, r.4 AS `本年办结`
-FROM (SELECT arrayJoin([{figures}]) AS r FROM visits_covered(at = {AT})) LIMIT 10""".strip()
+WITH (SELECT [1, {grids}] FROM divisions WHERE level = 'village') AS grids
+SELECT [{scopes}][scope] AS `范围`, {sums}
+FROM (SELECT multiIf({MICROGRID.here}, 1, {nearest}, {len(means) + 1}) AS scope,
+    {", ".join(figures)}
+  FROM visits_covered(at = {AT})
+  UNION ALL SELECT arrayJoin(range(1, {len(means) + 2})), 0, 0, 0)
+GROUP BY scope ORDER BY scope LIMIT 10""".strip()

@@ -24,6 +24,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "gross_count": "原报件次",
     "net_count": "净件次",
     "suppressed": "是否不公布",
+    "village_known": "村社区是否已知",
     "case": "编号",
     "state": "状态",
     "begun": "开始时间",

@@ -232,17 +232,20 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
 
     parts = "\nUNION ALL\n".join(part(family, rollup) for family, rollup in rollups)
     grain = rollups[0][1].grain
-    places, zh, sql = {"county": COUNTY_OR_CITY}, "县市区", parts
+    narrowest, zh, sql = "county", "县市区", parts
+    places = {"county": COUNTY_OR_CITY}
     if place != "county":
-        places, zh = {"county": COUNTY, "township": TOWNSHIP_IF_SHOWN}, "乡镇街道"
+        narrowest, zh = "township", "乡镇街道"
+        # Whether, not which: some families withhold the small counts of a village.
+        known = Text("1 when its village is known too.", "所属村（社区）也已知时为1。")
+        places = {"county": COUNTY, "township": TOWNSHIP_IF_SHOWN, "village_known": known}
         sql = (
             "SELECT type, substring(division, 1, 6) AS county,\n"
             # Of a dictionary one function is reckoned word by word and what comes of it stays a
             # dictionary; an `if` over the length made it text, and took half as long again.
-            "  extract(division, '^.{9}') AS township,\n"
+            "  extract(division, '^.{9}') AS township, length(division) = 12 AS village_known,\n"
             f"  {', '.join([*dims, grain, *figures])}\nFROM (\n{parts}\n)"
         )
-    narrowest = [*places][-1]
     return PublishedView(
         f"all_by_{narrowest}_{grain}",
         f"全部·{zh}·{'日' if grain == 'day' else '小时'}",

@@ -179,13 +179,18 @@ def test_a_micro_grids_month_is_compared_with_the_month_and_the_year_before(city
 
 @pytest.mark.parametrize(
     ("level", "place", "placed", "peers"),
-    [(places.COUNTY, COUNTY, 2, 13), (places.TOWNSHIP, TOWNSHIP, 1, 207)],
-    ids=["county", "township"],
+    [
+        (places.COUNTY, COUNTY, 3, 13),
+        (places.TOWNSHIP, TOWNSHIP, 2, 207),
+        (places.VILLAGE, VILLAGE, 1, 2_777),
+    ],
+    ids=["county", "township", "village"],
 )
 def test_a_mean_over_places_leaves_out_what_has_no_such_place(
     city: Shipped, level: places.Level, place: str, placed: int, peers: int
 ) -> None:
     visit(city, "2021-06-02 09:00:00")
+    visit(city, "2021-06-02 10:00:00", division=TOWNSHIP)  # village unknown
     visit(city, "2021-06-03 09:00:00", division=COUNTY)  # township unknown
     visit(city, "2021-06-04 09:00:00", division=f"{COUNTY[:4]}00")  # 未定位
     asked = city.ask(places.place_compared(level), "2021-06-15T12:00:00", **{level.name: place})
