@@ -95,14 +95,14 @@ def test_a_view_of_a_target_made_anew_has_the_types_of_the_new_one(
 ) -> None:
     types = (
         "SELECT type FROM system.columns WHERE database = 'retyped_published' "
-        "AND table = 'visits_by_township_day' AND name = 'township'"
+        "AND table = 'visits_by_village_day' AND name = 'village'"
     )
     with applied(warehouse, tmp_path, "retyped") as (settings, client):
         made = {s.name: s.sql for s in statements([family("visits")], apply.layout(settings))}
         client.execute("DROP TABLE retyped.visits_daily SYNC")
         packed = "`division` LowCardinality(String)"
         client.execute(made["visits_daily"].replace(packed, "`division` String"))
-        client.execute(made["visits_by_township_day"])
+        client.execute(made["visits_by_village_day"])
         client.execute(
             "INSERT INTO retyped.applied (name, digest) VALUES ('retyped.visits_daily', 'of old')"
         )
