@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from schemas._clocks import Clock
-from schemas._columns import TOWNSHIP_IF_SHOWN, moment, quoted
+from schemas._columns import TOWNSHIP_IF_SHOWN, codes_of, moment, quoted
 from schemas._projections import NEVER, CaseFold, Family, PublishedView, instant, verb
 from schemas._targets import one_each, target
 from schemas._words import Text
@@ -241,7 +241,7 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
 
 _NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
 """Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
-_PLACES: Final = "substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township"
+_PLACES: Final = codes_of("_place")
 _OPEN: Final = f"c.ended_at > {_NOW}"
 _DUE: Final = Text(
     "End of its last day, the midnight after it.", "期限届满的时刻，即末日次日零时。"

@@ -36,6 +36,11 @@ def moment(zone: str) -> str:
     return f"DateTime64(3, {quoted(zone)})"
 
 
+def codes_of(place: str) -> str:
+    """SQL: county and township of a place's code of 6 or 9 digits; no township in the shorter."""
+    return f"substring({place}, 1, 6) AS county, if(length({place}) = 9, {place}, '') AS township"
+
+
 TYPE: Final = Text("Event type.", "事件类型。")
 COUNTY: Final = Text("County, six digits.", "县市区代码，6位。")
 TOWNSHIP: Final = Text("Township, nine digits.", "乡镇街道代码，9位。")

@@ -27,6 +27,7 @@ from schemas._columns import (
     YEAR,
     as_corrected,
     as_filed,
+    codes_of,
     quoted,
     starts,
 )
@@ -183,8 +184,7 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
         },
         # Grouped by the place, whose codes are told of each group: of each row, and as two keys,
         # they took a quarter longer.
-        "SELECT type, substring(place, 1, 6) AS county,\n"
-        "  if(length(place) = 9, place, '') AS township,\n"
+        f"SELECT type, {codes_of('place')},\n"
         f"  {', '.join([*dims, 'day'])}, {_sums(family)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\n"
         f"GROUP BY {', '.join(['type', 'substring(division, 1, 9) AS place', *dims, 'day'])}",
