@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dashboards import _queries_cases as cases
 from dashboards import _queries_places as sql
 from dashboards import queries
 from dashboards._layout import Placed, board, query_variable
@@ -126,13 +127,12 @@ def _case_and_fund_figures(level: sql.Level) -> list[Placed]:
     small = " Counts of 1-4 are withheld (个人信息保护法 28)." if at_village else ""
     to = _themes()
     to_petitions, to_mediations, to_funds = to["petitions"], to["mediations"], to["funds"]
-    cases, mediations, funds = (
-        sql.place_petitions(level), sql.place_mediations(level), sql.place_funds(level)
-    )  # fmt: skip
+    petitions = sql.village_petitions() if at_village else cases.petition_backlog(level.here)
+    mediations, funds = sql.place_mediations(level), sql.place_funds(level)
     return [
         (stat(Number(f"{span}信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year}{small} Source: "
          "信访工作条例 22; 检举控告 counts at county level only (30).", to_petitions,
-         column="registered_year"), cases), wide, 4),
+         column="registered_year"), petitions), wide, 4),
         *(_village_figures(case_year + small) if at_village else _petition_figures(level)),
         (stat(Number(f"{span}调解成功率", Unit.RATE, f"Agreements / disputes ended, by agreement or "
          f"without. {case_year}{small} Source: 人民调解法 28-31.",
@@ -144,17 +144,17 @@ def _case_and_fund_figures(level: sql.Level) -> list[Placed]:
 
 
 def _petition_figures(level: sql.Level) -> list[Placed]:
-    cases, to_petitions = sql.place_petitions(level), _themes()["petitions"]
+    backlog, to_petitions = cases.petition_backlog(level.here), _themes()["petitions"]
     return [
         (stat(Number("未结信访（件）", Unit.COUNT, "Registered and not ended at the end of the "
-         "range. Source: 信访工作条例 22-36.", to_petitions, column="open_now"), cases), 4, 4),
+         "range. Source: 信访工作条例 22-36.", to_petitions, column="open_now"), backlog), 4, 4),
         (stat(Number("逾期信访（件）", Unit.COUNT, "Past at least one legal due date not met. "
          "信访工作条例 22, 23, 34, 35, 36.", to_petitions, ((None, GOOD), (1.0, BAD)),
-         "overdue_now"), cases), 4, 4),
+         "overdue_now"), backlog), 4, 4),
         (stat(Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or "
          "done, open overdue ones included; withdrawn, merged or refused before their day: "
-         "in neither. 信访工作条例 34.", to_petitions, _RATE, "on_time", 1),
-         cases), 4, 4),
+         "in neither. 信访工作条例 34.", to_petitions, _RATE, "closed_on_time", 1),
+         cases.petition_punctuality(level.here)), 4, 4),
     ]  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
             "最近走访": {"unit": "time:YYYY-MM-DD"}})  # fmt: skip
         return table(number, sql.microgrids())
     name = "乡镇街道" if level is sql.COUNTY else "村社区"
-    cases = (
+    petitions = (
         "Petitions without a township, 检举控告 among them (信访工作条例 30), are counted one level up "
         "alone."
         if level is sql.COUNTY
@@ -201,10 +201,10 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
     )
     number = Number(f"下一级：{name}（个、户次、件）", Unit.COUNT, "Each place one level below: "
         "micro-grids, share visited this year, visits, requests closed, petitions, fund balance in "
-        f"10,000 yuan. {cases} {_LEDGERS}", ("进入下一级", go),
+        f"10,000 yuan. {petitions} {_LEDGERS}", ("进入下一级", go),
         columns={"名称": {"unit": "string", "custom.width": 220, **link}, "覆盖率": _PERCENT,
                  "基金余额": {"displayName": "基金余额（万元）", "decimals": 2}, "code": hidden})  # fmt: skip
-    return table(number, sql.place_children(level))
+    return table(number, *sql.place_children(level), by="code")
 
 
 def _compared(level: sql.Level, to: tuple[str, str], source: str, *, decimals: int) -> Any:
@@ -216,7 +216,7 @@ def _compared(level: sql.Level, to: tuple[str, str], source: str, *, decimals: i
         f"included; events of which no {placed} is known are in no mean. Changes are (now - then) / "
         f"then. {source}", to, decimals=decimals,
         columns=dict.fromkeys(("环比", "同比", "较均值"), _PERCENT)
-        | {"指标": {"unit": "string", "custom.width": 170}}), sql.place_compared(level))  # fmt: skip
+        | {"指标": {"unit": "string", "custom.width": 170}}), *sql.place_compared(level))  # fmt: skip
 
 
 def _microgrid(fresh: Number) -> list[Placed]:

@@ -76,6 +76,20 @@ def among(column: str, name: str) -> str:
     return f"$__conditionalAll({column} IN {picked(name)}, ${name})"
 
 
+def visit_sums(today: str) -> str:
+    """Visits and requests of the day that condition `today` tells, and of all rows, a year's."""
+    figures = {"visits": "recorded", "raised": "request_raised", "closed": "request_closed"}
+    return ",\n  ".join(
+        f"sumIf(net_count, type = 'visit.{type_}'{condition}) AS {name}_{span}"
+        for name, type_ in figures.items()
+        for span, condition in (("today", f" AND {today}"), ("year", ""))
+    )
+
+
+EVERYWHERE: Final = "1 = 1"
+"""Condition that every row fulfils."""
+
+
 def share(part: str, whole: str) -> str:
     """`part` of `whole`; NULL when there is nothing to divide by, which is no 0 %."""
     return f"({part}) / nullIf({whole}, 0)"

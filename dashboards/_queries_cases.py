@@ -26,7 +26,6 @@ _CLOCKS = (
     ("review", "复查 30 日", "信访工作条例 35"),
     ("recheck", "复核 30 日", "信访工作条例 36"),
 )
-_ANY_OVERDUE = " OR ".join(f"overdue_{name}" for name, *_ in _CLOCKS)
 _THIS_YEAR = f"registered_at >= {YEAR}"
 _SATISFIED = "avgOrNullIf(satisfaction >= 4, satisfaction > 0)"
 _PETITIONS = f"petitions_cases(at = {AT}) WHERE {IN_PLACE}"
@@ -46,18 +45,20 @@ SELECT countIf({_THIS_YEAR}) AS registered_year, sumIf(people, {_THIS_YEAR}) AS 
 FROM {_PETITIONS}""".strip()
 
 
-def petition_backlog() -> str:
-    """Open petitions, and those past at least one due date."""
+def petition_backlog(where: str = IN_PLACE) -> str:
+    """Petitions new on the day and in the year, open ones, and those past at least one due date."""
     return f"""
-SELECT sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
-FROM petitions_pending(at = {AT}) WHERE {IN_PLACE}""".strip()
+SELECT sum(begun_today) AS registered_today, sum(begun_this_year) AS registered_year,
+  sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
+FROM petitions_pending(at = {AT}) WHERE {where}""".strip()
 
 
-def petition_punctuality() -> str:
+def petition_punctuality(where: str = IN_PLACE) -> str:
     """On-time rates over all that had to be done by then, done or not: the rest is NULL."""
     return f"""
-SELECT avg(on_time_notice) AS accepted_on_time, avg(on_time_close) AS closed_on_time
-FROM {_PETITIONS}""".strip()
+SELECT avgOrNullIf(on_time, clock = 'notice') AS accepted_on_time,
+  avgOrNullIf(on_time, clock = 'close') AS closed_on_time
+FROM petitions_deadlines(at = {AT}) WHERE {where}""".strip()
 
 
 def petition_clocks() -> str:
@@ -190,15 +191,19 @@ FROM {cases} AND {condition} AND {column} != '' GROUP BY name
 ORDER BY value DESC, name LIMIT 20""".strip()
 
 
-def petition_counties() -> str:
-    """The divisions side by side, worst on-time rate first."""
-    return f"""
-SELECT {county_name("county")} AS `县市区`, countIf({_THIS_YEAR}) AS `本年登记`,
-  sum(open) AS `未结`, countIf({_ANY_OVERDUE}) AS `逾期`, avg(on_time_close) AS `按期办结率`,
+def petition_counties() -> tuple[str, str]:
+    """The divisions side by side, worst on-time rate first; and by the same codes how many."""
+    rates = f"""
+SELECT {county_name("county")} AS `县市区`, avg(on_time_close) AS `按期办结率`,
   multiIf(`按期办结率` IS NULL, '—', `按期办结率` >= 0.95, '● 达标', `按期办结率` >= 0.9,
     '▲ 关注', '■ 不达标') AS `状态`, {_SATISFIED} AS `满意率`, county AS code
 FROM {_PETITIONS} GROUP BY code
 ORDER BY `按期办结率` IS NULL, `按期办结率`, code LIMIT 20""".strip()
+    counts = f"""
+SELECT sum(begun_this_year) AS `本年登记`, sum(open_cases) AS `未结`, sum(overdue_cases) AS `逾期`,
+  county AS code
+FROM petitions_pending(at = {AT}) WHERE {IN_PLACE} GROUP BY code ORDER BY code LIMIT 20""".strip()
+    return rates, counts
 
 
 def petition_overdue_cases() -> str:
@@ -206,13 +211,13 @@ def petition_overdue_cases() -> str:
 
     检举控告 with its county only, as the view has it.
     """
-    duties = ", ".join(f"(overdue_{c}, due_{c}, '{zh}')" for c, zh, _ in _CLOCKS)
+    names, shown, _ = arrays(_CLOCKS)
     return f"""
 SELECT case AS `信访件`, {county_name("county")} AS `县市区`, {word("kind", "kind")} AS `类别`,
-  missed.3 AS `逾期事项`, {overdue_days("missed.2")} AS `逾期天数`, county AS code
-FROM (SELECT *, arrayMin(arrayFilter(duty -> duty.1 = 1, [{duties}])) AS missed
-  FROM {_PETITIONS} AND ({_ANY_OVERDUE}))
-ORDER BY `逾期天数` DESC, case LIMIT {LIMIT}""".strip()
+  transform(clock, {names}, {shown}) AS `逾期事项`, {overdue_days("due")} AS `逾期天数`,
+  county AS code
+FROM petitions_deadlines(at = {AT}) WHERE {IN_PLACE} AND overdue = 1
+ORDER BY `逾期天数` DESC, case, `逾期事项` LIMIT 1 BY case LIMIT {LIMIT}""".strip()
 
 
 # ------------------------------------------------------------------------------ 矛盾调解

@@ -11,6 +11,7 @@ from dashboards._pieces import (
     COUNTIES,
     END,
     LIMIT,
+    MIDNIGHT,
     MONTH,
     NEW_YEAR,
     NEW_YEAR_HOUR,
@@ -24,6 +25,7 @@ from dashboards._pieces import (
     one,
     place,
     share,
+    visit_sums,
     word,
 )
 
@@ -248,16 +250,11 @@ def place_visits(level: Level) -> str:
     """
     if level is COUNTY:
         return f"""
-SELECT sumIf(net_count_today, type = 'visit.recorded') AS visits_today,
-  sumIf(net_count_year, type = 'visit.recorded') AS visits_year,
-  sumIf(net_count_year, type = 'visit.request_raised') AS raised_year,
-  sumIf(net_count_year, type = 'visit.request_closed') AS closed_year
-FROM visits_to_date(at = {AT}) WHERE {level.here}""".strip()
+SELECT {visit_sums(f"hour >= {MIDNIGHT}")}
+FROM all_by_county_hour WHERE {level.here} AND startsWith(type, 'visit.')
+  AND hour >= {NEW_YEAR_HOUR} AND hour <= {END}""".strip()
     return f"""
-SELECT sumIf(net_count, type = 'visit.recorded' AND day = {TODAY}) AS visits_today,
-  sumIf(net_count, type = 'visit.recorded') AS visits_year,
-  sumIf(net_count, type = 'visit.request_raised') AS raised_year,
-  sumIf(net_count, type = 'visit.request_closed') AS closed_year
+SELECT {visit_sums(f"day = {TODAY}")}
 FROM visits_by_{level.daily}
 WHERE {level.here} AND day >= {NEW_YEAR} AND day <= {TODAY}""".strip()
 
@@ -272,19 +269,12 @@ SELECT {share("countIf(visits_this_year > 0)", "grids")} AS covered,
 FROM {level.covered}""".strip()
 
 
-def place_petitions(level: Level) -> str:
-    """Petitions of the place; of a village only the year's count, and small counts withheld."""
-    if level is VILLAGE:
-        return f"""
+def village_petitions() -> str:
+    """Petitions of the village, only the year's count; a small one is withheld."""
+    return f"""
 SELECT if(count() = 0, 0, max(net_count)) AS registered_year
 FROM petitions_by_village_year
-WHERE {level.in_township} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
-    return f"""
-SELECT countIf(registered_at >= {NEW_YEAR_HOUR}) AS registered_year, sum(open) AS open_now,
-  countIf(overdue_transfer OR overdue_notice OR overdue_close OR overdue_review
-    OR overdue_recheck) AS overdue_now,
-  avg(on_time_close) AS on_time
-FROM petitions_cases(at = {AT}) WHERE {level.here}""".strip()
+WHERE {VILLAGE.in_township} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
 
 
 def place_mediations(level: Level) -> str:
@@ -330,10 +320,19 @@ _COMPARED = (
 _MONTHS = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
 
 
-def place_compared(level: Level) -> str:
-    """This month to the day against last month's and last year's same days, and the city's mean."""
-    topics = {VILLAGE: ("visits", "funds"), MICROGRID: ("visits",)}.get(level)
-    figures = [f for f in _COMPARED if not topics or f[1] in topics]
+def place_compared(level: Level) -> list[str]:
+    """This month to the day against last month's and last year's same days, and the city's mean.
+
+    The rows of as many queries as there are views to read: all families of a county or township
+    are in one, a village's are in one each.
+    """
+    if level in (COUNTY, TOWNSHIP):
+        return [_compared(level, _COMPARED)]
+    topics = ("visits", "funds") if level is VILLAGE else ("visits",)
+    return [_compared(level, [f for f in _COMPARED if f[1] == topic]) for topic in topics]
+
+
+def _compared(level: Level, figures: Sequence[tuple[str, str, str]]) -> str:
     shown, _, kinds = arrays(figures)
     parts = _compared_months(level, figures)
     # A figure without any event is a row of zeros.
@@ -410,49 +409,73 @@ ORDER BY time WITH FILL FROM toDateTime({first}, '{ZONE}') TO {END} STEP toInter
 LIMIT 2000""".strip()
 
 
-def place_children(level: Level) -> str:
-    """The places one level below, side by side; a village's petitions are of the whole year.
+def place_children(level: Level) -> tuple[str, str]:
+    """The places one level below: visits, and by the same codes cases and money.
 
-    A part a view, added up by place: joined, they took a sixth longer.
+    A village's petitions are of the whole year. A part a view, added up by place: joined, they
+    took a sixth longer.
     """
-    child, digits = level.child, 6 if level is COUNTY else 9
-    inside = f"level IN ('{child}', 'village') AND substring(code, 1, {digits}) = {one(level.name)}"
-    none = dict.fromkeys(("grids", "visited", "visits", "closed", "money"), "0")
-    none |= {"name": "''", "filed": "NULL", "open_": "NULL"}
-
-    def part(place: str, source: str, **figures: str) -> str:
-        shown = ", ".join(f"{sql} AS {name}" for name, sql in (none | figures).items())
-        return f"SELECT {place} AS place, {shown}\n    FROM {source} GROUP BY place"
-
+    child = level.child
     # Counts have no sign and sums do; a column of both would be a Variant, which nothing sums.
     petitions = (
-        part("township", f"petitions_pending(at = {AT}) WHERE {level.here}",
-             filed="toInt64(sum(begun_this_year))", open_="toInt64(sum(open_cases))")
+        ("township", f"petitions_pending(at = {AT}) WHERE {level.here}",
+         {"filed": "toInt64(sum(begun_this_year))", "open_": "toInt64(sum(open_cases))"})
         if child == "township"
-        else part("village", f"petitions_by_village_year WHERE {level.here} "
-                  f"AND type = 'petition.registered' AND year = toYear({TODAY})",
-                  filed="max(net_count)")
+        else ("village", f"petitions_by_village_year WHERE {level.here} "
+              f"AND type = 'petition.registered' AND year = toYear({TODAY})",
+              {"filed": "max(net_count)"})
     )  # fmt: skip
-    parts = (
-        part(f"substring(code, 1, {digits + 3})", f"divisions WHERE {inside}",
-             name=f"anyIf(name, level = '{child}')",
-             grids="toInt64(sumIf(microgrids, level = 'village'))"),
-        part(child, level.covered, visited="toInt64(countIf(visits_this_year > 0))",
-             visits="sum(visits_this_year)", closed="sum(requests_closed)"),
-        petitions,
-        part(child, f"funds_balances(at = {AT}) WHERE {level.here}", money="sum(balance)"),
+    visits = _by_child(
+        level,
+        {"grids": "0", "visited": "0", "visits": "0", "closed": "0"},
+        {"grids": "toInt64(sumIf(microgrids, level = 'village'))"},
+        (child, level.covered, {"visited": "toInt64(countIf(visits_this_year > 0))",
+         "visits": "sum(visits_this_year)", "closed": "sum(requests_closed)"}),
     )  # fmt: skip
-    union = "\n  UNION ALL ".join(parts)
+    others = _by_child(
+        level, {"filed": "NULL", "open_": "NULL", "money": "0"}, {}, petitions,
+        (child, f"funds_balances(at = {AT}) WHERE {level.here}", {"money": "sum(balance)"}),
+    )  # fmt: skip
     filed, still_open = "全年信访", ""
     if child == "township":
         filed, still_open = "本年信访", ", max(p.open_) AS `未结信访`"
-    return f"""
-SELECT max(p.name) AS `名称`, sum(p.grids) AS `微网格`,
-  {share("sum(p.visited)", "sum(p.grids)")} AS `覆盖率`,
-  sum(p.visits) AS `本年走访`, sum(p.closed) AS `本年诉求办结`,
-  max(p.filed) AS `{filed}`{still_open}, sum(p.money) / {YUAN} AS `基金余额`, place AS code
-FROM ({union}) AS p
-GROUP BY place HAVING `名称` != '' ORDER BY code LIMIT {LIMIT}""".strip()
+    return (
+        f"SELECT max(p.name) AS `名称`, sum(p.grids) AS `微网格`, "
+        f"{share('sum(p.visited)', 'sum(p.grids)')} AS `覆盖率`,\n"
+        f"  sum(p.visits) AS `本年走访`, sum(p.closed) AS `本年诉求办结`, place AS code\n{visits}",
+        f"SELECT max(p.filed) AS `{filed}`{still_open}, sum(p.money) / {YUAN} AS `基金余额`, "
+        f"place AS code\n{others}",
+    )
+
+
+_Part = tuple[str, str, dict[str, str]]
+"""Of a view: the column that tells the place, the view with its condition, and figures of it."""
+
+
+def _by_child(level: Level, none: dict[str, str], of_place: dict[str, str], *parts: _Part) -> str:
+    """From the parts added up by the places one level below, named ones only, in their order.
+
+    Args:
+        level: of the chosen place.
+        none: what a figure is in the parts that do not tell it.
+        of_place: figures of the register of places itself.
+        parts: the others.
+    """
+    child, digits = level.child, 6 if level is COUNTY else 9
+    inside = f"level IN ('{child}', 'village') AND substring(code, 1, {digits}) = {one(level.name)}"
+    named = {"name": f"anyIf(name, level = '{child}')"}
+    known: _Part = (f"substring(code, 1, {digits + 3})", f"divisions WHERE {inside}",
+                    named | of_place)  # fmt: skip
+
+    def part(place: str, source: str, figures: dict[str, str]) -> str:
+        told = {"name": "''"} | none | figures
+        shown = ", ".join(f"{sql} AS {name}" for name, sql in told.items())
+        return f"SELECT {place} AS place, {shown}\n    FROM {source} GROUP BY place"
+
+    union = "\n  UNION ALL ".join(part(*each) for each in (known, *parts))
+    return (
+        f"FROM ({union}) AS p\nGROUP BY place HAVING max(p.name) != '' ORDER BY code LIMIT {LIMIT}"
+    )
 
 
 def microgrids() -> str:

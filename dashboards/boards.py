@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dashboards import _boards_places, _boards_themes, queries
+from dashboards import _queries_cases as cases
 from dashboards._layout import Placed, board, choice_variable
+from dashboards._pieces import EVERYWHERE
 from dashboards.panels import (
     BAD,
     GOOD,
@@ -66,7 +68,8 @@ def wall() -> dict[str, Any]:
 
 def _wall_figures() -> list[Placed]:
     """The three rows of figures under the heading: the people's requests, the cases, the money."""
-    visits, cases = queries.wall_visits(), queries.wall_petitions()
+    visits, petitions = queries.wall_visits(), cases.petition_backlog(EVERYWHERE)
+    punctual = cases.petition_punctuality(EVERYWHERE)
     mediations, funds = queries.wall_mediations(), queries.wall_funds()
     to_visits = ("走访覆盖", url_of("gulou-visits"))
     to_petitions = ("信访诉求", url_of("gulou-petitions"))
@@ -95,22 +98,22 @@ def _wall_figures() -> list[Placed]:
          f"{year} {doors}", to_visits, column="closed_year"), visits), 4, 4),
         (stat(Number("今日信访登记（件）", Unit.COUNT, "Petitions registered on the day of the end of "
          "the range, to its second. Source: 信访工作条例 17, 22.", to_petitions,
-         column="registered_today"), cases), 4, 4),
+         column="registered_today"), petitions), 4, 4),
         (stat(Number("本年信访登记（件）", Unit.COUNT, "Petitions registered in the calendar year of "
          "the end of the range, to its second. Source: 信访工作条例 17, 22.", to_petitions,
-         column="registered_year"), cases), 4, 4),
+         column="registered_year"), petitions), 4, 4),
         (stat(Number("未结信访（件）", Unit.COUNT, "Petitions registered and not closed, "
          "withdrawn, merged or refused by the end of the range. Source: 信访工作条例 22-36.",
-         to_petitions, column="open_now"), cases), 4, 4),
+         to_petitions, column="open_now"), petitions), 4, 4),
         (stat(Number("逾期信访（件）", Unit.COUNT, "Petitions past at least one legal due date "
          "not met by the end of the range: 15 days transfer (22), 15 days notice (23), 60 days "
          "closing, at most 30 more (34), 30 days review (35), recheck (36). Source: "
          "信访工作条例.",
-         to_petitions, many, column="overdue_now"), cases), 4, 4),
+         to_petitions, many, column="overdue_now"), petitions), 4, 4),
         (stat(Number("按期办结率", Unit.RATE, "Petitions closed in time / all whose closing was "
          "due or done, open overdue ones included; those withdrawn, merged or refused before "
          "their day are in neither. 信访工作条例 34: 60 days from 受理, route 31(6) only.",
-         to_petitions, rate, "on_time", 1), cases), 4, 4),
+         to_petitions, rate, "closed_on_time", 1), punctual), 4, 4),
         (stat(Number("本年调解成功率", Unit.RATE, "Disputes with an agreement / all disputes ended "
          "this year. Source: 人民调解法 28-31 (no time limit of its own).", to_mediations,
          column="success", decimals=1), mediations), 4, 4),
@@ -136,12 +139,12 @@ def _wall_pictures() -> list[Placed]:
         (ranking(Number("十三个县市区：${figure:text}", Unit.COUNT, "The chosen figure of the 13 "
          "divisions, highest first, to the hour (fund: the day) in which the range ends; 未定位 are events whose place is unknown. "
          "Source: that of the figure itself, above.", county,
-         columns={"code": _HIDDEN}), queries.wall_ranking()), 5, 14),
+         columns={"code": _HIDDEN}), *queries.wall_ranking()), 5, 14),
         (city_map(Number("怀化市地图：${figure:text}", Unit.COUNT, "The chosen figure by county; "
          "size and shade grow with it. 洪江市 is drawn with 洪江管理区, which has no outline. "
          "Source: that of the figure itself, above.",
          county, columns={"code": _HIDDEN, "value": {"displayName": "${figure:text}"}}),
-         queries.wall_map()), 10, 9),
+         *queries.wall_map()), 10, 9),
         (trend(Number("走访趋势（户次）", Unit.COUNT, "Household visits by who went, by day, or by "
          "hour for a range up to four days. Source: household visit form.", to_visits), queries.wall_visit_trend(),
          labelled=True), 4, 7),
@@ -156,7 +159,7 @@ def _wall_pictures() -> list[Placed]:
              "最长逾期天数": {"custom.width": 130},
              "县市区": {"custom.width": 190, "links": [{"title": "信访诉求",
                  "url": url_of("gulou-petitions", county="${__data.fields.code}")}]},
-             "code": _HIDDEN}), queries.alerts()), 9, 7),
+             "code": _HIDDEN}), *queries.alerts(), largest="最长逾期天数"), 9, 7),
         (table(Number("最新事件（件）", Unit.COUNT, "Newest events up to the end of the range by "
          "county; for a past day its last hours, counted by the hour in which they lie. "
          "Source: the events as their offices filed them.", columns={

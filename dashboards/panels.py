@@ -156,7 +156,7 @@ def gauge(number: Number, sql: str) -> sdk.Panel:
     return panel
 
 
-def ranking(number: Number, sql: str) -> sdk.Panel:
+def ranking(number: Number, *queries: str) -> sdk.Panel:
     """Bars, one a row: the first text column names it, the first number is its length."""
     options = {
         "orientation": "horizontal",
@@ -167,7 +167,10 @@ def ranking(number: Number, sql: str) -> sdk.Panel:
         "groupWidth": 0.7,
         "stacking": "none",
     }
-    return _panel("barchart", number, sql, options, custom={"fillOpacity": 85, "lineWidth": 0})
+    custom = {"fillOpacity": 85, "lineWidth": 0}
+    panel = _panel("barchart", number, queries[0], options, custom=custom)
+    _ask(panel, queries)
+    return panel
 
 
 def columns(number: Number, sql: str) -> sdk.Panel:
@@ -225,12 +228,21 @@ def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h"
     return panel
 
 
-def table(number: Number, sql: str) -> sdk.Panel:
-    """Rows; `number.columns` gives each column its unit, link and width."""
+def table(number: Number, *queries: str, by: str = "", largest: str = "") -> sdk.Panel:
+    """Rows; `number.columns` gives each column its unit, link and width.
+
+    Args:
+        number: what it shows.
+        queries: asked side by side, where one that reads many views would wait for each in turn.
+        by: rows of several queries that agree in this column are one row; else they follow each
+            other.
+        largest: column whose largest values come first in rows of several queries.
+    """
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     # One column leads on, or else the panel's head: a link in every cell is noise.
     plain = replace(number, link=None)
-    panel = _panel("table", plain, sql, options, custom={"align": "auto", "minWidth": 64})
+    panel = _panel("table", plain, queries[0], options, custom={"align": "auto", "minWidth": 64})
+    _ask(panel, queries, by, largest)
     if not any("links" in settings for settings in number.columns.values()):
         panel.links = _head(number)
     return panel
@@ -247,7 +259,7 @@ def states(number: Number, sql: str) -> sdk.Panel:
 _NO_TILE: Final = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
-def city_map(number: Number, sql: str) -> sdk.Panel:
+def city_map(number: Number, *queries: str) -> sdk.Panel:
     """Outlines and a marker a county; columns `name`, `code`, `longitude`, `latitude`, `value`.
 
     Nothing is fetched from the internet: the base map is an empty one, and the outlines are a file
@@ -291,7 +303,8 @@ def city_map(number: Number, sql: str) -> sdk.Panel:
         ],
         "tooltip": {"mode": "details"},
     }
-    panel = _panel("geomap", number, sql, options)
+    panel = _panel("geomap", number, queries[0], options)
+    _ask(panel, queries)
     assert panel.field_config and panel.field_config.defaults
     # The shade follows the number, from a pale tint up: order is readable without telling hues.
     panel.field_config.defaults.color = sdk.FieldColor(mode=sdk.FieldColorModeId.CONTINUOUS_BLUES)
@@ -387,6 +400,21 @@ def _panel(
         field_config=sdk.FieldConfigSource(defaults=defaults, overrides=overrides),
         options=options,
     )
+
+
+def _ask(panel: sdk.Panel, queries: Sequence[str], by: str = "", largest: str = "") -> None:
+    """Several queries whose rows become those of one."""
+    if len(queries) == 1:
+        return
+    panel.targets = [Target(sql, ref=chr(ord("A") + n)) for n, sql in enumerate(queries)]
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("joinByField", {"byField": by, "mode": "outerTabular"}) if by else ("merge", {})
+    ]
+    if largest:
+        steps.append(("sortBy", {"sort": [{"field": largest, "desc": True}]}))
+    panel.transformations = [
+        sdk.DataTransformerConfig(id_val=name, options=options) for name, options in steps
+    ]
 
 
 def _palette(panel: sdk.Panel) -> sdk.Panel:

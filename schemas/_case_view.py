@@ -7,6 +7,7 @@ from typing import Final
 
 from schemas._clocks import Clock
 from schemas._columns import TOWNSHIP_IF_SHOWN, codes_of, moment, quoted
+from schemas._event import FieldSpec
 from schemas._projections import NEVER, CaseFold, Family, PublishedView, instant, verb
 from schemas._targets import one_each, target
 from schemas._words import Text
@@ -14,7 +15,6 @@ from schemas._words import Text
 
 def cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
     """One row a case begun by the instant `at`."""
-    opening = family.events[0].spec.name
     columns = _case_words(family, fold)
     picks = [
         "c.case AS case",
@@ -27,12 +27,11 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         if f.personal:
             continue
         columns[f.name] = f.doc
-        # The cast sheds the SimpleAggregateFunction type, which board clients cannot read; of an
-        # instant `if` sheds it, whose type is that of its first branch.
-        sayers, said = family.sayers(f.name, "fact"), f"CAST(c.{f.name} AS {f.stored})"
+        said = _said(f)
         # Said later than the instant is not yet known at it; the opening is known of every row.
-        if opening not in sayers:
-            said = f"if({_first(sayers)} > {_NOW}, defaultValueOfTypeName('{f.stored}'), {said})"
+        if not _is_opening(family, f):
+            first = _first(family.sayers(f.name, "fact"))
+            said = f"if({first} > {_NOW}, defaultValueOfTypeName('{f.stored}'), {said})"
         picks.append(f"{said} AS {f.name}")
     for cls in family.events:
         columns[f"{verb(cls.spec.name)}_at"] = Text(
@@ -67,6 +66,7 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
     to count.
     """
     opening, year = _at(family.events[0].spec.name), f"toStartOfYear({_NOW})"
+    begun = {"today": f"toStartOfDay({_NOW})", "this_year": f"toDateTime({year}, {quoted(zone)})"}
     clocks = one_each(family.clocks)
     overdue = " OR ".join(f"({_past_due(clock)})" for clock in clocks)
     moved = {_latest(clock): _clock_terms(clock)[_latest(clock)] for clock in clocks if clock.moves}
@@ -80,6 +80,7 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
         {
             "county": _COUNTY,
             "township": TOWNSHIP_IF_SHOWN,
+            "begun_today": Text("Cases begun on the day of `at`.", "`at` 当日开始的案件数。"),
             "begun_this_year": Text(
                 "Cases begun in the calendar year of `at`.", "`at` 所在年份开始的案件数。"
             ),
@@ -89,8 +90,9 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
                 "该时刻有期限已到而未完成的案件数。",
             ),
         },
-        f"SELECT {_PLACES},\n"
-        f"  countIf({opening} >= toDateTime({year}, {quoted(zone)})) AS begun_this_year,\n"
+        f"SELECT {_PLACES},\n  "
+        + "".join(f"countIf({opening} >= {start}) AS begun_{day}, " for day, start in begun.items())
+        + "\n"
         f"  countIf({_OPEN}) AS open_cases, countIf({overdue or 0}) AS overdue_cases\n"
         f"{_begun(family, fold, database, zone, moved)}\n"
         # Not by county and township: of each case, and as two keys, they took a sixth of the time.
@@ -114,6 +116,10 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     }
     arrays = ", ".join(f"[{', '.join(cells)}] AS {name}s" for name, cells in running.items())
     words, on_time = _case_words(family, fold), _ON_TIME
+    # What sorts a case from its first day; the rest of what is known of it is in `cases`.
+    sorts = {
+        f.name: f for f in family.facts if f.choices and not f.personal and _is_opening(family, f)
+    }
     if lapses := sorted({name for clock in clocks for name in clock.lapses}):
         on_time += _lapsed_by(lapses)
     names = "，".join(f"{clock.name} {clock.zh}" for clock in clocks)
@@ -126,6 +132,7 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
         ),
         {
             **{name: words[name] for name in ("case", "county", "township", "open")},
+            **{name: f.doc for name, f in sorts.items()},
             "clock": Text(
                 f"Clock: {', '.join(clock.name for clock in clocks)}.", f"期限：{names}。"
             ),
@@ -136,9 +143,11 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
             "on_time": on_time,
         },
         # An array a column: one of tuples took the engine a third longer to fill and to judge.
-        f"SELECT case, county, township, open, clock, due, {_overdue('due', 'met')} AS overdue,\n"
+        f"SELECT {', '.join(['case', 'county', 'township', 'open', *sorts])}, clock, due,\n"
+        f"  {_overdue('due', 'met')} AS overdue,\n"
         f"  {_on_time('due', 'met', 'really_met')} AS on_time\n"
         f"FROM (SELECT c.case AS case, {_PLACES}, {_OPEN} AS open, {_NOW}, {_NEVER},\n"
+        f"  {''.join(f'{_said(f)} AS {name}, ' for name, f in sorts.items())}\n"
         f"  {arrays}\n"
         f"{_begun(family, fold, database, zone, terms)})\n"
         f"ARRAY JOIN {', '.join(f'{name}s AS {name}' for name in running)}\n"
@@ -253,6 +262,17 @@ _ON_TIME: Final = Text(
 _COUNTY: Final = Text(
     "County of a case's first event, six digits.", "案件首个事件所在县市区的代码，6位。"
 )
+
+
+def _is_opening(family: Family, fact: FieldSpec) -> bool:
+    """Whether the first event of a case says it, so that it is known of every case begun."""
+    return family.events[0].spec.name in family.sayers(fact.name, "fact")
+
+
+def _said(fact: FieldSpec) -> str:
+    # The cast sheds the SimpleAggregateFunction type, which board clients cannot read; of an
+    # instant `if` sheds it, whose type is that of its first branch.
+    return f"CAST(c.{fact.name} AS {fact.stored})"
 
 
 def _known(instant_: str, name: str) -> str:

@@ -32,6 +32,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "since": "原状态起始",
     "open": "是否未结",
     "ended_at": "结束时间",
+    "begun_today": "当日新案",
     "begun_this_year": "本年新案",
     "open_cases": "未结案件",
     "overdue_cases": "逾期案件",

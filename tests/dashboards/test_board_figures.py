@@ -11,6 +11,7 @@ import pytest
 from dashboards import _queries_cases as cases
 from dashboards import _queries_places as places
 from dashboards import boards, queries
+from dashboards._pieces import EVERYWHERE
 from tests.dashboards.shipped import Shipped, shipped
 from tests.schemas.conftest import CITY, VILLAGE
 
@@ -69,12 +70,16 @@ def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(city: S
     petition(city, "P-3", *OPENED, ("merged", "2021-04-01"))
     petition(city, "P-4", *OPENED, ("withdrawn", "2021-04-01"))
     # P-1 in time of P-1 and P-2
-    assert city.ask(queries.wall_petitions(), EVENING)[0]["on_time"] == 0.5
+    wall = city.ask(cases.petition_punctuality(EVERYWHERE), EVENING)[0]
+    assert wall["closed_on_time"] == 0.5
     rates = city.ask(cases.petition_punctuality(), EVENING, county=ALL)[0]
     backlog = city.ask(cases.petition_backlog(), EVENING, county=ALL)[0]
     assert (rates["closed_on_time"], backlog["overdue_now"]) == (0.5, 1)
-    (county,) = city.ask(cases.petition_counties(), EVENING, county=ALL)
+    rates, counts = cases.petition_counties()
+    (county,) = city.ask(rates, EVENING, county=ALL)
     assert (county["按期办结率"], county["状态"]) == (0.5, "■ 不达标")
+    (county,) = city.ask(counts, EVENING, county=ALL)
+    assert (county["本年登记"], county["未结"], county["逾期"]) == (4, 1, 1)
     (close,) = [
         c for c in city.ask(cases.petition_clocks(), EVENING, county=ALL) if "60" in c["时限"]
     ]
@@ -109,9 +114,8 @@ def test_days_are_days_of_the_city_whatever_the_zone_of_the_server(city: Shipped
     # The last day was 10 May: at 01:00 of 12 May, still 11 May in UTC, it is two days past.
     (case,) = city.ask(cases.petition_overdue_cases(), "2021-05-12T01:00:00", county=ALL)
     assert case["逾期天数"] == 2
-    (alert,) = [
-        a for a in city.ask(queries.alerts(), "2021-05-12T01:00:00") if a["事项"] == "信访办结"
-    ]
+    petitions, _ = queries.alerts()
+    (alert,) = [a for a in city.ask(petitions, "2021-05-12T01:00:00") if a["事项"] == "信访办结"]
     assert alert["最长逾期天数"] == 2
     # 5 days left at 01:00 of 6 May: 6, 7, 8, 9 and 10 May.
     due = {
@@ -165,7 +169,8 @@ def test_a_micro_grids_month_is_compared_with_the_month_and_the_year_before(city
         visit(city, f"{time} 09:00:00", grid=grid)
     visit(city, "2021-06-03 09:00:00", "request_raised", grid=grid)
     visit(city, "2021-06-03 09:00:00", grid=f"{VILLAGE}001002")
-    rows = city.ask(places.place_compared(places.MICROGRID), "2021-06-15T12:00:00", grid=grid)
+    (compared,) = places.place_compared(places.MICROGRID)
+    rows = city.ask(compared, "2021-06-15T12:00:00", grid=grid)
     # To the 15th: June 2; May 2 of 2 and 31; June 2020 the 1st of 1 and 30.
     assert [(r["指标"], r["本月至今"], r["上月同期"], r["去年同期"]) for r in rows] == [
         ("走访（户次）", 1, 1, 1),
@@ -193,7 +198,8 @@ def test_a_mean_over_places_leaves_out_what_has_no_such_place(
     visit(city, "2021-06-02 10:00:00", division=TOWNSHIP)  # village unknown
     visit(city, "2021-06-03 09:00:00", division=COUNTY)  # township unknown
     visit(city, "2021-06-04 09:00:00", division=f"{COUNTY[:4]}00")  # 未定位
-    asked = city.ask(places.place_compared(level), "2021-06-15T12:00:00", **{level.name: place})
+    visits = places.place_compared(level)[0]
+    asked = city.ask(visits, "2021-06-15T12:00:00", **{level.name: place})
     assert round(asked[0]["全市平均"] * peers, 6) == placed
 
 
@@ -303,6 +309,7 @@ def test_an_opening_balance_is_in_the_totals_and_in_no_years_movements(city: Shi
     assert [tuple(row.values()) for row in uses] == [("奖优济困", 0.5)]
     trend = city.ask(places.fund_trend(), EVENING, county=ALL)
     assert [(row["筹集"], row["支出"]) for row in trend] == [(2.0, 0.5)]
-    compared = city.ask(places.place_compared(places.COUNTY), "2021-01-31T12:00:00", county=COUNTY)
+    (compared,) = places.place_compared(places.COUNTY)
+    compared = city.ask(compared, "2021-01-31T12:00:00", county=COUNTY)
     money = {row["指标"]: row["本月至今"] for row in compared if row["指标"].startswith("基金")}
     assert money == {"基金筹集（万元）": 0.0, "基金支出（万元）": 0.0}
