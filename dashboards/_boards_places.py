@@ -204,7 +204,7 @@ def _below(level: sql.Level, hidden: dict[str, Any]) -> Any:
         f"10,000 yuan. {petitions} {_LEDGERS}", ("进入下一级", go),
         columns={"名称": {"unit": "string", "custom.width": 220, **link}, "覆盖率": _PERCENT,
                  "基金余额": {"displayName": "基金余额（万元）", "decimals": 2}, "code": hidden})  # fmt: skip
-    return table(number, *sql.place_children(level), by="code")
+    return table(number, *sql.place_children(level))
 
 
 def _compared(level: sql.Level, to: tuple[str, str], source: str, *, decimals: int) -> Any:

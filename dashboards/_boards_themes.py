@@ -135,7 +135,7 @@ def _petitions(fresh: Number, name: Columns) -> list[Placed]:
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, worst on-time rate first. On time: "
          "closed in time / all due or done (信访工作条例 34). Satisfied: 4-5 stars / rated (21).",
          _COUNTY, columns={**name, "按期办结率": _PERCENT, "满意率": _PERCENT}),
-         *cases.petition_counties(), by="code"), 24, 10),
+         *cases.petition_counties()), 24, 10),
         (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {_REGISTERED} 信访工作条例 29-31.", to),
          cases.petition_kinds()), 8, 7),
         (shares(Number("信访渠道（件）", Unit.COUNT, f"By channel. {_REGISTERED} 信访工作条例 17.", to),

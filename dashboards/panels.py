@@ -228,21 +228,20 @@ def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h"
     return panel
 
 
-def table(number: Number, *queries: str, by: str = "", largest: str = "") -> sdk.Panel:
+def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
     """Rows; `number.columns` gives each column its unit, link and width.
 
     Args:
         number: what it shows.
         queries: asked side by side, where one that reads many views would wait for each in turn.
-        by: rows of several queries that agree in this column are one row; else they follow each
-            other.
+            Rows that agree in every column which all of them have are one row.
         largest: column whose largest values come first in rows of several queries.
     """
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     # One column leads on, or else the panel's head: a link in every cell is noise.
     plain = replace(number, link=None)
     panel = _panel("table", plain, queries[0], options, custom={"align": "auto", "minWidth": 64})
-    _ask(panel, queries, by, largest)
+    _ask(panel, queries, largest)
     if not any("links" in settings for settings in number.columns.values()):
         panel.links = _head(number)
     return panel
@@ -402,14 +401,13 @@ def _panel(
     )
 
 
-def _ask(panel: sdk.Panel, queries: Sequence[str], by: str = "", largest: str = "") -> None:
+def _ask(panel: sdk.Panel, queries: Sequence[str], largest: str = "") -> None:
     """Several queries whose rows become those of one."""
     if len(queries) == 1:
         return
     panel.targets = [Target(sql, ref=chr(ord("A") + n)) for n, sql in enumerate(queries)]
-    steps: list[tuple[str, dict[str, Any]]] = [
-        ("joinByField", {"byField": by, "mode": "outerTabular"}) if by else ("merge", {})
-    ]
+    # Not joinByField, which writes each query's letter behind its columns' names.
+    steps: list[tuple[str, dict[str, Any]]] = [("merge", {})]
     if largest:
         steps.append(("sortBy", {"sort": [{"field": largest, "desc": True}]}))
     panel.transformations = [

@@ -137,8 +137,10 @@ export function configured(
 }
 
 export function registerTransformers(): void {
+  // Some are exported under an old name too, and a registry refuses an id it has.
+  const known = new Map(Object.values(standardTransformers).map((transformer) => [transformer.id, transformer]));
   standardTransformersRegistry.setInit(() =>
-    Object.values(standardTransformers).map((transformer) => ({
+    [...known.values()].map((transformer) => ({
       id: transformer.id,
       name: transformer.name,
       transformation: async () => transformer,
