@@ -309,7 +309,7 @@ def test_an_opening_balance_is_in_the_totals_and_in_no_years_movements(city: Shi
     assert [tuple(row.values()) for row in uses] == [("奖优济困", 0.5)]
     trend = city.ask(places.fund_trend(), EVENING, county=ALL)
     assert [(row["筹集"], row["支出"]) for row in trend] == [(2.0, 0.5)]
-    (compared,) = places.place_compared(places.COUNTY)
-    compared = city.ask(compared, "2021-01-31T12:00:00", county=COUNTY)
+    (sql,) = places.place_compared(places.COUNTY)
+    compared = city.ask(sql, "2021-01-31T12:00:00", county=COUNTY)
     money = {row["指标"]: row["本月至今"] for row in compared if row["指标"].startswith("基金")}
     assert money == {"基金筹集（万元）": 0.0, "基金支出（万元）": 0.0}

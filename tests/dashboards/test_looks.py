@@ -45,6 +45,41 @@ def _shown(page: Page, city: BoardServer, board: dict[str, Any], query: str = ""
         city.call("DELETE", f"/api/dashboards/uid/{board['uid']}")
 
 
+# ---------------------------------------------------------------------------- several queries
+
+
+_BY_DAYS = {"id": "sortBy", "options": {"sort": [{"field": "days", "desc": True}]}}
+
+
+@pytest.mark.parametrize(
+    ("steps", "order"),
+    [
+        ([{"id": "merge", "options": {}}, _BY_DAYS], "乙甲"),
+        ([{"id": "joinByField", "options": {"byField": "code"}}], "甲乙"),
+    ],
+    ids=["merged", "joined"],
+)
+def test_rows_of_several_queries_are_one_table_as_in_grafana(
+    page: Page, city: BoardServer, steps: list[dict[str, Any]], order: str
+) -> None:
+    def given(ref: str, rows: str, names: str) -> dict[str, Any]:
+        sql = f"SELECT {names} FROM (SELECT arrayJoin([{rows}]) AS t)"
+        return {"refId": ref, "datasource": {"uid": "city"}, "rawSql": sql, "format": 1}
+
+    table = {
+        "id": 1, "type": "table", "title": "合并", "gridPos": {"x": 0, "y": 0, "w": 24, "h": 8},
+        "targets": [
+            given("A", "('甲县', 'a'), ('乙县', 'b')", "t.1 AS name, t.2 AS code"),
+            given("B", "('b', 7), ('a', 3)", "t.1 AS code, t.2 AS days"),
+        ],
+        "transformations": steps,
+    }  # fmt: skip
+    _shown(page, city, {"uid": "merged", "title": "合并", "panels": [table]})
+    cells = panel(page, "合并").get_by_role("gridcell").all_inner_texts()
+    rows = {"甲": {"甲县", "a", "3"}, "乙": {"乙县", "b", "7"}}
+    assert [set(cells[:3]), set(cells[3:])] == [rows[name] for name in order]
+
+
 # ------------------------------------------------------------------------- colours and shapes
 
 

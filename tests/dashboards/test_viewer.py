@@ -346,35 +346,6 @@ def test_any_panel_gives_its_rows_as_csv(page: Page, city: BoardServer) -> None:
     assert sorted(rows[1:]) == sorted(expected)
 
 
-@pytest.mark.parametrize(("step", "options"), [("merge", {}), ("joinByField", {"byField": "code"})])
-def test_rows_of_several_queries_are_one_table_as_in_grafana(
-    page: Page, city: BoardServer, step: str, options: dict[str, str]
-) -> None:
-    def given(ref: str, rows: str, names: str) -> dict[str, Any]:
-        sql = f"SELECT {names} FROM (SELECT arrayJoin([{rows}]) AS t)"
-        return {"refId": ref, "datasource": {"uid": "city"}, "rawSql": sql, "format": 1}
-
-    table = {
-        "id": 1, "type": "table", "title": "合并", "gridPos": {"x": 0, "y": 0, "w": 24, "h": 8},
-        "targets": [
-            given("A", "('甲县', 'a'), ('乙县', 'b')", "t.1 AS name, t.2 AS code"),
-            given("B", "('b', 7), ('a', 3)", "t.1 AS code, t.2 AS days"),
-        ],
-        "transformations": [
-            {"id": step, "options": options},
-            {"id": "sortBy", "options": {"sort": [{"field": "days", "desc": True}]}},
-        ],
-    }  # fmt: skip
-    body = {"dashboard": {"uid": "merged", "title": "合并", "panels": [table]}, "overwrite": True}
-    assert city.call("POST", "/api/dashboards/db", body).status_code == 200
-    try:
-        _open(page, city, "/d/merged")
-        rows = rows_of(page, "合并")[1:]
-    finally:
-        city.call("DELETE", "/api/dashboards/uid/merged")
-    assert [set(row) for row in rows] == [{"乙县", "b", "7"}, {"甲县", "a", "3"}]
-
-
 def test_a_formula_in_data_is_harmless_in_a_spreadsheet(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-broken")
     assert rows_of(page, "公式")[1][0] == "'=1+1"
