@@ -134,17 +134,19 @@ def _wall_pictures() -> list[Placed]:
     """Ranking, map, trends, newest events and alerts."""
     to_visits = ("走访覆盖", url_of("gulou-visits"))
     to_petitions = ("信访诉求", url_of("gulou-petitions"))
+    counties = queries.wall_counties()
     county = ("进入 ${__data.fields.name}", url_of("gulou-county", county="${__data.fields.code}"))
     return [
         (ranking(Number("十三个县市区：${figure:text}", Unit.COUNT, "The chosen figure of the 13 "
          "divisions, highest first, to the hour (fund: the day) in which the range ends; 未定位 are events whose place is unknown. "
          "Source: that of the figure itself, above.", county,
-         columns={"code": _HIDDEN}), *queries.wall_ranking()), 5, 14),
+         columns=dict.fromkeys(("code", "value", "longitude", "latitude"), _HIDDEN)),
+         *counties), 5, 14),
         (city_map(Number("怀化市地图：${figure:text}", Unit.COUNT, "The chosen figure by county; "
          "size and shade grow with it. 洪江市 is drawn with 洪江管理区, which has no outline. "
          "Source: that of the figure itself, above.",
-         county, columns={"code": _HIDDEN, "value": {"displayName": "${figure:text}"}}),
-         *queries.wall_map()), 10, 9),
+         county, columns={"code": _HIDDEN, "own": _HIDDEN,
+                          "value": {"displayName": "${figure:text}"}}), *counties), 10, 9),
         (trend(Number("走访趋势（户次）", Unit.COUNT, "Household visits by who went, by day, or by "
          "hour for a range up to four days. Source: household visit form.", to_visits), queries.wall_visit_trend(),
          labelled=True), 4, 7),

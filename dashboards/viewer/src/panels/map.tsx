@@ -100,7 +100,7 @@ export function MapPanel(props: PanelProps) {
     const lon = byName(frame, markers.location?.longitude) ?? guess(frame, /^(lon|lng|longitude|经度)$/i);
     const colorField = byName(frame, style.color?.field) ?? sizeField;
     const label = byName(frame, style.text?.field) ?? frame.fields.find((f) => f.type === FieldType.string && /name|名/i.test(f.name)) ?? frame.fields.find((f) => f.type === FieldType.string);
-    const numbers = sizeField.values.map(Number).filter(Number.isFinite);
+    const numbers = sizeField.values.filter((value) => value !== null).map(Number).filter(Number.isFinite);
     const low = Math.min(...numbers);
     const high = Math.max(...numbers);
     const least = style.size?.min ?? 6;
