@@ -40,7 +40,7 @@ Values = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one panel's query came to."""
+    """What one panel's query came to; `panel` ends with the query's letter where it has several."""
 
     board: str
     panel: str
@@ -339,11 +339,13 @@ def check(
             if outcome is not None:
                 yield Checked(board["title"], f"变量 {variable['name']}", *outcome)
         for panel in board["panels"]:
-            for target in panel.get("targets") or ():
+            targets = panel.get("targets") or ()
+            for target in targets:
                 outcome, _ = _asked(grafana, filled(target["rawSql"], values), source, span,
                                     target["format"], target["refId"])  # fmt: skip
                 title = panel["title"].removesuffix(STALE_MARK)
-                yield Checked(board["title"], title, *outcome)
+                which = f" {target['refId']}" if len(targets) > 1 else ""
+                yield Checked(board["title"], title + which, *outcome)
 
 
 _Outcome = tuple[str, int, float, str]

@@ -155,7 +155,7 @@ def _queries(grafana: Grafana, settings: Settings) -> dict[str, float]:
                          end_ms=_END_OF_2021_MS):  # fmt: skip
             if one.error:
                 raise RuntimeError(f"{one.board} / {one.panel}: {one.error}")
-            took[f"{one.board} / {one.panel} {one.ref}"].append(one.took_ms)
+            took[f"{one.board} / {one.panel}"].append(one.took_ms)
     found = {name: float(np.percentile(times, 95)) for name, times in took.items()}
     for name, p95 in sorted(found.items(), key=lambda each: -each[1])[:8]:
         say(f"    p95 {p95:6.0f} ms  {name}")

@@ -80,6 +80,18 @@ def test_each_panels_failing_query_is_told_by_its_board_and_name(server: BoardSe
     assert all(one.error for one in told)  # Nothing listens on the source's port.
 
 
+def test_of_several_queries_of_a_panel_each_is_told_by_its_letter(server: BoardServer) -> None:
+    published(server)
+    village = [board for board in EVERY if board["uid"] == "gulou-village"]
+    told = publish.check(publish.Grafana(server.url, TOKEN), "gulou", village, start_ms=0, end_ms=1)
+    names = [one.panel for one in told]
+    compared = "对比：本月至今、上月同期、去年同期、全市平均"
+    assert [name for name in names if name.startswith(compared)] == [
+        f"{compared} A", f"{compared} B"
+    ]  # fmt: skip
+    assert "今日走访（户次）" in names
+
+
 def test_a_wrong_token_and_a_silent_address_are_told_apart(server: BoardServer) -> None:
     with pytest.raises(Misconfigured, match="token"):
         publish.publish(publish.Grafana(server.url, "wrong"), SOURCE, EVERY, print)
