@@ -210,7 +210,7 @@ def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h"
         "lineWidth": 2,
         "fillOpacity": 12,
         "gradientMode": "opacity",
-        "showPoints": "never",
+        "showPoints": "auto",  # A day alone has no line, and without a point no picture.
         "lineInterpolation": "linear",
         "spanNulls": False,
     }
