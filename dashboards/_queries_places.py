@@ -11,7 +11,6 @@ from dashboards._pieces import (
     COUNTIES,
     END,
     LIMIT,
-    MIDNIGHT,
     MONTH,
     NEW_YEAR,
     NEW_YEAR_HOUR,
@@ -28,6 +27,7 @@ from dashboards._pieces import (
     visit_sums,
     word,
 )
+from dashboards.queries import hourly_visits
 
 IN_PLACE = among("county", "county")
 
@@ -249,10 +249,7 @@ def place_visits(level: Level) -> str:
     A county's by the hour, as on the wall; below it figures are kept by the day.
     """
     if level is COUNTY:
-        return f"""
-SELECT {visit_sums(f"hour >= {MIDNIGHT}")}
-FROM all_by_county_hour WHERE {level.here} AND startsWith(type, 'visit.')
-  AND hour >= {NEW_YEAR_HOUR} AND hour <= {END}""".strip()
+        return hourly_visits(level.here)
     return f"""
 SELECT {visit_sums(f"day = {TODAY}")}
 FROM visits_by_{level.daily}

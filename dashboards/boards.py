@@ -68,7 +68,7 @@ def wall() -> dict[str, Any]:
 
 def _wall_figures() -> list[Placed]:
     """The three rows of figures under the heading: the people's requests, the cases, the money."""
-    visits, petitions = queries.wall_visits(), cases.petition_backlog(EVERYWHERE)
+    visits, petitions = queries.hourly_visits(EVERYWHERE), cases.petition_backlog(EVERYWHERE)
     punctual = cases.petition_punctuality(EVERYWHERE)
     mediations, funds = queries.wall_mediations(), queries.wall_funds()
     to_visits = ("走访覆盖", url_of("gulou-visits"))

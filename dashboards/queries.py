@@ -72,13 +72,13 @@ def stale_mark() -> str:
     return f"SELECT '■数据停更' AS mark FROM (\n{freshness()}\n) WHERE stale = 1"
 
 
-def wall_visits() -> str:
-    """Visits and requests of the day and of the year to the end of the range."""
+def hourly_visits(where: str) -> str:
+    """Visits and requests of the day and of the year, to the hour in which the range ends."""
     # Not from `visits_to_date`: by its three keys the year's hours take as long again to add up.
     return f"""
 SELECT {visit_sums(f"hour >= {MIDNIGHT}")}
-FROM all_by_county_hour
-WHERE startsWith(type, 'visit.') AND hour >= {NEW_YEAR_HOUR} AND hour <= {END}""".strip()
+FROM all_by_county_hour WHERE {where} AND startsWith(type, 'visit.')
+  AND hour >= {NEW_YEAR_HOUR} AND hour <= {END}""".strip()
 
 
 def wall_mediations() -> str:
@@ -147,7 +147,10 @@ def wall_counties() -> list[str]:
         ("431230", 109.784412, 26.158054), ("431281", 109.836669, 27.208609),
     )  # fmt: skip
     points = ", ".join(f"('{code}', {x}, {y})" for code, x, y in cp)
-    drawn = "[(county, value, value * (county != '431271')), ('431281', 0., value)]"
+    drawn = (
+        "if(county = '431271', [(county, value, 0.), ('431281', 0., value)], "
+        "[(county, value, value)])"
+    )
     # What is known of a place, added up by place: two joins took a tenth longer.
     return [
         f"""
@@ -156,7 +159,7 @@ SELECT max(p.name) AS name, code, sum(p.own) AS own,
   nullIf(max(p.longitude), 0) AS longitude, nullIf(max(p.latitude), 0) AS latitude
 FROM (SELECT code, name, 0. AS own, 0. AS drawn, 0. AS longitude, 0. AS latitude FROM {COUNTIES}
   UNION ALL SELECT f.1, '', f.2, f.3, 0., 0. FROM (
-    SELECT arrayJoin(arraySlice({drawn}, 1, if(county = '431271', 2, 1))) AS f FROM ({figures}))
+    SELECT arrayJoin({drawn}) AS f FROM ({figures}))
   UNION ALL SELECT at.1, '', 0., 0., at.2, at.3 FROM (SELECT arrayJoin([{points}]) AS at)) AS p
 WHERE {is_chosen} GROUP BY code
 HAVING name != '' AND (NOT endsWith(code, '00') OR own > 0)

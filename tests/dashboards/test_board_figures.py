@@ -145,7 +145,7 @@ def test_no_span_of_days_is_left_to_the_servers_zone() -> None:
 def test_at_half_past_twelve_the_wall_and_the_county_agree_on_today(city: Shipped) -> None:
     for time in ("2021-06-01 08:10:00", "2021-06-01 12:20:00", "2021-06-01 18:00:00"):
         visit(city, time)
-    wall = city.ask(queries.wall_visits(), "2021-06-01T12:30:00")[0]
+    wall = city.ask(queries.hourly_visits(EVERYWHERE), "2021-06-01T12:30:00")[0]
     county = city.ask(places.place_visits(places.COUNTY), "2021-06-01T12:30:00", county=COUNTY)[0]
     assert wall["visits_today"] == county["visits_today"] == 2
     assert wall["visits_year"] == county["visits_year"] == 2

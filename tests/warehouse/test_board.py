@@ -37,6 +37,7 @@ ALLOWED = [
         "WHERE x.n IN (SELECT n FROM v)",
         [(7,)],
     ),
+    ("SELECT n FROM v UNION ALL SELECT n FROM v ORDER BY n", [(7,), (7,)]),
     ("SELECT n FROM (SELECT n FROM v UNION ALL SELECT n + 1 FROM v) ORDER BY n", [(7,), (8,)]),
     ("SELECT sumIf(number, number > 1), max(number) FROM numbers(4)", [(5, 3)]),
     ("SELECT count() OVER (PARTITION BY n) FROM v", [(1,)]),
