@@ -11,6 +11,7 @@ from infra.settings import Settings
 from infra.stack import Stack
 from infra.warehouse import Warehouse
 from tests.live import Live, without_boards
+from tests.town import Town, town
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,6 +36,20 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """An embedded ClickHouse shared by the session: use databases of your own, leave it running."""
     with Warehouse(tmp_path_factory.mktemp("clickhouse")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def whole_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """One engine with everything that is declared, shared by the session; use `town`."""
+    with town(tmp_path_factory.mktemp("town")) as running:
+        yield running
+
+
+@pytest.fixture(name="town")
+def empty_town(whole_town: Town) -> Town:
+    """A town without any event; what a test tells is gone before the next one."""
+    whole_town.empty()
+    return whole_town
 
 
 @pytest.fixture(scope="session")

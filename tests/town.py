@@ -1,0 +1,149 @@
+"""A town: events go in as a worker stores them, answers come out as boards are given them.
+
+The engine, the decoder, the due dates, corrections, inserts, projections and views are the real
+ones; only Kafka and Faust are left out, so that a history of a few events and its answer take
+milliseconds. What Kafka and Faust add is tested on a running stack (`tests/live.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kafka.partitioner.default import murmur2
+
+import schemas
+from infra.settings import Settings
+from infra.warehouse import apply
+from schemas._clocks import Calendar
+from schemas._divisions import Divisions
+from streams._chunks import Chunk
+from streams.ingest import Ingest
+from streams.warehouse import Address, Warehouse
+from tests.dashboards.shipped import OWNER_TOKEN, Shipped, shipped
+from tests.histories.told import Told, message, ms, topic_of
+
+LOGGED_AFTER_MS = 1000
+"""How long after it was recorded the broker appends an event, unless a test says when."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A record as aiokafka hands it over."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass
+class Town:
+    """Every family's tables and views on one engine, and what a worker does with events."""
+
+    shipped: Shipped
+    ingests: dict[str, Ingest]
+    warehouse: Warehouse
+    _offsets: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(lambda: -1))
+    _awaited: dict[str, set[Any]] = field(default_factory=lambda: defaultdict(set))
+
+    def tell(self, *events: Told, logged: str = "") -> None:
+        """Stores events in the order given, one batch a topic.
+
+        Args:
+            *events: made by `told`.
+            logged: when the broker appended them; a second after each was recorded if not given.
+        """
+        records: dict[tuple[str, int], list[_Record]] = defaultdict(list)
+        before = dict(self._offsets)
+        for event in events:
+            sent = message(event)
+            place = (sent.topic, self._partition(sent.topic, sent.key or b""))
+            self._offsets[place] += 1
+            recorded = round(datetime.fromisoformat(event["recorded"]).timestamp() * 1000)
+            at = ms(logged) if logged else recorded + LOGGED_AFTER_MS
+            records[place].append(_Record(self._offsets[place], at, sent.key, sent.payload))
+        for topic in {topic_of(event): None for event in events}:
+            chunks = [
+                Chunk(topic, kpart, 1, before.get((topic, kpart), -1), batch)
+                for (name, kpart), batch in records.items()
+                if name == topic
+            ]
+            self._store(topic, chunks)
+
+    def _partition(self, topic: str, key: bytes) -> int:
+        return int((murmur2(key) & 0x7FFFFFFF) % schemas.family(topic).partitions)
+
+    def _store(self, topic: str, chunks: list[Chunk]) -> None:
+        ingest, awaited = self.ingests[topic], self._awaited[topic]
+        rows = ingest.prepare(chunks)
+        refused = [reason for reason in rows.columns["reason"] if reason]
+        assert not refused, refused  # a history with a slip in it would test nothing
+        roots = {rows.root(row) for row in rows.corrective}
+        roots |= awaited.intersection(rows.identities)
+        related = self.warehouse.related(topic, set(rows.identities), roots)
+        ingest.settle(rows, range(len(rows)), related, awaited)
+        self.warehouse.insert(rows, OWNER_TOKEN)
+
+    def ask(
+        self, sql: str, at: str, since: str = "2021-01-01", **values: str
+    ) -> list[dict[str, Any]]:
+        """Rows of a panel's query, as the boards' user is given them.
+
+        Args:
+            sql: with Grafana's macros and variables, as a named query function gives it.
+            at: end of the board's time range, inclusive; since: its start. Both of the city.
+            **values: of the board's variables; `$__all` is all.
+        """
+        return self.shipped.ask(sql, at, since, **values)
+
+    def published(self, view: str, at: str = "", where: str = "1") -> list[dict[str, Any]]:
+        """Rows of a published view, as of an instant if it takes one."""
+        return self.shipped.city.published(view, at, where)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of plain SQL by the owner."""
+        return self.shipped.city.rows(sql)
+
+    def statuses(self, topic: str) -> list[str]:
+        """Status of every message stored of a topic, in the order of partition and offset."""
+        found = self.rows(
+            f"SELECT toString(status) AS status FROM gulou.events_{topic} ORDER BY kpart, koff"
+        )
+        return [row["status"] for row in found]
+
+    def beat(self, **columns: Any) -> None:
+        """A heartbeat of the worker, see `Shipped.beat`."""
+        self.shipped.beat(**columns)
+
+    def empty(self) -> None:
+        """Takes out every event, figure and heartbeat; the divisions stay."""
+        self.shipped.empty()
+        self._offsets.clear()
+        self._awaited.clear()
+
+
+@contextlib.contextmanager
+def town(root: Path) -> Iterator[Town]:
+    """Starts the engine with all that is declared and no event."""
+    divisions, calendar = Divisions.load(), Calendar.load("Asia/Shanghai")
+    with shipped(root) as running:
+        warehouse = Warehouse(
+            Address(running.warehouse.host, running.warehouse.port, "gulou", "owns"),
+            schemas.families(),
+            apply.layout(Settings()),
+        )
+        ingests = {f.topic: Ingest(f, divisions, calendar) for f in schemas.families()}
+        yield Town(running, ingests, warehouse)
+        warehouse.close()
+
+
+def shown(rows: list[dict[str, Any]]) -> str:
+    """Rows as a table of text, for the message of an assertion."""
+    return "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
