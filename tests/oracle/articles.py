@@ -127,7 +127,7 @@ DUTIES: Final[dict[str, dict[str, tuple[Duty, ...]]]] = {
 }
 
 STATES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    # In their legal order: of two reached at one instant the later is the case's state.
+    # In their legal order: the furthest one reached is the state of the case.
     "petitions": (
         ("petition.registered", "registered"),
         ("petition.transferred", "transferred"),
