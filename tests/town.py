@@ -26,7 +26,7 @@ from schemas._divisions import Divisions
 from streams._chunks import Chunk
 from streams.ingest import Ingest
 from streams.warehouse import Address, Warehouse
-from tests.dashboards.shipped import OWNER_TOKEN, Shipped, shipped
+from tests.dashboards.shipped import HOUR_MS, OWNER_TOKEN, Shipped, shipped
 from tests.histories.told import Told, message, ms, topic_of
 
 LOGGED_AFTER_MS = 1000
@@ -92,16 +92,22 @@ class Town:
         self.warehouse.insert(rows, OWNER_TOKEN)
 
     def ask(
-        self, sql: str, at: str, since: str = "2021-01-01", **values: str
+        self,
+        sql: str,
+        at: str,
+        since: str = "2021-01-01",
+        interval_ms: int = HOUR_MS,
+        **values: str,
     ) -> list[dict[str, Any]]:
         """Rows of a panel's query, as the boards' user is given them.
 
         Args:
             sql: with Grafana's macros and variables, as a named query function gives it.
             at: end of the board's time range, inclusive; since: its start. Both of the city.
+            interval_ms: width of one of the panel's points.
             **values: of the board's variables; `$__all` is all.
         """
-        return self.shipped.ask(sql, at, since, **values)
+        return self.shipped.ask(sql, at, since, interval_ms, **values)
 
     def published(self, view: str, at: str = "", where: str = "1") -> list[dict[str, Any]]:
         """Rows of a published view, as of an instant if it takes one."""

@@ -34,25 +34,35 @@ class Shipped:
     city: City
     source: dict[str, Any]
 
-    def ask(self, sql: str, at: str, since: str = "2021-01-01T00:00", **values: str) -> list[Any]:
-        """Rows of a panel's query over a range of the city's own time."""
+    def ask(
+        self,
+        sql: str,
+        at: str,
+        since: str = "2021-01-01T00:00",
+        interval_ms: int = HOUR_MS,
+        **values: str,
+    ) -> list[Any]:
+        """Rows of a panel's query over a range of the city's own time.
+
+        `interval_ms` is the width of one of the panel's points.
+        """
         start, end = (
             round(datetime.fromisoformat(t).replace(tzinfo=CITY).timestamp() * 1000)
             for t in (since, at)
         )
-        text = expand(publish.filled(sql, values), Scope(start, end, HOUR_MS))
+        text = expand(publish.filled(sql, values), Scope(start, end, interval_ms))
         options = {"database": self.source["jsonData"]["defaultDatabase"]}
         with Client(
             self.warehouse.host, self.warehouse.port, user=BOARD, password=PASSWORD, **options
         ) as client:
             return replace(self.city, client=client).rows(text)
 
-    def beat(self, **columns: Any) -> None:
-        """What a worker says of partition 0 of the visits: now, nothing waits, or as told."""
+    def beat(self, topic: str = "visits", kpart: int = 0, **columns: Any) -> None:
+        """What a worker says of a partition: now, nothing waits, or as the columns say in SQL."""
         beat = {"lag": "0", "beat": "now64(3)", "behind_since": "toDateTime64(0, 3)"} | columns
         self.city.run(
             f"INSERT INTO gulou.heartbeat (topic, kpart, watermark, {', '.join(beat)}) "
-            f"SELECT 'visits', 0, 1, {', '.join(beat.values())}"
+            f"SELECT '{topic}', {kpart}, 1, {', '.join(beat.values())}"
         )
 
     def empty(self) -> None:
