@@ -15,7 +15,7 @@ GENERATED := docs/settings.md docs/schemas CATALOG.md
 # Arguments for the command: make up ARGS=--no-live
 ARGS ?=
 
-.PHONY: help setup up down status test check page format generated bench bench-big chaos boards catalog lock clean ci
+.PHONY: help setup up down status test check page format generated bench bench-big mutants chaos boards catalog lock clean ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -57,6 +57,9 @@ bench: $(VENV)/.ready-test $(VENV)-bench/.ready ## speed and size, into docs/ben
 
 bench-big: $(VENV)/.ready-test $(VENV)-bench/.ready ## the same with a larger history (hours)
 	@$(RUN) -m tests.bench --big $(ARGS)
+
+mutants: $(VENV)/.ready-test ## small faults put in, and which ones the tests notice (hours)
+	@$(RUN) -m tests.mutants $(ARGS)
 
 chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared (up to an hour)
 	@$(RUN) -m tests.chaos $(ARGS)

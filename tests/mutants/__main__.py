@@ -1,0 +1,128 @@
+"""`python -m tests.mutants`: puts small faults in and says which ones no test notices.
+
+What was tried on a commit is kept in `var/mutants`: a campaign that was cut short goes on there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Final, TypeVar
+
+from tests.mutants.notes import by_hand, note
+from tests.mutants.report import Campaign, dumped
+from tests.mutants.sites import PLACES, ROOT, draw, every_site
+from tests.mutants.trial import Verdict, Workspace
+
+_AT_ONCE: Final = 2
+_KEPT: Final = ROOT / "var" / "mutants"
+T = TypeVar("T")
+
+
+def main() -> int:
+    """Exit code 1 when the tests fail without a fault, or fewer than nine of ten are noticed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=300, help="how many faults are drawn")
+    parser.add_argument("--only", default="", help="draw from files whose path begins so")
+    parser.add_argument("--list", action="store_true", help="print what is drawn; try nothing")
+    parser.add_argument("--by-hand", action="store_true", help="only the faults of faults.toml")
+    parser.add_argument("--dry", action="store_true", help="print the page instead of writing it")
+    options = parser.parse_args()
+    among = [site for site in every_site() if site.path.startswith(options.only)]
+    drawn = [] if options.by_hand else draw(options.seed, options.count, among)
+    if options.list:
+        _tell("\n".join(f"{site.kind:10} {site}" for site in drawn))
+        return 0
+    with _Bench() as bench:
+        unsound = [place for place in PLACES if bench.sound(place).killed]
+        if unsound:
+            _tell(f"The tests of {', '.join(unsound)} fail without a fault: mend them first.")
+            return 1
+        hand = list(by_hand())
+        verdicts = bench.all([(fault.path, fault.changed, fault.what) for fault in hand])
+        tried = bench.all([(site.path, site.changed[1], str(site)) for site in drawn])
+    done = Campaign(options.seed, _commit())
+    done.by_hand = list(zip([fault.what for fault in hand], verdicts, strict=True))
+    done.tried = [(site, verdict, note(site)) for site, verdict in zip(drawn, tried, strict=True)]
+    if options.dry or options.only or options.by_hand:
+        _tell(done.page())
+    else:
+        (ROOT / "docs" / "mutants.md").write_text(done.page(), encoding="utf-8")
+        (ROOT / "docs" / "mutants.json").write_text(dumped(done.figures()), encoding="utf-8")
+        _tell(dumped(done.figures()))
+    missed = [what for what, verdict in done.by_hand if not verdict.killed]
+    return 1 if missed or 10 * len(done.survived) > len(done.tried) else 0
+
+
+class _Bench:
+    """Workspaces that are free, and verdicts that are known."""
+
+    def __enter__(self) -> _Bench:
+        self._free: queue.Queue[Workspace] = queue.Queue()
+        for n in range(_AT_ONCE):
+            self._free.put(Workspace(_KEPT / f"copy{n}"))
+        self._memory = _KEPT / f"verdicts-{_commit()}.jsonl"
+        self._known: dict[str, Verdict] = {}
+        if self._memory.exists():
+            for line in self._memory.read_text(encoding="utf-8").splitlines():
+                said = json.loads(line)
+                self._known[said["fault"]] = Verdict(**said["verdict"])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while not self._free.empty():
+            self._free.get()
+
+    def sound(self, place: str) -> Verdict:
+        """What the tests of a place say without a fault."""
+        return self._with(lambda space: space.sound(f"{place}/"))
+
+    def all(self, faults: Sequence[tuple[str, str, str]]) -> list[Verdict]:
+        """Verdicts of (path, changed file, description), in that order."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self._one, faults))
+
+    def _one(self, fault: tuple[str, str, str]) -> Verdict:
+        path, changed, what = fault
+        if what in self._known:
+            return self._known[what]
+        verdict = self._with(lambda space: space.try_out(path, changed))
+        with self._memory.open("a", encoding="utf-8") as lines:
+            said = {"fault": what, "verdict": asdict(verdict)}
+            lines.write(json.dumps(said, ensure_ascii=False) + "\n")
+        _tell(f"{'noticed  ' if verdict.killed else 'UNNOTICED'} {what[:200]}  [{verdict.by}]")
+        return verdict
+
+    def _with(self, work: Callable[[Workspace], T]) -> T:
+        space = self._free.get()
+        try:
+            return work(space)
+        finally:
+            self._free.put(space)
+
+
+def _commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return found.stdout.strip()
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What people have found out about faults: those put in by hand, and those that no test notices."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.mutants.sites import PLACES, ROOT, Site
+
+_HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Why a fault is none (`equivalent`), or what it would do to a user (`user`)."""
+
+    equivalent: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A fault put in by hand: `what` it does, in which file, and the file with it."""
+
+    what: str
+    path: str
+    changed: str
+
+
+def note(site: Site) -> Note:
+    """What is known of a fault; nothing if nobody has looked at it yet."""
+    before, after = site.diff
+    for each in _read("notes.toml", "note"):
+        if (each["path"], each["before"], each["after"]) == (site.path, before, after):
+            return Note(each.get("equivalent", ""), each.get("user", ""))
+    return Note()
+
+
+def by_hand() -> Iterator[ByHand]:
+    """The faults of `faults.toml`.
+
+    Raises:
+        LookupError: the text to be changed stands nowhere any more, or in several places.
+    """
+    sources = {
+        path: path.read_text(encoding="utf-8")
+        for place in PLACES
+        for path in sorted((ROOT / place).rglob("*.py"))
+        if "viewer" not in path.parts
+    }
+    for fault in _read("faults.toml", "fault"):
+        holders = [path for path, text in sources.items() if fault["old"] in text]
+        if len(holders) != 1 or sources[holders[0]].count(fault["old"]) != 1:
+            raise LookupError(
+                f"faults.toml: {fault['what']!r}: its old text stands in {len(holders)} files; "
+                "write down what stands there today"
+            )
+        changed = sources[holders[0]].replace(fault["old"], fault["new"])
+        yield ByHand(fault["what"], holders[0].relative_to(ROOT).as_posix(), changed)
+
+
+def _read(name: str, kind: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = tomllib.loads((_HERE / name).read_text(encoding="utf-8")).get(
+        kind, []
+    )
+    return found

@@ -1,0 +1,151 @@
+"""One fault put into a copy of the project, and whether a test notices."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from infra.settings import Settings
+from tests.mutants.sites import ROOT
+
+QUICK_S, SLOW_S = 300.0, 900.0
+_QUICK: Final = "not slow and not stack and not browser"
+_SLOW: Final = "not slow and (stack or browser)"
+# A golden file must not be the judge: it is written anew from the faulty code first.
+_GOLDEN: Final = (
+    "from dashboards import boards\n"
+    "from schemas import _catalog\n"
+    "boards.main([])\n"
+    "_catalog.main([])\n"
+)
+_GOLDEN_PLACES: Final = ("dashboards/json", "docs/schemas", "CATALOG.md")
+
+_TESTS: Final[Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]]] = (
+    ("schemas/", ("tests/schemas", "tests/law", "tests/figures", "tests/oracle",
+                  "tests/streams/test_ingest.py", "tests/dashboards/queries"), ()),
+    ("streams/", ("tests/streams", "tests/law", "tests/schemas"), ("tests/streams",)),
+    ("producers/", ("tests/producers",),
+     ("tests/producers", "tests/streams/test_ledgers_to_figures.py")),
+    ("dashboards/", ("tests/dashboards", "tests/contract/test_grafana.py"), ("tests/dashboards",)),
+    ("infra/warehouse/", ("tests/warehouse", "tests/contract", "tests/infra/test_apply.py",
+                          "tests/infra/test_cluster.py"), ("tests/infra/test_outages.py",)),
+)  # fmt: skip
+"""Which tests watch a place: those that need no running stack, and those that do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a fault; `by` is the test that noticed it."""
+
+    killed: bool
+    by: str = ""
+
+
+class Workspace:
+    """A copy of the project in which one fault at a time is tried."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            copy = folder / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / name).exists():
+                shutil.copy2(ROOT / name, copy)
+        # Tests of the real data look for it beside the project.
+        beside, wanted = ROOT.parent / "shared", folder.parent / "shared"
+        if beside.exists() and not wanted.exists():
+            wanted.symlink_to(beside)
+
+    def try_out(self, path: str, changed: str) -> Verdict:
+        """Runs the tests of the place with the file changed, and puts the file back."""
+        file = self.folder / path
+        kept = file.read_bytes()
+        try:
+            file.write_text(changed, encoding="utf-8")
+            if not self._golden():
+                return Verdict(True, "the files made from the code can no longer be made")
+            return self._tests(path)
+        finally:
+            file.write_bytes(kept)
+            self._restore()
+
+    def sound(self, path: str) -> Verdict:
+        """The same without a fault: a test that fails now would kill everything."""
+        return self._tests(path)
+
+    def _tests(self, path: str) -> Verdict:
+        quick, slow = next((q, s) for place, q, s in _TESTS if path.startswith(place))
+        found = self._pytest(quick, _QUICK, QUICK_S)
+        if found.killed or not slow:
+            return found
+        return self._pytest(slow, _SLOW, SLOW_S)
+
+    def _pytest(self, tests: Sequence[str], marks: str, patience_s: float) -> Verdict:
+        wanted = [test for test in tests if (self.folder / test).exists()]
+        options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--timeout", "120"]
+        try:
+            done = self._python(["-m", "pytest", *options, *wanted], patience_s)
+        except subprocess.TimeoutExpired:
+            return Verdict(True, f"the tests hang for {patience_s:g} s")
+        if done.returncode in (0, 5):  # 5: none of these tests has such a mark
+            return Verdict(False)
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+        return Verdict(True, failed[1] if failed else f"pytest ends with {done.returncode}")
+
+    def _golden(self) -> bool:
+        return self._python(["-c", _GOLDEN], QUICK_S).returncode == 0
+
+    def _restore(self) -> None:
+        for name in _GOLDEN_PLACES:
+            source, copy = ROOT / name, self.folder / name
+            if source.is_dir():
+                shutil.copytree(source, copy, dirs_exist_ok=True)
+            else:
+                shutil.copy2(source, copy)
+
+    def _python(
+        self, arguments: Sequence[str], patience_s: float
+    ) -> subprocess.CompletedProcess[str]:
+        scratch = self.folder / "var" / "tmp"
+        scratch.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "GULOU_CACHE": str(Settings().cache),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(scratch),
+        }
+        child = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            said, _ = child.communicate(timeout=patience_s)
+        finally:
+            _end(child)
+            shutil.rmtree(scratch, ignore_errors=True)
+        return subprocess.CompletedProcess(arguments, child.returncode, said)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Ends what a hanging run has started, by its own process group."""
+    if child.poll() is None:
+        os.killpg(child.pid, 9)
+        child.wait()
