@@ -64,7 +64,7 @@ def told(
     grid: str = "",
     id: str = "",
     recorded: str = "",
-    source: str = "//huaihua/test",
+    office: str = "//huaihua/test",
     version: int = 0,
     **data: Any,
 ) -> Told:
@@ -78,7 +78,7 @@ def told(
         grid: micro-grid code.
         id: CloudEvents id; one of its own if not given.
         recorded: when the office knew; at `time` if not given.
-        source: who says so.
+        office: who says so, the CloudEvents source; a fund's `source` is content.
         version: of the type; the newest that has a sample if 0.
         **data: content that differs from the sample's; None takes a field away.
     """
@@ -89,7 +89,7 @@ def told(
     happened = instant(time)
     event |= {
         "id": id or f"t-{next(_IDS)}",
-        "source": source,
+        "source": office,
         "time": happened.isoformat(),
         "recorded": (instant(recorded) if recorded else happened).isoformat(),
         "division": place,
