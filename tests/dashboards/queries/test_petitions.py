@@ -1,0 +1,341 @@
+"""The board of petitions: what was brought, what is open, how cases move, which words they bear.
+
+The clocks are in `test_petition_clocks`. Unless a test says otherwise the place is 鹤城区.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from dashboards import _queries_cases as cases
+from dashboards._pieces import EVERYWHERE
+from tests.dashboards.queries.about import about
+from tests.dashboards.queries.register import table
+from tests.dashboards.queries.steps import ALL, petition
+from tests.histories.told import Told, told
+from tests.town import Town
+
+HECHENG, TOWNSHIP = "431202", "431202001"
+HONGJIANG = "431281101002"
+CITY = "431200"
+HERE = f"{{{HECHENG},{CITY}}}"
+"""鹤城区 and the unknown places chosen, as the page writes two values."""
+
+
+@about(cases.petition_voices)
+def test_voices_count_the_years_petitions_and_the_ratings_of_all_replies(town: Town) -> None:
+    at = "2021-06-15 12:00:00.500"
+    town.tell(
+        # The last instant of the year before: in no figure of the year, but replied and rated.
+        *petition("P-1", "registered 2020-12-31 23:59:59.999 people=100 repeated=true",
+                  "replied 2021-02-01", "rated 2021-02-02 satisfaction=5"),
+        *petition("P-2", "registered 2021-01-01 people=3 repeated=true",
+                  "replied 2021-02-01", f"rated {at} satisfaction=4", place=HECHENG),
+        *petition("P-3", f"registered {at} people=20", place=CITY),
+        *petition("P-4", "registered 2021-06-15 12:00:00.501 people=1000"),
+        *petition("P-5", "registered 2021-03-01 people=7", f"replied {at}",
+                  "rated 2021-06-15 12:00:00.501 satisfaction=1", place=TOWNSHIP),
+        *petition("P-6", "registered 2021-03-01", "rated 2021-04-01 satisfaction=3",
+                  "replied 2021-06-15 12:00:00.501"),
+        *petition("P-7", "registered 2021-03-01 people=500 repeated=true", "replied 2021-03-02",
+                  "rated 2021-03-03 satisfaction=1", place=HONGJIANG),
+    )  # fmt: skip
+    names = ("registered_year", "people_year", "repeated_share", "rated_share", "satisfied_share")
+    # Of P-2, 3, 5, 6: 3 + 20 + 7 + 1 people, P-2 repeated. Replied P-1, 2, 5, of which 1 and 2 are
+    # rated. Rated P-1, 2, 6 with 5, 4, 3 stars.
+    here = town.ask(cases.petition_voices(), at, county=HERE)
+    assert table(here) == [names, (4, 31, 1 / 4, 2 / 3, 2 / 3)]
+    # With P-7: 2 of 5 repeated, 3 of 4 replies rated, 2 of 4 ratings good.
+    everywhere = town.ask(cases.petition_voices(), at, county=ALL)
+    assert table(everywhere) == [names, (5, 531, 2 / 5, 3 / 4, 2 / 4)]
+    assert table(town.ask(cases.petition_voices(), at, county="431221")) == [
+        names, (0, 0, None, None, None),
+    ]  # fmt: skip
+
+
+@about(cases.petition_backlog)
+def test_backlog_counts_the_new_of_the_day_and_of_the_year_the_open_and_the_overdue(
+    town: Town,
+) -> None:
+    town.tell(
+        # Registered on 23 April: to be passed on by 8 May, a working Saturday.
+        *petition("P-1", "registered 2021-04-23 09:00"),
+        # By 9 May, a Sunday, so by 10 May.
+        *petition("P-2", "registered 2021-04-24 09:00"),
+        *petition("P-3", "registered 2020-12-31 23:59:59.999", "replied 2021-01-04"),
+        *petition("P-4", "registered 2021-01-01", "replied 2021-01-04"),
+        *petition("P-5", "registered 2021-05-09 23:59:59.999"),
+        *petition("P-6", "registered 2021-05-10", place=TOWNSHIP),
+        *petition("P-7", "registered 2021-05-10 23:59:59.999", place=HECHENG),
+        *petition("P-8", "registered 2021-05-11", place=CITY),
+        *petition("P-9", "registered 2021-05-01", "closed 2021-05-10 23:59:59.999"),
+        *petition("P-10", "registered 2021-05-10 10:00", place=HONGJIANG),
+        # Overdue by two duties, and one case: passed on after 14 April, and the notice after it.
+        *petition("P-11", "registered 2021-03-01", "transferred 2021-04-01",
+                  "review_requested 2021-04-01", place=HONGJIANG),
+    )  # fmt: skip
+    names = ("registered_today", "registered_year", "open_now", "overdue_now")
+    last = "2021-05-10 23:59:59.999"
+    # Here today P-6, 7; this year P-1, 2, 4, 5, 6, 7, 9; open P-1, 2, 3, 4, 5, 6, 7; overdue P-1.
+    asked = town.ask(cases.petition_backlog(), last, county=HERE)
+    assert table(asked) == [names, (2, 7, 7, 1)]
+    # A millisecond later the day of P-2 is over and that of P-8 has begun.
+    asked = town.ask(cases.petition_backlog(), "2021-05-11", county=HERE)
+    assert table(asked) == [names, (1, 8, 8, 2)]
+    # With P-10 and P-11.
+    asked = town.ask(cases.petition_backlog(EVERYWHERE), last)
+    assert table(asked) == [names, (3, 9, 9, 2)]
+    asked = town.ask(cases.petition_backlog(f"township = '{TOWNSHIP}'"), last)
+    # P-6 of the township itself and the five of its village: P-1, 2, 4, 5, 9.
+    assert table(asked) == [names, (1, 6, 6, 1)]
+    town.empty()
+    assert table(town.ask(cases.petition_backlog(), last, county=ALL)) == [names, (0, 0, 0, 0)]
+
+
+_OPEN = (
+    # A day and how many petitions were registered on it, asked at half past midnight of 15 June,
+    # which is 14 June in UTC. Midnights in between: 0, 6 | 7, 14 | 15, 29 | 30, 59 | 60, 89 | 90.
+    ("2021-06-15 00:10", 1), ("2021-06-09 23:50", 1),
+    ("2021-06-08 23:50", 2), ("2021-06-01 00:00", 1),
+    ("2021-05-31 23:50", 1), ("2021-05-17 12:00", 3),
+    ("2021-05-16 12:00", 1), ("2021-04-17 12:00", 4),
+    ("2021-04-16 12:00", 5), ("2021-03-18 12:00", 1),
+    ("2021-03-17 23:59", 2), ("2019-12-01 12:00", 5),
+)  # fmt: skip
+
+
+@about(cases.petition_ageing)
+def test_ages_are_midnights_since_the_registration_of_open_petitions(town: Town) -> None:
+    at = "2021-06-15 00:30"
+    town.tell(
+        *(event for day, (time, count) in enumerate(_OPEN) for n in range(count)
+          for event in petition(f"P-{day}-{n}", f"registered {time}")),
+        *petition("P-later", "registered 2021-06-15 00:31"),
+        *petition("P-closed", "registered 2021-06-10", f"closed {at}"),
+        *petition("P-not-yet", "registered 2021-06-10", "closed 2021-06-15 00:31"),
+        *petition("P-there", "registered 2021-06-10", place=HONGJIANG),
+        *petition("P-lost", "registered 2021-06-10", place=CITY),
+    )  # fmt: skip
+    # In the first group P-not-yet and P-lost too.
+    assert table(town.ask(cases.petition_ageing(), at, county=HERE)) == [
+        ("name", "value"),
+        ("7 天内", 4), ("7–15 天", 3), ("15–30 天", 4),
+        ("30–60 天", 5), ("60–90 天", 6), ("90 天以上", 7),
+    ]  # fmt: skip
+    town.empty()
+    assert town.ask(cases.petition_ageing(), at, county=ALL) == []
+
+
+@about(cases.petition_states)
+def test_states_of_open_petitions_come_in_their_legal_order(town: Town) -> None:
+    way = (
+        "registered 2021-03-01", "transferred 2021-03-02", "accepted 2021-03-03",
+        "replied 2021-03-04", "review_requested 2021-03-05", "review_decided 2021-03-06",
+        "recheck_requested 2021-03-07", "recheck_decided 2021-03-08",
+    )  # fmt: skip
+    ends = ("closed", "withdrawn", "merged", "not_accepted")
+    told_ = [
+        event
+        for far in range(1, len(way) + 1)
+        for n in range(far)  # one has come one step far, two two steps, and so on
+        for event in petition(f"P-{far}-{n}", *way[:far])
+    ]
+    town.tell(
+        *told_,
+        *(e for end in ends for e in petition(f"P-{end}", way[0], f"{end} 2021-03-02")),
+        *petition("P-there", *way[:2], place=HONGJIANG),
+        *petition("P-lost", way[0], "transferred 2021-04-02", place=CITY),
+    )
+    # P-lost is passed on only later.
+    assert table(town.ask(cases.petition_states(), "2021-04-01", county=HERE)) == [
+        ("name", "value"),
+        ("已登记", 2), ("已转送", 2), ("办理中", 3), ("已答复", 4),
+        ("复查中", 5), ("已复查", 6), ("复核中", 7), ("已复核", 8),
+    ]  # fmt: skip
+    assert town.ask(cases.petition_states(), "2021-02-28", county=ALL) == []
+
+
+@about(cases.petition_steps)
+def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
+    town: Town,
+) -> None:
+    since, at = "2021-03-01", "2021-03-31 12:00:00.500"
+    town.tell(
+        # The first instant of the range is in it, the one before is not; so at its end.
+        *petition("P-1", "registered 2021-02-28", "transferred 2021-03-01"),
+        *petition("P-2", "registered 2021-02-27", "transferred 2021-02-28 23:59:59.999"),
+        *petition("P-3", "registered 2021-03-26", f"transferred {at}"),
+        *petition("P-4", "registered 2021-03-26", "transferred 2021-03-31 12:00:00.501"),
+        # Passed on before it was registered: as of the end it has not begun.
+        *petition("P-5", "transferred 2021-03-05", "registered 2021-03-31 12:00:00.501"),
+        *petition("P-6", "registered 2021-03-10", place=HONGJIANG),
+        *petition("P-7", "registered 2021-03-10", place=CITY),
+        # An hour, and a midnight in it.
+        *petition("P-8", "registered 2021-03-10 23:30", "accepted 2021-03-11 00:30"),
+    )
+    names = ("从", "到", "件数", "用时中位数")
+    assert table(town.ask(cases.petition_steps(), at, since, county=HERE)) == [
+        names,
+        ("新收", "已登记", 4, None),  # P-3, 4, 7, 8
+        ("已登记", "已转送", 2, 3.0),  # P-1 in 1 day, P-3 in 5
+        ("已登记", "办理中", 1, 1.0),
+    ]
+    assert table(town.ask(cases.petition_steps(), at, since, county=ALL))[1] == (
+        "新收", "已登记", 5, None,
+    )  # fmt: skip
+    assert town.ask(cases.petition_steps(), "2020-12-31", "2020-12-01", county=ALL) == []
+
+
+@about(cases.petition_steps)
+def test_steps_come_by_the_state_reached_then_the_most_frequent(town: Town) -> None:
+    first = "registered 2021-02-01"
+    long = (
+        "registered 2021-03-01", "transferred 2021-03-03", "accepted 2021-03-06",
+        "replied 2021-03-10", "review_requested 2021-03-15", "review_decided 2021-03-21",
+        "recheck_requested 2021-03-22", "recheck_decided 2021-03-23", "closed 2021-03-27",
+    )  # fmt: skip
+    town.tell(
+        *petition("P-1", *long),
+        *(e for n in range(2) for e in petition(f"P-2{n}", first, "closed 2021-03-02")),
+        *petition("P-3", first, "accepted 2021-02-02", "closed 2021-03-02"),
+        *petition("P-4", first, "not_accepted 2021-03-02"),
+        *petition("P-5", first, "merged 2021-03-03"),
+        *petition("P-6", first, "withdrawn 2021-03-04"),
+    )
+    asked = town.ask(cases.petition_steps(), "2021-03-31", "2021-03-01", county=ALL)
+    assert table(asked)[1:] == [
+        ("新收", "已登记", 1, None),
+        ("已登记", "已转送", 1, 2.0),
+        ("已转送", "办理中", 1, 3.0),
+        ("办理中", "已答复", 1, 4.0),
+        ("已答复", "复查中", 1, 5.0),
+        ("复查中", "已复查", 1, 6.0),
+        ("已复查", "复核中", 1, 1.0),
+        ("复核中", "已复核", 1, 1.0),
+        ("已登记", "已办结", 2, 29.0),  # 1 February to 2 March
+        ("办理中", "已办结", 1, 28.0),
+        ("已复核", "已办结", 1, 4.0),  # as many as the line before: by the stored word
+        ("已登记", "不予受理", 1, 29.0),
+        ("已登记", "并案", 1, 30.0),
+        ("已登记", "撤回", 1, 31.0),
+    ]
+
+
+@about(cases.petition_flow)
+def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> None:
+    town.tell(
+        *petition("P-1", "registered 2021-03-01", "accepted 2021-03-01 08:59:59.999",
+                  "replied 2021-03-01 09:00", "closed 2021-03-04 23:59:59.999"),
+        *petition("P-2", "registered 2021-02-28 23:59:59.999", "replied 2021-03-01 09:59",
+                  "closed 2021-03-05", place=CITY),
+        *petition("P-3", "registered 2021-03-01 09:30", place=HONGJIANG),
+        *petition("P-4", "registered 2021-03-05 01:00"),
+    )  # fmt: skip
+    names = ("time", "登记", "受理", "答复", "办结")
+    # From midnight to midnight four days later: 96 hours, the last one begun.
+    asked = town.ask(cases.petition_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE)
+    assert table(asked) == [
+        names,
+        ("2021-03-01 00:00:00", 1, 0, 0, 0),
+        ("2021-03-01 08:00:00", 0, 1, 0, 0),
+        ("2021-03-01 09:00:00", 0, 0, 2, 0),
+        ("2021-03-04 23:00:00", 0, 0, 0, 1),
+        ("2021-03-05 00:00:00", 0, 0, 0, 1),
+    ]
+    # An hour more: days of the city.
+    asked = town.ask(cases.petition_flow(), "2021-03-05 01:00", "2021-03-01", county=HERE)
+    assert table(asked) == [
+        names,
+        ("2021-03-01 00:00:00", 1, 1, 2, 0),
+        ("2021-03-04 00:00:00", 0, 0, 0, 1),
+        ("2021-03-05 00:00:00", 1, 0, 0, 1),
+    ]
+    asked = town.ask(cases.petition_flow(), "2021-03-01 09:30", "2021-03-01 09:00", county=ALL)
+    assert table(asked) == [names, ("2021-03-01 09:00:00", 1, 0, 2, 0)]
+    assert town.ask(cases.petition_flow(), "2021-12-31", "2021-06-01", county=ALL) == []
+
+
+@about(cases.petition_flow)
+def test_a_long_flow_is_whole(town: Town) -> None:
+    days = [f"{date(2020, 1, 1) + timedelta(days=n)}" for n in range(731)]
+    town.tell(*(e for day in days for e in petition(f"P-{day}", f"registered {day}")))
+    asked = town.ask(cases.petition_flow(), "2021-12-31 23:59:59.999", "2020-01-01", county=ALL)
+    assert table(asked)[1:] == [(f"{day} 00:00:00", 1, 0, 0, 0) for day in days]
+
+
+def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
+    """So many petitions of the year a word, and with the word `other` all that do not count."""
+
+    def one(key: str, time: str, word: str, place: str) -> Told:
+        return told("petition.registered", key, time, place=place, **{field: word})
+
+    return [
+        *(one(f"P-{w}-{n}", "2021-03-01", w, CITY) for w, c in counts.items() for n in range(c)),
+        one("P-first", "2021-01-01", other, TOWNSHIP),
+        one("P-last", "2021-06-15 12:00:00.500", other, HECHENG),
+        one("P-before", "2020-12-31 23:59:59.999", other, HECHENG),
+        one("P-after", "2021-06-15 12:00:00.501", other, HECHENG),
+        one("P-there", "2021-03-01", other, HONGJIANG),
+    ]
+
+
+AT = "2021-06-15 12:00:00.500"
+
+
+@about(cases.petition_kinds)
+def test_kinds_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
+    town.tell(*_worded("kind", {"suggestion": 2, "accusation": 3}, other="appeal"))
+    # Two of a number come by name: 建 is before 申.
+    assert table(town.ask(cases.petition_kinds(), AT, county=HERE)) == [
+        ("name", "value"), ("检举控告", 3), ("建议意见", 2), ("申诉求决", 2),
+    ]  # fmt: skip
+    assert town.ask(cases.petition_kinds(), "2022-01-01", county=ALL) == []
+
+
+@about(cases.petition_channels)
+def test_channels_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
+    counts = {"letter": 1, "telephone": 3, "fax": 4, "visit": 1}
+    town.tell(*_worded("channel", counts, other="network"))
+    assert table(town.ask(cases.petition_channels(), AT, county=HERE)) == [
+        ("name", "value"),
+        ("传真", 4), ("电话", 3), ("信息网络", 2), ("书信", 1), ("走访", 1),
+    ]  # fmt: skip
+    assert town.ask(cases.petition_channels(), "2022-01-01", county=ALL) == []
+
+
+@about(cases.petition_levels)
+def test_levels_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
+    counts = {"city": 4, "province": 3, "capital": 1}
+    town.tell(*_worded("level", counts, other="county"))
+    assert table(town.ask(cases.petition_levels(), AT, county=HERE)) == [
+        ("name", "value"), ("来市", 4), ("赴省", 3), ("到县", 2), ("进京", 1),
+    ]  # fmt: skip
+    assert town.ask(cases.petition_levels(), "2022-01-01", county=ALL) == []
+
+
+@about(cases.petition_kinds)
+def test_a_word_that_has_no_name_yet_is_shown_as_it_is(town: Town) -> None:
+    # No producer can send it; rows of a later version may stand in the table.
+    content = {"kind": "ode", "channel": "", "people": 1}
+    town.shipped.city.add("petitions", "petition.registered", AT, content, key="P-1")
+    asked = town.ask(cases.petition_kinds(), AT, county=ALL)
+    assert table(asked) == [("name", "value"), ("ode", 1)]
+    assert town.ask(cases.petition_channels(), AT, county=ALL) == [], "no word is no channel"
+
+
+@about(cases.petition_backlog)
+def test_a_place_is_chosen_by_its_whole_code_and_by_nothing_else(town: Town) -> None:
+    town.tell(
+        *petition("P-1", "registered 2021-03-01"),
+        *petition("P-2", "registered 2021-03-01", place=HONGJIANG),
+    )
+
+    def found(county: str) -> int:
+        (row,) = town.ask(cases.petition_backlog(), "2021-03-01", county=county)
+        return int(row["registered_year"])
+
+    chosen = {
+        "431202": 1, "{431202}": 1, "{431202,431281}": 2, "431202,431281": 2, "431281": 1,
+        "43120": 0, "{}": 0, "%": 0, "431202' OR '1'='1": 0, "431202\\": 0, "": 2, ALL: 2,
+    }  # fmt: skip
+    assert {county: found(county) for county in chosen} == chosen
