@@ -1,0 +1,369 @@
+"""幸福基金: what each query of the board gives over a small history, counted by hand.
+
+Money stands in the events in fen and on the boards in 10,000 yuan, which are 1,000,000 fen.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from dashboards import _queries_places as places
+from tests.dashboards.queries.about import about
+from tests.dashboards.queries.register import (
+    CHENGBEI,
+    CHENGZHONG,
+    CITY,
+    HECHENG,
+    LIPING,
+    WENHUA,
+    XINJIE,
+    YUANLING,
+    ZHONGFANG,
+    ZHONGPO,
+    registered,
+    table,
+    taken_back,
+)
+from tests.histories.small import PLACES
+from tests.histories.told import Told, told
+from tests.town import Town
+
+pytestmark = pytest.mark.usefixtures("small_register")
+
+ALL = "$__all"
+BOTH = f"{{{HECHENG},{ZHONGFANG}}}"
+AT = "2021-06-15 14:30"
+IN_THE_HOUR, NEXT_HOUR = "2021-06-15 14:59:59", "2021-06-15 15:00"
+IN_THE_DAY, NEXT_DAY = "2021-06-15 23:59:59", "2021-06-16"
+LAST_YEAR, THIS_YEAR = "2020-12-31 23:59:59", "2021-01-01"
+UNIT = 1_000_000  # fen in 10,000 yuan
+_ACCOUNTS = itertools.count(1)
+
+
+def booked(type_: str, place: str, time: str, amount: float, **data: object) -> Told:
+    """Money in 10,000 yuan, moved by a fund of the place."""
+    fen = {"amount": round(amount * UNIT)}
+    return told(f"fund.{type_}", f"F-{next(_ACCOUNTS)}", time, place=place, **fen, **data)
+
+
+def raised(place: str, time: str, amount: float, source: str = "pledge", **data: object) -> Told:
+    return booked("contributed", place, time, amount, source=source, **data)
+
+
+def spent(place: str, time: str, amount: float, use: str = "public_good", **data: object) -> Told:
+    return booked("disbursed", place, time, amount, use=use, **data)
+
+
+def projects(type_: str, place: str, time: str, number: int, **data: object) -> Told:
+    key = f"F-{next(_ACCOUNTS)}"
+    return told(f"fund.project_{type_}", key, time, place=place, projects=number, **data)
+
+
+def balances_of_all_years() -> list[Told]:
+    """Money of a year before, of the year, of the instant's day and of the day after."""
+    back = raised(XINJIE, "2021-03-01", 64)
+    return [
+        raised(XINJIE, THIS_YEAR, 10, entry="opening"),
+        raised(XINJIE, LAST_YEAR, 4, source="donation"),
+        spent(XINJIE, LAST_YEAR, 1),
+        raised(XINJIE, IN_THE_DAY, 2),
+        spent(XINJIE, NEXT_DAY, 512),
+        raised(XINJIE, NEXT_DAY, 512),
+        back,
+        taken_back(back),
+        # More was paid out of the pledges than came in, but not out of the whole fund: 4 - 3.
+        raised(WENHUA, "2021-03-01", 1),
+        raised(WENHUA, "2021-03-01", 3, source="reward"),
+        spent(WENHUA, "2021-04-01", 3),
+        # 1 fen below nothing; the village's sister has plenty.
+        raised(ZHONGPO, "2021-03-01", 1),
+        spent(ZHONGPO, "2021-04-01", 1.000001),
+        # Exactly nothing.
+        raised(LIPING, "2021-03-01", 5),
+        spent(LIPING, "2021-04-01", 5),
+        # Funds of townships and counties themselves; each with another one of the same level.
+        raised(CHENGZHONG, "2021-03-01", 8),
+        spent(CHENGBEI, "2021-04-01", 2),
+        raised(HECHENG, "2021-03-01", 8),
+        spent(YUANLING, "2021-04-01", 2),
+        # Neither promises nor permissions are money.
+        booked("pledged", XINJIE, "2021-03-01", 128),
+        booked("approved", XINJIE, "2021-03-01", 128),
+    ]
+
+
+@about(places.fund_figures)
+@pytest.mark.parametrize(
+    ("county", "figures"),
+    [
+        # 鹤城区: 16 + 4 + 1 + 8 + 8 raised, 1 + 3 + 1.000001 + 2 spent; 中坡 and 城北 are below 0.
+        (HECHENG, (37.0, 7.000001, 29.999999, 7_000_001 / 37_000_000, 2)),
+        (ZHONGFANG, (5.0, 5.0, 0.0, 1.0, 0)),
+        (YUANLING, (0.0, 2.0, -2.0, None, 1)),
+        (BOTH, (42.0, 12.000001, 29.999999, 12_000_001 / 42_000_000, 2)),
+        (ALL, (42.0, 14.000001, 27.999999, 14_000_001 / 42_000_000, 3)),
+        (CITY, (0.0, 0.0, 0.0, None, 0)),
+    ],
+    ids=["county", "nothing-left", "nothing-raised", "two", "all", "nothing"],
+)
+def test_a_balance_is_of_all_years_to_the_end_of_the_day(
+    town: Town, county: str, figures: tuple[float | None, ...]
+) -> None:
+    town.tell(*balances_of_all_years())
+    heads, row = table(town.ask(places.fund_figures(), AT, county=county))
+    assert heads == ("raised_all", "spent_all", "balance_now", "used", "negative")
+    assert row == figures
+
+
+@about(places.fund_counties)
+def test_funds_of_the_counties_stand_side_by_side_largest_balance_first(town: Town) -> None:
+    town.tell(
+        *balances_of_all_years(),
+        raised(CITY, "2021-03-01", 50),
+        spent(CITY, "2021-03-01", 50),
+    )
+    heads = ("县市区", "累计筹集", "累计支出", "余额", "使用率", "code")
+    hecheng = ("鹤城区", 37.0, 7.000001, 29.999999, 7_000_001 / 37_000_000, HECHENG)
+    unknown = ("未定位", 50.0, 50.0, 0.0, 1.0, CITY)
+    zhongfang = ("中方县", 5.0, 5.0, 0.0, 1.0, ZHONGFANG)
+    yuanling = ("沅陵县", 0.0, 2.0, -2.0, None, YUANLING)
+
+    def counties(county: str) -> object:
+        return table(town.ask(places.fund_counties(), AT, county=county))
+
+    assert counties(ALL) == [heads, hecheng, unknown, zhongfang, yuanling]
+    assert counties(BOTH) == [heads, hecheng, zhongfang]
+    assert counties("431224") == []
+
+
+@about(places.fund_counties)
+def test_every_county_with_a_fund_is_listed(town: Town) -> None:
+    codes = [f"4312{n:02}" for n in (*range(21, 31), 71, 81)] + [HECHENG, CITY]
+    town.tell(*(raised(code, "2021-03-01", 1) for code in codes))
+    found = town.ask(places.fund_counties(), AT, county=ALL)
+    assert [row["code"] for row in found] == sorted(codes)
+    # A county that the register does not know shows its code.
+    assert found[-1]["县市区"] == "431281"
+
+
+@about(places.fund_negative)
+def test_overdrawn_funds_are_listed_deepest_first(town: Town) -> None:
+    town.tell(
+        *balances_of_all_years(),
+        spent(CITY, "2021-03-01", 3),
+        raised(WENHUA, NEXT_DAY, 100),
+        spent(WENHUA, "2021-05-01", 3),  # 4 raised, 6 spent
+    )
+    heads = ("县市区", "乡镇街道", "村社区", "筹集", "支出", "余额")
+    fen = 0.000001
+    # Of equal balances the funds that are no village's come first, then by the village's code.
+    expected = [
+        heads,
+        ("未定位", "", "", 0.0, 3.0, -3.0),
+        ("沅陵县", "", "", 0.0, 2.0, -2.0),
+        ("鹤城区", "城北街道", "", 0.0, 2.0, -2.0),
+        ("鹤城区", "城中街道", "文化山社区", 4.0, 6.0, -2.0),
+        ("鹤城区", "城北街道", "中坡社区", 1.0, 1 + fen, -fen),
+    ]
+
+    def overdrawn(county: str) -> list[tuple[object, ...]]:
+        return table(town.ask(places.fund_negative(), AT, county=county))
+
+    found = overdrawn(ALL)
+    # Two of equal balance without a village have no order of their own.
+    assert found[:2] == expected[:2]
+    assert sorted(found[2:4]) == sorted(expected[2:4])
+    assert found[4:] == expected[4:]
+    assert overdrawn(BOTH) == [heads, *expected[3:]]
+    assert overdrawn(ZHONGFANG) == []
+
+
+@about(places.fund_negative)
+def test_villages_of_one_name_are_overdrawn_each_for_itself(town: Town) -> None:
+    same = {XINJIE: ("新村", 1), WENHUA: ("新村", 1), CHENGZHONG: ("城中街道", 0)}
+    with registered(town, same | {HECHENG: ("鹤城区", 0)}):
+        town.tell(
+            spent(WENHUA, "2021-03-01", 2), spent(XINJIE, "2021-03-01", 2), raised(XINJIE, AT, 0.5)
+        )
+        rows = table(town.ask(places.fund_negative(), AT, county=ALL))[1:]
+        assert rows == [
+            ("鹤城区", "城中街道", "新村", 0.0, 2.0, -2.0),
+            ("鹤城区", "城中街道", "新村", 0.5, 2.0, -1.5),
+        ]
+        town.tell(raised(WENHUA, AT, 0.5))
+        assert table(town.ask(places.fund_negative(), AT, county=ALL))[1:] == rows[1:] * 2
+
+
+@about(places.fund_negative)
+def test_of_more_than_200_overdrawn_funds_the_200_deepest_are_listed(town: Town) -> None:
+    villages = [code for code in PLACES if len(code) == 12][:201]
+    town.tell(*(spent(code, AT, 1 + n) for n, code in enumerate(villages)))
+    found = town.ask(places.fund_negative(), AT, county=ALL)
+    # 1 to 201 are missing.
+    assert [row["余额"] for row in found] == [-1.0 - n for n in range(200, 0, -1)]
+
+
+# ------------------------------------------------------------------------------- the year
+
+
+def movements() -> list[Told]:
+    """Money, persons helped and projects around the ends of the year and of the instant's hour."""
+    back = spent(XINJIE, "2021-03-01", 64, helped=64)
+    opening = {"entry": "opening"}
+    return [
+        raised(XINJIE, LAST_YEAR, 100),
+        raised(XINJIE, THIS_YEAR, 1),
+        raised(XINJIE, IN_THE_HOUR, 2, source="collective"),
+        raised(XINJIE, NEXT_HOUR, 200),
+        raised(XINJIE, THIS_YEAR, 400, **opening),
+        spent(XINJIE, LAST_YEAR, 100, helped=100),
+        spent(XINJIE, THIS_YEAR, 0.25, helped=1),
+        spent(XINJIE, IN_THE_HOUR, 0.5, helped=2, use="merit_and_need"),
+        spent(XINJIE, NEXT_HOUR, 200, helped=200),
+        spent(XINJIE, THIS_YEAR, 400, helped=400, **opening),
+        back,
+        taken_back(back),
+        projects("opened", XINJIE, LAST_YEAR, 100),
+        projects("opened", XINJIE, THIS_YEAR, 3),
+        projects("opened", XINJIE, IN_THE_HOUR, 4),
+        projects("opened", XINJIE, NEXT_HOUR, 200),
+        projects("opened", XINJIE, THIS_YEAR, 400, **opening),
+        projects("closed", XINJIE, "2021-03-01", 800),
+        booked("pledged", XINJIE, "2021-03-01", 800),
+        booked("approved", XINJIE, "2021-03-01", 800),
+        spent(LIPING, "2021-03-01", 4, helped=5),
+        raised(CITY, "2021-03-01", 8),
+    ]
+
+
+@about(places.fund_year)
+@pytest.mark.parametrize(
+    ("county", "figures"),
+    [
+        (HECHENG, (3.0, 0.75, 2.25, 3, 7)),
+        (ZHONGFANG, (0.0, 4.0, -4.0, 5, 0)),
+        (BOTH, (3.0, 4.75, -1.75, 8, 7)),
+        (ALL, (11.0, 4.75, 6.25, 8, 7)),
+        (YUANLING, (0.0, 0.0, 0.0, 0, 0)),
+    ],
+    ids=["one", "less-in-than-out", "two", "all", "nothing"],
+)
+def test_the_years_movements_are_counted_to_the_end_of_the_hour_without_opening_balances(
+    town: Town, county: str, figures: tuple[float, ...]
+) -> None:
+    town.tell(*movements())
+    assert table(town.ask(places.fund_year(), AT, county=county)) == [
+        ("raised_year", "spent_year", "net_year", "helped_year", "projects_year"), figures,
+    ]  # fmt: skip
+
+
+@about(places.fund_uses)
+def test_uses_of_the_year_are_counted_to_the_end_of_the_day_largest_first(town: Town) -> None:
+    town.tell(
+        *movements(),
+        spent(ZHONGPO, IN_THE_DAY, 0.25, use="old_and_young"),
+        spent(ZHONGPO, NEXT_DAY, 800, use="old_and_young"),
+    )
+
+    def uses(county: str) -> object:
+        return table(town.ask(places.fund_uses(), AT, county=county))
+
+    # 公益服务: 0.25 and, later on the same day, 200.
+    hecheng = [("公益服务", 200.25), ("奖优济困", 0.5), ("敬老护幼", 0.25)]
+    assert uses(HECHENG) == [("name", "value"), *hecheng]
+    assert uses(ALL) == [("name", "value"), ("公益服务", 204.25), *hecheng[1:]]
+    assert uses(ZHONGFANG) == [("name", "value"), ("公益服务", 4.0)]
+    assert uses(CITY) == []
+
+
+@about(places.fund_sources, places.fund_uses)
+def test_parts_of_equal_size_stand_by_name(town: Town) -> None:
+    back = raised(XINJIE, "2021-03-01", 9, source="reward")
+    town.tell(
+        raised(XINJIE, "2021-03-01", 2, source="pledge"),
+        raised(XINJIE, "2021-03-01", 2, source="donation"),
+        back,
+        taken_back(back),
+        spent(XINJIE, "2021-03-01", 2, use="old_and_young"),
+        spent(XINJIE, "2021-03-01", 2, use="merit_and_need"),
+        spent(XINJIE, "2021-03-01", 1, source="collective"),
+    )
+    # What came and was taken back, and what was only spent of, is a part of nothing.
+    assert table(town.ask(places.fund_sources(), AT, county=ALL)) == [
+        ("name", "value"),
+        ("社会捐赠", 2.0), ("自愿认缴", 2.0), ("以奖代补", 0.0), ("集体经济", 0.0),
+    ]  # fmt: skip
+    assert table(town.ask(places.fund_uses(), AT, county=ALL)) == [
+        ("name", "value"), ("奖优济困", 2.0), ("敬老护幼", 2.0), ("公益服务", 1.0),
+    ]  # fmt: skip
+
+
+@about(places.fund_sources)
+def test_sources_are_of_all_years_to_the_end_of_the_day_opening_balances_too(town: Town) -> None:
+    town.tell(*balances_of_all_years(), raised(CITY, "2021-03-01", 50, source="collective"))
+
+    def sources(county: str) -> object:
+        return table(town.ask(places.fund_sources(), AT, county=county))[1:]
+
+    # 自愿认缴: 10 + 2 of 新街, 1, 1, 8 and 8; of 莉坪 5.
+    hecheng = [("自愿认缴", 30.0), ("社会捐赠", 4.0), ("以奖代补", 3.0)]
+    assert sources(HECHENG) == hecheng
+    assert sources(BOTH) == [("自愿认缴", 35.0), *hecheng[1:]]
+    assert sources(ALL) == [("集体经济", 50.0), ("自愿认缴", 35.0), *hecheng[1:]]
+    assert sources("431224") == []
+
+
+@about(places.fund_trend)
+def test_money_of_four_days_is_by_the_hour_and_of_more_by_the_day(town: Town) -> None:
+    back = raised(XINJIE, "2021-06-03 09:59:59", 64)
+    town.tell(
+        raised(XINJIE, "2021-05-31 23:59:59", 100),
+        raised(XINJIE, "2021-06-01", 1),
+        raised(XINJIE, "2021-06-01", 100, entry="opening"),
+        spent(XINJIE, "2021-06-01", 100, entry="opening"),
+        raised(XINJIE, "2021-06-03 09:00", 2),
+        spent(LIPING, "2021-06-03 09:59:59", 0.5),
+        back,
+        taken_back(back),
+        spent(CITY, "2021-06-03 10:00", 4),
+        spent(XINJIE, "2021-06-05 00:59:59", 8),
+        raised(XINJIE, "2021-06-05 01:00", 16),
+        booked("approved", XINJIE, "2021-06-03 09:00", 100),
+        booked("pledged", XINJIE, "2021-06-03 09:00", 100),
+    )
+    heads = ("time", "筹集", "支出")
+
+    def trend(until: str, county: str = ALL) -> object:
+        return table(town.ask(places.fund_trend(), until, "2021-06-01", county=county))
+
+    # 96 hours, then 97.
+    assert trend("2021-06-05 00:00") == [
+        heads,
+        ("2021-06-01 00:00:00", 1.0, 0.0),
+        ("2021-06-03 09:00:00", 2.0, 0.5),
+        ("2021-06-03 10:00:00", 0.0, 4.0),
+        ("2021-06-05 00:00:00", 0.0, 8.0),
+    ]
+    assert trend("2021-06-05 00:00", LIPING[:6]) == [heads, ("2021-06-03 09:00:00", 0.0, 0.5)]
+    assert trend("2021-06-05 01:00") == [
+        heads,
+        ("2021-06-01 00:00:00", 1.0, 0.0),
+        ("2021-06-03 00:00:00", 2.0, 4.5),
+        ("2021-06-05 00:00:00", 16.0, 8.0),
+    ]
+
+
+@about(places.fund_figures, places.fund_year, places.fund_counties, places.fund_negative)
+def test_without_a_booking_there_are_zeros_and_empty_tables(town: Town) -> None:
+    assert table(town.ask(places.fund_figures(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, None, 0)]
+    assert table(town.ask(places.fund_year(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, 0, 0)]
+    for query in (
+        places.fund_sources,
+        places.fund_uses,
+        places.fund_trend,
+        places.fund_counties,
+        places.fund_negative,
+    ):
+        assert town.ask(query(), AT, county=ALL) == []
