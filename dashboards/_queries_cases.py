@@ -147,7 +147,7 @@ SELECT if({known}, transform(came_from, {stored}, {shown}, came_from), '新收')
   if(countIf({known}) = 0, NULL, quantileExactInclusiveIf(0.5)(
     {days("assumeNotNull(since)", "time")}, {known})) AS `用时中位数`
 FROM {topic}_steps
-WHERE time > $__fromTime_ms AND time <= $__toTime_ms AND begun <= $__toTime_ms AND {IN_PLACE}
+WHERE time >= $__fromTime_ms AND time <= $__toTime_ms AND begun <= $__toTime_ms AND {IN_PLACE}
 GROUP BY came_from, state
 ORDER BY indexOf({stored}, state), `件数` DESC, `从` LIMIT 60""".strip()
 

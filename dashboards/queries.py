@@ -162,7 +162,7 @@ FROM (SELECT code, name, 0. AS own, 0. AS drawn, 0. AS longitude, 0. AS latitude
     SELECT arrayJoin({drawn}) AS f FROM ({figures}))
   UNION ALL SELECT at.1, '', 0., 0., at.2, at.3 FROM (SELECT arrayJoin([{points}]) AS at)) AS p
 WHERE {is_chosen} GROUP BY code
-HAVING name != '' AND (NOT endsWith(code, '00') OR own > 0)
+HAVING name != '' AND (NOT endsWith(code, '00') OR own != 0)
 ORDER BY own DESC, code LIMIT 20""".strip()
         for is_chosen, figures in _figures()
     ]
