@@ -11,14 +11,13 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
-import schemas
 from infra.parts import Part, Step, parts
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.warehouse import apply
 from schemas._names import CONSUMER_GROUP
 from tests.histories.small import Message
-from tests.oracle import Oracle, Place
+from tests.oracle import BOOK, Oracle, Place, Topic
 
 PATIENCE_S: Final = 240.0
 _POLL_S: Final = 0.1
@@ -32,9 +31,9 @@ def without_boards(settings: Settings) -> Sequence[Part | Step]:
 class Live:
     """One stack and the clients that tests use on it."""
 
-    def __init__(self, stack: Stack, families: Sequence[Any] | None = None) -> None:
+    def __init__(self, stack: Stack, topics: Sequence[Topic] = tuple(BOOK.values())) -> None:
         self.stack, self.settings = stack, stack.settings
-        self.families = schemas.families() if families is None else families
+        self.topics = topics
         self.poisoned: set[Place] = set()
 
     @cached_property
@@ -56,7 +55,10 @@ class Live:
 
     def send(self, messages: Iterable[Message]) -> int:
         """Sends and waits for the acknowledgement; returns how many."""
-        sent = [self.producer.send(m.topic, key=m.key, value=m.payload) for m in messages]
+        sent = [
+            self.producer.send(m.topic, key=m.key, value=m.payload, partition=m.kpart)
+            for m in messages
+        ]
         self.producer.flush(120)
         for each in sent:
             each.get(60)
@@ -79,7 +81,7 @@ class Live:
         """Offset after the last message of every partition that has any."""
         consumer = KafkaConsumer(bootstrap_servers=self.settings.bootstrap, group_id=None)
         try:
-            names = [f.topic for f in self.families] if topics is None else topics
+            names = [each.topic for each in self.topics] if topics is None else topics
             places = [TopicPartition(t, n) for t in names for n in consumer.partitions_for_topic(t)]
             ends = consumer.end_offsets(places)
         finally:
@@ -89,18 +91,18 @@ class Live:
     def marks(self) -> dict[tuple[str, int], int]:
         """The least offset that events table and all projections of a partition have reached."""
         found: dict[tuple[str, int], int] = {}
-        for family in self.families:
-            tables = [f"{family.topic}_{each.name}" for each in family.projections]
+        for topic in self.topics:
+            tables = [f"{topic.topic}_{each.name}" for each in topic.figures]
             union = " UNION ALL ".join(
                 f"SELECT kpart, max({column}) AS at FROM gulou.{table} GROUP BY kpart"
                 for table, column in [
-                    (f"events_{family.topic}", "koff"),
+                    (f"events_{topic.topic}", "koff"),
                     *((table, "hi") for table in tables),
                 ]
             )
             sql = f"SELECT kpart, min(at), count() FROM ({union}) GROUP BY kpart"
             for kpart, at, count in self.ask(sql):
-                found[family.topic, kpart] = at if count == 1 + len(tables) else -1
+                found[topic.topic, kpart] = at if count == 1 + len(tables) else -1
         return found
 
     def await_counted(self, timeout_s: float = PATIENCE_S) -> None:
@@ -129,7 +131,7 @@ class Live:
 
     def oracle(self) -> Oracle:
         """The oracle over all that is there now."""
-        return Oracle(self.settings.bootstrap, self.ask, self.families, poisoned=self.poisoned)
+        return Oracle(self.settings.bootstrap, self.ask, self.topics, poisoned=self.poisoned)
 
     def differences(self) -> list[str]:
         """What the oracle says once all is counted."""
@@ -188,7 +190,7 @@ class Live:
     def dead(self) -> dict[tuple[str, int, int], dict[str, Any]]:
         """Every dead letter by the place it came from, with its headers and `payload`."""
         found: dict[tuple[str, int, int], dict[str, Any]] = {}
-        topics = [f"{family.topic}.dead" for family in self.families]
+        topics = [f"{each.topic}.dead" for each in self.topics]
         ends = self.ends(topics)
         consumer = KafkaConsumer(bootstrap_servers=self.settings.bootstrap, group_id=None)
         try:

@@ -1,58 +1,47 @@
-"""Small seeded histories written by hand: plain JSON, no code of the product.
+"""Small seeded histories: plain JSON, no code of the product.
 
-Every family, with corrections, withdrawals, orphans, repeats and conflicts; and one of each kind of
-message that must be refused.
+Every event type of every family and every value of every vocabulary, with corrections, withdrawals,
+orphans, repeats and conflicts.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
-import schemas
+from tests.histories.cases import mediation, petition
+from tests.histories.messages import CITY, PLACES, VILLAGES, Message, as_bytes
+from tests.histories.teller import Teller
+from tests.histories.wrong import refused
 
-CITY = timezone(timedelta(hours=8))
-_CODES = Path(schemas.__file__).parent / "data" / "divisions_431200.csv"
-with _CODES.open(encoding="utf-8") as _lines:
-    PLACES = [row["code"] for row in csv.DictReader(_lines)]
-VILLAGES = [code for code in PLACES if len(code) == 12][::97]
-_MEDIATION = {
-    "dispute": ("neighbours", "contract", "medical", "labour"),
-    "origin": ("grid", "police", "litigation"),
-    "scale": ("individual", "group"),
-    "mode": ("applied", "court_delegated", "court_ordinary", "court_summary"),
-}
+__all__ = ["CITY", "PLACES", "VILLAGES", "History", "Message", "refused"]
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What a producer sends."""
-
-    topic: str
-    key: bytes | None
-    payload: bytes | None
+ROLES = ("grid_member", "party_member", "working_party_member", "cadre")
+PURPOSES = ("routine", "care", "policy", "dispute", "safety")
+MATTERS = ("livelihood", "infrastructure", "environment", "policy", "dispute", "other")
+OUTCOMES = ("settled", "explained", "passed_on", "not_possible")
+SOURCES = ("pledge", "collective", "donation", "reward")
+USES = ("old_and_young", "merit_and_need", "public_good")
+ENTRIES = ("contributed", "disbursed", "project_opened", "pledged", "approved", "project_closed")
 
 
 class History:
     """Makes the messages of one seed; the same seed makes the same bytes."""
 
     def __init__(self, seed: int, name: str = "h") -> None:
-        self.dice = random.Random(seed)
-        self._name, self._count = f"{name}{seed}", 0
+        self._teller = Teller(seed, name)
+        self.dice = self._teller.dice
 
     def messages(self, events: int) -> list[Message]:
         """At least `events` messages of all families, disordered and dirty as life is."""
-        makers = (self._visit, self._visit, self._visit, self._petition, self._mediation)
         found: list[Message] = []
         while len(found) < events:
-            maker = self.dice.choice((*makers, self._fund, self._fund))
-            found += self._disturbed(list(maker()))
+            maker = self._teller.turn(
+                (_visit, _visit, _visit, _round, petition, petition, mediation, _fund, _fund, _fund)
+            )
+            found += self._disturbed(list(maker(self._teller)))
         # Neighbours change places, so that a correction may come before what it corrects.
         for n in range(0, len(found) - 20, 7):
             other = n + self.dice.randrange(20)
@@ -71,196 +60,132 @@ class History:
             elif chance > 0.975:
                 event = json.loads(message.payload or b"")
                 event["actor"] = "another-hand"
-                yield Message(message.topic, message.key, _bytes(event))
+                yield Message(message.topic, message.key, as_bytes(event))
 
-    def _event(
-        self, type_: str, key: str, data: dict[str, Any], time: datetime, **head: Any
-    ) -> Message:
-        self._count += 1
-        event = {
-            "specversion": "1.0",
-            "id": f"{self._name}-{self._count}",
-            "source": "//huaihua/test",
-            "type": type_,
-            "dataschema": f"urn:gulou:{type_}:{2 if type_ == 'visit.recorded' else 1}",
-            "time": time.isoformat(),
-            "recorded": (time + timedelta(minutes=self.dice.randrange(3000))).isoformat(),
-            "division": self._place,
-            "data": data,
+
+def _visit(teller: Teller) -> Iterator[Message]:
+    """A visit, what becomes of its form, and what the household asked for."""
+    household = f"k1.{teller.dice.randrange(500):032x}"
+    place = teller.place()
+    yield from _visited(teller, household, place, teller.start())
+
+
+def _round(teller: Teller) -> Iterator[Message]:
+    """Several visits of one household, in one micro-grid, on different days of one year."""
+    household, place = f"k1.{teller.dice.randrange(500):032x}", teller.dice.choice(VILLAGES)
+    first = teller.start()
+    last = datetime(first.year, 12, 31, 23, 59, 59, 999_000, tzinfo=CITY)
+    days = max((last - first).days, 1)
+    for n in range(3):
+        time = min(first + timedelta(days=n * teller.dice.randrange(1, days + 1) / 3), last)
+        yield from _visited(teller, household, place, time)
+
+
+def _visited(teller: Teller, household: str, place: str, time: datetime) -> Iterator[Message]:
+    head = _grid(teller, place)
+
+    def filled() -> dict[str, Any]:
+        return {
+            "role": teller.turn(ROLES),
+            "purpose": teller.turn(PURPOSES),
+            "lasted": teller.number(60, 1440),
+            "met": teller.number(6, 1_000_000),
+            **teller.maybe(remark=teller.sealed),
         }
-        topic = {"v": "visits", "p": "petitions", "m": "mediations", "f": "funds"}[key[0]]
-        field = {"v": "household", "p": "petition", "m": "case", "f": "account"}[key[0]]
-        value = f"k1.{int(key[1:]):032x}" if key[0] == "v" else key
-        event["data"] = {field: value, **data}
-        return Message(topic, value.encode(), _bytes(event | head))
 
-    def _start(self) -> datetime:
-        self._place = self.dice.choice(VILLAGES)
-        if self.dice.random() < 0.2:
-            self._place = self._place[: self.dice.choice((6, 9))]
-        # Around the turn of a year and the end of DST-free days: all hours, some milliseconds.
-        minutes = self.dice.randrange(4 * 365 * 1440)
-        odd = timedelta(minutes=minutes, milliseconds=self.dice.randrange(60_000))
-        return datetime(2021, 1, 1, tzinfo=CITY) + odd
+    form = filled()
+    if teller.chance(0.1):
+        form = {name: value for name, value in form.items() if name != "lasted"}
+        form["lasted_hours"] = teller.number(3, 24)
+        head |= {"dataschema": "urn:gulou:visit.recorded:1"}
+    first = teller.event("visit.recorded", household, form, time, place, **head)
+    yield first
+    id_ = _id(first)
+    yield from _amended(teller, household, place, time, id_, filled)
+    if teller.chance(0.3):
+        yield from _asked(teller, household, place, time, id_)
 
-    def _visit(self) -> Iterator[Message]:
-        time, key = self._start(), f"v{self.dice.randrange(500)}"
-        grid = {"grid": f"{self._place}001"} if len(self._place) == 12 else {}
-        data = {
-            "role": self.dice.choice(("grid_member", "cadre", "party_member")),
-            "purpose": "routine",
-            "lasted": self.dice.randrange(60),
-            "met": self.dice.randrange(6),
-        }
-        if self.dice.random() < 0.1:
-            old = {name: value for name, value in data.items() if name != "lasted"}
-            head = {"dataschema": "urn:gulou:visit.recorded:1", **grid}
-            first = self._event("visit.recorded", key, old | {"lasted_hours": 2}, time, **head)
+
+def _amended(
+    teller: Teller, household: str, place: str, time: datetime, id_: str, filled: Any
+) -> Iterator[Message]:
+    """Corrections of a form and its end; two of one instant, too, of which the greater id wins."""
+    later = time
+    for _ in range(teller.dice.choice((0, 0, 0, 1, 1, 2))):
+        later += timedelta(hours=teller.dice.choice((0, teller.dice.randrange(1, 200))))
+        head: dict[str, Any] = {"recorded": later.isoformat()} if teller.chance(0.3) else {}
+        if teller.chance(0.3):
+            void = {"corrects": id_, "why": teller.text("重复填报", 200)}
+            last = teller.event("visit.voided", household, void, later, place, **head)
         else:
-            first = self._event("visit.recorded", key, data, time, **grid)
-        yield first
-        id_ = json.loads(first.payload or b"")["id"]
-        for _ in range(self.dice.choice((0, 0, 0, 1, 1, 2))):
-            later = time + timedelta(hours=self.dice.randrange(1, 200))
-            if self.dice.random() < 0.3:
-                void = {"corrects": id_, "why": "重复填报"}
-                yield self._event("visit.voided", key, void, later)
-            else:
-                better = data | {"met": self.dice.randrange(9), "corrects": id_}
-                yield self._event("visit.corrected", key, better, later, **grid)
-        if self.dice.random() < 0.2:
-            raised = self._event(
-                "visit.request_raised", key, {"request": f"r-{id_}", "matter": "policy"}, time
-            )
-            yield raised
-            if self.dice.random() < 0.1:  # a void that does not fit
-                wrong = {"corrects": json.loads(raised.payload or b"")["id"], "why": "x"}
-                yield self._event("visit.voided", key, wrong, time)
-            done = {"request": f"r-{id_}", "outcome": "settled"}
-            yield self._event("visit.request_closed", key, done, time + timedelta(days=3))
-
-    def _petition(self) -> Iterator[Message]:
-        time, key = self._start(), f"p{self.dice.randrange(10**6)}"
-        kind = self.dice.choice(("suggestion", "accusation", "appeal", "appeal"))
-        grid = {"grid": f"{self._place}002"} if len(self._place) == 12 else {}
-
-        def step(verb: str, after: float, **data: Any) -> Message:
-            happened = time + timedelta(days=after)
-            return self._event(f"petition.{verb}", key, {"kind": kind, **data}, happened, **grid)
-
-        person = {"petitioner": f"k1.{self.dice.randrange(200):032x}"}
-        opening = {"channel": "network", "level": "county", "people": self.dice.randrange(1, 9)}
-        if self.dice.random() < 0.5:
-            opening["category"] = "城乡建设"
-        yield step("registered", 0, repeated=self.dice.random() < 0.2, **opening, **person)
-        yield step("transferred", 5, mode="passed_on", unit="431202-民政局")
-        if self.dice.random() < 0.2:
-            yield step("objected", 6, unit="431202-民政局")
-            yield step("transferred", 7, mode="passed_on", unit="431202-城管局")
-        route = self.dice.choice(("31.6", "31.6", "31.1")) if kind == "appeal" else "none"
-        yield step("accepted", 9.3, unit="431202-民政局", route=route)
-        if self.dice.random() < 0.1:
-            yield step("accepted", self.dice.randrange(10, 30), unit="431202-城管局", route=route)
-        if self.dice.random() < 0.2:
-            since = (time + timedelta(days=9.3)).isoformat()
-            days = self.dice.choice((10, 30, 45))
-            yield step("extended", 40, days=days, since=since, route=route)
-        if self.dice.random() < 0.2:
-            yield step("hearing_held", 45, people=9)
-        if self.dice.random() < 0.8:
-            yield step("replied", self.dice.randrange(10, 120), result="supported")
-            yield step("rated", 121, satisfaction=self.dice.randrange(1, 6))
-            yield step("closed", 122)
-
-    def _mediation(self) -> Iterator[Message]:
-        time, key = self._start(), f"m{self.dice.randrange(10**6)}"
-        pick = {name: self.dice.choice(values) for name, values in _MEDIATION.items()}
-
-        def step(verb: str, after: float, **data: Any) -> Message:
-            return self._event(f"mediation.{verb}", key, data, time + timedelta(days=after))
-
-        mode = pick.pop("mode")
-        yield step("filed", 0, people=self.dice.randrange(2, 9), **pick)
-        yield step("accepted", 1, mode=mode)
-        yield step("session_held", 6, people=4)
-        if self.dice.random() < 0.8:
-            sum_ = self.dice.randrange(10**7)
-            group = self.dice.random() < 0.1
-            yield step(
-                "agreement_reached",
-                self.dice.randrange(7, 40),
-                form="oral",
-                amount=sum_,
-                averted_crime=False,
-                averted_group=group,
-            )
-        else:
-            yield step("terminated", 20, why="not_agreed")
-
-    def _fund(self) -> Iterator[Message]:
-        time, key = self._start(), f"f{self.dice.randrange(200)}"
-        amount = self.dice.randrange(1, 10**6)
-        spend = {"amount": amount, "source": "donation", "use": "public_good", "helped": 2}
-        choice = self.dice.randrange(3)
-        if choice == 0:
-            data = {"amount": amount, "source": self.dice.choice(("pledge", "collective"))}
-            first = self._event("fund.contributed", key, data, time)
-        elif choice == 1:
-            first = self._event("fund.disbursed", key, spend, time)
-        else:
-            opened = {"project": f"J-{self._count}", "projects": 1, "use": "public_good"}
-            first = self._event("fund.project_opened", key, opened, time)
-        yield first
-        if self.dice.random() < 0.15:
-            id_ = json.loads(first.payload or b"")["id"]
-            back = {"corrects": id_, "why": "金额录错"}
-            yield self._event("fund.reversed", key, back, time + timedelta(days=2))
+            moved = teller.dice.choice(VILLAGES) if teller.chance(0.2) else place
+            better = {**filled(), "corrects": id_}
+            head |= _grid(teller, moved)
+            last = teller.event("visit.corrected", household, better, later, moved, **head)
+        yield last
+        if teller.chance(0.05):  # a correction of a correction waits for ever
+            again = {**filled(), "corrects": _id(last)}
+            yield teller.event("visit.corrected", household, again, later, place)
 
 
-def refused(tag: str) -> dict[str, Message]:
-    """One message of each kind that must be refused, by the code of its reason.
+def _asked(
+    teller: Teller, household: str, place: str, time: datetime, id_: str
+) -> Iterator[Message]:
+    request, grid = f"r-{id_}", _grid(teller, place)
+    matter = {"matter": teller.turn(MATTERS), **teller.maybe(text=teller.sealed)}
+    raised = teller.event(
+        "visit.request_raised", household, {"request": request, **matter}, time, place, **grid
+    )
+    yield raised
+    if teller.chance(0.1):  # a void that does not fit
+        wrong = {"corrects": _id(raised), "why": "x"}
+        yield teller.event("visit.voided", household, wrong, time, place)
+    done = {"request": request, "outcome": teller.turn(OUTCOMES)}
+    late = teller.after(time, teller.dice.choice((0, 3, 200)))
+    yield teller.event("visit.request_closed", household, done, late, place, **grid)
 
-    Names with a dash have the code before it.
-    """
-    key = "k1." + "0" * 31 + "7"
 
-    def event(**changes: Any) -> dict[str, Any]:
-        head = {
-            "specversion": "1.0",
-            "id": f"bad-{tag}",
-            "source": "//huaihua/test",
-            "type": "visit.recorded",
-            "dataschema": "urn:gulou:visit.recorded:2",
-            "time": "2021-03-01T10:00:00+08:00",
-            "recorded": "2021-03-01T12:00:00+08:00",
-            "division": VILLAGES[0],
-        }
-        role = {"role": "cadre", "purpose": "routine", "lasted": 10, "met": 2}
-        return head | {"data": {"household": key, **role}} | changes
+def _grid(teller: Teller, place: str) -> dict[str, Any]:
+    """A micro-grid of a village, mostly known; nothing of a township."""
+    known = len(place) == 12 and teller.chance(0.9)
+    return {"grid": place + teller.dice.choice(("001", "002", "003001002003"))} if known else {}
 
-    good = _bytes(event())
-    void = {"household": key, "corrects": "v-1", "why": "长" * 350_000}
-    voided = {"type": "visit.voided", "dataschema": "urn:gulou:visit.voided:1", "data": void}
-    tomorrow = (datetime.now(CITY) + timedelta(days=1)).isoformat()
-    payloads = {
-        "json": good[:-2],
-        "json-two": good + b"," + good,
-        "duplicate_key": good[:-2] + b',"met":3}}',
-        "encoding": good.replace(b"routine", b"rout\xffne"),
-        "null": None,
-        "null-empty": b"",
-        "unknown_type": _bytes(event(type="visit.dreamt")),
-        "newer_version": _bytes(event(dataschema="urn:gulou:visit.recorded:3")),
-        "field-long": _bytes(event(**voided)),
-        "division": _bytes(event(division="431299999999")),
-        "recorded_after_logged": _bytes(event(recorded=tomorrow)),
-        "contradiction": _bytes(event(recorded="2021-02-01T10:00:00+08:00")),
-    }
-    found = {name: Message("visits", key.encode(), load) for name, load in payloads.items()}
-    found["key"] = Message("visits", b"another household", good)
-    found["key-none"] = Message("visits", None, good)
+
+def _fund(teller: Teller) -> Iterator[Message]:
+    """An entry in a fund's book, perhaps taken back."""
+    time, place = teller.start(), teller.place()
+    key = f"f{teller.dice.randrange(200)}"
+    verb = teller.turn(ENTRIES)
+    first = teller.event(f"fund.{verb}", key, _entry(teller, verb), time, place)
+    yield first
+    if teller.chance(0.2):
+        back = {"corrects": _id(first), "why": "金额录错"}
+        yield teller.event("fund.reversed", key, back, teller.after(time, 2), place)
+
+
+def _entry(teller: Teller, verb: str) -> dict[str, Any]:
+    amount = {"amount": teller.number(10**6, 10**13)}
+    source, use = {"source": teller.turn(SOURCES)}, {"use": teller.turn(USES)}
+    opening = {"entry": "opening"} if teller.chance(0.2) else {}
+    match verb:
+        case "contributed":
+            return amount | source | opening | teller.maybe(giver=teller.person)
+        case "pledged":
+            return amount | source | teller.maybe(giver=teller.person)
+        case "approved":
+            return amount | use
+        case "disbursed":
+            helped = {"helped": teller.number(9, 1_000_000)}
+            return amount | source | use | helped | opening | teller.maybe(receiver=teller.person)
+        case "project_opened":
+            return _project(teller) | use | opening
+    return _project(teller) | opening
+
+
+def _project(teller: Teller) -> dict[str, Any]:
+    return {"project": f"J-{teller.count}", "projects": teller.number(2, 10_000_000)}
+
+
+def _id(message: Message) -> str:
+    found: str = json.loads(message.payload or b"")["id"]
     return found
-
-
-def _bytes(event: object) -> bytes:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

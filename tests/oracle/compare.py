@@ -5,16 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-import schemas
-from tests.oracle.law import Law, Record, Row, ms
+from tests.oracle.book import BOOK, Cases, Days, Sums, Topic
+from tests.oracle.files import Files, Line, sorted_lines
+from tests.oracle.law import DAY_MS, Law, Record, Row, ms
 
 Place = tuple[str, int, int]
 """Topic, Kafka partition, offset."""
+Source = Callable[[str], dict[int, list[Record]]]
+"""Every message of a topic by partition, oldest first."""
+
+_STORED = (
+    "koff, koff_prev, toString(status), repeat_of, notEmpty(reason), source, id, type, "
+    "data_version, key, toUnixTimestamp64Milli(time), toUnixTimestamp64Milli(recorded), "
+    "toUnixTimestamp64Milli(logged), division, grid, actor, correlation, causation, corrects, "
+    "late, sha256, payload, data"
+)
 
 
 def read(bootstrap: str, topic: str) -> dict[int, list[Record]]:
@@ -42,23 +53,24 @@ class Oracle:
     """Compares a running system with what Kafka holds.
 
     Args:
-        bootstrap: Kafka.
+        source: Kafka's address, or who hands over the messages of a topic.
         ask: runs a query on ClickHouse, with `settings`, and returns its rows.
-        families: whose topics to compare.
+        topics: which ones to compare.
         poisoned: events that a view was made unable to digest.
     """
 
     def __init__(
         self,
-        bootstrap: str,
+        source: str | Source,
         ask: Callable[..., Any],
-        families: Sequence[Any] | None = None,
+        topics: Iterable[Topic] = tuple(BOOK.values()),
         *,
         database: str = "gulou",
         poisoned: Iterable[Place] = (),
     ) -> None:
-        self._bootstrap, self._ask, self._database = bootstrap, ask, database
-        self._families = schemas.families() if families is None else families
+        self._read = partial(read, source) if isinstance(source, str) else source
+        self._ask, self._database = ask, database
+        self._topics = tuple(topics)
         self._poisoned = set(poisoned)
         self.messages: dict[str, int] = defaultdict(int)
         """How many messages were compared, by status: the power of a comparison."""
@@ -66,11 +78,11 @@ class Oracle:
     def differences(self) -> list[str]:
         """Every difference as a line, the first few of each table; empty when all is equal."""
         found: list[str] = []
-        for family in self._families:
-            law, rows = Law(family), []
+        for topic in self._topics:
+            law, rows = Law(topic), []
             last: dict[int, int] = {}
-            for kpart, records in read(self._bootstrap, family.topic).items():
-                bad = [o for t, k, o in self._poisoned if (t, k) == (family.topic, kpart)]
+            for kpart, records in self._read(topic.topic).items():
+                bad = [o for t, k, o in self._poisoned if (t, k) == (topic.topic, kpart)]
                 judged = law.judge(records, bad)
                 found += self._events(law, kpart, judged)
                 rows += judged
@@ -78,17 +90,16 @@ class Oracle:
                     last[kpart] = judged[-1].record.offset
             for row in rows:
                 self.messages[row.status] += 1
-            for projection in family.projections:
-                found += self._projection(law, projection, rows, last)
+            for figure in topic.figures:
+                found += self._figure(law, figure, rows, last)
+                if isinstance(figure, Cases):
+                    found += self._views(law, figure, rows)
         return found
 
     def _events(self, law: Law, kpart: int, judged: Sequence[Row]) -> list[str]:
-        table = f"events_{law.family.topic}"
+        table = f"events_{law.topic.topic}"
         stored = self._ask(
-            "SELECT koff, koff_prev, toString(status), repeat_of, source, id, type, key, "
-            "toUnixTimestamp64Milli(time), toUnixTimestamp64Milli(recorded), "
-            "toUnixTimestamp64Milli(logged), division, grid, corrects, late, sha256, payload, data "
-            f"FROM {self._database}.{table} WHERE kpart = {kpart} ORDER BY koff",
+            f"SELECT {_STORED} FROM {self._database}.{table} WHERE kpart = {kpart} ORDER BY koff",
             strings_as_bytes=True,
         )
         wanted = [_as_stored(law, row) for row in judged]
@@ -110,103 +121,144 @@ class Oracle:
             problems.append(f"{table}@{kpart}: {len(by_offset)} offsets that Kafka never had")
         return problems[:8]
 
-    def _projection(
-        self, law: Law, projection: Any, rows: Sequence[Row], last: Mapping[int, int]
+    def _figure(
+        self, law: Law, figure: Sums | Days | Cases, rows: Sequence[Row], last: Mapping[int, int]
     ) -> list[str]:
-        table = f"{law.family.topic}_{projection.name}"
-        columns = self._ask(
-            "SELECT name, type FROM system.columns "
-            f"WHERE database = '{self._database}' AND table = '{table}' ORDER BY position"
-        )
+        table = f"{law.topic.topic}_{figure.name}"
         marks = dict(
             self._ask(f"SELECT kpart, max(hi) FROM {self._database}.{table} GROUP BY kpart")
         )
         problems = [f"{table}: watermarks {marks}, right: {last}"] if marks != dict(last) else []
-        keys, figures = [], []
-        for name, type_ in columns:
-            if name in ("kpart", "hi"):
-                continue
-            if type_.startswith("SimpleAggregateFunction("):
-                function, _, inner = type_[len("SimpleAggregateFunction(") : -1].partition(", ")
-                figures.append((name, _plain(f"{function}(`{name}`)", inner)))
-            else:
-                keys.append((name, _plain(f"`{name}`", type_)))
-        if hasattr(projection, "grain"):  # in the order of Law.rollup, not of the table's key
-            parts = ("type", projection.place, *projection.dims, projection.grain)
-            keys.sort(key=lambda key: parts.index(key[0]))
-        picks = ", ".join(sql for _, sql in keys + figures)
-        group = ", ".join(f"`{name}`" for name, _ in keys)
-        got = {
-            row[: len(keys)]: _tuples(row[len(keys) :])
-            for row in self._ask(f"SELECT {picks} FROM {self._database}.{table} GROUP BY {group}")
-        }
-        names = [name for name, _ in figures]
-        right: dict[tuple[Any, ...], tuple[Any, ...]]
-        if hasattr(projection, "stages"):
-            got.pop(("",), None)
-            cases = law.cases(rows)
-            right = {
-                (case,): tuple(_spread(each[n]) for n in names) for case, each in cases.items()
-            }
-        elif not hasattr(projection, "grain"):
-            # The last day of a row is a bound, which an event that moved away leaves where it was.
-            *names, bound = names
-            for key, (*days, last_day) in got.items():
-                if any(day > last_day for each in days[::2] for day in each[0]):
-                    problems.append(f"{table}{key}: {bound} {last_day} is before a day of the row")
-            got = {key: row[:-1] for key, row in got.items() if any(days for days, _ in row[:-1:2])}
-            right = {
-                key: tuple(_spread(each[n]) for n in names)
-                for key, each in law.diary(projection, rows).items()
-            }
+        if isinstance(figure, Sums):
+            key = ["type", figure.place, *figure.dims, figure.grain]
+            right = law.sums(figure, rows)
+        elif isinstance(figure, Days):
+            key, right = ["grid", "year"], law.days(figure, rows)
         else:
-            got = {key: sums for key, sums in got.items() if any(sums)}
-            right = {k: tuple(v) for k, v in law.rollup(projection, rows).items()}
-        for key in sorted(set(got) | set(right), key=repr):
-            if got.get(key) != right.get(key):
-                here, there = got.get(key), right.get(key)
-                if here and there:
-                    wrong = [
-                        (n, h, t) for n, h, t in zip(names, here, there, strict=True) if h != t
-                    ]
-                    problems.append(f"{table}{key}: (figure, stored, right): {wrong}")
-                else:
-                    problems.append(f"{table}{key}: stored {here}, right {there}")
-        return problems[:8] + ([f"{table}: … {len(problems)} in all"] if len(problems) > 8 else [])
+            key = ["case"]
+            right = {(number,): each for number, each in law.cases(rows).items()}
+        got = self._stored(table, key)
+        if isinstance(figure, Sums):
+            got = {key: row for key, row in got.items() if any(row.values())}
+        elif isinstance(figure, Days):
+            got = {key: row for key, row in got.items() if any(map(_days, row.values()))}
+            for row_key, row in got.items():
+                # A bound, which an event that moved away leaves where it was.
+                bound = row.pop("last_day")
+                if any(day > bound for each in row.values() for day in _days(each)):
+                    problems.append(f"{table}{row_key}: {bound} is before a day of the row")
+        else:
+            got.pop(("",), None)
+        return problems + _unequal(table, got, {k: _spread(row) for k, row in right.items()})
+
+    def _stored(self, table: str, key: Sequence[str]) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """Rows of a table of figures, each figure by its column's name."""
+        columns = self._ask(
+            "SELECT name, type FROM system.columns "
+            f"WHERE database = '{self._database}' AND table = '{table}' ORDER BY position"
+        )
+        types = {name: type_ for name, type_ in columns if name not in ("kpart", "hi")}
+        keys = [_plain(f"`{name}`", types.pop(name)) for name in key]
+        figures = []
+        for name, type_ in types.items():
+            function, _, inner = type_[len("SimpleAggregateFunction(") : -1].partition(", ")
+            figures.append(_plain(f"{function}(`{name}`)", inner))
+        found = self._ask(
+            f"SELECT {', '.join(keys + figures)} FROM {self._database}.{table} "
+            f"GROUP BY {', '.join(f'`{name}`' for name in key)}"
+        )
+        return {
+            row[: len(key)]: dict(zip(types, map(_tuples, row[len(key) :]), strict=True))
+            for row in found
+        }
+
+    def _views(self, law: Law, figure: Cases, rows: Sequence[Row]) -> list[str]:
+        """What the published views say of cases at some instants, against the files."""
+        files, topic = Files(law, rows), law.topic.topic
+        problems = self._view(f"{topic}_steps", "", files.steps())
+        for at in files.instants():
+            call = f"(at = {at})"
+            problems += self._view(f"{topic}_{figure.name}", call, files.cases(at))
+            problems += self._view(f"{topic}_deadlines", call, files.deadlines(at))
+            problems += self._view(f"{topic}_pending", call, files.pending(at))
+        return problems[:8]
+
+    def _view(self, view: str, call: str, lines: Iterator[Line]) -> list[str]:
+        right = list(lines)
+        if not right:
+            return []
+        picks = ", ".join(_instant(name) for name in right[0])
+        asked = self._ask(f"SELECT {picks} FROM {self._database}_published.{view}{call}")
+        got, wanted = sorted(map(tuple, asked), key=repr), sorted_lines(right)
+        if got == wanted:
+            return []
+        extra = [row for row in got if row not in set(wanted)][:1]
+        missing = [row for row in wanted if row not in set(got)][:1]
+        said = [dict(zip(right[0], row, strict=True)) for row in (*extra, *missing)]
+        if extra and missing:
+            told = [name for name in right[0] if said[0][name] != said[1][name]]
+            said = [{name: row[name] for name in told} for row in said]
+        return [
+            f"{view}{call}: {len(got)} rows, right {len(wanted)}; "
+            f"wrong {bool(extra)}, missing {bool(missing)}: {said}"[:900]
+        ]
+
+
+def _unequal(
+    table: str, got: dict[tuple[Any, ...], Any], right: dict[tuple[Any, ...], Any]
+) -> list[str]:
+    problems = []
+    for key in sorted(set(got) | set(right), key=repr):
+        here, there = got.get(key), right.get(key)
+        if here == there:
+            continue
+        if here and there:
+            names = sorted(set(here) | set(there))
+            wrong = [(n, here.get(n), there.get(n)) for n in names if here.get(n) != there.get(n)]
+            problems.append(f"{table}{key}: (figure, stored, right): {wrong}")
+        else:
+            problems.append(f"{table}{key}: stored {here}, right {there}")
+    more = [f"{table}: … {len(problems)} in all"] if len(problems) > 8 else []
+    return problems[:8] + more
 
 
 def _as_stored(law: Law, row: Row) -> tuple[Any, ...]:
     record, event = row.record, row.event
     payload = record.value or b""
-    head = (record.offset, row.prev, row.status, row.repeats)
+    refused = row.status in ("dead", "parked")
+    head = (record.offset, row.prev, row.status, row.repeats, refused)
     tail = (hashlib.sha256(payload).digest(), payload)
     if not event:
-        return (*head, "", "", "", "", 0, 0, record.logged, "", "", "", False, *tail, None)
+        empty = ("", "", "", 0, "", 0, 0, record.logged, "", "", "", "", "", "", False)
+        return (*head, *empty, *tail, None)
     due = {f"due_{clock}": at for clock, at in law.due(event).items()}
     return (
         *head,
         event["source"],
         event["id"],
-        event["type"],
+        row.type,
+        law.topic.forms[row.type].version,
         (record.key or b"").decode(),
-        event["_time"],
+        row.time,
         event["_recorded"],
         record.logged,
         event["division"],
-        event.get("grid", ""),
+        *(event.get(name, "") for name in ("grid", "actor", "correlationid", "causationid")),
         row.data.get("corrects", ""),
-        0 < event["_recorded"] < record.logged - 86_400_000,
+        event["_recorded"] < record.logged - DAY_MS,
         *tail,
-        _instants(row.data) | due,
+        # Of a correction that does not fit the head stays readable.
+        None if refused else _instants(row.data) | due,
     )
 
 
 def _decoded(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    *rest, late, digest, payload, data = row
-    words = [each.decode() if isinstance(each, bytes) else each for each in rest]
-    if words[2] == "dead":
-        # A contradiction is found after the row was laid out: who said it stays readable.
-        words[4:10], words[11:14], late = ["", "", "", "", 0, 0], ["", "", ""], False
+    *rest, refused, source, id_, type_, version = row[:9]
+    *more, late, digest, payload, data = row[9:]
+    words = [
+        each.decode() if isinstance(each, bytes) else each
+        for each in (*rest, bool(refused), source, id_, type_, version, *more)
+    ]
     return (*words, bool(late), digest, payload, _instants(json.loads(data)) if data else None)
 
 
@@ -219,11 +271,26 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
-def _spread(value: Any) -> Any:
-    """A map as ClickHouse has it, keys beside values, in the order of the keys."""
-    if not isinstance(value, dict):
-        return value
-    return tuple(sorted(value)), tuple(value[key] for key in sorted(value))
+def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Maps as ClickHouse has them, keys beside values, in the order of the keys."""
+    return {
+        name: (tuple(sorted(value)), tuple(value[key] for key in sorted(value)))
+        if isinstance(value, dict)
+        else value
+        for name, value in row.items()
+    }
+
+
+def _days(figure: Any) -> Iterable[str]:
+    """The days of a figure that has any."""
+    return figure[0] if isinstance(figure, tuple) else ()
+
+
+def _instant(column: str) -> str:
+    """A column of a view, an instant in ms."""
+    if column in ("since", "time", "begun", "due") or column.endswith("_at"):
+        return f"toUnixTimestamp64Milli({column})"
+    return f"toUnixTimestamp64Milli({column})" if column.startswith("due_") else f"`{column}`"
 
 
 def _plain(sql: str, type_: str) -> str:

@@ -1,31 +1,37 @@
-"""What the declarations of a family mean, told a second time: a plain Python fold.
+"""What must become of messages, and which figures they make: a plain Python fold.
 
-No code of `streams/` and no SQL of `schemas/`: of a family it reads only the declarations (which
-types, fields, vocabularies, clocks there are).
+It knows the tests' own book (`book.py`) and the articles (`articles.py`). It runs no code of
+`streams/`, no SQL and no declaration of `schemas/`; of that folder it reads two files of reference
+data, the divisions and the calendar.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from kafka.partitioner.default import murmur2
 
-import schemas
+from tests.oracle.articles import DUTIES, ENDINGS, Duty
+from tests.oracle.book import Days, Form, Sums, Topic, misrouted, upgraded
+from tests.oracle.words import ENVELOPE, Box, fill, instant
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NEVER = round(datetime(2299, 1, 1, tzinfo=ZONE).timestamp() * 1000)
 FIXED = {(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)}
-ENVELOPE = {"specversion", "id", "source", "type", "dataschema", "time", "recorded", "division"}
-OPTIONAL = {"grid", "actor", "correlationid", "causationid"}
-_DATA = Path(schemas.__file__).parent / "data"
+SKEW_MS, DAY_MS = 60_000, 24 * 60 * 60 * 1000
+"""How far the clock of an office may be ahead of the broker's; what is a day late is 补录."""
+_DATA = Path(__file__).parents[2] / "schemas" / "data"
+_VERSION = re.compile(r"[1-9][0-9]{0,3}")
 
 
 @dataclass(slots=True)
@@ -55,6 +61,15 @@ class Row:
         return content
 
     @property
+    def type(self) -> str:
+        return str(self.event["type"])
+
+    @property
+    def time(self) -> int:
+        """When it happened, in ms since 1970."""
+        return int(self.event["_time"])
+
+    @property
     def identity(self) -> tuple[str, str]:
         return self.event["source"], self.event["id"]
 
@@ -64,30 +79,13 @@ class Row:
 
 
 class Law:
-    """The declarations of one family, and how the oracle understands them."""
+    """One topic, and what its messages mean."""
 
-    def __init__(self, family: Any) -> None:
-        self.family = family
-        self.kinds = {cls.spec.name: cls for cls in family.events}
-        self.opening = family.events[0].spec.name
-        with (_DATA / "divisions_431200.csv").open(encoding="utf-8") as lines:
-            self.codes = {row["code"] for row in csv.DictReader(lines)}
-        with (_DATA / "calendar_cn.csv").open(encoding="utf-8") as lines:
-            self.days = {date.fromisoformat(r["date"]): r["kind"] for r in csv.DictReader(lines)}
-        self.last_year = max(day.year for day in self.days)
-        self.starts: dict[str, set[str]] = defaultdict(set)
-        self.movers: dict[str, set[str]] = defaultdict(set)
-        for clock in family.clocks:
-            self.starts[clock.name].add(clock.starts)
-            self.movers[clock.name] |= {clock.extends} - {""}
-            if clock.counts == "last":
-                self.movers[clock.name].add(clock.starts)
-        ends = {end for fold in family.projections for end in getattr(fold, "ends", ())}
-        self.stops = {
-            kind: [f"met_{clock.name}" for clock in family.clocks if kind in clock.ends]
-            + ["ended_at"] * (kind in ends)
-            for kind in self.kinds
-        }
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.duties = DUTIES.get(topic.topic, {})
+        self.opening = next(iter(topic.forms))
+        self._endings = ENDINGS.get(topic.topic, frozenset())
 
     def understand(self, record: Record) -> tuple[str, dict[str, Any]]:
         """Status (ok, parked or dead) of one message alone, and its event."""
@@ -98,84 +96,67 @@ class Law:
             return "dead", {}
         if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
             return "dead", {}
-        kind = self.kinds.get(str(event.get("type")))
-        if kind is None:
+        form = self.topic.forms.get(str(event.get("type")))
+        if form is None:
             return "dead", {}
         stem, _, version = str(event.get("dataschema")).rpartition(":")
-        if stem != f"urn:gulou:{event['type']}" or not version.isdigit():
+        if stem != f"urn:gulou:{event['type']}" or not _VERSION.fullmatch(version):
             return "dead", {}
-        if int(version) > kind.spec.version:
+        if int(version) > form.version:
             return "parked", {}
-        if event["type"] == "visit.recorded" and version == "1":
-            event["data"]["lasted"] = 60 * event["data"].pop("lasted_hours", "missing")
         try:
-            fits = self._fits(event, kind, record)
-        except (KeyError, ValueError, TypeError, AttributeError):
-            fits = False
-        return ("ok", event) if fits else ("dead", {})
+            event["data"] = upgraded(event["type"], int(version), event["data"])
+        except (KeyError, TypeError):
+            return "dead", {}
+        return ("ok", event) if self._fits(event, form, record) else ("dead", {})
 
-    def _fits(self, event: dict[str, Any], kind: Any, record: Record) -> bool:
-        names = set(event) - {"data"}
-        fields, data = kind.fields, event["data"]
+    def _fits(self, event: dict[str, Any], form: Form, record: Record) -> bool:
+        head = {name: value for name, value in event.items() if name != "data"}
+        data = event["data"]
+        if not (fill(ENVELOPE, head) and fill(form.boxes, data)):
+            return False
+        if not (instant(event["time"]) and instant(event["recorded"])):
+            return False
         event["_time"], event["_recorded"] = ms(event["time"]), ms(event["recorded"])
         grid = event.get("grid", event["division"])
-        needed = {name for name, spec in fields.items() if not spec.optional}
+        key = data[self.topic.key].encode()
         return (
-            names >= ENVELOPE
-            and names <= ENVELOPE | OPTIONAL
-            and set(data) >= needed
-            and set(data) <= set(fields)
-            and event["division"] in self.codes
+            event["division"] in codes()
             and ("grid" not in event or len(event["division"]) == 12)
             and grid.startswith(event["division"])
-            and event["_time"] <= event["_recorded"] <= record.logged + 60_000
-            and all(_right(fields[name], value) for name, value in data.items())
-            and data[kind.spec.key].encode() == record.key
-            and (murmur2(record.key) & 0x7FFFFFFF) % self.family.partitions == record.kpart
+            and datetime.fromisoformat(event["time"]).year >= 1971
+            and event["_time"] <= event["_recorded"] <= record.logged + SKEW_MS
+            and not misrouted(data)
+            and record.key == key
+            and self.place(key) == record.kpart
         )
 
+    def place(self, key: bytes) -> int:
+        """Kafka partition that the messages of a key belong in, as every client finds it."""
+        return int((murmur2(key) & 0x7FFFFFFF) % self.topic.partitions)
+
     def due(self, event: Mapping[str, Any]) -> dict[str, int]:
-        """Due instants in ms that one event sets, by clock."""
+        """Due instants in ms that one event sets, by the name of the duty."""
         found = {}
-        for clock in self.family.clocks:
-            name, values = clock.when
-            if name and event["data"].get(name) not in values:
-                continue
-            if event["type"] == clock.starts:
-                found[clock.name] = self._end(event["time"], clock.days, clock.unit)
-            elif event["type"] == clock.extends:
-                days = clock.days + min(event["data"]["days"], clock.longest)
-                found[clock.name] = self._end(event["data"]["since"], days, clock.unit)
+        for name, duties in self.duties.items():
+            for duty in duties:
+                box, value = duty.only
+                if box and event["data"].get(box) != value:
+                    continue
+                if event["type"] == duty.start:
+                    found[name] = _end(event["time"], duty.days)
+                elif event["type"] == duty.put_off_by:
+                    more = min(event["data"]["days"], duty.at_most)
+                    found[name] = _end(event["data"]["since"], duty.days + more)
         return found
 
-    def _end(self, start: str, days: int, unit: str) -> int:
-        day = datetime.fromisoformat(start).astimezone(ZONE).date()
-        step = timedelta(days=1)
-        if unit == "natural":
-            day += days * step
-        else:
-            while days:
-                day += step
-                days -= not self._rest(day)
-        while self._rest(day):
-            day += step
-        midnight = day + step
-        instant = datetime(midnight.year, midnight.month, midnight.day, tzinfo=ZONE)
-        return round(instant.timestamp() * 1000)
-
-    def _rest(self, day: date) -> bool:
-        if day in self.days:
-            return self.days[day] == "off"
-        later = day.year > self.last_year and (day.month, day.day) in FIXED
-        return day.weekday() >= 5 or later
-
     def corrective(self, row: Row) -> bool:
-        spec = self.kinds[row.event["type"]].spec
-        return bool(spec.corrects or spec.voids)
+        """Whether it changes what an earlier event said."""
+        return self.topic.forms[row.type].corrective
 
     def may_correct(self, row: Row, original: Row) -> bool:
-        spec = self.kinds[row.event["type"]].spec
-        return original.event["type"] in (spec.corrects, *spec.voids)
+        """Whether a correction is one of that kind of event."""
+        return original.type in self.topic.forms[row.type].amends
 
     def judge(self, records: Sequence[Record], poisoned: Iterable[int] = ()) -> list[Row]:
         """What becomes of each message of one partition, in the order of its offsets."""
@@ -188,7 +169,7 @@ class Law:
             rows.append(row)
             prev = record.offset
             if record.offset in bad:
-                row.status, row.event = "dead", {}
+                row.status = "dead"
             if row.status != "ok":
                 continue
             earlier = first.get(row.identity)
@@ -201,7 +182,7 @@ class Law:
                 if original is None or self.corrective(original):
                     row.status = "orphan"
                 elif not self.may_correct(row, original):
-                    row.status, row.event = "dead", {}
+                    row.status = "dead"
                     continue
             first[row.identity] = row
         return rows
@@ -219,115 +200,163 @@ class Law:
                 continue
             fit = [each for each in groups[row.identity] if self.may_correct(each, row)]
             last = max(fit, key=lambda r: (r.event["_recorded"], r.event["id"]), default=row)
-            if not self.kinds[last.event["type"]].spec.voids:
+            if not self.topic.forms[last.type].voids:
                 found.append((row, last))
         return found
 
-    def rollup(self, projection: Any, rows: Sequence[Row]) -> dict[tuple[Any, ...], list[int]]:
-        """Figures by (type, place, dims, bucket): count then totals, gross then net of each."""
-        totals = list(
-            dict.fromkeys(n for c in self._classes for n, f in c.fields.items() if f.total)
-        )
-        found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * (2 + 2 * len(totals)))
+    def sums(self, figure: Sums, rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """Figures by (type, place, dims, bucket): counts and totals, gross and net."""
+        totals = self.topic.totals
+        names = [f"{kind}_{n}" for n in ("count", *totals) for kind in ("gross", "net")]
+        found: dict[tuple[Any, ...], dict[str, Any]] = defaultdict(lambda: dict.fromkeys(names, 0))
 
-        def post(row: Row, type_: str, time: int, place: int) -> None:
-            dims = [row.data.get(dim, "") for dim in projection.dims]
-            place_, hour, day = self._where(projection.place, row, time)
-            bucket = hour if projection.grain == "hour" else day
-            sums = found[type_, place_, *dims, bucket]
-            sums[place] += 1
-            for n, name in enumerate(totals, 1):
-                spec = self.kinds[type_].fields.get(name)
-                sums[2 * n + place] += row.data.get(name, 0) if spec and spec.total else 0
+        def post(row: Row, type_: str, time: int, kind: str) -> None:
+            dims = [row.data.get(dim, "") for dim in figure.dims]
+            place, hour, day = self._where(figure.place, row, time)
+            row_ = found[type_, place, *dims, hour if figure.grain == "hour" else day]
+            row_[f"{kind}_count"] += 1
+            boxes = self.topic.forms[type_].boxes
+            for name in totals:
+                if name in boxes and boxes[name].total:
+                    row_[f"{kind}_{name}"] += row.data.get(name, 0)
 
         for row in rows:
             if row.status == "ok":
-                post(row, row.event["type"], row.event["_time"], 0)
+                post(row, row.type, row.time, "gross")
         for original, last in self.standing(rows):
-            post(last, original.event["type"], original.event["_time"], 1)
-        return {key: sums for key, sums in found.items() if any(sums)}
+            post(last, original.type, original.time, "net")
+        return {key: sums for key, sums in found.items() if any(sums.values())}
 
-    @property
-    def _classes(self) -> list[Any]:
-        return list(self.kinds.values())
-
-    def diary(self, projection: Any, rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    def days(self, figure: Days, rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
         """By (grid, year) the days of each type with the net count of each, and their sum."""
-        kept = {type_: type_.partition(".")[2] for type_ in projection.types}
+        kept = {type_: verb(type_) for type_ in figure.types}
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
         for original, last in self.standing(rows):
-            verb = kept.get(original.event["type"])
-            if verb is None:
+            name = kept.get(original.type)
+            if name is None:
                 continue
-            grid, _, day = self._where("grid", last, original.event["_time"])
-            row = found.setdefault(
-                (grid, int(day[:4])),
-                {f"{each}_days": {} for each in kept.values()}
-                | {f"{each}_count": 0 for each in kept.values()},
-            )
-            row[f"{verb}_days"][day] = row[f"{verb}_days"].get(day, 0) + 1
-            row[f"{verb}_count"] += 1
+            grid, _, day = self._where("grid", last, original.time)
+            row = found.setdefault((grid, int(day[:4])), {})
+            for each in kept.values():
+                row.setdefault(f"{each}_days", {})
+                row.setdefault(f"{each}_count", 0)
+            row[f"{name}_days"][day] = row[f"{name}_days"].get(day, 0) + 1
+            row[f"{name}_count"] += 1
         return found
 
     def _where(self, level: str, row: Row, time: int) -> tuple[str, int, str]:
         """Place of an event at a level, and the hour and the day of an instant."""
         division, grid = row.event["division"], row.event.get("grid", "")
-        name, value = self.family.county_only or ("", None)
-        if name and row.data.get(name) == value:
+        if self.withheld(row):
             division, grid = division[:6], ""
         place = {"county": division[:6], "division": division, "grid": grid}[level]
         day = datetime.fromtimestamp(time / 1000, ZONE).date().isoformat()
         return place, time // 3_600_000 * 3600, day
 
+    def withheld(self, row: Row) -> bool:
+        """Whether what it says is never shown below the county."""
+        name, value = self.topic.county_only
+        return bool(name) and row.data.get(name) == value
+
     def cases(self, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
         """One row a case by its number: first instants, facts, due instants."""
-        facts = {n: f for c in self._classes for n, f in c.fields.items() if f.fact}
-        blank = {"String": "", "Int64": 0, "Bool": False}
-        name, value = self.family.county_only or ("", None)
+        facts = self.topic.facts
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
             if row.status != "ok":
                 continue
-            event, kind = row.event, self.kinds[row.event["type"]]
-            case = found.setdefault(row.data[kind.spec.key], self._blank(facts, blank))
+            event, type_ = row.event, row.type
+            case = found.setdefault(row.data[self.topic.key], self._blank(facts))
             case["events"] += 1
-            at = f"{event['type'].partition('.')[2]}_at"
-            for each in (at, *self.stops[event["type"]]):
-                case[each] = min(case[each], event["_time"])
-            if event["type"] == self.opening:
+            stopped = ["ended_at"] * (type_ in self._endings)
+            stopped += [f"met_{name}" for name, duties in self.duties.items() if met(duties, type_)]
+            for each in (f"{verb(type_)}_at", *stopped):
+                case[each] = min(case[each], row.time)
+            if type_ == self.opening:
                 case["division"] = max(case["division"], event["division"])
                 case["grid"] = max(case["grid"], event.get("grid", ""))
             for fact in facts:
-                if fact in row.data and kind.fields[fact].fact:
+                if fact in row.data and type_ in self.topic.sayers(fact):
                     case[fact] = max(case[fact], row.data[fact])
-            for clock, due in self.due(event).items():
-                first, moved = f"due_{clock}", f"due_{clock}_moved"
-                if event["type"] in self.starts[clock]:
+            for name, due in self.due(event).items():
+                first, moved = f"due_{name}", f"due_{name}_moved"
+                if any(type_ == duty.start for duty in self.duties[name]):
                     case[first] = min(case[first], due)
-                if event["type"] in self.movers[clock]:
-                    case[moved][event["_time"]] = max(case[moved].get(event["_time"], 0), due)
-            if name:
-                case["county_only"] = max(case["county_only"], int(row.data.get(name) == value))
+                if type_ in movers(self.duties[name]):
+                    case[moved][row.time] = max(case[moved].get(row.time, 0), due)
+            if self.topic.county_only[0]:
+                case["county_only"] = max(case["county_only"], int(self.withheld(row)))
         return found
 
-    def _blank(self, facts: Mapping[str, Any], blank: Mapping[str, Any]) -> dict[str, Any]:
+    def _blank(self, facts: Mapping[str, Box]) -> dict[str, Any]:
         case: dict[str, Any] = {"division": "", "grid": "", "events": 0}
-        case |= {f"{name.partition('.')[2]}_at": NEVER for name in self.kinds}
-        case |= {name: blank[spec.stored] for name, spec in facts.items()}
+        case |= {f"{verb(name)}_at": NEVER for name in self.topic.forms}
+        case |= {name: blank(box) for name, box in facts.items()}
         case["ended_at"] = NEVER
-        for clock in self.family.clocks:
-            case[f"due_{clock.name}"] = case[f"met_{clock.name}"] = NEVER
-            if self.movers[clock.name]:
-                case[f"due_{clock.name}_moved"] = {}
-        return case | ({"county_only": 0} if self.family.county_only else {})
+        for name, duties in self.duties.items():
+            case[f"due_{name}"] = case[f"met_{name}"] = NEVER
+            if movers(duties):
+                case[f"due_{name}_moved"] = {}
+        return case | ({"county_only": 0} if self.topic.county_only[0] else {})
+
+
+def met(duties: Iterable[Duty], type_: str) -> bool:
+    """Whether an event of that type does a duty, or takes it away."""
+    return any(type_ in duty.done_by | duty.gone_by for duty in duties)
+
+
+def movers(duties: Iterable[Duty]) -> set[str]:
+    """Event types after the first start that move the due date of a duty."""
+    found = {duty.put_off_by for duty in duties}
+    found |= {duty.start for duty in duties if duty.again == "newest"}
+    return found - {""}
+
+
+def blank(box: Box) -> Any:
+    """What stands for a fact that nobody has said."""
+    return {"String": "", "Int64": 0, "Bool": False}[box.word.stored]
+
+
+def verb(type_: str) -> str:
+    """`registered` of `petition.registered`."""
+    return type_.partition(".")[2]
 
 
 def ms(text: str) -> int:
-    """An aware instant as milliseconds since 1970."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError("no zone")
-    return round(found.timestamp() * 1000)
+    """An instant with its offset as milliseconds since 1970."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@cache
+def codes() -> frozenset[str]:
+    """The divisions of the city."""
+    with (_DATA / "divisions_431200.csv").open(encoding="utf-8") as lines:
+        return frozenset(row["code"] for row in csv.DictReader(lines))
+
+
+@cache
+def _calendar() -> dict[date, str]:
+    with (_DATA / "calendar_cn.csv").open(encoding="utf-8") as lines:
+        return {date.fromisoformat(row["date"]): row["kind"] for row in csv.DictReader(lines)}
+
+
+def _end(start: str, days: int) -> int:
+    """Midnight after the last day: 民法典 201 leaves the first day out, 203 moves a rest day on."""
+    day = datetime.fromisoformat(start).astimezone(ZONE).date() + timedelta(days=days)
+    while _rest(day):
+        day += timedelta(days=1)
+    midnight = day + timedelta(days=1)
+    instant_ = datetime(midnight.year, midnight.month, midnight.day, tzinfo=ZONE)
+    return round(instant_.timestamp() * 1000)
+
+
+@cache
+def _rest(day: date) -> bool:
+    known = _calendar()
+    if day in known:
+        return known[day] == "off"
+    later = day.year > max(each.year for each in known) and (day.month, day.day) in FIXED
+    return day.weekday() >= 5 or later
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -335,15 +364,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
     return found
-
-
-def _right(spec: Any, value: Any) -> bool:
-    if spec.choices:
-        return value in spec.choices
-    if spec.stored == "Int64":
-        return type(value) is int and 0 <= value <= 10**13
-    if spec.stored == "Bool":
-        return type(value) is bool
-    if not spec.stored:
-        return isinstance(value, str) and value.startswith("s1.") and len(value) <= 110_000
-    return isinstance(value, str) and 0 < len(value) <= 200

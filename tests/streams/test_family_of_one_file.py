@@ -6,7 +6,6 @@ the SQL of every rollup, from which a stack of its own is started.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -21,11 +20,12 @@ from typing import Any
 
 import pytest
 
-import schemas
 from infra import _presence
 from infra.settings import PREFIX, ROOT, Settings
 from tests.histories.small import VILLAGES, History, Message
 from tests.live import Live
+from tests.oracle import BOOK, Form, Sums, Topic
+from tests.oracle.words import CASE_NUMBER, NOTE, PERSONS, need, total, words
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -58,6 +58,23 @@ class PatrolWalked(Patrol, name="patrol.walked", zh="巡防登记", zh_doc="巡�
     found: Found = field("What was found.", "发现。", zh="发现", example="nothing")
     note: Note = field("About the street.", "备注。", zh="备注", example="路灯已修")
 '''
+# The same family in the oracle's own words.
+_PATROLS = Topic(
+    "patrols",
+    "street",
+    {
+        "patrol.walked": Form(
+            {
+                "street": need(CASE_NUMBER),
+                "walkers": total(PERSONS),
+                "found": need(words("nothing", "hazard")),
+                "note": need(NOTE),
+            }
+        )
+    },
+    (Sums("daily", "division", "day", ("found",)),),
+    partitions=1,
+)
 _START = """
 import json, sys
 from infra.parts import parts
@@ -103,20 +120,11 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         said = json.loads(child.stdout.readline())
         settings = Settings(**{n.removeprefix(PREFIX).lower(): v for n, v in said.items()})
         stack: Any = SimpleNamespace(settings=settings, interrupted=False)
-        running = Live(stack, (*schemas.families(), _patrols(copy / "schemas" / "patrol.py")))
+        running = Live(stack, (*BOOK.values(), _PATROLS))
         yield running
         running.close()
     finally:
         child.communicate("", timeout=120)
-
-
-def _patrols(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("schemas.patrol", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return schemas._family(module)
 
 
 def _walk(n: int, *, poison: bool = False) -> Message:
