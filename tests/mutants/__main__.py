@@ -10,9 +10,11 @@ import json
 import queue
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final, TypeVar
 
 from tests.mutants.notes import by_hand, note
@@ -33,6 +35,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="draw from files whose path begins so")
     parser.add_argument("--list", action="store_true", help="print what is drawn; try nothing")
     parser.add_argument("--by-hand", action="store_true", help="only the faults of faults.toml")
+    parser.add_argument("--quick", action="store_true", help="no tests that need a running stack")
     parser.add_argument("--dry", action="store_true", help="print the page instead of writing it")
     options = parser.parse_args()
     among = [site for site in every_site() if site.path.startswith(options.only)]
@@ -40,18 +43,19 @@ def main() -> int:
     if options.list:
         _tell("\n".join(f"{site.kind:10} {site}" for site in drawn))
         return 0
-    with _Bench() as bench:
-        unsound = [place for place in PLACES if bench.sound(place).killed]
+    hand = list(by_hand())
+    with _Bench(options.quick) as bench:
+        paths = [fault.path for fault in hand] + [site.path for site in drawn]
+        unsound = bench.unsound({p for p in PLACES if any(path.startswith(p) for path in paths)})
         if unsound:
-            _tell(f"The tests of {', '.join(unsound)} fail without a fault: mend them first.")
+            _tell(f"Tests fail without a fault, mend them first: {', '.join(unsound)}")
             return 1
-        hand = list(by_hand())
         verdicts = bench.all([(fault.path, fault.changed, fault.what) for fault in hand])
         tried = bench.all([(site.path, site.changed[1], str(site)) for site in drawn])
     done = Campaign(options.seed, _commit())
     done.by_hand = list(zip([fault.what for fault in hand], verdicts, strict=True))
     done.tried = [(site, verdict, note(site)) for site, verdict in zip(drawn, tried, strict=True)]
-    if options.dry or options.only or options.by_hand:
+    if options.dry or options.only or options.by_hand or options.quick:
         _tell(done.page())
     else:
         (ROOT / "docs" / "mutants.md").write_text(done.page(), encoding="utf-8")
@@ -64,10 +68,15 @@ def main() -> int:
 class _Bench:
     """Workspaces that are free, and verdicts that are known."""
 
+    def __init__(self, quick: bool) -> None:
+        self._quick = quick
+
     def __enter__(self) -> _Bench:
+        _KEPT.mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(dir=_KEPT, ignore_cleanup_errors=True)
         self._free: queue.Queue[Workspace] = queue.Queue()
         for n in range(_AT_ONCE):
-            self._free.put(Workspace(_KEPT / f"copy{n}"))
+            self._free.put(Workspace(Path(self._folder.name) / f"copy{n}", quick=self._quick))
         self._memory = _KEPT / f"verdicts-{_commit()}.jsonl"
         self._known: dict[str, Verdict] = {}
         if self._memory.exists():
@@ -77,12 +86,14 @@ class _Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while not self._free.empty():
-            self._free.get()
+        self._folder.cleanup()
 
-    def sound(self, place: str) -> Verdict:
-        """What the tests of a place say without a fault."""
-        return self._with(lambda space: space.sound(f"{place}/"))
+    def unsound(self, places: Iterable[str]) -> list[str]:
+        """The tests that fail though there is no fault: they would kill everything."""
+        wanted = sorted(places)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            said = pool.map(lambda p: self._with(lambda space: space.sound(f"{p}/")), wanted)
+        return [verdict.by for verdict in said if verdict.killed]
 
     def all(self, faults: Sequence[tuple[str, str, str]]) -> list[Verdict]:
         """Verdicts of (path, changed file, description), in that order."""

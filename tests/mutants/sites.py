@@ -156,12 +156,12 @@ def _prose(parent: Any, child: Any) -> bool:
             return parent.children[0].get_code().strip() in ("example", "zh", "zh_doc", "doc", "do")
         return False
     called = parent.children[:-1]
-    return bool(called) and called[-1].get_last_leaf().value in _PROSE
+    return bool(called) and str(called[-1].get_last_leaf().value) in _PROSE
 
 
 def _names(parent: Any) -> bool:
     """Whether it is a list of names for other programs: `__all__`, `__slots__`."""
-    return parent.type == "expr_stmt" and parent.children[0].get_code().strip().startswith("__")
+    return parent.type == "expr_stmt" and str(parent.children[0].get_code()).strip()[:2] == "__"
 
 
 def _documents(parent: Any) -> bool:

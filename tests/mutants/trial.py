@@ -49,14 +49,22 @@ class Verdict:
 
 
 class Workspace:
-    """A copy of the project in which one fault at a time is tried."""
+    """A copy of the project in which one fault at a time is tried.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    Args:
+        folder: of the copy; it does not exist yet.
+        quick: leave out the tests that need a running stack or a browser.
+    """
+
+    def __init__(self, folder: Path, *, quick: bool = False) -> None:
+        self.folder, self._no_stack = folder, quick
+        asked = ["git", "ls-files", "-zco", "--exclude-standard"]
         listed = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+            ["git", "ls-files", "-zco", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            text=True,
         )
         for name in filter(None, listed.stdout.split("\0")):
             copy = folder / name
@@ -88,7 +96,7 @@ class Workspace:
     def _tests(self, path: str) -> Verdict:
         quick, slow = next((q, s) for place, q, s in _TESTS if path.startswith(place))
         found = self._pytest(quick, _QUICK, QUICK_S)
-        if found.killed or not slow:
+        if found.killed or not slow or self._no_stack:
             return found
         return self._pytest(slow, _SLOW, SLOW_S)
 
@@ -102,7 +110,8 @@ class Workspace:
         if done.returncode in (0, 5):  # 5: none of these tests has such a mark
             return Verdict(False)
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-        return Verdict(True, failed[1] if failed else f"pytest ends with {done.returncode}")
+        last = done.stdout.strip().splitlines()[-1:]
+        return Verdict(True, failed[1] if failed else f"pytest itself: {' '.join(last)}")
 
     def _golden(self) -> bool:
         return self._python(["-c", _GOLDEN], QUICK_S).returncode == 0
