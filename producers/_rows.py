@@ -258,6 +258,9 @@ class Converter:
         text = str(clean(cell) or "") if spec.sealed and isinstance(cell, str) else plain(cell)
         if len(text) > TEXT_MAX:
             raise Reject("text", column, f"有 {len(text):,} 字，最多 {TEXT_MAX:,} 字")
+        if spec.personal and feed.columns and not feed.bare and self._encoder.vault.own(text):
+            # A template that spells out a pseudonym could carry a number past the key.
+            raise Reject("refused", column, "代号只能整格取自一列，不能由文字拼成")
         if feed.digest and not _CASE.fullmatch(text):
             text = f"c.{hashlib.sha256(text.encode()).hexdigest()[:24]}"
         return text

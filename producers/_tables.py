@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import unicodedata
+import warnings
 import zipfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -159,7 +160,7 @@ class Table:
             sheet = book[self._sheet] if self._sheet else book.worksheets[0]
             # Some programs write a wrong size into the file, and openpyxl would believe it.
             sheet.reset_dimensions()
-            yield from sheet.iter_rows(values_only=True)
+            yield from _unheard(sheet.iter_rows(values_only=True))
         finally:
             book.close()
 
@@ -210,6 +211,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _without_nul(lines: TextIO) -> Iterator[str]:
     """Old exports leave NULs in blank cells, and one of them makes csv refuse the file."""
     return (line.replace("\0", "") for line in lines)
+
+
+def _unheard(lines: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """The lines without openpyxl's warnings: one quotes a number in a cell formatted as a date."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            line = next(lines, None)
+        if line is None:
+            return
+        yield line
 
 
 def _encoding(path: Path) -> str:

@@ -218,9 +218,12 @@ def _check_columns(path: Path, table: Table, mapping: LedgerMapping, encoder: En
     doubled = [name for name in mapping.columns() if there.count(name) > 1]
     if missing or doubled:
         what = f"没有 {missing[0]!r} 这一列" if missing else f"有两列都叫 {doubled[0]!r}"
+        # A line with no name of the mapping may be no head at all but somebody's row.
+        strange = not set(there) & set(mapping.columns())
+        shown = f"{len(there)} 列，与映射文件的列名都不同" if strange else ", ".join(there)
         raise Misconfigured(
             f"台账 {path.name!r} {what}。(A column of the mapping is missing or doubled.)",
-            do=f"表头第 {mapping.header} 行有 (there are): {', '.join(there)}。",
+            do=f"表头第 {mapping.header} 行有 (there are): {shown}。",
         )
     unknown = mapping.division.unknown
     if unknown and unknown not in encoder.divisions:
