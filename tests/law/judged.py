@@ -1,0 +1,111 @@
+"""What the published views of cases say at an instant, each view held against the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.histories.told import VILLAGE, Told, told
+from tests.law.tables import OPENING, PREFIX
+from tests.town import Town
+
+MS = timedelta(milliseconds=1)
+# How a clock of a case answers: 1 if overdue; 1 in time, 0 not in time, None in neither side of a
+# rate. What lapsed in time answers as what still runs.
+ANSWER = {
+    "running": (0, None),
+    "lapsed": (0, None),
+    "met": (0, 1),
+    "late": (0, 0),
+    "overdue": (1, 0),
+}
+ELSEWHERE = "431228100"
+"""Another county than `VILLAGE`'s: only where a case began is its place."""
+
+Clocks = dict[str, tuple[Any, ...]]
+
+
+def after(instant: str, milliseconds: int) -> str:
+    """An instant so many milliseconds later, before it if negative."""
+    moved = datetime.fromisoformat(instant) + milliseconds * MS
+    return moved.isoformat(sep=" ", timespec="milliseconds")
+
+
+def event(topic: str, verb: str, case: str, time: str, **data: Any) -> Told:
+    """An event of a case; any but its first happens elsewhere."""
+    place = data.pop("place", VILLAGE if verb == OPENING[topic] else ELSEWHERE)
+    return told(f"{PREFIX[topic]}.{verb}", case, time, place=place, **data)
+
+
+def tell_apart(town: Town, histories: Iterable[list[Told]]) -> None:
+    """Stores the n-th events of all cases in a batch of their own, the last ones first.
+
+    So nothing of a case is folded in one insert, and no answer can rest on the order of arrival.
+    """
+    batches: dict[int, list[Told]] = defaultdict(list)
+    for history in histories:
+        for n, each in enumerate(history):
+            batches[n].append(each)
+    for n in sorted(batches, reverse=True):
+        town.tell(*batches[n])
+
+
+def cases(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
+    """Rows of the view of cases, of which the other two views say the same."""
+    rows = town.published(f"{topic}_cases", at)
+    found = {row["case"]: row for row in rows}
+    assert len(found) == len(rows), "a case has two rows"
+    clocks = {case: clocks_of(row) for case, row in found.items()}
+    _hold_deadlines(town, topic, at, found, clocks)
+    _hold_pending(town, topic, at, found, clocks)
+    return found
+
+
+def clocks_of(row: Mapping[str, Any]) -> Clocks:
+    """Due instant, overdue and on time of every clock that a case has."""
+    names = [name.removeprefix("due_") for name in row if name.startswith("due_")]
+    found = {n: (row[f"due_{n}"], row[f"overdue_{n}"], row[f"on_time_{n}"]) for n in names}
+    for name, answer in found.items():
+        assert answer[0] is not None or answer == (None, 0, None), (row["case"], name, answer)
+    return {name: answer for name, answer in found.items() if answer[0] is not None}
+
+
+def answers(town: Town, topic: str, at: str) -> dict[str, Clocks]:
+    """The clocks of every case at an instant."""
+    return {case: clocks_of(row) for case, row in cases(town, topic, at).items()}
+
+
+def _hold_deadlines(
+    town: Town, topic: str, at: str, found: Mapping[str, Any], clocks: Mapping[str, Clocks]
+) -> None:
+    told_of = {}
+    for row in town.published(f"{topic}_deadlines", at):
+        case = found[row["case"]]
+        for name in set(row) - {"clock", "due", "overdue", "on_time"}:
+            assert row[name] == case[name], (at, name, row, case)
+        key = row["case"], row["clock"]
+        assert key not in told_of, (at, row)
+        told_of[key] = row["due"], row["overdue"], row["on_time"]
+    expected = {(case, name): told for case, has in clocks.items() for name, told in has.items()}
+    assert told_of == expected, at
+
+
+def _hold_pending(
+    town: Town, topic: str, at: str, found: Mapping[str, Any], clocks: Mapping[str, Clocks]
+) -> None:
+    expected: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for case, row in found.items():
+        counts = expected[row["county"], row["township"]]
+        began = row[f"{OPENING[topic]}_at"]
+        counts[0] += began[:10] == at[:10]
+        counts[1] += began[:4] == at[:4]
+        counts[2] += row["open"]
+        counts[3] += any(overdue for _, overdue, _ in clocks[case].values())
+    names = ("begun_today", "begun_this_year", "open_cases", "overdue_cases")
+    said = {
+        (row["county"], row["township"]): [row[name] for name in names]
+        for row in town.published(f"{topic}_pending", at)
+    }
+    assert said == expected, at

@@ -1,0 +1,97 @@
+"""Nothing that is declared lacks a row in the tables, and no row is about what is gone."""
+
+from __future__ import annotations
+
+import pytest
+
+import schemas
+from schemas._projections import CaseFold, Family
+from tests.law.tables import (
+    ENDINGS,
+    FACTS,
+    NEVER_PUBLISHED,
+    OPENING,
+    PREFIX,
+    RUNNING,
+    STATELESS,
+    STATES,
+    UNLIKE_THE_ORDER,
+)
+from tests.law.test_clocks import ANSWERS, AROUND
+from tests.law.test_terms import AGAIN, STARTS, TERMS
+
+FOLDS = {
+    family.topic: (family, fold)
+    for family in schemas.families()
+    for fold in family.projections
+    if isinstance(fold, CaseFold)
+}
+each_family = pytest.mark.parametrize(("family", "fold"), FOLDS.values(), ids=FOLDS)
+
+
+def verbs(names: object) -> set[str]:
+    """`registered` of `petition.registered`, of each."""
+    assert isinstance(names, list | tuple)
+    return {str(name).partition(".")[2] for name in names}
+
+
+def test_every_family_of_cases_has_its_tables() -> None:
+    tables = (STATES, STATELESS, ENDINGS, OPENING, PREFIX, FACTS, NEVER_PUBLISHED)
+    assert [set(table) for table in tables] == [set(FOLDS)] * len(tables)
+    assert {clock.topic for clock in RUNNING.values()} == set(FOLDS)
+
+
+@each_family
+def test_every_event_type_has_a_row_for_every_clock(family: Family, fold: CaseFold) -> None:
+    events = verbs([cls.spec.name for cls in family.events])
+    assert {cls.spec.name.partition(".")[0] for cls in family.events} == {PREFIX[family.topic]}
+    rows = {name: set(c.effects) for name, c in RUNNING.items() if c.topic == family.topic}
+    assert rows == dict.fromkeys(rows, events)
+    assert set(STATES[family.topic]) | STATELESS[family.topic] == events
+    assert not set(STATES[family.topic]) & STATELESS[family.topic]
+    assert OPENING[family.topic] == family.events[0].spec.name.partition(".")[2]
+
+
+@each_family
+def test_every_clock_has_its_rows(family: Family, fold: CaseFold) -> None:
+    def name_of(clock: str, values: tuple[str, ...]) -> str:
+        """Clocks of one name are told apart by what puts a case under them."""
+        several = [other for other in family.clocks if other.name == clock]
+        return f"{clock}, {'/'.join(values)}" if len(several) > 1 else clock
+
+    declared = {name_of(clock.name, clock.when[1]) for clock in family.clocks}
+    assert {name for name, c in RUNNING.items() if c.topic == family.topic} == declared
+    names = {clock.name for clock in family.clocks}
+    assert {clock.clock for clock in RUNNING.values() if clock.topic == family.topic} == names
+    assert {name for name, (topic, _, _) in STARTS.items() if topic == family.topic} == names
+    assert names <= {clock for clock, _, _ in TERMS}
+    assert names <= {clock for clock, _, _ in AGAIN}
+
+
+@each_family
+def test_every_state_and_ending_has_its_row(family: Family, fold: CaseFold) -> None:
+    assert set(STATES[family.topic].values()) == {state for _, state in fold.stages}
+    assert set(STATES[family.topic]) == verbs([name for name, _ in fold.stages])
+    assert set(ENDINGS[family.topic]) == verbs(fold.ends)
+
+
+@each_family
+def test_every_fact_and_every_event_type_that_says_it_has_its_row(
+    family: Family, fold: CaseFold
+) -> None:
+    facts = {f.name: f for f in family.facts}
+    hidden = {name for name, fact in facts.items() if fact.personal}
+    assert hidden == NEVER_PUBLISHED[family.topic]
+    assert set(FACTS[family.topic]) == set(facts) - hidden
+    for name, row in FACTS[family.topic].items():
+        assert set(row.says) == verbs(family.sayers(name, "fact")), name
+        assert set(facts[name].choices) <= set(row.values), name
+
+
+def test_every_row_is_about_what_exists() -> None:
+    for topic, one, other in UNLIKE_THE_ORDER:
+        assert {one, other} <= set(STATES[topic])
+    effects = [effect for clock in RUNNING.values() for effect in clock.effects.values()]
+    assert {effect.does for effect in effects} == set(ANSWERS)
+    assert all(effect.why for effect in effects)
+    assert all(len(cell) == len(row) == len(AROUND) for row in ANSWERS.values() for cell in row)
