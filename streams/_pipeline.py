@@ -23,10 +23,11 @@ from schemas._errors import Halted, Unavailable
 from streams import metrics
 from streams._chunks import Chunk, Position
 from streams._identities import Seen, doubled
+from streams._store import Store
 from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest, Rows
 from streams.limits import Limits
-from streams.warehouse import Claim, Poison, Warehouse
+from streams.warehouse import Claim, Poison
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +42,21 @@ class _Lane:
         writer, reader: connections, one to insert on while the other is asked.
         settling: the batch that is being decoded and settled, or the last one.
         inflight: the insert under way, or the last one; `flying` are its rows.
+        torn: a batch failed, so that nothing may land before the next claim: it would jump a hole.
     """
 
     ingest: Ingest
-    writer: Warehouse
-    reader: Warehouse
+    writer: Store
+    reader: Store
     threads: ThreadPoolExecutor
     chunks: deque[Chunk] = field(default_factory=deque)
     pending: int = 0
     pending_bytes: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     settling: asyncio.Task[Rows | None] | None = None
-    inflight: asyncio.Task[bool] | None = None
+    inflight: asyncio.Task[None] | None = None
     flying: Rows | None = None
+    torn: bool = False
     flushed_at: float = 0.0
     dead: deque[tuple[int, int]] = field(default_factory=deque)
 
@@ -64,18 +67,18 @@ class Pipeline:
     def __init__(
         self,
         ingests: Mapping[str, Ingest],
-        open_warehouse: Callable[[], Warehouse],
+        open_store: Callable[[], Store],
         limits: Limits,
         *,
         reseek: Callable[[], Awaitable[None]],
         bury: Callable[[Sequence[DeadLetter]], Awaitable[None]],
     ) -> None:
         self._limits, self._reseek, self._bury = limits, reseek, bury
-        self._claimer = open_warehouse()
+        self._claimer = open_store()
         self._threads = ThreadPoolExecutor(1, "claim")
         self._lanes = {
             # Two threads: one decodes while the other waits for the insert before it.
-            topic: _Lane(ingest, open_warehouse(), open_warehouse(), ThreadPoolExecutor(2, topic))
+            topic: _Lane(ingest, open_store(), open_store(), ThreadPoolExecutor(2, topic))
             for topic, ingest in ingests.items()
         }
         self._drained = asyncio.Event()
@@ -218,10 +221,9 @@ class Pipeline:
                 continue
             lane.settling = asyncio.create_task(self._settled(topic, chunks, epoch))
             rows = await lane.settling
-            # After a batch that failed nothing may land before the new claim, which this may
-            # overtake: it would jump the hole.
-            sound = lane.inflight is None or await lane.inflight
-            if rows is None or self.epoch != epoch or not sound:
+            if lane.inflight is not None:
+                await lane.inflight
+            if rows is None or lane.torn or self.epoch != epoch:
                 continue
             lane.flying = rows
             lane.inflight = asyncio.create_task(self._store(topic, rows, epoch))
@@ -262,12 +264,12 @@ class Pipeline:
             rows = await loop.run_in_executor(lane.threads, lane.ingest.prepare, chunks)
             await loop.run_in_executor(lane.threads, self._settle, topic, rows)
         except Unavailable as error:
-            self._distrust(epoch, error)
+            self._distrust(lane, epoch, error)
             return None
         return rows
 
-    async def _store(self, topic: str, rows: Rows, epoch: int) -> bool:
-        """Inserts one batch; False when it has to be read again."""
+    async def _store(self, topic: str, rows: Rows, epoch: int) -> None:
+        """Inserts one batch."""
         lane, loop = self._lanes[topic], asyncio.get_running_loop()
         try:
             letters = DeadLetter.of_rows(rows)
@@ -276,19 +278,19 @@ class Pipeline:
             await loop.run_in_executor(lane.threads, lane.writer.insert, rows, self._claim.token)
         except Unavailable as error:
             metrics.INSERT_FAILURES.labels(topic).inc()
-            self._distrust(epoch, error)
-            return False
+            self._distrust(lane, epoch, error)
+            return
         metrics.INSERT_SECONDS.labels(topic).observe(time.monotonic() - started)
         self._stored(topic, rows, epoch)
         self._count_dead(lane, topic, letters)
-        return True
 
-    def _distrust(self, epoch: int, error: Unavailable) -> None:
+    def _distrust(self, lane: _Lane, epoch: int, error: Unavailable) -> None:
         """Has everything claimed anew. Not awaited: the claim waits for what asks for it here."""
         log.warning("%s", error)
+        lane.torn = True
         self._recovery = asyncio.create_task(self._reclaim(epoch))
 
-    def _watch(self, batch: asyncio.Task[bool]) -> None:
+    def _watch(self, batch: asyncio.Task[None]) -> None:
         """Tells at once of a batch that raised; its lane might wait long for its next chunk."""
         error = None if batch.cancelled() else batch.exception()
         if error is not None:
@@ -367,6 +369,7 @@ class Pipeline:
     def _forget(self, lane: _Lane) -> None:
         lane.chunks.clear()
         lane.settling = lane.inflight = lane.flying = None
+        lane.torn = False
         lane.pending = lane.pending_bytes = 0
         lane.arrived.clear()
         self._drained.set()
