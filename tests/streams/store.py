@@ -1,0 +1,181 @@
+"""A stand-in for the events tables, for orders of events that no server can be made to show.
+
+It keeps what the pipeline relies on: an insert is atomic and carries the token of the last claim,
+a claim says how far each partition is stored, and makes dead what no view can digest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from schemas._errors import Unavailable
+from streams._chunks import Position
+from streams._identities import Hashes, hashes
+from streams.ingest import Identity, Rows, Stored
+from streams.warehouse import Bury, Claim, Poison
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass
+class Fault:
+    """What goes wrong with one call.
+
+    Attributes:
+        after: the work is done first, and only the answer is lost.
+    """
+
+    error: BaseException
+    after: bool = False
+
+
+@dataclass
+class Table:
+    """Every events table, with the owner of each partition.
+
+    Attributes:
+        rows: of each partition, in the order in which they were stored.
+        indigestible: whether no view can digest a payload.
+        asked: every call: its name, and the arguments that tell it from others.
+    """
+
+    rows: dict[Position, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    owners: dict[Position, int] = field(default_factory=dict)
+    indigestible: Callable[[bytes], bool] = lambda _: False
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    doors: list[Door] = field(default_factory=list)
+    _faults: dict[str, dict[int, Fault]] = field(default_factory=lambda: defaultdict(dict))
+    _counts: Counter[str] = field(default_factory=Counter)
+    _tokens: int = 0
+
+    def open(self) -> Door:
+        """A connection."""
+        self.doors.append(Door(self))
+        return self.doors[-1]
+
+    def fail(self, name: str, nth: int = 1, *, after: bool = False, error: Any = None) -> None:
+        """Plans a fault for the `nth` call of a name from now on."""
+        fault = Fault(error or Unavailable(f"{name} failed."), after)
+        self._faults[name][self._counts[name] + nth] = fault
+
+    def cure(self) -> None:
+        """Forgets every fault that has not happened yet."""
+        self._faults.clear()
+
+    def meet(self, name: str) -> Fault | None:
+        """The fault of this call."""
+        self._counts[name] += 1
+        return self._faults[name].pop(self._counts[name], None)
+
+    def token(self) -> int:
+        self._tokens += 1
+        return self._tokens
+
+    def counted(self, topic: str) -> Iterator[Row]:
+        for (name, _), rows in self.rows.items():
+            if name == topic:
+                yield from (row for row in rows if row["status"] in ("ok", "orphan"))
+
+    def top(self, position: Position) -> int:
+        """Last offset stored; a server does not care in which order rows came."""
+        return max((row["koff"] for row in self.rows[position]), default=-1)
+
+
+class Door:
+    """One connection, see `streams._store.Store`; of another worker if not `ours`.
+
+    Faults happen to our own alone.
+    """
+
+    def __init__(self, table: Table, *, ours: bool = True) -> None:
+        self._table, self._ours = table, ours
+        self.served: set[str] = set()
+
+    def claim(self, positions: Iterable[Position], bury: Bury) -> Claim:
+        wanted = sorted(positions)
+
+        def work() -> Claim:
+            token = self._table.token()
+            self._table.owners |= dict.fromkeys(wanted, token)
+            self._poison(wanted, bury)
+            awaited: dict[str, set[Identity]] = {topic: set() for topic, _ in wanted}
+            for topic, kpart in wanted:
+                awaited[topic] |= {
+                    (kpart, row["source"], row["corrects"])
+                    for row in self._table.rows[topic, kpart]
+                    if row["status"] == "orphan"
+                }
+            return Claim(token, {place: self._table.top(place) for place in wanted}, awaited)
+
+        return self._do("claim", tuple(wanted), work)
+
+    def _poison(self, wanted: list[Position], bury: Bury) -> None:
+        for topic, kpart in wanted:
+            found = [
+                row
+                for row in self._table.rows[topic, kpart]
+                if row["status"] != "dead" and self._table.indigestible(row["payload"])
+            ]
+            if found:
+                bury(
+                    [
+                        Poison(topic, kpart, r["koff"], r["logged"], r["payload"], "projection: x")
+                        for r in found
+                    ]
+                )
+            for row in found:
+                row |= {"status": "dead", "reason": "projection: x", "data": b"", "net": b""}
+
+    def insert(self, rows: Rows, token: int) -> None:
+        def work() -> None:
+            if any(self._table.owners[rows.topic, kpart] != token for kpart in rows.kparts):
+                raise Unavailable("Violated constraint: the partition belongs to another worker.")
+            names = list(rows.columns)
+            for values in zip(*rows.columns.values(), strict=True):
+                row = dict(zip(names, values, strict=True))
+                self._table.rows[rows.topic, row["kpart"]].append(row)
+            if any(map(self._table.indigestible, rows.columns["payload"])):
+                raise Unavailable("A view threw.")
+
+        self._do("insert", (rows.topic, len(rows)), work)
+
+    def related(self, topic: str, identities: set[Identity], roots: set[Identity]) -> list[Stored]:
+        def work() -> list[Stored]:
+            wanted = identities | roots
+            kparts, ids = {kpart for kpart, *_ in wanted}, {id_ for *_, id_ in wanted}
+            corrected = {id_ for *_, id_ in roots}
+            return [
+                Stored(*(row[name] for name in Stored._fields))
+                for row in self._table.counted(topic)
+                if row["kpart"] in kparts and (row["id"] in ids or row["corrects"] in corrected)
+            ]
+
+        return self._do("related", (topic, len(identities), len(roots)), work)
+
+    def identities(self, topic: str, kpart: int, after: int) -> Hashes:
+        def work() -> Hashes:
+            mine = [
+                row
+                for row in self._table.counted(topic)
+                if row["kpart"] == kpart and row["koff"] > after
+            ]
+            return hashes([row["source"] for row in mine], [row["id"] for row in mine])
+
+        return self._do("identities", (topic, kpart, after), work)
+
+    def _do(self, name: str, told: tuple[Any, ...], work: Callable[[], T]) -> T:
+        if not self._ours:
+            return work()
+        self._table.asked.append((name, *told))
+        self.served.add(name)
+        fault = self._table.meet(name)
+        if fault is not None and not fault.after:
+            raise fault.error
+        done = work()
+        if fault is not None:
+            raise fault.error
+        return done
