@@ -241,7 +241,8 @@ FROM pipeline ORDER BY topic, kpart LIMIT {LIMIT}""".strip()
 def pipeline_now() -> str:
     """Lag, seconds since the last beat and since the newest message, and messages stored."""
     return """
-SELECT sum(lag) AS behind, max(greatest(dateDiff('second', beat, now()), 0)) AS beat_age,
+SELECT sum(lag) AS behind,
+  maxOrNull(greatest(dateDiff('second', beat, now()), 0)) AS beat_age,
   min(dateDiff('second', newest, now())) AS newest_age, sum(messages) AS stored_all,
   count() AS partitions FROM pipeline""".strip()
 
@@ -289,7 +290,8 @@ def pipeline_refused() -> str:
     return f"""
 SELECT topic AS `主题`, {status} AS `状态`, reason AS `原因`, sum(messages) AS `条数`,
   max(day) AS `最近一日` FROM uncounted
-GROUP BY topic, status, reason ORDER BY `条数` DESC, topic, reason LIMIT {LIMIT}""".strip()
+GROUP BY topic, status, reason
+ORDER BY `条数` DESC, topic, reason, `状态` LIMIT {LIMIT}""".strip()
 
 
 def pipeline_refused_totals() -> str:
