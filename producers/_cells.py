@@ -25,9 +25,11 @@ _WRITTEN: Final = re.compile(
     r"\s?[分秒]?\s?(?P<late>AM|PM|am|pm)?)?"
     r"\s?(?P<zone>Z|[+-]\d{2}:?\d{2})?"
 )
+_SERIAL: Final = re.compile(r"\d{5}(?:\.\d+)?")
 _PACKED: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?")
 _NUMBER: Final = re.compile(r"([-+]?[\d,]*\.?\d+)\s?(?:人次|户次|人|次|户|件|个|天|日|分钟|元)?")
 _UNITS: Final = {"分": 1, "fen": 1, "元": 100, "yuan": 100, "万元": 1_000_000}
+_FEN_MAX: Final = 10**20  # far more than any field holds; Decimal rounds 28 digits and no more
 _YES: Final = frozenset(["是", "有", "对", "√", "✓", "y", "yes", "true", "1", "重件"])
 _NO: Final = frozenset(["否", "无", "没有", "不是", "×", "x", "n", "no", "false", "0", "初件"])
 
@@ -93,17 +95,20 @@ def _written(found: re.Match[str]) -> tuple[datetime | None, bool]:
     clock.append(int((found["part"] or "").ljust(6, "0") or 0))
     made = _made(*day, *clock)
     if made is not None and found["zone"]:
-        made = made.replace(tzinfo=datetime.strptime(found["zone"], "%z").tzinfo)
+        try:
+            made = made.replace(tzinfo=datetime.strptime(found["zone"], "%z").tzinfo)
+        except ValueError:
+            return None, False
     return made, False
 
 
 def _serial(text: str) -> tuple[datetime | None, bool]:
     """Excel's own count of days, which a cell shows once its format is lost."""
-    try:
-        days = Decimal(text)
-    except InvalidOperation:
+    # By its shape and not by what Decimal takes: 4e4 is no day, and 1e999999999 fills the memory.
+    if not _SERIAL.fullmatch(text):
         return None, False
-    if not days.is_finite() or int(days) not in _EXCEL_DAYS:
+    days = Decimal(text)
+    if int(days) not in _EXCEL_DAYS:
         return None, False
     # To the second, as Excel shows it: the fraction is a binary float, a little beside the point.
     return _EXCEL_ZERO + timedelta(seconds=round(days * 86_400)), days == int(days)
@@ -134,6 +139,8 @@ def fen(cell: Any, unit: str) -> int | None:
         return None
     # A sum in a binary float, 0.1 + 0.2, is meant in whole fen.
     exact = number * _UNITS[unit]
+    if abs(exact) > _FEN_MAX:
+        return None
     rounded = exact.quantize(Decimal(1))
     return int(rounded) if abs(exact - rounded) < Decimal("0.000001") else None
 
