@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,8 @@ def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
     """So many disputes of the year a word, and with the word `other` all that do not count."""
 
     def one(key: str, time: str, word: str, place: str) -> Told:
-        return told("mediation.filed", key, time, place=place, **{field: word})
+        said: dict[str, Any] = {field: word}
+        return told("mediation.filed", key, time, place=place, **said)
 
     return [
         *(one(f"M-{w}-{n}", "2021-03-01", w, CITY) for w, c in counts.items() for n in range(c)),

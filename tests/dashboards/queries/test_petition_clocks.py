@@ -242,6 +242,24 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
     assert [town.ask(sql, "2020-01-01", county=ALL) for sql in (rates, counts)] == [[], []]
 
 
+@about(cases.petition_punctuality, cases.petition_backlog, cases.petition_counties)
+def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(town: Town) -> None:
+    accepted = (FIRST, "accepted 2021-03-11")
+    town.tell(
+        *petition("P-1", *accepted, "replied 2021-04-01", "closed 2021-04-02"),
+        *petition("P-2", *accepted),  # past due since 11 May
+        *petition("P-3", *accepted, "merged 2021-04-01"),
+        *petition("P-4", *accepted, "withdrawn 2021-04-01"),
+    )
+    at = "2021-12-31 23:59:59"
+    # P-1 in time of P-1 and P-2.
+    assert town.ask(cases.petition_punctuality(), at, county=ALL)[0]["closed_on_time"] == 1 / 2
+    assert town.ask(cases.petition_backlog(), at, county=ALL)[0]["overdue_now"] == 1
+    rates, counts = (table(town.ask(sql, at, county=ALL))[1:] for sql in cases.petition_counties())
+    assert rates == [("鹤城区", 1 / 2, "■ 不达标", None, HECHENG)]
+    assert counts == [(4, 1, 1, HECHENG)]
+
+
 @about(cases.petition_overdue_cases)
 def test_each_overdue_petition_stands_once_under_what_is_overdue_the_longest(town: Town) -> None:
     town.tell(

@@ -6,6 +6,7 @@ The clocks are in `test_petition_clocks`. Unless a test says otherwise the place
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 from dashboards import _queries_cases as cases
 from dashboards._pieces import EVERYWHERE
@@ -267,7 +268,8 @@ def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
     """So many petitions of the year a word, and with the word `other` all that do not count."""
 
     def one(key: str, time: str, word: str, place: str) -> Told:
-        return told("petition.registered", key, time, place=place, **{field: word})
+        said: dict[str, Any] = {field: word}
+        return told("petition.registered", key, time, place=place, **said)
 
     return [
         *(one(f"P-{w}-{n}", "2021-03-01", w, CITY) for w, c in counts.items() for n in range(c)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ HONGJIANG = "431281101002"
 BEFORE, NEW_YEAR = "2020-12-31 23:59:59.999", "2021-01-01"
 
 
-def visit(time: str, verb: str = "recorded", place: str = VILLAGE, **content: str) -> Told:
+def visit(time: str, verb: str = "recorded", place: str = VILLAGE, **content: Any) -> Told:
     return told(f"visit.{verb}", "h-1", time, place=place, **content)
 
 
