@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import pytest
 
-from dashboards import _queries_cases as cases
 from dashboards import _queries_places as places
-from dashboards import boards, queries
+from dashboards import queries
 from dashboards._pieces import EVERYWHERE
 from tests.dashboards.shipped import Shipped, shipped
-from tests.schemas.conftest import CITY, VILLAGE
+from tests.schemas.conftest import VILLAGE
 
 EVENING = "2021-12-31T23:59:59"
 ALL = "$__all"
@@ -34,22 +32,6 @@ def city(whole: Shipped) -> Shipped:
     return whole
 
 
-def midnight(day: str) -> int:
-    """The midnight after `day`, in ms: a due instant as ingest writes it."""
-    after = datetime.fromisoformat(day).replace(tzinfo=CITY).timestamp() + 86_400
-    return round(after * 1000)
-
-
-def petition(city: Shipped, case: str, *steps: tuple[str, str], **data: Any) -> None:
-    """A petition's events at 09:00 of each day, under the closing clock once accepted."""
-    for type_, day in steps:
-        content = {"kind": "appeal", "people": 1, **data}
-        content |= (
-            {"route": "31.6", "due_close": midnight("2021-05-10")} if type_ == "accepted" else {}
-        )
-        city.city.add("petitions", f"petition.{type_}", f"{day} 09:00:00", content, key=case)
-
-
 def visit(city: Shipped, time: str, type_: str = "recorded", **more: Any) -> None:
     data = VISIT if type_ == "recorded" else RAISED
     city.city.add("visits", f"visit.{type_}", time, data, **more)
@@ -59,40 +41,6 @@ def mediation(city: Shipped, case: str, *steps: tuple[str, str]) -> None:
     for type_, day in steps:
         data = {"dispute": "neighbours", "people": 2, "amount": 100}
         city.city.add("mediations", f"mediation.{type_}", f"{day} 09:00:00", data, key=case)
-
-
-OPENED = (("registered", "2021-03-01"), ("transferred", "2021-03-02"), ("accepted", "2021-03-11"))
-
-
-def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(city: Shipped) -> None:
-    petition(city, "P-1", *OPENED, ("replied", "2021-04-01"), ("closed", "2021-04-02"))
-    petition(city, "P-2", *OPENED)  # past due since 11 May
-    petition(city, "P-3", *OPENED, ("merged", "2021-04-01"))
-    petition(city, "P-4", *OPENED, ("withdrawn", "2021-04-01"))
-    # P-1 in time of P-1 and P-2
-    wall = city.ask(cases.petition_punctuality(EVERYWHERE), EVENING)[0]
-    assert wall["closed_on_time"] == 0.5
-    rates = city.ask(cases.petition_punctuality(), EVENING, county=ALL)[0]
-    backlog = city.ask(cases.petition_backlog(), EVENING, county=ALL)[0]
-    assert (rates["closed_on_time"], backlog["overdue_now"]) == (0.5, 1)
-    rates, counts = cases.petition_counties()
-    (county,) = city.ask(rates, EVENING, county=ALL)
-    assert (county["按期办结率"], county["状态"]) == (0.5, "■ 不达标")
-    (county,) = city.ask(counts, EVENING, county=ALL)
-    assert (county["本年登记"], county["未结"], county["逾期"]) == (4, 1, 1)
-    (close,) = [
-        c for c in city.ask(cases.petition_clocks(), EVENING, county=ALL) if "60" in c["时限"]
-    ]
-    assert {k: close[k] for k in ("按期", "超期完成", "逾期未办", "未到期")} == {
-        "按期": 1, "超期完成": 0, "逾期未办": 1, "未到期": 0,
-    }  # fmt: skip
-
-
-def test_a_rating_without_a_reply_is_no_share_of_the_replies(city: Shipped) -> None:
-    petition(city, "P-1", *OPENED, ("replied", "2021-04-01"))
-    petition(city, "P-2", *OPENED, ("rated", "2021-04-01"), satisfaction=5)
-    figures = city.ask(cases.petition_voices(), EVENING, county=ALL)[0]
-    assert (figures["rated_share"], figures["satisfied_share"]) == (0.0, 1.0)
 
 
 def test_a_villages_mediation_success_is_of_the_disputes_that_ended(city: Shipped) -> None:
@@ -109,39 +57,6 @@ def test_a_villages_mediation_success_is_of_the_disputes_that_ended(city: Shippe
     assert found == {"filed_year": 5, "agreed": 9, "failed": 6, "success": 0.6}
 
 
-def test_days_are_days_of_the_city_whatever_the_zone_of_the_server(city: Shipped) -> None:
-    petition(city, "P-1", *OPENED)
-    # The last day was 10 May: at 01:00 of 12 May, still 11 May in UTC, it is two days past.
-    (case,) = city.ask(cases.petition_overdue_cases(), "2021-05-12T01:00:00", county=ALL)
-    assert case["逾期天数"] == 2
-    petitions, _ = queries.alerts()
-    (alert,) = [a for a in city.ask(petitions, "2021-05-12T01:00:00") if a["事项"] == "信访办结"]
-    assert alert["最长逾期天数"] == 2
-    # 5 days left at 01:00 of 6 May: 6, 7, 8, 9 and 10 May.
-    due = {
-        b["name"]: b["value"]
-        for b in city.ask(cases.petition_due(), "2021-05-06T01:00:00", county=ALL)
-    }
-    assert {name for name, value in due.items() if value} == {"3–7 天"}
-    # Registered on 1 March: at 01:00 of 8 March, 7 March in UTC, it is a week old.
-    ages = city.ask(cases.petition_ageing(), "2021-03-08T01:00:00", county=ALL)
-    assert {b["name"] for b in ages if b["value"]} == {"7–15 天"}
-
-
-def test_no_span_of_days_is_left_to_the_servers_zone() -> None:
-    spans = [
-        call
-        for board in boards.every()
-        for panel in board["panels"]
-        for target in panel.get("targets") or ()
-        for call in target["rawSql"].split("dateDiff(")[1:]
-        if not call.startswith("'second'")
-    ]
-    assert len(spans) > 10
-    # The zone is the fourth argument, and there is no bracket after it but the call's own.
-    assert [c for c in spans if ", 'Asia/Shanghai')" not in c] == []
-
-
 def test_at_half_past_twelve_the_wall_and_the_county_agree_on_today(city: Shipped) -> None:
     for time in ("2021-06-01 08:10:00", "2021-06-01 12:20:00", "2021-06-01 18:00:00"):
         visit(city, time)
@@ -149,18 +64,6 @@ def test_at_half_past_twelve_the_wall_and_the_county_agree_on_today(city: Shippe
     county = city.ask(places.place_visits(places.COUNTY), "2021-06-01T12:30:00", county=COUNTY)[0]
     assert wall["visits_today"] == county["visits_today"] == 2
     assert wall["visits_year"] == county["visits_year"] == 2
-
-
-def test_a_state_flow_counts_steps_within_the_range_and_the_days_before_them(city: Shipped) -> None:
-    petition(city, "P-1", *OPENED, ("replied", "2021-04-01"))
-    petition(city, "P-2", ("registered", "2021-03-01"), ("transferred", "2021-03-06"))
-    petition(city, "P-3", ("registered", "2021-03-01"), ("withdrawn", "2021-05-01"))
-    rows = city.ask(cases.petition_steps(), "2021-03-31T00:00", "2021-03-02T00:00", county=ALL)
-    # 1 March lies before the range, 1 April and 1 May after it. Between 1 and 5 days: 3.
-    assert [tuple(row.values()) for row in rows] == [
-        ("已登记", "已转送", 2, 3),
-        ("已转送", "办理中", 1, 9),
-    ]
 
 
 def test_a_micro_grids_month_is_compared_with_the_month_and_the_year_before(city: Shipped) -> None:
@@ -231,56 +134,6 @@ def test_a_village_with_unvisited_micro_grids_says_how_many_never_were(city: Shi
     rows = city.ask(places.coverage_unvisited(), EVENING, county=COUNTY)
     (row,) = [row for row in rows if row["village"] == VILLAGE]
     assert (row["本年未走访"], row["从未走访"]) == (grids - 1, grids - 2)
-
-
-# ------------------------------------------------------------------------------- freshness
-
-
-def stale(city: Shipped) -> tuple[int, str]:
-    row = city.ask(queries.freshness(), EVENING)[0]
-    mark = city.ask(queries.stale_mark(), EVENING)
-    assert len(mark) == row["stale"]
-    return row["stale"], row["reason"]
-
-
-MINUTES = "now64(3) - INTERVAL 5 MINUTE"
-
-
-def test_a_quiet_night_is_no_fault(city: Shipped) -> None:
-    visit(city, "2021-06-01 09:00:00")  # logged long ago
-    city.beat()
-    assert stale(city)[0] == 0
-
-
-def test_a_worker_that_is_silent_makes_the_data_stale(city: Shipped) -> None:
-    city.beat(beat="now64(3) - INTERVAL 31 SECOND")
-    found, reason = stale(city)
-    assert found == 1
-    assert reason.startswith("处理程序停止于")
-
-
-def test_messages_that_wait_while_none_is_stored_make_the_data_stale(city: Shipped) -> None:
-    visit(city, "2021-06-01 09:00:00")
-    city.beat(lag="3", behind_since=MINUTES)
-    assert stale(city) == (1, "积压 3 条未入库，数字偏旧")
-
-
-def test_an_empty_partition_with_messages_waiting_is_stale_too(city: Shipped) -> None:
-    city.beat(lag="3", behind_since=MINUTES)
-    assert stale(city) == (1, "积压 3 条未入库，数字偏旧")
-
-
-def test_a_first_message_after_a_quiet_night_is_not_yet_late(city: Shipped) -> None:
-    visit(city, "2021-06-01 09:00:00")
-    city.beat(lag="1", behind_since="now64(3) - INTERVAL 5 SECOND")
-    assert stale(city)[0] == 0
-
-
-def test_a_busy_stream_that_always_has_something_waiting_is_fresh(city: Shipped) -> None:
-    now = datetime.now(CITY)
-    visit(city, f"{now:%Y-%m-%d %H:%M:%S}")
-    city.beat(lag="40", behind_since=MINUTES)
-    assert stale(city)[0] == 0
 
 
 def fund(city: Shipped, type_: str, time: str, **data: Any) -> None:
