@@ -197,7 +197,8 @@ def _by_grid_day(family: Family, database: str, _zone: str) -> PublishedView:
         f"FROM (SELECT grid, kept.1 AS type, kept.2 AS days FROM {table}\n"
         f"  ARRAY JOIN [{kept}] AS kept WHERE grid != '')\n"
         "ARRAY JOIN days.1 AS day, days.2 AS n\n"
-        "GROUP BY type, grid, day",
+        # A day taken back adds up to nothing, and leaves the map only when parts are merged.
+        "GROUP BY type, grid, day HAVING net_count != 0",
     )
 
 

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import family
-from schemas._targets import columns, key, select, target
-
 if TYPE_CHECKING:
     from tests.schemas.conftest import City
 
@@ -98,19 +95,3 @@ def test_merging_the_parts_of_a_target_changes_no_figure(city: City) -> None:
     for table in ("petitions_cases", "petitions_daily", "visits_coverage"):
         city.run(f"OPTIMIZE TABLE {city.layout.database}.{table} FINAL")
     assert figures(city) == expected
-
-
-def test_a_target_rebuilt_from_the_events_is_the_target_the_views_built(city: City) -> None:
-    for topic in ("petitions", "visits"):
-        city.insert([row for row in history(city) if row["topic"] == topic])
-        for projection in family(topic).projections:
-            zone, database = city.layout.zone, city.layout.database
-            names = [c.name for c in columns(family(topic), projection, zone)]
-            keys = key(family(topic), projection, zone)
-            table = f"{database}.{target(family(topic), projection)}"
-            order = ", ".join(f"`{name}`" for name in keys)
-            live = city.rows(f"SELECT * FROM {table} FINAL ORDER BY {order}")
-            query = select(family(topic), projection, zone, database=database, where="koff >= 0")
-            rebuilt = city.rows(f"SELECT * FROM ({query}) ORDER BY {order}")
-            assert list(rebuilt[0]) == names
-            assert rebuilt == live

@@ -1,0 +1,59 @@
+"""A town that knows the whole history, for tests that only read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import schemas
+from schemas._targets import target
+from tests.figures.fold import Posting, postings
+from tests.figures.history import corrected, everywhere
+from tests.histories.told import Told
+from tests.town import Town
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A town and the postings of what it was told."""
+
+    town: Town
+    postings: Sequence[Posting]
+
+
+@pytest.fixture(scope="session")
+def villages() -> list[str]:
+    """Codes of all villages, from the shipped file."""
+    path = Path(schemas.__file__).parent / "data" / "divisions_431200.csv"
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        return [row["code"] for row in csv.DictReader(lines) if len(row["code"]) == 12]
+
+
+@cache
+def _whole_history() -> tuple[list[list[Told]], Sequence[Posting]]:
+    """The history in two batches, and what it counts as."""
+    first, then = corrected()
+    history = list(everywhere())
+    middle = len(history) // 2
+    batches = [history[:middle] + first, history[middle:] + then]
+    return batches, postings([event for batch in batches for event in batch])
+
+
+@pytest.fixture(scope="module", params=["in parts", "merged"])
+def known(whole_town: Town, request: pytest.FixtureRequest) -> Iterator[Known]:
+    """The whole history, whose corrections lie in a later part of the tables, or in the same."""
+    whole_town.empty()
+    batches, counted = _whole_history()
+    for batch in batches:
+        whole_town.tell(*batch)
+    if request.param == "merged":
+        for family in schemas.families():
+            for each in family.projections:
+                whole_town.shipped.city.run(f"OPTIMIZE TABLE gulou.{target(family, each)} FINAL")
+    yield Known(whole_town, counted)
+    whole_town.empty()

@@ -1,0 +1,61 @@
+"""No projection, published view or event type is without its table of cases, and none is named in
+vain."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas import families
+from schemas._published import published
+from schemas._targets import target
+from tests.figures.fold import CORRECTS, TAKES_BACK, TOTALS, postings
+from tests.figures.history import EDGES, PLACES, TYPES, corrected, everywhere
+from tests.figures.test_targets import KEYS
+from tests.figures.test_watched import PROJECTIONS
+from tests.figures.views import EXPECTED
+
+SMALL_CELLS = {"petitions_by_village_year", "mediations_by_village_year"}
+"""`test_whole_history`, `test_suppression`."""
+LISTS = {"divisions", "labels"}
+"""`test_reference`."""
+WATCHED = {
+    *("pipeline", "uncounted", "messages_by_minute", "projections", "table_parts"),
+    "recent_events",
+}
+"""`test_watched`."""
+CASES = {
+    f"{topic}_{what}"
+    for topic in ("petitions", "mediations")
+    for what in ("cases", "pending", "deadlines", "steps")
+}
+"""What is shown of a case at an instant: `tests/law`."""
+
+
+def test_every_published_view_has_its_cases() -> None:
+    views = [view.name for view in published(families(), "gulou", "Asia/Shanghai")]
+    assert len(views) == len(set(views))
+    assert set(views) == {*EXPECTED, *SMALL_CELLS, *LISTS, *WATCHED, *CASES}
+
+
+def test_every_projection_has_its_cases() -> None:
+    declared = {target(family, each) for family in families() for each in family.projections}
+    assert declared == set(KEYS)
+    assert declared == {f"{topic}_{name}" for topic, names in PROJECTIONS.items() for name in names}
+
+
+def test_every_event_type_is_told_at_every_place_and_edge() -> None:
+    declared = {cls.spec.name for family in families() for cls in family.events}
+    assert declared == {*TYPES, *CORRECTS, *TAKES_BACK}
+    assert {family.topic for family in families()} == set(TOTALS)
+    told = [(e["type"], e["division"], e.get("grid", "")) for e in everywhere()]
+    assert len(told) == len(TYPES) * len(PLACES) * len(EDGES)
+    assert set(told) == {(type_, *place) for type_ in TYPES for place in PLACES}
+
+
+@pytest.mark.parametrize("type_", [*CORRECTS, *TAKES_BACK])
+def test_every_type_that_corrects_is_told_of_all_that_it_corrects(type_: str) -> None:
+    first, then = corrected()
+    types = {event["id"]: event["type"] for event in first + then}
+    of = {types.get(e["data"]["corrects"]) for e in first + then if e["type"] == type_}
+    assert of - {None} == {**CORRECTS, **TAKES_BACK}[type_]
+    assert sum(posting.net for posting in postings(first + then) if posting.type == type_) == 0

@@ -1,0 +1,306 @@
+"""The rows that every published view of figures must show, as the fold finds them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from tests.figures.fold import (
+    DAILY_DIMS,
+    HOURLY_DIMS,
+    TOTALS,
+    ZONE,
+    Figures,
+    Posting,
+    added,
+    dims,
+)
+
+Row = dict[str, Any]
+Expected = Callable[[Sequence[Posting], datetime], list[Row]]
+"""The rows of a view over a history; only a view that is asked of an instant looks at it."""
+KEPT: Final = {
+    "visit.recorded": "recorded",
+    "visit.request_raised": "request_raised",
+    "visit.request_closed": "request_closed",
+}
+"""Types whose days are kept of every micro-grid."""
+
+
+def instant(text: str) -> datetime:
+    """An instant of the city, as tests write it."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE)
+
+
+def hour(at: datetime) -> str:
+    """Start of the hour, as the engine shows it."""
+    return f"{at:%Y-%m-%d %H}:00:00"
+
+
+def of(entries: Iterable[Posting], topic: str) -> list[Posting]:
+    """The postings of one topic."""
+    return [posting for posting in entries if posting.topic == topic]
+
+
+def rows(names: Sequence[str], found: dict[tuple[Any, ...], Figures]) -> list[Row]:
+    """Figures by key as rows whose key columns are called `names`."""
+    return [dict(zip(names, key, strict=True)) | figures for key, figures in found.items()]
+
+
+def by_county_hour(topic: str) -> Expected:
+    """Of every type, county, dimension and hour."""
+    names = HOURLY_DIMS[topic]
+
+    def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
+        return rows(
+            ["type", "county", *names, "hour"],
+            added(
+                of(entries, topic),
+                lambda p: (p.type, p.division[:6], *dims(p, names), hour(p.at)),
+            ),
+        )
+
+    return expected
+
+
+def to_date(topic: str) -> Expected:
+    """Net figures of the day, the month and the year of the instant, whole hours up to its own."""
+    names = HOURLY_DIMS[topic]
+    figures = ["net_count", *(f"net_{name}" for name in TOTALS[topic])]
+
+    def expected(entries: Sequence[Posting], at: datetime) -> list[Row]:
+        end = hour(at)
+        starts = {"today": end[:10], "month": end[:7], "year": end[:4]}
+        upto = [p for p in of(entries, topic) if starts["year"] <= hour(p.at) <= end]
+        sums = {
+            span: added(
+                [p for p in upto if hour(p.at) >= start],
+                lambda p: (p.type, p.division[:6], *dims(p, names)),
+            )
+            for span, start in starts.items()
+        }
+        return [
+            dict(zip(["type", "county", *names], key, strict=True))
+            | {
+                f"{name}_{span}": found.get(key, {}).get(name, 0)
+                for span, found in sums.items()
+                for name in figures
+            }
+            for key in sums["year"]
+        ]
+
+    return expected
+
+
+def by_township_day(topic: str) -> Expected:
+    """Of every type, township, dimension and day; a wider place has its county alone."""
+    names = DAILY_DIMS[topic]
+
+    def key(p: Posting) -> tuple[Any, ...]:
+        township = p.place[:9] if len(p.place) >= 9 else ""
+        return (p.type, p.place[:6], township, *dims(p, names), str(p.at.date()))
+
+    def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
+        columns = ["type", "county", "township", *names, "day"]
+        return rows(columns, added(of(entries, topic), key))
+
+    return expected
+
+
+def by_village(topic: str, grain: str) -> Expected:
+    """Of every type, village, dimension and day or year; how often somebody was helped is NULL."""
+    names = DAILY_DIMS[topic]
+
+    def key(p: Posting) -> tuple[Any, ...] | None:
+        if len(p.place) != 12:
+            return None
+        bucket = str(p.at.date()) if grain == "day" else p.at.year
+        return (p.type, p.place[:6], p.place[:9], p.place, *dims(p, names), bucket)
+
+    def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
+        columns = ["type", "county", "township", "village", *names, grain]
+        found = rows(columns, added(of(entries, topic), key))
+        if topic != "funds":
+            return found
+        for row in found:
+            del row["gross_helped"], row["net_helped"]
+            row["suppressed"] = int(row["type"] == "fund.disbursed")
+            if row["suppressed"]:
+                row["gross_count"] = row["net_count"] = None
+        return found
+
+    return expected
+
+
+def all_by(place: str) -> Expected:
+    """Net figures that several families have, of all families; added up over what is not a key."""
+
+    def by_county(p: Posting) -> tuple[Any, ...]:
+        return (p.type, p.division[:6], p.data.get("entry") or "", hour(p.at))
+
+    def by_township(p: Posting) -> tuple[Any, ...]:
+        township = p.place[:9] if len(p.place) >= 9 else ""
+        known = int(len(p.place) == 12)
+        return (p.type, p.place[:6], township, known, p.data.get("entry") or "", str(p.at.date()))
+
+    def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
+        columns = ["type", "county", "entry", "hour"]
+        if place == "township":
+            columns = ["type", "county", "township", "village_known", "entry", "day"]
+        found = rows(columns, added(entries, by_county if place == "county" else by_township))
+        shown = [*columns, "net_count", "net_people", "net_amount"]
+        return [{name: row.get(name, 0) for name in shown} for row in found]
+
+    return expected
+
+
+def coverage(*, last_visit: bool) -> Expected:
+    """Every micro-grid that had an event by the end of the year of the instant, as of its day."""
+
+    def expected(entries: Sequence[Posting], at: datetime) -> list[Row]:
+        grids: dict[str, list[Posting]] = defaultdict(list)
+        for p in of(entries, "visits"):
+            if p.grid and p.at.year <= at.year:
+                grids[p.grid].append(p)
+        return [
+            {"county": grid[:6], "township": grid[:9], "village": grid[:12], "grid": grid}
+            | ({"last_visit": _last_visit(inside, at)} if last_visit else {})
+            | _counts(inside, at)
+            for grid, inside in grids.items()
+        ]
+
+    return expected
+
+
+def _counts(entries: Iterable[Posting], at: datetime) -> Figures:
+    found = dict.fromkeys(
+        ("visits_this_year", "visits", "requests_found", "requests_closed"),
+        0,
+    )
+    for p in entries:
+        if p.at.date() > at.date():
+            continue
+        this_year = p.net * (p.at.year == at.year)
+        if p.type == "visit.recorded":
+            found["visits"] += p.net
+            found["visits_this_year"] += this_year
+        elif p.type == "visit.request_raised":
+            found["requests_found"] += this_year
+        elif p.type == "visit.request_closed":
+            found["requests_closed"] += this_year
+    return found
+
+
+def _last_visit(entries: Iterable[Posting], at: datetime) -> str | None:
+    days: dict[date, int] = defaultdict(int)
+    for p in entries:
+        if p.type == "visit.recorded":
+            days[p.at.date()] += p.net
+    return max((str(day) for day, n in days.items() if n and day <= at.date()), default=None)
+
+
+def by_grid_day(entries: Sequence[Posting], _: datetime) -> list[Row]:
+    """Of every kept type, micro-grid and day what stands; a day of nothing is no row."""
+    found = added(
+        [p for p in of(entries, "visits") if p.type in KEPT and p.grid],
+        lambda p: (p.type, p.grid[:6], p.grid[:9], p.grid[:12], p.grid, str(p.at.date())),
+    )
+    names = ["type", "county", "township", "village", "grid", "day"]
+    return [
+        {name: row[name] for name in [*names, "net_count"]}
+        for row in rows(names, found)
+        if row["net_count"]
+    ]
+
+
+def balances(entries: Sequence[Posting], at: datetime) -> list[Row]:
+    """What came in and went out of every place's own fund by the end of the day, by source."""
+    money: dict[tuple[str, str], dict[str, int]] = {}
+    column = {"fund.contributed": "raised", "fund.disbursed": "spent"}
+    for p in of(entries, "funds"):
+        if p.type not in column or p.at.date() > at.date():
+            continue
+        sums = money.setdefault((p.division, p.data["source"]), {"raised": 0, "spent": 0})
+        sums[column[p.type]] += p.net * p.data["amount"]
+    return [
+        {
+            "county": place[:6],
+            "township": place[:9] if len(place) >= 9 else "",
+            "village": place if len(place) == 12 else "",
+            "source": source,
+            **sums,
+            "balance": sums["raised"] - sums["spent"],
+        }
+        for (place, source), sums in money.items()
+    ]
+
+
+def by_village_year_covered(topic: str, villages: Iterable[str]) -> Expected:
+    """Of every type, village and year, where no small cell shows or can be worked out.
+
+    Args:
+        topic: whose view.
+        villages: all villages of the city.
+    """
+    inside: dict[str, list[str]] = defaultdict(list)
+    for code in sorted(villages):
+        inside[code[:9]].append(code)
+
+    def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
+        known = [p for p in of(entries, topic) if len(p.place) == 12]
+        cells = added(known, lambda p: (p.type, p.place, p.at.year))
+        lines = {(type_, village[:9], year) for type_, village, year in cells}
+        found: list[Row] = []
+        for type_, township, year in lines:
+            line = {v: cells.get((type_, v, year), {}) for v in inside[township]}
+            hidden = _hidden(
+                {v: (f.get("gross_count", 0), f.get("net_count", 0)) for v, f in line.items()}
+            )
+            blank = ["gross_count", "net_count"]
+            blank += [f"{sign}_{name}" for name in TOTALS[topic] for sign in ("gross", "net")]
+            for village, figures in line.items():
+                head = {"type": type_, "county": village[:6], "township": township}
+                head |= {"village": village, "year": year}
+                if village in hidden:
+                    found.append(head | dict.fromkeys(blank) | {"suppressed": 1})
+                elif figures.get("gross_count") or figures.get("net_count"):
+                    found.append(head | figures | {"suppressed": 0})
+        return found
+
+    return expected
+
+
+def _hidden(counts: dict[str, tuple[int, int]]) -> set[str]:
+    """Villages of a line that are withheld: the small ones, and a cover for one alone."""
+    small = {v for v, (gross, net) in counts.items() if {gross, abs(net)} & {1, 2, 3, 4}}
+    if len(small) != 1:
+        return small
+    others = [v for v in counts if v not in small]
+    with_events = [v for v in others if counts[v][0]]
+    cover = min(with_events or others, key=lambda v: (counts[v][0], v), default=None)
+    return small | {cover} if cover else small
+
+
+EXPECTED: Final[dict[str, Expected]] = {
+    **{f"{topic}_by_county_hour": by_county_hour(topic) for topic in TOTALS},
+    **{f"{topic}_to_date": to_date(topic) for topic in TOTALS},
+    **{f"{topic}_by_township_day": by_township_day(topic) for topic in TOTALS},
+    **{
+        f"{topic}_by_village_{grain}": by_village(topic, grain)
+        for topic in ("visits", "funds")
+        for grain in ("day", "year")
+    },
+    "all_by_county_hour": all_by("county"),
+    "all_by_township_day": all_by("township"),
+    "visits_coverage": coverage(last_visit=True),
+    "visits_covered": coverage(last_visit=False),
+    "visits_by_grid_day": by_grid_day,
+    "funds_balances": balances,
+}
+"""Of every view that shows figures what it must; those with small cells need the villages too."""
+OF_AN_INSTANT: Final = {
+    *(f"{topic}_to_date" for topic in TOTALS),
+    *("visits_coverage", "visits_covered", "funds_balances"),
+}
