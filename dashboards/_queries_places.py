@@ -409,8 +409,8 @@ LIMIT 2000""".strip()
 def place_children(level: Level) -> tuple[str, str]:
     """The places one level below: visits, and by the same codes cases and money.
 
-    A village's petitions are of the whole year. A part a view, added up by place: joined, they
-    took a sixth longer.
+    A village's petitions are of the whole year; a small count is withheld, and none is a 0. A part
+    a view, added up by place: joined, they took a sixth longer.
     """
     child = level.child
     # Counts have no sign and sums do; a column of both would be a Variant, which nothing sums.
@@ -420,7 +420,7 @@ def place_children(level: Level) -> tuple[str, str]:
         if child == "township"
         else ("village", f"petitions_by_village_year WHERE {level.here} "
               f"AND type = 'petition.registered' AND year = toYear({TODAY})",
-              {"filed": "max(net_count)"})
+              {"filed": "max(net_count)", "withheld": "toUInt8(max(net_count) IS NULL)"})
     )  # fmt: skip
     visits = _by_child(
         level,
@@ -430,18 +430,17 @@ def place_children(level: Level) -> tuple[str, str]:
          "visits": "sum(visits_this_year)", "closed": "sum(requests_closed)"}),
     )  # fmt: skip
     others = _by_child(
-        level, {"filed": "NULL", "open_": "NULL", "money": "0"}, {}, petitions,
+        level, dict.fromkeys([*petitions[2], "money"], "0"), {}, petitions,
         (child, f"funds_balances(at = {AT}) WHERE {level.here}", {"money": "sum(balance)"}),
     )  # fmt: skip
-    filed, still_open = "全年信访", ""
+    cases = "if(max(p.withheld) = 1, NULL, max(p.filed)) AS `全年信访`"
     if child == "township":
-        filed, still_open = "本年信访", ", max(p.open_) AS `未结信访`"
+        cases = "sum(p.filed) AS `本年信访`, sum(p.open_) AS `未结信访`"
     return (
         f"SELECT max(p.name) AS `名称`, sum(p.grids) AS `微网格`, "
         f"{share('sum(p.visited)', 'sum(p.grids)')} AS `覆盖率`,\n"
         f"  sum(p.visits) AS `本年走访`, sum(p.closed) AS `本年诉求办结`, place AS code\n{visits}",
-        f"SELECT max(p.filed) AS `{filed}`{still_open}, sum(p.money) / {YUAN} AS `基金余额`, "
-        f"place AS code\n{others}",
+        f"SELECT {cases}, sum(p.money) / {YUAN} AS `基金余额`, place AS code\n{others}",
     )
 
 
@@ -476,19 +475,20 @@ def _by_child(level: Level, none: dict[str, str], of_place: dict[str, str], *par
 
 
 def microgrids() -> str:
-    """The village's micro-grids and when each was last visited."""
+    """The village's micro-grids that were ever visited by then, and when each was last."""
     return f"""
 SELECT grid AS `微网格`, last_visit AS `最近走访`,
   {days("last_visit", TODAY)} AS `距今天数`, visits_this_year AS `本年走访`,
   requests_found AS `本年诉求`, requests_closed AS `本年办结`
-FROM visits_coverage(at = {AT}) WHERE {VILLAGE.in_grids}
+FROM visits_coverage(at = {AT}) WHERE {VILLAGE.in_grids} AND visits > 0
 ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
 
 
 def grid_options() -> str:
-    """The village's micro-grids that were ever visited; shown without the village's own code."""
+    """The micro-grids of the table; shown without the village's own code."""
     return (
-        f"SELECT grid, substring(grid, 13) AS name FROM {VILLAGE.covered} ORDER BY grid LIMIT 500"
+        f"SELECT grid, substring(grid, 13) AS name FROM {VILLAGE.covered} AND visits > 0 "
+        "ORDER BY grid LIMIT 500"
     )
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.histories.told import Told, told
 from tests.town import Town
 
 HECHENG, ZHONGFANG, YUANLING = "431202", "431221", "431222"
@@ -41,7 +39,6 @@ SMALL: Mapping[str, Place] = {
 
 _LEVELS = {6: "county", 9: "township", 12: "village"}
 _COLUMNS = "code, name, level, parent, microgrids, valid_from, valid_to"
-_HOUSEHOLDS = itertools.count(1)
 
 
 @contextlib.contextmanager
@@ -74,50 +71,9 @@ def registered(town: Town, places: Mapping[str, Place]) -> Iterator[None]:
         fill(shipped)
 
 
-def grid(village: str, number: int) -> str:
-    """Code of a micro-grid."""
-    return f"{village}001{number:03}"
-
-
-def happened(type_: str, where: str, *times: str, **data: Any) -> list[Told]:
-    """An event of the visits at each time, of a household each.
-
-    Args:
-        type_: `recorded`, `request_raised` or `request_closed`.
-        where: a micro-grid, or the code of a place when the micro-grid is unknown.
-        *times: when.
-        **data: content.
-    """
-    return [
-        told(
-            f"visit.{type_}",
-            f"h{next(_HOUSEHOLDS)}",
-            time,
-            place=where[:12],
-            grid=where if len(where) > 12 else "",
-            **data,
-        )
-        for time in times
-    ]
-
-
-def visits(where: str, *times: str, **data: Any) -> list[Told]:
-    """A visit at each time."""
-    return happened("recorded", where, *times, **data)
-
-
-def taken_back(event: Told) -> Told:
-    """The correction that voids a visit, or reverses a booking, as soon as it was made."""
-    data = event["data"]
-    if event["type"].startswith("fund."):
-        type_, key = "fund.reversed", data["account"]
-    else:
-        type_, key = "visit.voided", ""
-    voiding = told(type_, key, event["time"], place=event["division"], corrects=event["id"])
-    if not key:
-        voiding["data"]["household"] = data["household"]
-        voiding |= {"grid": event["grid"]} if "grid" in event else {}
-    return voiding
+def chosen(variable: str, value: str) -> dict[str, Any]:
+    """A board's variable, as `Town.ask` takes it."""
+    return {variable: value}
 
 
 def table(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
