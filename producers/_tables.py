@@ -177,6 +177,9 @@ class Table:
                 if not isinstance(found, dict):
                     yield Row(number, {}, "不是一个 JSON 对象")
                     continue
+                if "\\ud" in line.lower() and not _writable(found):
+                    yield Row(number, {}, "有残缺的字符")
+                    continue
                 yield Row(number, {plain(name): clean(cell) for name, cell in found.items()})
 
 
@@ -206,6 +209,15 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
     return found
+
+
+def _writable(found: Mapping[str, Any]) -> bool:
+    """Whether the texts have bytes: JSON may spell half a letter, which no other file can hold."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _without_nul(lines: TextIO) -> Iterator[str]:
