@@ -58,7 +58,6 @@ class Workspace:
 
     def __init__(self, folder: Path, *, quick: bool = False) -> None:
         self.folder, self._no_stack = folder, quick
-        asked = ["git", "ls-files", "-zco", "--exclude-standard"]
         listed = subprocess.run(
             ["git", "ls-files", "-zco", "--exclude-standard"],
             cwd=ROOT,
