@@ -197,6 +197,19 @@ class Digest:
         return [self.vault.digest(*(text.decode() for text in each)).encode() for each in found]
 
 
+def narrowed(column: Column, rows: Ints) -> Column:
+    """The given rows of a column, as a column of their own."""
+    if isinstance(column, Choice):
+        return Choice(column.table, column.which[rows])
+    if isinstance(column, Number):
+        return Number(column.of[rows])
+    if isinstance(column, Person):
+        return column.of(rows)
+    if isinstance(column, Serial):
+        return Serial(column.prefix, column.numbers[rows])
+    raise TypeError(f"{type(column).__name__} has no rows to choose")
+
+
 @dataclass(frozen=True)
 class Rows:
     """Events of one type that have the same fields.

@@ -129,6 +129,10 @@ class Sheet:
         found: Ints = np.maximum(instants, np.minimum(later, _last(instants)))
         return found
 
+    def filed_by(self, office: str, place: Ints) -> dict[str, Column]:
+        """The envelope's actor: the office of each place's county."""
+        return {"actor": Choice(self.city.by_county("{}-" + office), place)}
+
     def chosen(self, names: Mapping[str, float], n: int) -> Choice:
         """`n` draws out of a vocabulary with its weights."""
         which = pick(self.draw, n, cumulated(np.array(list(names.values()))))

@@ -16,6 +16,7 @@ from producers._columns import (
     Number,
     Person,
     Serial,
+    narrowed,
     objects,
 )
 from producers._sheets import OFFICES, VISITING, Sheet, exactly, some, step
@@ -40,7 +41,7 @@ _OPENING_SPENT: Final = 0.35  # of what was raised by then
 _OPENING_CLOSED: Final = 0.93  # of the projects opened by then
 _CONTRIBUTIONS: Final = 330_000
 _HELP_PAYMENTS: Final = 0.85  # payments for each person-time helped: some help two
-_PLEDGED: Final = 0.17  # share of voluntary contributions promised first
+_PLEDGED: Final = (0.17, 0.15, 0.05, 0.3)  # share promised first, by source
 _UNKEPT: Final = 0.06  # promises without money, for each kept
 _WRONG: Final = 0.005  # entries that are taken back
 _SOURCES: Final = ("pledge", "collective", "donation", "reward")
@@ -50,6 +51,7 @@ _SPREAD: Final = (0.6, 0.7, 0.9, 0.6)
 _USES: Final = ("old_and_young", "merit_and_need", "public_good")
 _OPENING_USES: Final = (1, 2, 0, 2)  # what the opening money of each source was spent on
 _WEEK: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.45, 0.35)
+_OFFICE: Final = "三资中心"  # takes entries back
 _REASONS: Final = {"金额录错": 55, "重复录入": 30, "账户选错": 15}
 
 
@@ -99,10 +101,15 @@ class _Funds:
         return self.sheet.add(cls, self.place[fund], time, content, **more)  # type: ignore[arg-type]
 
     def add_with_slips(
-        self, cls: type[Event], fund: Ints, time: Ints, data: dict[str, Column]
+        self,
+        cls: type[Event],
+        fund: Ints,
+        time: Ints,
+        data: dict[str, Column],
+        head: dict[str, Column] | None = None,
     ) -> Serial:
         """The same, and beside them wrong entries that are taken back: the sums stay."""
-        ids = self.add(cls, fund, time, data)
+        ids = self.add(cls, fund, time, data, head=head)
         wrong = np.flatnonzero((time < END) & some(self.draw, len(time), _WRONG))
         if not len(wrong):
             return ids
@@ -111,10 +118,14 @@ class _Funds:
         undone = self.sheet.after(entered, 5)
         place = fund[wrong]
         taken = self.add(cls, place, time[wrong], slips, recorded=entered, undone=undone)
-        why = self.sheet.chosen(_REASONS, len(wrong))
-        back: dict[str, Column] = {"corrects": taken, "why": why}
-        self.add(FundReversed, place, undone, back, recorded=undone)
+        self.reverse(place, undone, taken, self.sheet.chosen(_REASONS, len(wrong)))
         return ids
+
+    def reverse(self, fund: Ints, time: Ints, taken: Serial, why: Choice) -> None:
+        """Adds the reversals of entries, by the office that keeps the county's books."""
+        back: dict[str, Column] = {"corrects": taken, "why": why}
+        office = self.sheet.filed_by(_OFFICE, self.place[fund])
+        self.add(FundReversed, fund, time, back, recorded=time, head=office)
 
 
 def funds(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
@@ -185,7 +196,8 @@ def _contributions(made: _Funds, total: int, n: int) -> None:
     yuan = apportioned(total // 100 - n, relative) + 1  # at least a yuan each
     amount = yuan * 100
     time = np.sort(sheet.times(sheet.days(n, _WEEK, rest=0.8), VISITING))
-    promised = (source == 0) & some(draw, n, _PLEDGED)
+    share = np.array(_PLEDGED)[source]
+    promised = draw.random(n) < share
     kept = sheet.city.in_office(draw, time, draw.gamma(2, 9, n))
     paid = np.where(promised & (kept < END), kept, time)
     giver = Person(sheet.city.vault, made.accounts, fund, draw.integers(1, 2_000, n))
@@ -200,9 +212,13 @@ def _contributions(made: _Funds, total: int, n: int) -> None:
     del data["giver"]
     made.add_with_slips(FundContributed, fund[nameless], paid[nameless], _of(data, nameless))
     data["giver"] = giver
-    unkept = ~promised & (source == 0) & some(draw, n, _PLEDGED * _UNKEPT)
-    pledged = np.flatnonzero((promised & (kept < END)) | unkept)
-    made.add_with_slips(FundPledged, fund[pledged], time[pledged], _of(data, pledged))
+    unkept = ~promised & (draw.random(n) < share * _UNKEPT)
+    pledged = (promised & (kept < END)) | unkept
+    by_name = np.flatnonzero(pledged & ((source == 0) | (source == 2)))
+    nameless = np.flatnonzero(pledged & ((source == 1) | (source == 3)))
+    made.add_with_slips(FundPledged, fund[by_name], time[by_name], _of(data, by_name))
+    del data["giver"]
+    made.add_with_slips(FundPledged, fund[nameless], time[nameless], _of(data, nameless))
 
 
 def _help(made: _Funds, helped: int) -> None:
@@ -221,7 +237,7 @@ def _help(made: _Funds, helped: int) -> None:
         "amount": Number(pay.amount),
         "use": Choice(objects(_USES), use.astype(np.int8)),
     }
-    decided = np.maximum(0, time - draw.integers(DAY, 9 * DAY, n))
+    decided = _before(time, draw.integers(1, 9, n))
     cause = made.add_with_slips(FundApproved, pay.fund, decided, data)
     data |= {
         "source": Choice(objects(_SOURCES), pay.source),
@@ -229,10 +245,10 @@ def _help(made: _Funds, helped: int) -> None:
         "receiver": Person(sheet.city.vault, made.accounts, pay.fund, draw.integers(1, 2_000, n)),
     }
     made.add(FundDisbursed, pay.fund, time, data, head={"causationid": cause})
-    _slipped_payments(made, pay, use)
+    _slipped_payments(made, pay, use, 1)
 
 
-def _slipped_payments(made: _Funds, pay: _Payment, use: Ints) -> None:
+def _slipped_payments(made: _Funds, pay: _Payment, use: Ints, helped: int) -> None:
     """Payments entered to the wrong fund and taken back; the right ones stand beside them."""
     wrong = np.flatnonzero(some(made.draw, len(use), _WRONG))
     if not len(wrong):
@@ -243,12 +259,12 @@ def _slipped_payments(made: _Funds, pay: _Payment, use: Ints) -> None:
         "amount": Number(pay.amount[wrong]),
         "use": Choice(objects(_USES), use[wrong]),
         "source": Choice(objects(_SOURCES), pay.source[wrong]),
-        "helped": Number(np.ones(len(wrong), np.int64)),
+        "helped": Number(np.full(len(wrong), helped)),
     }
     fund = made.some(len(wrong))
     ids = made.add(FundDisbursed, fund, pay.time[wrong], data, recorded=entered, undone=undone)
     why = Choice(objects(["账户选错"]), np.zeros(len(wrong), np.int8))
-    made.add(FundReversed, fund, undone, {"corrects": ids, "why": why}, recorded=undone)
+    made.reverse(fund, undone, ids, why)
 
 
 def _projects(made: _Funds, n: int) -> None:
@@ -260,9 +276,10 @@ def _projects(made: _Funds, n: int) -> None:
     wanted = np.minimum(draw.lognormal(6.2, 0.6, n), 8_000).astype(np.int64) * 100
     paid = sheet.city.in_office(draw, time, draw.gamma(2, 5, n))
     pay = _paid(made, made.some(n), paid, wanted)
-    use = Choice(objects(_USES), pick(draw, n, cumulated(np.array([0.22, 0.18, 0.6]))))
+    which = pick(draw, n, cumulated(np.array([0.22, 0.18, 0.6])))
+    use = Choice(objects(_USES), which)
     amount = Number(pay.amount)
-    decided = np.maximum(0, time - draw.integers(DAY // 2, 6 * DAY, n))
+    decided = _before(time, draw.integers(1, 6, n))
     approved = made.add_with_slips(FundApproved, pay.fund, decided, {"amount": amount, "use": use})
     names = sheet.numbers("J", n)
     one = Number(np.ones(n, np.int8))
@@ -277,9 +294,20 @@ def _projects(made: _Funds, n: int) -> None:
         "helped": Number(np.zeros(n, np.int8)),
     }
     made.add(FundDisbursed, pay.fund, paid, data, head=links | {"causationid": approved})
+    in_time = pay.time < END
+    paid_ = _Payment(*(part[in_time] for part in (pay.fund, pay.time, pay.amount, pay.source)))
+    _slipped_payments(made, paid_, which[in_time], 0)
     finished = sheet.city.in_office(draw, paid, draw.gamma(2, 22, n))
     finished = step(paid < END, finished)
-    made.add(ProjectClosed, pay.fund, finished, {"project": names, "projects": one}, head=links)
+    made.add_with_slips(
+        ProjectClosed, pay.fund, finished, {"project": names, "projects": one}, links
+    )
+
+
+def _before(time: Ints, days: Ints) -> Ints:
+    """So many days before, at the same hour; early in January on the day itself."""
+    found: Ints = np.where(time >= days * DAY, time - days * DAY, time - 600)
+    return found
 
 
 def _paid(made: _Funds, fund: Ints, time: Ints, wanted: Ints) -> _Payment:
@@ -300,24 +328,12 @@ def _paid(made: _Funds, fund: Ints, time: Ints, wanted: Ints) -> _Payment:
 
 def _of(data: dict[str, Column], rows: Ints) -> dict[str, Column]:
     """The given rows of every column."""
-    return {name: _narrowed(column, rows) for name, column in data.items()}
-
-
-def _narrowed(column: Column, rows: Ints) -> Column:
-    if isinstance(column, Choice):
-        return Choice(column.table, column.which[rows])
-    if isinstance(column, Number):
-        return Number(column.of[rows])
-    if isinstance(column, Person):
-        return column.of(rows)
-    if isinstance(column, Serial):
-        return Serial(column.prefix, column.numbers[rows])
-    raise TypeError(f"{type(column).__name__} has no rows to choose")
+    return {name: narrowed(column, rows) for name, column in data.items()}
 
 
 def _slip(column: Column, rows: Ints) -> Column:
     """The given rows as a slip of the pen leaves them: a nought too many, another project."""
-    made = _narrowed(column, rows)
+    made = narrowed(column, rows)
     if isinstance(made, Number) and int(made.of.max()) > 1:
         return Number(made.of * 10)
     if isinstance(made, Serial):

@@ -85,6 +85,8 @@ _FORMS: Final = {"written": 62, "oral": 38}
 _ENDED: Final = {"not_agreed": 72, "party_left": 18, "not_fit": 10}
 _ONWARD: Final = {"lawsuit": 70, "arbitration": 10, "administrative": 20}
 _AGREED: Final = 0.90  # share of the cases that end
+_NAMELESS: Final = 0.08  # share filed before a party is named
+_LATE_DONE: Final = 0.35  # share of breached agreements that are performed after all
 _WITH_TEXT: Final = 0.03
 _FACTS: Final = objects(
     [
@@ -174,12 +176,16 @@ def _file(cases: _Cases, filed: Ints, petitions: Sheet) -> None:
         "origin": cases.origin,
         "scale": scale,
         "people": Number(draw.integers(least, most + 1)),
-        "party": party,
     }
     facts = Choice(_FACTS, draw.integers(0, len(_FACTS), n))
-    sealed: dict[str, Column] = {"facts": Sealed(sheet.city.vault, "facts", ids, party, facts)}
+    named: dict[str, Column] = {"party": party}
+    sealed = named | {"facts": Sealed(sheet.city.vault, "facts", ids, party, facts)}
     found = cases.is_one_of(cases.origin, {"grid"}) & sheet.city.has_villages
-    texted = some(draw, n, _WITH_TEXT)
+    known = ~some(draw, n, _NAMELESS)
+    # A text is sealed under its party's key.
+    texted = known & some(draw, n, _WITH_TEXT)
+    contents: tuple[tuple[Ints, dict[str, Column]], ...]
+    contents = ((~known, {}), (known & ~texted, named), (texted, sealed))
     grid: dict[str, Column] = {"grid": Choice(sheet.city.grid_codes, cases.grid)}
     assert petitions.began is not None
     numbers, registered = petitions.began
@@ -188,7 +194,7 @@ def _file(cases: _Cases, filed: Ints, petitions: Sheet) -> None:
     from_petition = cases.is_one_of(cases.origin, {"petition"}) & (earlier >= 0)
     link: dict[str, Column] = {"correlationid": Serial(numbers.prefix, np.maximum(earlier, 0))}
     for place, head in ((found, grid), (from_petition, link), (~found & ~from_petition, {})):
-        for happens, more in ((~texted, {}), (texted, sealed)):
+        for happens, more in contents:
             cases.add(
                 MediationFiled, filed, data | more, ids=ids, happens=place & happens, head=head
             )
@@ -241,10 +247,16 @@ def _agree(cases: _Cases, agreed: Ints) -> None:
     oral = form.which == 1
     days = np.where(oral & some(draw, n, 0.7), 0.02, np.minimum(draw.gamma(1.6, 14, n), 150))
     fate = draw.random(n)
-    cases.add(AgreementPerformed, step(fate < 0.9, cases.later(agreed, days)))
-    cases.add(AgreementBreached, step(fate > 0.97, cases.later(agreed, 20 + days)))
-    asks = ~oral & ~cases.is_one_of(cases.dispute, _TITLE) & some(draw, n, 0.10)
+    performed = step(fate < 0.9, cases.later(agreed, days))
+    breached = step(fate > 0.97, cases.later(agreed, 20 + days))
+    mended = step(some(draw, n, _LATE_DONE), cases.later(breached, draw.integers(5, 60, n)))
+    cases.add(AgreementPerformed, performed)
+    cases.add(AgreementBreached, breached)
+    cases.add(AgreementPerformed, mended)
+    asks = ~oral & ~cases.is_one_of(cases.dispute, _TITLE) & some(draw, n, 0.16)
     applied = step(asks, cases.later(agreed, draw.integers(1, 26, n)))
+    # Nobody asks a court to confirm what is done already.
+    applied = step(applied < performed, applied)
     courts = sheet.city.by_county("{}-人民法院")
     cases.add(ConfirmationApplied, applied, {"court": Choice(courts, cases.place)})
     decided = cases.later(applied, draw.integers(3, 22, n))

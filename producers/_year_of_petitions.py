@@ -59,6 +59,7 @@ _ROUTES: Final = ("31.1", "31.2", "31.3", "31.4", "31.5", "31.6", "none")
 _ROUTE_SHARES: Final = (0.06, 0.04, 0.01, 0.05, 0.14, 0.70)
 _REFUSALS: Final = {"not_ours": 30, "legal_route": 45, "already_ended": 10, "no_facts": 15}
 _RESULTS: Final = {"supported": 46, "explained": 38, "not_supported": 16}
+_RESULTS_ANEW: Final = {"supported": 60, "explained": 30, "not_supported": 10}
 _VERDICTS: Final = {"upheld": 78, "changed": 14, "revoked": 8}
 _STARS: Final = (7, 7, 14, 26, 46)
 _CATEGORIES: Final = {
@@ -85,6 +86,7 @@ _UNITS: Final = (
     "卫健局",
     "城管局",
 )
+_UNCLASSED: Final = 0.06  # share without a class of the city's list
 _WITH_TEXT: Final = 0.08
 _TITLES: Final = objects(
     ["关于拖欠工资的反映", "关于宅基地审批的咨询", "关于小区停水的投诉", "关于道路硬化的建议"]
@@ -136,7 +138,7 @@ class _Cases:
         self.sheet.add(cls, self.place, time, content, ids=ids, happens=happens)
 
     def add_texted(
-        self, cls: type[Event], time: Ints, data: dict[str, Column], **texts: Choice
+        self, cls: type[Event], time: Ints, data: dict[str, Column], among: Ints, **texts: Choice
     ) -> None:
         """The same, with sealed texts for a few of the cases, under the case's own key."""
         ids = self.sheet.ids(self.n)
@@ -149,8 +151,8 @@ class _Cases:
         }
         if "title" in texts:
             sealed["content"] = Digest(vault, tuple(texts.values()))
-        self.add(cls, time, data, ids, ~texted)
-        self.add(cls, time, data | sealed, ids, texted)
+        self.add(cls, time, data, ids, among & ~texted)
+        self.add(cls, time, data | sealed, ids, among & texted)
 
     def later(self, after: Ints, days: Ints) -> Ints:
         """In office hours, so many days on."""
@@ -222,11 +224,13 @@ def _register(cases: _Cases) -> Ints:
         "people": Number(np.minimum(people, 60)),
         "repeated": Choice(TRUTH, repeated.astype(np.int8)),
         "petitioner": cases.petitioner,
-        "category": sheet.chosen(_CATEGORIES, n),
     }
     matter = draw.integers(0, len(_TITLES), n)
     texts = {"title": Choice(_TITLES, matter), "text": Choice(_TEXTS, matter)}
-    cases.add_texted(PetitionRegistered, time, data, **texts)
+    category = sheet.chosen(_CATEGORIES, n)
+    classed = ~some(draw, n, _UNCLASSED)
+    for among, more in ((classed, {"category": category}), (~classed, {})):
+        cases.add_texted(PetitionRegistered, time, data | more, among, **texts)
     return time
 
 
@@ -240,19 +244,25 @@ def _hand_over(cases: _Cases, registered: Ints, withdrawn: Ints) -> Ints:
     objects_ = some(draw, n, 0.02)
     objected = step(objects_, cases.later(transferred, draw.integers(1, 4, n)))
     again = cases.later(objected, draw.integers(1, 6, n))
+    late = some(draw, n, 0.04)
+    wait = np.where(late, draw.integers(16, 30, n), np.minimum(draw.gamma(2, 2.4, n), 12))
+    last = np.where(objects_, again, transferred)
+    accepted = cases.later(last, wait)
+    early = withdrawn & some(draw, n, 0.3)
+    gone = step(early, cases.between(registered, accepted))
+    # Nobody hands a petition over once it is withdrawn.
+    transferred, objected, again = (step(t < gone, t) for t in (transferred, objected, again))
     cases.add(PetitionTransferred, transferred, {"mode": mode, "unit": cases.unit})
     cases.add(PetitionObjected, objected, {"unit": cases.unit})
     second = cases.some_units()
     cases.unit = Choice(cases.unit.table, np.where(objects_, second.which, cases.unit.which))
     cases.add(PetitionTransferred, again, {"mode": mode, "unit": cases.unit})
-    late = some(draw, n, 0.04)
-    wait = np.where(late, draw.integers(16, 30, n), np.minimum(draw.gamma(2, 2.4, n), 12))
-    accepted = cases.later(np.where(objects_, again, transferred), wait)
-    early = withdrawn & some(draw, n, 0.3)
-    gone = step(early, cases.between(registered, accepted))
     cases.add(PetitionWithdrawn, gone)
     # A case that nobody takes up stays open, and becomes overdue on its own.
-    return step(~early & ~some(draw, n, 0.008), accepted)
+    left = ~early & some(draw, n, 0.008)
+    urged = step(left & some(draw, n, 0.5), cases.later(last, draw.integers(18, 40, n)))
+    cases.add(PetitionUrged, urged, {"unit": cases.unit})
+    return step(~early & ~left, accepted)
 
 
 def _deal_with(cases: _Cases, accepted: Ints, withdrawn: Ints) -> Ints:
@@ -290,7 +300,8 @@ def _deal_with(cases: _Cases, accepted: Ints, withdrawn: Ints) -> Ints:
     urged = step(some(draw, n, 0.04) & ~leaving, cases.between(accepted + 5 * DAY, replied))
     cases.add(PetitionUrged, urged, {"unit": cases.unit})
     reply = Choice(_REPLIES, draw.integers(0, len(_REPLIES), n))
-    cases.add_texted(PetitionReplied, replied, {"result": sheet.chosen(_RESULTS, n)}, reply=reply)
+    result = sheet.chosen(_RESULTS, n)
+    cases.add_texted(PetitionReplied, replied, {"result": result}, replied < NEVER, reply=reply)
     return replied
 
 
@@ -301,14 +312,21 @@ def _review(cases: _Cases, replied: Ints) -> Ints:
     asked = step(asks, cases.later(replied, draw.integers(2, 26, n)))
     long = np.where(some(draw, n, 0.05), draw.integers(31, 50, n), draw.integers(8, 27, n))
     decided = cases.later(asked, long)
-    again = asks & some(draw, n, 0.35)
+    verdict = sheet.chosen(_VERDICTS, n)
+    # Whose reply is revoked gets a new one; whose reply stands may ask for a recheck.
+    revoked = asks & (verdict.which == list(_VERDICTS).index("revoked"))
+    anew = step(revoked, cases.later(decided, draw.integers(8, 40, n)))
+    again = asks & ~revoked & some(draw, n, 0.38)
     rechecked = step(again, cases.later(decided, draw.integers(2, 26, n)))
     ended = cases.later(rechecked, draw.integers(10, 28, n))
+    heard = step(some(draw, n, 0.2), cases.between(rechecked, ended))
     cases.add(PetitionReviewRequested, asked)
-    cases.add(PetitionReviewDecided, decided, {"verdict": sheet.chosen(_VERDICTS, n)})
+    cases.add(PetitionReviewDecided, decided, {"verdict": verdict})
+    cases.add(PetitionReplied, anew, {"result": sheet.chosen(_RESULTS_ANEW, n)})
     cases.add(PetitionRecheckRequested, rechecked)
+    cases.add(PetitionHearingHeld, heard, {"people": Number(draw.integers(5, 20, n))})
     cases.add(PetitionRecheckDecided, ended, {"verdict": sheet.chosen(_VERDICTS, n)})
-    return np.where(again, ended, np.where(asks, decided, replied))
+    return np.where(again, ended, np.where(revoked, anew, np.where(asks, decided, replied)))
 
 
 def _end(cases: _Cases, replied: Ints, decided: Ints) -> None:

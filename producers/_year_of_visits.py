@@ -18,6 +18,7 @@ from producers._columns import (
     Person,
     Sealed,
     Serial,
+    narrowed,
     objects,
 )
 from producers._sheets import VISITING, Sheet, exactly, some, step
@@ -35,6 +36,11 @@ REQUESTS_CLOSED: Final = 339_000  # 件 in 2021 (same)
 # All below is made up (示例): no figures are published.
 _VOIDED: Final = 0.004
 _CORRECTED: Final = 0.008
+_TWICE: Final = 0.05  # share of corrections that are corrected once more
+_IN_VAIN: Final = 0.06  # share of voided visits that were corrected before
+_REDRAWN: Final = 0.3  # share of corrections that set role and purpose right as well
+_REMARKED: Final = 0.03  # share of corrections that add a text
+_OFFICE: Final = "网格办"  # voids and corrects
 _WITH_TEXT: Final = 0.002  # share of visits and requests with a sealed text: sealing costs most
 _MORE_REQUESTS: Final = 1.045  # raised for each closed in the year
 _AT_ONCE: Final = 0.47  # share closed inside the visit
@@ -138,7 +144,7 @@ def _recorded(sheet: Sheet, stand: int) -> _Visits:
             head=made.grid,
         )
     _voided(sheet, made, undone)
-    _corrected(sheet, made, content, stands & ~texted & some(draw, n, _CORRECTED))
+    _corrections(sheet, made, content, undone)
     return made
 
 
@@ -155,19 +161,52 @@ def _voided(sheet: Sheet, made: _Visits, undone: Ints) -> None:
         data,
         recorded=undone,
         happens=undone < NEVER,
-        head=made.grid,
+        head=made.grid | sheet.filed_by(_OFFICE, made.place),
     )
 
 
-def _corrected(sheet: Sheet, made: _Visits, content: dict[str, Column], wrong: Ints) -> None:
-    n = len(wrong)
-    when = step(wrong, sheet.after(made.recorded, 5))
-    data = content | {
-        "met": Number(sheet.draw.integers(1, 7, n).astype(np.int8)),
-        "lasted": Number(np.minimum(made.lasted + 5, 240)),
-        "corrects": made.ids,
+def _corrections(sheet: Sheet, made: _Visits, content: dict[str, Column], undone: Ints) -> None:
+    """Forms set right, some of them twice, and some that are voided all the same."""
+    draw = sheet.draw
+    wrong = np.flatnonzero(made.stands & some(draw, len(undone), _CORRECTED))
+    when = sheet.after(made.recorded[wrong], 5)
+    _corrected(sheet, made, content, wrong, when)
+    twice = some(draw, len(wrong), _TWICE)
+    _corrected(sheet, made, content, wrong[twice], sheet.after(when[twice], 5))
+    voided = np.flatnonzero(undone < NEVER)
+    voided = voided[some(draw, len(voided), _IN_VAIN)]
+    # What is recorded last stands, so a correction never shares the second of the void.
+    open_s = undone[voided] - made.recorded[voided]
+    when = made.recorded[voided] + (open_s * draw.random(len(voided))).astype(np.int64)
+    _corrected(sheet, made, content, voided[open_s > 0], when[open_s > 0])
+
+
+def _corrected(
+    sheet: Sheet, made: _Visits, content: dict[str, Column], wrong: Ints, when: Ints
+) -> None:
+    """Corrections of the given visits, at the given instants."""
+    draw, n = sheet.draw, len(wrong)
+    whole = {name: narrowed(column, wrong) for name, column in content.items()}
+    anew = some(draw, n, _REDRAWN)
+    for name, names in (("role", _ROLES), ("purpose", _PURPOSES)):
+        filed, drawn = whole[name], sheet.chosen(names, n)
+        assert isinstance(filed, Choice)
+        whole[name] = Choice(filed.table, np.where(anew, drawn.which, filed.which))
+    whole |= {
+        "met": Number(draw.integers(1, 7, n).astype(np.int8)),
+        "lasted": Number(np.minimum(made.lasted[wrong] + 5, 240)),
+        "corrects": narrowed(made.ids, wrong),
     }
-    sheet.add(VisitCorrected, made.place, when, data, recorded=when, happens=wrong, head=made.grid)
+    place, ids = made.place[wrong], sheet.ids(n)
+    head = {name: narrowed(column, wrong) for name, column in made.grid.items()}
+    head |= sheet.filed_by(_OFFICE, place)
+    texts = Choice(_REMARKS, draw.integers(0, len(_REMARKS), n).astype(np.int8))
+    remark = Sealed(sheet.city.vault, "remark", ids, whole["household"], texts)
+    texted = some(draw, n, _REMARKED)
+    for happens, data in ((~texted, whole), (texted, whole | {"remark": remark})):
+        sheet.add(
+            VisitCorrected, place, when, data, recorded=when, happens=happens, ids=ids, head=head
+        )
 
 
 def _requests(sheet: Sheet, made: _Visits, closed: int) -> None:

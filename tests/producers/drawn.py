@@ -1,0 +1,158 @@
+"""A simulated family as a test reads it: its messages, parsed; none of the simulator's numbers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cache
+from math import sqrt
+from typing import Any, Final
+
+import numpy as np
+
+from producers._sheets import Sheet
+
+Told = dict[str, Any]
+"""An event as it stands on the wire, and beside it `t` and `r`: when it happened, was recorded."""
+
+DAY: Final = 86_400
+FIRST: Final = date(2021, 1, 1)
+YEAR_END: Final = 365 * DAY
+"""First second of 2022, counted from the first midnight of 2021."""
+END: Final = 442 * DAY
+"""The second after the day of the article: 365 days of 2021, then 31 + 28 + 18."""
+_MOST_SIGMAS: Final = 4.5
+
+
+def _hours(first: int, *weights: int) -> dict[int, int]:
+    """Weights of the hours from `first` on; an hour of none is left out."""
+    return {hour: weight for hour, weight in enumerate(weights, first) if weight}
+
+
+VISITING: Final = _hours(6, 2, 8, 22, 40, 42, 26, 8, 8, 20, 32, 30, 20, 16, 22, 14, 4, 1)
+OFFICE: Final = _hours(7, 1, 20, 34, 32, 14, 2, 3, 18, 26, 24, 12, 1)
+ONLINE: Final = _hours(
+    0, *(3, 1, 1, 0, 0, 1, 2, 6, 16, 22, 22, 16, 13, 12, 15, 17, 16, 12, 10, 14, 16, 14, 9, 5)
+)
+
+# 国务院办公厅关于2021年、2022年部分节假日安排的通知, up to the day of the article.
+HOLIDAYS: Final = (
+    *(("2021-01-01", 3), ("2021-02-11", 7), ("2021-04-03", 3), ("2021-05-01", 5)),
+    *(("2021-06-12", 3), ("2021-09-19", 3), ("2021-10-01", 7)),
+    *(("2022-01-01", 3), ("2022-01-31", 7)),
+)
+WORKING_WEEKENDS: Final = frozenset(
+    {
+        *("2021-02-07", "2021-02-20", "2021-04-25", "2021-05-08"),
+        *("2021-09-18", "2021-09-26", "2021-10-09", "2022-01-29", "2022-01-30"),
+    }
+)
+
+
+@cache
+def holidays() -> frozenset[str]:
+    """Every day of the holidays, weekends among them included."""
+    return frozenset(
+        str(date.fromisoformat(first) + timedelta(days=n))
+        for first, days in HOLIDAYS
+        for n in range(days)
+    )
+
+
+@cache
+def works(day: int) -> bool:
+    """Whether offices are open on a day, counted from 2021-01-01."""
+    on = FIRST + timedelta(days=day)
+    if str(on) in WORKING_WEEKENDS:
+        return True
+    return on.weekday() < 5 and str(on) not in holidays()
+
+
+@cache
+def _day(text: str) -> int:
+    return (date.fromisoformat(text) - FIRST).days
+
+
+def seconds(text: str) -> int:
+    """An instant of the wire, in seconds since the first midnight of 2021."""
+    assert text[10] == "T" and text[19:] == "+08:00", text
+    clock = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+    return _day(text[:10]) * DAY + clock
+
+
+class Drawn:
+    """The events of one sheet, each once, by type."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.events: dict[str, list[Told]] = defaultdict(list)
+        self.repeats = self.sent = 0
+        ids = set[str]()
+        for rows in sheet.rows:
+            for _, _, payload in rows.messages(rows.rows):
+                event: Told = json.loads(payload)
+                self.sent += 1
+                if event["id"] in ids:
+                    self.repeats += 1
+                    continue
+                ids.add(event["id"])
+                event["t"], event["r"] = seconds(event["time"]), seconds(event["recorded"])
+                self.events[event["type"]].append(event)
+        self.taken_back = {
+            event["data"]["corrects"]
+            for type_ in ("visit.voided", "fund.reversed")
+            for event in self.events.get(type_, ())
+        }
+
+    def of(self, type_: str) -> list[Told]:
+        """Every event of a type, wrong entries included."""
+        return self.events[type_]
+
+    def standing(self, type_: str) -> list[Told]:
+        """The events of a type that nothing takes back."""
+        return [event for event in self.events[type_] if event["id"] not in self.taken_back]
+
+    def cases(self, key: str) -> dict[str, dict[str, list[Told]]]:
+        """Of each case its events by step, in order of time."""
+        found: dict[str, dict[str, list[Told]]] = defaultdict(lambda: defaultdict(list))
+        for type_, events in self.events.items():
+            step = type_.partition(".")[2]
+            for event in sorted(events, key=lambda event: int(event["t"])):
+                found[event["data"][key]][step].append(event)
+        return {case: dict(steps) for case, steps in found.items()}
+
+
+def assert_near(found: int, of: int, share: float, what: object = "") -> None:
+    """`found` is what chance makes of a share of `of`."""
+    most = _MOST_SIGMAS * sqrt(of * share * (1 - share)) + 1
+    assert abs(found - of * share) <= most, (what, found / of, share)
+
+
+def assert_shares(values: Iterable[Any], weights: Mapping[Any, float]) -> None:
+    """Exactly the declared values occur, each about as often as its weight says."""
+    found, total = Counter(values), sum(weights.values())
+    assert set(found) == set(weights)
+    for value, weight in weights.items():
+        assert_near(found[value], sum(found.values()), weight / total, value)
+
+
+def days_between(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The least and the most whole days that were waited before an office's next working day.
+
+    A wait that ends on a day off goes on to the next working day, so each pair of instants leaves
+    a range of waits: the least of the upper ends and the most of the lower ends are certain.
+    """
+    least, most = 1_000, -1
+    for after, then in pairs:
+        first, last = after // DAY, then // DAY
+        before = last - 1
+        while not works(before) and before >= first:
+            before -= 1
+        least, most = min(least, last - first), max(most, before + 1 - first)
+    return least, most
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle one."""
+    return float(np.median(list(values)))
