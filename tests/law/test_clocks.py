@@ -84,7 +84,7 @@ def expected(clock: Running, verb: str, when: str) -> list[tuple[object, ...]]:
     """Due instant, overdue and on time, asked at the three instants."""
     effect = clock.effects[verb]
     row = list(AROUND).index(when)
-    found = []
+    found: list[tuple[object, ...]] = []
     for asked, word in zip(AROUND.values(), ANSWERS[effect.does][row], strict=True):
         puts_off = effect.does in ("restarts", "extends") and row < len(clock.moved)
         due = clock.moved[row] if puts_off and asked >= AROUND[when] else clock.due

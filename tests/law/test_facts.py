@@ -174,6 +174,33 @@ def test_the_whole_row_of_a_mediation(town: Town) -> None:
     }  # fmt: skip
 
 
+def test_the_whole_rows_of_deadlines_and_of_pending_cases(town: Town) -> None:
+    town.tell(
+        event("petitions", "registered", "P-1", OPENED),
+        event("mediations", "filed", "M-1", OPENED),
+        event("mediations", "accepted", "M-1", OPENED, mode="court_summary"),
+    )
+    place = {"county": "431202", "township": "431202001"}
+    # 1 March + 15: Tuesday 16 March; + 7: Monday 8 March.
+    assert town.published("petitions_deadlines", "2021-03-17") == [
+        {
+            "case": "P-1", **place, "open": 1, "kind": "appeal", "channel": "network",
+            "level": "county", "clock": "transfer", "due": "2021-03-17 00:00:00.000", "overdue": 1,
+            "on_time": 0,
+        }
+    ]  # fmt: skip
+    assert town.published("mediations_deadlines", "2021-03-08") == [
+        {
+            "case": "M-1", **place, "open": 1, "dispute": "neighbours", "origin": "grid",
+            "scale": "individual", "clock": "mediate", "due": "2021-03-09 00:00:00.000",
+            "overdue": 0, "on_time": None,
+        }
+    ]  # fmt: skip
+    counted = {"begun_today": 0, "begun_this_year": 1, "open_cases": 1, "overdue_cases": 1}
+    for topic in TOPICS:
+        assert town.published(f"{topic}_pending", "2021-03-17") == [place | counted]
+
+
 def test_an_accusation_is_never_shown_below_its_county(town: Town) -> None:
     verbs = verbs_of("petitions")
 

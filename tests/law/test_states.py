@@ -150,10 +150,11 @@ def chain(topic: str, *told: tuple[str, str]) -> list[tuple[Any, ...]]:
     """The steps of a case: state before and since when, state and when, in the order of time."""
     order, states = list(STATES[topic]), STATES[topic]
     reached = sorted((time, order.index(verb), states[verb]) for verb, time in told)
-    steps, came_from, since = [], "", None
+    steps: list[tuple[Any, ...]] = []
+    before: tuple[str, str | None] = ("", None)
     for time, _, state in reached:
-        steps.append((came_from, since, state, time))
-        came_from, since = state, time
+        steps.append((*before, state, time))
+        before = state, time
     return steps
 
 

@@ -136,7 +136,7 @@ def test_only_a_court_sets_a_term_for_a_mediation(town: Town) -> None:
     found = answers(town, "mediations", LATEST)
     assert {
         case: {name: due[:10] for name, (due, _, _) in has.items()} for case, has in found.items()
-    } == {case: due.get(case, {}) for case in [*modes, *verbs]}
+    } == {f"{case}": due.get(f"{case}", {}) for case in [*modes, *verbs]}
 
 
 def test_only_an_appeal_by_route_31_6_must_be_closed_within_a_term(town: Town) -> None:
@@ -160,6 +160,22 @@ def test_only_an_appeal_by_route_31_6_must_be_closed_within_a_term(town: Town) -
         "appeal.31.6.extended": "2021-06-01 00:00:00.000",
     }
     assert len(found) == 2 * len(routes)
+
+
+def test_every_term_cites_its_article(town: Town) -> None:
+    said = {
+        row["name"]: row["comment"]
+        for row in town.rows(
+            "SELECT name, comment FROM system.columns "
+            "WHERE database = 'gulou' AND table = 'petitions_cases' AND startsWith(name, 'due_')"
+        )
+    }
+    articles = {"transfer": 22, "notice": 23, "close": 34, "review": 35, "recheck": 36}
+    cited = {name: f"依据：信访工作条例 {article}。" for name, article in articles.items()}
+    moved = {f"{name}_moved": cited[name] for name in ("notice", "close")}
+    assert set(said) == {f"due_{name}" for name in (*cited, *moved)}
+    for name, basis in (cited | moved).items():
+        assert basis in said[f"due_{name}"]
 
 
 # Two starts: the same whichever is told first. Due by the first, or by the newest.
