@@ -247,6 +247,16 @@ def test_a_villages_disputes_are_of_the_whole_year_and_small_counts_are_withheld
     ]  # fmt: skip
 
 
+@about(places.place_mediations)
+def test_a_village_whose_sisters_had_no_dispute_shows_its_own(town: Town) -> None:
+    town.tell(
+        *disputes(XINJIE, 9, OLD, AGREED),
+        *disputes(XINJIE, 6, OLD, FAILED),
+        *disputes(XINJIE, 5, "filed 2021-12-01"),
+    )
+    assert asked(town, places.place_mediations(VILLAGE), VILLAGE, XINJIE)[1] == (5, 9, 6, 0.6)
+
+
 def a_year_of_disputes() -> list[Told]:
     now, then = "2021-06-15 14:30:00", "2021-06-15 14:30:01"
     return [
