@@ -71,7 +71,7 @@ class From(BaseModel):
             return self.constant
         if self.bare:
             found = cells.get(self.bare)
-        elif all(cells.get(name) is None for name in self.columns):
+        elif self.columns and all(cells.get(name) is None for name in self.columns):
             found = None
         else:
             found = _COLUMN.sub(lambda name: plain(cells.get(plain(name[1]))), self.text)
