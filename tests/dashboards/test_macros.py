@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -68,33 +69,8 @@ def test_a_macro_in_a_comment_is_blanked_and_one_in_a_string_is_not() -> None:
     assert expand(sql, SCOPE) == expected
 
 
-@pytest.mark.parametrize(
-    "sql", ["$__timeFilter()", "$__timeFilter(a, b)", "$__dt(a)", "$__timeGroup(a)", "$__timeFrom"]
-)
-def test_a_wrong_number_of_arguments_is_told_with_the_macro(sql: str) -> None:
-    with pytest.raises(Refused, match=r"macro \$__\w+\(.*\): unexpected number of arguments"):
-        expand(sql, SCOPE)
-
-
-def test_a_day_is_no_go_duration() -> None:
-    with pytest.raises(Refused, match="invalid interval '1d'"):
-        expand("$__timeGroup(c, 1d)", SCOPE)
-
-
 def test_an_unknown_macro_and_a_longer_name_stay_as_they_are() -> None:
     assert expand("$__rateColumns(a) $__intervalx", SCOPE) == "$__rateColumns(a) $__intervalx"
-
-
-def test_intervals_below_a_second_count_as_one_where_seconds_are_written() -> None:
-    scope = Scope(0, 0, interval_ms=250)
-    assert expand("$__interval_s $__interval $__interval_ms", scope) == "1 250ms 250"
-
-
-@pytest.mark.parametrize(
-    ("width_ms", "text"), [(60_000, "1m"), (5_400_000, "1h"), (172_800_000, "2d")]
-)
-def test_the_interval_is_written_in_the_largest_unit_that_fits(width_ms: int, text: str) -> None:
-    assert expand("$__interval", Scope(0, 0, interval_ms=width_ms)) == text
 
 
 def test_the_day_is_the_day_of_the_zone_it_is_given() -> None:
@@ -102,3 +78,170 @@ def test_the_day_is_the_day_of_the_zone_it_is_given() -> None:
     at: dict[str, Any] = {"start_ms": 1640970000000, "end_ms": 1640970000000}
     assert "'2021-12-31'" in expand("$__dateFilter(d)", Scope(**at))
     assert "'2022-01-01'" in expand("$__dateFilter(d)", Scope(**at, zone="Asia/Shanghai"))
+
+
+@pytest.mark.parametrize(
+    ("width_ms", "texts"),
+    [
+        # `$__interval_s`, `$__interval` and `$__interval_ms`: a second is the least of the first.
+        (-1, "1 1ms -1"),
+        (0, "1 1ms 0"),
+        (1, "1 1ms 1"),
+        (999, "1 999ms 999"),
+        (1000, "1 1s 1000"),
+        (1999, "1 1s 1999"),
+        (2000, "2 2s 2000"),
+        (59_999, "59 59s 59999"),
+        (60_000, "60 1m 60000"),
+        (3_599_999, "3599 59m 3599999"),
+        (3_600_000, "3600 1h 3600000"),
+        (86_399_999, "86399 23h 86399999"),
+        (86_400_000, "86400 1d 86400000"),
+        (31_535_999_999, "31535999 364d 31535999999"),
+        (31_536_000_000, "31536000 1y 31536000000"),
+        (63_071_999_999, "63071999 1y 63071999999"),
+    ],
+)
+def test_an_interval_is_written_in_the_largest_unit_that_fits(width_ms: int, texts: str) -> None:
+    scope = Scope(0, 0, interval_ms=width_ms)
+    assert expand("$__interval_s $__interval $__interval_ms", scope) == texts
+
+
+@pytest.mark.parametrize(
+    ("width_ms", "seconds", "millis"),
+    [(-5, 1, 1), (0, 1, 1), (1, 1, 1), (999, 1, 999), (1999, 1, 1999), (2000, 2, 2000)],
+)
+def test_a_point_is_a_second_or_a_millisecond_wide_at_the_least(
+    width_ms: int, seconds: int, millis: int
+) -> None:
+    scope = Scope(0, 0, interval_ms=width_ms)
+    assert expand("$__timeInterval(c)", scope) == (
+        f"toStartOfInterval(toDateTime(c), INTERVAL {seconds} second)"
+    )
+    assert expand("$__timeInterval_ms(c)", scope) == (
+        f"toStartOfInterval(toDateTime64(c, 3), INTERVAL {millis} millisecond)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "seconds"),
+    [
+        ("0s", 1), ("999ms", 1), ("1s", 1), ("1999ms", 1), ("1.5s", 1), ("2s", 2), ("2000ms", 2),
+        (".5m", 30), ("1.m", 60), ("1m", 60), ("1h", 3600), ("24h", 86_400), ("1h30m15s", 5415),
+        ("3000000us", 3), ("3000000µs", 3), ("4000000000ns", 4), ('"10m"', 600),
+    ],
+)  # fmt: skip
+def test_a_group_is_as_wide_as_go_reads_it_and_a_second_at_the_least(
+    width: str, seconds: int
+) -> None:
+    text = f"toStartOfInterval(toDateTime(c), INTERVAL {seconds} second)"
+    assert expand(f"$__timeGroup(c, {width})", SCOPE) == text
+
+
+@pytest.mark.parametrize("width", ["1d", "1", "m", "1h-", "x1h", "1h 2m", "1w", "1hh", "1..5m"])
+def test_what_go_does_not_read_is_no_duration(width: str) -> None:
+    with pytest.raises(Refused, match=f"invalid interval '{re.escape(width)}'"):
+        expand(f"$__timeGroup(c, {width})", SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("end_ms", "second"),
+    [
+        (1_640_966_399_999, 1_640_966_399),
+        (1_640_966_400_000, 1_640_966_400),
+        (1_640_966_400_999, 1_640_966_400),
+    ],
+)
+def test_a_second_is_that_in_which_the_millisecond_lies(end_ms: int, second: int) -> None:
+    scope = Scope(end_ms, end_ms)
+    texts = [expand(macro, scope) for macro in ("$__fromTime", "$__toTime")]
+    assert texts == [f"toDateTime({second})"] * 2
+    texts = [expand(macro, scope) for macro in ("$__fromTime_ms", "$__toTime_ms")]
+    assert texts == [f"fromUnixTimestamp64Milli({end_ms})"] * 2
+
+
+@pytest.mark.parametrize(
+    ("end_ms", "utc", "city"),
+    [
+        # Both sides of Shanghai's midnight, 16:00 UTC; both sides of that of UTC.
+        (1_640_966_399_999, "2021-12-31", "2021-12-31"),
+        (1_640_966_400_000, "2021-12-31", "2022-01-01"),
+        (1_640_995_199_999, "2021-12-31", "2022-01-01"),
+        (1_640_995_200_000, "2022-01-01", "2022-01-01"),
+    ],
+)
+def test_a_day_begins_at_midnight_of_the_zone(end_ms: int, utc: str, city: str) -> None:
+    for zone, day in (("UTC", utc), ("Asia/Shanghai", city)):
+        scope = Scope(1_640_880_000_000, end_ms, zone=zone)  # 31 December 00:00 in Shanghai
+        first = "2021-12-30" if zone == "UTC" else "2021-12-31"
+        assert expand("$__dateFilter(d)", scope) == (
+            f"d >= toDate('{first}') AND d <= toDate('{day}')"
+        )
+
+
+def test_a_table_and_a_column_are_named_or_the_query_is_refused() -> None:
+    scope = Scope(0, 0, table="t", column="c")
+    assert expand("SELECT $__column FROM $__table", scope) == "SELECT c FROM t"
+    for name, do in (("table", "Write the table"), ("column", "Write the column")):
+        with pytest.raises(Refused) as refused:
+            expand(f"$__{name}", Scope(0, 0))
+        assert refused.value.what == f"macro $__{name}(): the query names no {name}"
+        assert refused.value.do.startswith(do)
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("$__timeFilter()", "$__timeFilter(): {} expected 1 argument, received 0"),
+        ("$__timeFilter( )", "$__timeFilter(): {} expected 1 argument, received 0"),
+        ("$__timeFilter_ms(a,b)", "$__timeFilter_ms(a, b): {} expected 1 argument, received 2"),
+        ("$__timeFilter(a,)", "$__timeFilter(a, ): {} expected 1 argument, received 2"),
+        ("$__dateFilter", "$__dateFilter(): {} expected 1 argument, received 0"),
+        ("$__dateTimeFilter(a)", "$__dateTimeFilter(a): {} expected 2 arguments, received 1"),
+        ("$__dt(a, b, c)", "$__dt(a, b, c): {} expected 2 arguments, received 3"),
+        ("$__timeInterval()", "$__timeInterval(): {} expected 1 argument, received 0"),
+        ("$__timeInterval_ms", "$__timeInterval_ms(): {} expected 1 argument, received 0"),
+        ("$__timeFrom(a, b)", "$__timeFrom(a, b): {} expected 1 argument, received 2"),
+        ("$__timeTo()", "$__timeTo(): {} expected 1 argument, received 0"),
+        ("$__timeGroup(a)", "$__timeGroup(a): {} expected 2 arguments, received 1"),
+    ],
+)
+def test_a_wrong_number_of_arguments_is_told_with_the_macro(sql: str, what: str) -> None:
+    with pytest.raises(Refused) as refused:
+        expand(sql, SCOPE)
+    assert refused.value.what == "macro " + what.format("unexpected number of arguments:")
+    assert refused.value.do == "Correct the panel's SQL."
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        # Nothing of a macro: as it is, comments too.
+        ("SELECT 1 -- $1", "SELECT 1 -- $1"),
+        # A longer name is another name; a digit and a letter belong to it, a sign does not.
+        ("$__toTime2 $__toTimeX $__toTime_x", "$__toTime2 $__toTimeX $__toTime_x"),
+        ("$__interval_s+$__interval_s", "20+20"),
+        ("$__toTime-$__toTime", "toDateTime(1447328726)-toDateTime(1447328726)"),
+        # Brackets within brackets, none at all, one that never closes, a bracket in a string.
+        ("f($__interval_s())", "f(20)"),
+        ("f($__interval_s)", "f(20)"),
+        ("$__interval_s (1)", "20 (1)"),
+        ("$__interval_s(1", "20(1"),
+        ("$__timeFrom(f(g(a), 1))", "f(g(a), 1) >= toDateTime(1415792726)"),
+        ("$__timeFrom(f(')', a))+1", "f(')', a) >= toDateTime(1415792726)+1"),
+        ("$__timeFrom(f('it\\'s)', \"),\"))", "f('it\\'s)', \"),\") >= toDateTime(1415792726)"),
+        ("$__timeFrom(f('it''s)', a))", "f('it''s)', a) >= toDateTime(1415792726)"),
+        # In comments nothing; in literals and in names in quotes a comment is none.
+        ("$__interval_s -- $__interval_s\n$__interval_s", "20 " + " " * 16 + "\n20"),
+        ("$__interval_s /* $__dt\n $__dt */ 1", "20 " + " " * 18 + " 1"),
+        ("$__interval_s /* a */ 1 /* b */", "20 " + " " * 7 + " 1 " + " " * 7),
+        ("$__interval_s '--' \"--\" `--` 1", "20 '--' \"--\" `--` 1"),
+        ("$__interval_s '/*' 1 '*/'", "20 '/*' 1 '*/'"),
+        ("$__interval_s 'a''--' 1", "20 'a''--' 1"),
+        ("$__interval_s `a\\`--` 1", "20 `a\\`--` 1"),
+        ("$__interval_s \"a\\\"--\" 1", "20 \"a\\\"--\" 1"),
+        ("-- a\n$__interval_s", "    \n20"),
+    ],
+)  # fmt: skip
+def test_the_text_around_a_macro_stays_and_comments_are_blanked(sql: str, text: str) -> None:
+    assert expand(sql, SCOPE) == text
