@@ -65,6 +65,86 @@ def test_a_broken_divisions_file_is_refused_with_its_line(
         Divisions.load(path)
 
 
+EDGES = [
+    # code; whether it is one of 6, 9 or 12 digits (a parent is looked for afterwards)
+    *(("1" * digits, digits in (6, 9, 12)) for digits in range(14)),
+    ("99000１", False),  # a digit of another script
+    ("99000-", False),
+]
+
+
+@pytest.mark.parametrize(("code", "is_one"), EDGES)
+def test_a_code_has_6_9_or_12_digits_and_no_other_number(
+    code: str, is_one: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "divisions.csv"
+    rows = {f"{code},某地,,"} | ({f"{code[:-3]},某地,,"} if len(code) > 6 else set())
+    rows |= {"111111,某地,,"} if len(code) == 12 else set()
+    path.write_text(HEAD + "\n".join(sorted(rows, key=len)) + "\n", encoding="utf-8")
+    if is_one:
+        assert Divisions.load(path)[code].name == "某地"
+        return
+    with pytest.raises(Misconfigured, match=r"is not a code of 6, 9 or 12 digits with a name"):
+        Divisions.load(path)
+
+
+def test_levels_are_those_of_the_codes_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "divisions.csv"
+    rows = (
+        ("990102001001", "示例村", "2021-01-01", "2022-01-01"),
+        ("990102001", "示例镇", "", ""),
+        ("990102", "示例县", "2021-01-01", ""),
+        ("990100", "示例市", "", ""),
+        ("990102100", "示例乡", "", ""),  # nine digits that end in 00 are no city
+    )
+    path.write_text(HEAD + "".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    found = Divisions.load(path)
+    assert [(d.code, d.name, d.valid_from, d.valid_to) for d in found.values()] == list(rows)
+    levels = ["village", "township", "county", "city", "township"]
+    assert [d.level for d in found.values()] == levels
+    assert [d.is_city for d in found.values()] == [False, False, False, True, False]
+    assert found.city.code == "990100"
+    assert [d.code for d in found.counties] == ["990102"]
+    assert [d.code for d in found.townships] == ["990102001", "990102100"]
+    assert [d.code for d in found.villages] == ["990102001001"]
+
+
+@pytest.mark.parametrize(
+    ("code", "above"),
+    [
+        ("990102001001", "990102001"),
+        ("990102001", "990102"),
+        ("990102", "990100"),
+        ("990100", "990100"),
+    ],
+)
+def test_the_parent_of_a_code_is_one_level_up_and_of_the_city_itself(code: str, above: str) -> None:
+    assert parent(code) == above
+
+
+@pytest.mark.parametrize("child", ["990102001", "990102001001"])
+def test_a_code_without_its_parent_is_refused(child: str, tmp_path: Path) -> None:
+    path = tmp_path / "divisions.csv"
+    path.write_text(f"{HEAD}990100,示例市,,\n{child},某地,,\n", encoding="utf-8")
+    with pytest.raises(Misconfigured, match=f"'{child}' has no parent '{child[:-3]}'") as refused:
+        Divisions.load(path)
+    assert "Add its row" in str(refused.value)
+
+
+def test_the_line_named_is_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "divisions.csv"
+    path.write_text(HEAD + "990100,示例市,,\n990102,示例县,,\n12,某地,,\n", encoding="utf-8")
+    with pytest.raises(Misconfigured, match="line 4: '12'"):
+        Divisions.load(path)
+
+
+def test_a_county_outside_the_city_has_no_parent_of_its_own(tmp_path: Path) -> None:
+    # The code of a city that is not there is no row: counties are the highest that need none.
+    path = tmp_path / "divisions.csv"
+    path.write_text(HEAD + "990102,示例县,,\n", encoding="utf-8")
+    assert list(Divisions.load(path)) == ["990102"]
+
+
 def test_a_missing_divisions_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="Point GULOU_DIVISIONS at a CSV") as refused:
         Divisions.load(tmp_path / "no-such.csv")
@@ -101,6 +181,34 @@ def test_micro_grids_stand_beside_the_divisions_under_the_code_of_their_city(
     assert microgrids(path, Divisions.load(path)) is None
     (tmp_path / "microgrids_990000.csv").write_text("code,microgrids\n990001,40\n")
     assert microgrids(path, Divisions.load(path)) == {"990001": 40}
+
+
+def test_micro_grids_of_none_and_a_file_from_a_spreadsheet_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text(HEAD + "990000,示例市,,\n990001,示例县,,\n", encoding="utf-8")
+    beside = tmp_path / "microgrids_990000.csv"
+    beside.write_text("\ufeffcode,microgrids\r\n990001,0\r\n", encoding="utf-8")
+    assert microgrids(path, Divisions.load(path)) == {"990001": 0}
+    beside.write_text("code,microgrids\n", encoding="utf-8")
+    assert microgrids(path, Divisions.load(path)) == {}
+
+
+def test_micro_grids_in_another_encoding_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text(HEAD + "990000,示例市,,\n", encoding="utf-8")
+    beside = tmp_path / "microgrids_990000.csv"
+    beside.write_bytes("code,microgrids\n990000,四\n".encode("gb18030"))
+    with pytest.raises(Misconfigured, match="cannot be read: it is not UTF-8") as refused:
+        microgrids(path, Divisions.load(path))
+    assert "It needs the columns code,microgrids" in str(refused.value)
+
+
+def test_a_micro_grid_file_that_is_a_folder_is_refused_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text(HEAD + "990000,示例市,,\n", encoding="utf-8")
+    (tmp_path / "microgrids_990000.csv").mkdir()
+    with pytest.raises(Misconfigured, match=r"'microgrids_990000.csv' cannot be read: \S"):
+        microgrids(path, Divisions.load(path))
 
 
 @pytest.mark.parametrize("row", ["990002,40", "990001,", "990001,-1", "990001,٤", "990001,4.0"])
