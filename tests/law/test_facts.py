@@ -229,6 +229,26 @@ def test_an_accusation_is_never_shown_below_its_county(town: Town) -> None:
     assert steps == {("accusation", ""), ("suggestion", "431202001")}
 
 
+def test_an_accusation_is_counted_at_its_county_alone(town: Town) -> None:
+    accusation, appeal = {"kind": "accusation"}, {"kind": "appeal"}
+    town.tell(
+        event("petitions", "registered", "P-1", OPENED, **accusation),
+        event("petitions", "replied", "P-1", SAID, place=VILLAGE, **accusation),
+        # Called an accusation on its way only: what was counted before it was, stays.
+        event("petitions", "registered", "P-2", OPENED, **appeal),
+        event("petitions", "replied", "P-2", SAID, place=VILLAGE, **accusation),
+    )
+    rows = town.published("petitions_by_township_day")
+    assert {(row["type"], row["township"]): row["net_count"] for row in rows} == {
+        ("petition.registered", ""): 1,
+        ("petition.registered", "431202001"): 1,
+        ("petition.replied", ""): 2,
+    }
+    assert {row["type"] for row in town.published("petitions_by_village_year")} == {
+        "petition.registered"
+    }
+
+
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_case_is_where_it_was_opened_as_far_as_that_is_known(town: Town, topic: str) -> None:
     places = {

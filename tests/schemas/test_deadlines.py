@@ -1,10 +1,9 @@
-"""Legal deadlines worked out on a paper calendar; the sums stand beside the cases."""
+"""Days counted on a paper calendar; the sums stand beside the cases. Clocks: `tests/law`."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import chinese_calendar
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import family
 from schemas._clocks import Calendar, Clock
 from schemas._errors import Misconfigured
 
@@ -124,71 +122,6 @@ def test_who_starts_later_is_never_due_earlier(
     second = CALENDAR.due(midnight((start + timedelta(days=later)).isoformat()), days, unit)
     assert first <= second
     assert first <= CALENDAR.due(midnight(start.isoformat()), days + 1, unit)
-
-
-CLOSE = next(clock for clock in family("petitions").clocks if clock.name == "close")
-ACCEPTED = datetime(2021, 3, 10, 9, tzinfo=ZONE)
-
-
-def extension(days: int, route: str = "31.6") -> dict[str, Any]:
-    return {"days": days, "since": ACCEPTED, "route": route}
-
-
-@pytest.mark.parametrize(
-    ("days", "last_day"),
-    [
-        # 60 + 10 = 70 from 10 March: 21 + 30 = 51, 19 May, a Wednesday
-        (10, "2021-05-19"),
-        # 60 + 30 = 90: Tuesday 8 June
-        (30, "2021-06-08"),
-        # more than 30 does not count
-        (31, "2021-06-08"),
-        (366, "2021-06-08"),
-    ],
-)
-def test_extension_moves_the_due_date_by_at_most_30_days(days: int, last_day: str) -> None:
-    later = datetime(2021, 5, 1, tzinfo=ZONE)
-    due = CLOSE.due("petition.extended", later, extension(days), CALENDAR)
-    assert due == midnight(last_day) + timedelta(days=1)
-
-
-@pytest.mark.parametrize("route", ["31.1", "31.2", "31.3", "31.4", "31.5", "none"])
-def test_the_other_routes_have_no_time_to_close(route: str) -> None:
-    assert CLOSE.due("petition.accepted", ACCEPTED, {"route": route}, CALENDAR) is None
-    assert CLOSE.due("petition.extended", ACCEPTED, extension(30, route), CALENDAR) is None
-
-
-def test_sixty_days_to_close_run_from_acceptance_on_route_31_6() -> None:
-    # 10 March + 60: 21 + 30 = 51, Sunday 9 May -> Monday 10 May
-    due = CLOSE.due("petition.accepted", ACCEPTED, {"route": "31.6"}, CALENDAR)
-    assert due == midnight("2021-05-11")
-
-
-def test_an_event_that_starts_no_clock_sets_nothing() -> None:
-    for clock in family("petitions").clocks:
-        assert clock.due("petition.rated", ACCEPTED, {"route": "31.6"}, CALENDAR) is None
-
-
-def test_every_clock_of_the_law_has_its_days_and_its_article() -> None:
-    def told(topic: str) -> list[tuple[str, str, str, int, int, str]]:
-        return [
-            (c.name, c.counts, c.starts, c.days, c.longest, c.unit) for c in family(topic).clocks
-        ]
-
-    assert told("petitions") == [
-        ("transfer", "first", "petition.registered", 15, 0, "natural"),  # 条例 22
-        ("notice", "last", "petition.transferred", 15, 0, "natural"),  # 23
-        ("close", "first", "petition.accepted", 60, 30, "natural"),  # 34
-        ("review", "first", "petition.review_requested", 30, 0, "natural"),  # 35
-        ("recheck", "first", "petition.recheck_requested", 30, 0, "natural"),  # 36
-    ]
-    assert [c.basis[-2:] for c in family("petitions").clocks] == ["22", "23", "34", "35", "36"]
-    # 委派 30, 委托 15 (普通) and 7 (简易); a case no court sent has no clock
-    assert {(c.when, c.days) for c in family("mediations").clocks} == {
-        (("mode", ("court_delegated",)), 30),
-        (("mode", ("court_ordinary",)), 15),
-        (("mode", ("court_summary",)), 7),
-    }
 
 
 def test_a_clock_in_working_days_counts_them() -> None:
