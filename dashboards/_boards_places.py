@@ -11,6 +11,7 @@ from dashboards._layout import Placed, board, query_variable
 from dashboards.panels import BAD, GOOD, WARN, Number, Unit, note, stat, table, trend, trust, url_of
 
 _RATE: Final = ((None, BAD), (0.9, WARN), (0.95, GOOD))
+_COVERED: Final = ((None, BAD), (sql.WATCHED, WARN), (sql.REACHED, GOOD))
 _LEDGERS: Final = "Sources: household visit forms and the counties' ledgers."
 _PERCENT: Final = {"unit": "percentunit", "decimals": 1}
 _VALUES: Final = {name: "${%s:percentencode}" % name for name in ("county", "township", "village")}  # noqa: UP031
@@ -108,7 +109,7 @@ def _visit_figures(level: sql.Level, fresh: Number) -> list[Placed]:
         (stat(Number("本年走访（户次）", Unit.COUNT, f"Household visits, voided ones taken off. {year} "
          "Source: household visit form.", to_visits, column="visits_year"), visits), 4, 4),
         (stat(Number("微网格覆盖率", Unit.RATE, "Micro-grids visited this year / all micro-grids of "
-         "the place. Source: 党建+微网格.", to_visits, _RATE, "covered", 1),
+         "the place. Source: 党建+微网格.", to_visits, _COVERED, "covered", 1),
          sql.place_coverage(level)), 4, 4),
         (stat(Number("本年诉求登记（件）", Unit.COUNT, f"Requests raised in visits. {year} Source: "
          "联系服务群众五个到户.", to_visits, column="raised_year"), visits), 4, 4),

@@ -29,6 +29,7 @@ from dashboards.panels import (
 
 _RATE: Final = ((None, BAD), (0.9, WARN), (0.95, GOOD))
 _SUCCESS: Final = ((None, BAD), (0.8, WARN), (0.9, GOOD))
+_COVERED: Final = ((None, BAD), (places.WATCHED, WARN), (places.REACHED, GOOD))
 _MANY: Final = ((None, GOOD), (1.0, BAD))
 _PERCENT: Final = {"unit": "percentunit", "decimals": 1}
 _STEPS: Final[Columns] = {
@@ -226,7 +227,7 @@ def _visits(fresh: Number, name: Columns) -> list[Placed]:
         ]),
         (trust(fresh, queries.freshness()), 4, 4),
         (gauge(Number("微网格覆盖率", Unit.RATE, f"Micro-grids visited this year / all micro-grids, "
-         f"never visited ones included. {year} Source: 党建+微网格 register.", to, ((None, BAD), (0.9, WARN), (0.98, GOOD)),
+         f"never visited ones included. {year} Source: 党建+微网格 register.", to, _COVERED,
          "covered", 1), figures), 5, 8),
         (stat(Number("诉求办结与登记之比", Unit.RATE, f"Requests closed in the year / raised in the "
          f"year: not the same requests, so it passes 100 % when old ones are closed. Below 100 % "

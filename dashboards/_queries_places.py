@@ -31,6 +31,9 @@ from dashboards.queries import hourly_visits
 
 IN_PLACE = among("county", "county")
 
+WATCHED, REACHED = 0.9, 0.98
+"""Shares of micro-grids visited in the year from which coverage is watched, and is reached."""
+
 # ------------------------------------------------------------------------------ 走访覆盖
 
 
@@ -53,7 +56,7 @@ def coverage_counties() -> str:
     return f"""
 SELECT max(p.name) AS `县市区`, sum(p.grids) AS `微网格`, sum(p.visited) AS `本年已走访`,
   {share("`本年已走访`", "`微网格`")} AS `覆盖率`,
-  multiIf(`覆盖率` >= 0.98, '● 达标', `覆盖率` >= 0.9, '▲ 关注', '■ 不足') AS `状态`,
+  multiIf(`覆盖率` >= {REACHED}, '● 达标', `覆盖率` >= {WATCHED}, '▲ 关注', '■ 不足') AS `状态`,
   sum(p.visits) AS `本年走访`, sum(p.raised) AS `本年诉求`, sum(p.closed) AS `本年办结`,
   county AS code
 FROM (SELECT substring(code, 1, 6) AS county, anyIf(name, level = 'county') AS name,

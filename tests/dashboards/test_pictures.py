@@ -1,0 +1,320 @@
+"""Every table, chart and map: what feeds it, and how each of its columns is written, by hand.
+
+`count` and `rate` are Grafana's units of numbers and of shares in percent, `.1` their decimals;
+`hidden` columns feed links alone. What no column is said of is written as the picture's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from dashboards import _queries_cases as cases
+from dashboards import _queries_places as places
+from dashboards import boards, queries
+
+EVERY = {board["uid"]: board for board in boards.every()}
+KINDS: Final = ("barchart", "geomap", "piechart", "table", "timeseries")
+UNITS: Final = {
+    "locale": "count",
+    "percentunit": "rate",
+    "string": "text",
+    "bytes": "bytes",
+    "time:YYYY-MM-DD": "day",
+    "time:MM-DD HH:mm:ss": "time",
+}
+HIDDEN: Final = {
+    "custom.hidden": True,
+    "custom.hideFrom.viz": True,
+    "custom.hideFrom": {"viz": True, "legend": True, "tooltip": True},
+    "unit": "string",
+}
+Picture = tuple[str, str, list[str], str, dict[str, str]]
+"""Title, kind, queries, how it is written, how single columns are."""
+
+
+def written(settings: dict[str, Any]) -> str:
+    """Unit, decimals and name of a column, or that it is hidden."""
+    settings = {k: v for k, v in settings.items() if k not in ("custom.width", "links")}
+    if settings == HIDDEN:
+        return "hidden"
+    words = [UNITS[settings.pop("unit")]] if "unit" in settings else []
+    if (decimals := settings.pop("decimals", None)) is not None:
+        words.append(f".{decimals:g}")
+    if "displayName" in settings:
+        words.append(f" {settings.pop('displayName')}")
+    assert not settings, settings
+    return "".join(words).strip()
+
+
+def shown(panel: dict[str, Any]) -> Picture:
+    """What a picture shows."""
+    config = panel["fieldConfig"]
+    own = {name: config["defaults"].get(name) for name in ("unit", "decimals")}
+    columns = {
+        each["matcher"]["options"]: written({p["id"]: p["value"] for p in each["properties"]})
+        for each in config["overrides"]
+    }
+    assert {each["matcher"]["id"] for each in config["overrides"]} <= {"byName"}
+    return (
+        panel["title"],
+        panel["type"],
+        [target["rawSql"] for target in panel["targets"]],
+        written({name: value for name, value in own.items() if value is not None}),
+        {name: how for name, how in columns.items() if how},
+    )
+
+
+PERCENT, BAR, RING = "rate.1", "barchart", "piechart"
+COUNTY: Final = {"县市区": "text", "code": "hidden"}
+STEPS: Final = {"用时中位数": ".1 用时中位数（天）", "从": "text", "到": "text"}
+CHANGES: Final = {"环比": PERCENT, "同比": PERCENT, "较均值": PERCENT, "指标": "text"}
+
+
+def wall() -> list[Picture]:
+    counties = queries.wall_counties()
+    hidden = dict.fromkeys(("code", "value", "longitude", "latitude"), "hidden")
+    mapped = {"code": "hidden", "own": "hidden", "value": "${figure:text}"}
+    return [
+        ("十三个县市区：${figure:text}", BAR, counties, "count", hidden),
+        ("怀化市地图：${figure:text}", "geomap", counties, "count", mapped),
+        ("走访趋势（户次）", "timeseries", [queries.wall_visit_trend()], "count", {}),
+        ("诉求、信访与调解趋势（件）", "timeseries", [queries.wall_trend()], "count", {}),
+        ("预警：逾期事项（件）", "table", queries.alerts(), "count", {"code": "hidden"}),
+        (
+            "最新事件（件）",
+            "table",
+            [queries.newest_events()],
+            "count",
+            {"时间": "time", "code": "hidden"},
+        ),
+    ]
+
+
+def of_place(level: places.Level) -> list[Picture]:
+    trend = [places.place_trend(level)]
+    below = {
+        "名称": "text",
+        "覆盖率": PERCENT,
+        "基金余额": ".2 基金余额（万元）",
+        "code": "hidden",
+    }
+    last: Picture
+    if level is places.VILLAGE:
+        grids = {"微网格": "text", "最近走访": "day"}
+        last = ("微网格（次、件、天）", "table", [places.microgrids()], "count", grids)
+    else:
+        name = {"county": "乡镇街道", "township": "村社区"}[level.name]
+        children = list(places.place_children(level))
+        last = (f"下一级：{name}（个、户次、件）", "table", children, "count", below)
+    return [
+        (COMPARED, "table", places.place_compared(level), "count.1", CHANGES),
+        ("走访与诉求趋势（户次、件）", "timeseries", trend, "count", {}),
+        last,
+    ]
+
+
+COMPARED = "对比：本月至今、上月同期、去年同期、全市平均"
+
+
+def of_micro_grid() -> list[Picture]:
+    compared = places.place_compared(places.MICROGRID)
+    means = [places.microgrid_compared()]
+    return [
+        (COMPARED, "table", compared, "count.2", CHANGES),
+        ("对比：本年与各级平均（户次、件）", "table", means, "count.2", {"范围": "text"}),
+    ]
+
+
+def petitions() -> list[Picture]:
+    clocks = {"按期率": PERCENT, "时限": "text", "依据": "text"}
+    rates = COUNTY | {"按期办结率": PERCENT, "满意率": PERCENT}
+    late = COUNTY | {"信访件": "text"}
+    counties = list(cases.petition_counties())
+    return [
+        ("法定时限（件）", "table", [cases.petition_clocks()], "count", clocks),
+        ("办结期限分布（件）", BAR, [cases.petition_due()], "count", {}),
+        ("未结件龄（件）", BAR, [cases.petition_ageing()], "count", {}),
+        ("未结件所处环节（件）", BAR, [cases.petition_states()], "count", {}),
+        ("环节流转：从哪步到哪步（件）", "table", [cases.petition_steps()], "count", STEPS),
+        ("进与出（件）", "timeseries", [cases.petition_flow()], "count", {}),
+        ("各县市区（件）", "table", counties, "count", rates),
+        ("信访类别（件）", RING, [cases.petition_kinds()], "count", {}),
+        ("信访渠道（件）", RING, [cases.petition_channels()], "count", {}),
+        ("到访层级（件）", RING, [cases.petition_levels()], "count", {}),
+        ("逾期信访件（天）", "table", [cases.petition_overdue_cases()], "count", late),
+    ]
+
+
+def mediations() -> list[Picture]:
+    rates = COUNTY | {"成功率": PERCENT, "协议金额": ".1 协议金额（万元）"}
+    return [
+        ("纠纷类型（件）", BAR, [cases.mediation_types()], "count", {}),
+        ("各县市区（件）", "table", [cases.mediation_counties()], "count", rates),
+        ("来源（件）", RING, [cases.mediation_origins()], "count", {}),
+        ("结案去向（件）", RING, [cases.mediation_ends()], "count", {}),
+        ("环节流转：从哪步到哪步（件）", "table", [cases.mediation_steps()], "count", STEPS),
+        ("进与出（件）", "timeseries", [cases.mediation_flow()], "count", {}),
+        ("在办件龄（件）", BAR, [cases.mediation_ageing()], "count", {}),
+        ("在办环节（件）", BAR, [cases.mediation_states()], "count", {}),
+        ("调解员成功率", BAR, [cases.mediation_mediators()], PERCENT, {}),
+    ]
+
+
+def visits() -> list[Picture]:
+    rates = COUNTY | {"覆盖率": PERCENT}
+    codes = dict.fromkeys(("county", "township", "village"), "hidden")
+    unvisited = [places.coverage_unvisited()]
+    return [
+        ("距上次走访（个）", BAR, [places.coverage_recency()], "count", {}),
+        ("走访人身份（户次）", RING, [places.coverage_roles()], "count", {}),
+        ("各县市区（个、户次、件）", "table", [places.coverage_counties()], "count", rates),
+        ("走访与诉求趋势（户次、件）", "timeseries", [places.coverage_trend()], "count", {}),
+        (
+            "未走访微网格最多的村社区（个）",
+            "table",
+            unvisited,
+            "count",
+            {"县市区": "text", "村社区": "text"} | codes,
+        ),
+    ]
+
+
+def funds() -> list[Picture]:
+    money = {name: f".1 {name}（万元）" for name in ("累计筹集", "累计支出", "余额")}
+    counties = COUNTY | money | {"使用率": PERCENT}
+    overdrawn = {name: f"{name}（万元）" for name in ("筹集", "支出", "余额")}
+    return [
+        ("资金来源（万元）", RING, [places.fund_sources()], "count.0", {}),
+        ("支出用途（万元）", RING, [places.fund_uses()], "count.0", {}),
+        ("筹集与支出（万元）", "timeseries", [places.fund_trend()], "count", {}),
+        ("各县市区（万元）", "table", [places.fund_counties()], "count", counties),
+        ("透支的基金（万元）", "table", [places.fund_negative()], "count.2", overdrawn),
+    ]
+
+
+def pipeline() -> list[Picture]:
+    refused = {"最近一日": "day", "原因": "text"}
+    parts = {"水位": "time", "心跳": "time", "分区": "text"}
+    projections, tables = queries.pipeline_projections(), queries.pipeline_tables()
+    named = {"主题": "text", "投影": "text"}
+    return [
+        ("入库速率（条/分钟）", "timeseries", [queries.pipeline_throughput()], "count.0", {}),
+        ("各主题积压（条）", BAR, [queries.pipeline_lag()], "count", {}),
+        ("未计入的消息（条）", "table", [queries.pipeline_refused()], "count", refused),
+        ("投影水位（条）", "table", [projections], "count", named),
+        ("数据块（个、行）", "table", [tables], "count", {"磁盘": "bytes", "表": "text"}),
+        ("分区与水位（条）", "table", [queries.pipeline_parts()], "count", parts),
+    ]
+
+
+TABLES: Final = {
+    "gulou-wall": wall(),
+    "gulou-county": of_place(places.COUNTY),
+    "gulou-township": of_place(places.TOWNSHIP),
+    "gulou-village": of_place(places.VILLAGE),
+    "gulou-microgrid": of_micro_grid(),
+    "gulou-petitions": petitions(),
+    "gulou-mediations": mediations(),
+    "gulou-visits": visits(),
+    "gulou-funds": funds(),
+    "gulou-pipeline": pipeline(),
+}
+
+
+def pictures(uid: str) -> list[dict[str, Any]]:
+    return [panel for panel in EVERY[uid]["panels"] if panel["type"] in KINDS]
+
+
+def test_every_board_has_a_table_and_every_panel_is_of_a_kind_that_is_looked_at() -> None:
+    assert list(TABLES) == list(EVERY)
+    kinds = {panel["type"] for board in EVERY.values() for panel in board["panels"]}
+    assert kinds == {*KINDS, "stat", "gauge", "text"}
+
+
+@pytest.mark.parametrize("uid", TABLES)
+def test_a_picture_shows_its_query_and_writes_each_column_as_it_should(uid: str) -> None:
+    found = [shown(panel) for panel in pictures(uid)]
+    assert [picture[0] for picture in found] == [picture[0] for picture in TABLES[uid]]
+    for picture, expected in zip(found, TABLES[uid], strict=True):
+        assert picture == expected
+
+
+ORDERED = ("merge", {}), ("sortBy", {"sort": [{"field": "最长逾期天数", "desc": True}]})
+"""Two queries, one list: the longest overdue first, of either query."""
+
+
+@pytest.mark.parametrize("uid", TABLES)
+def test_rows_of_several_queries_are_one_table_and_alerts_the_longest_overdue_first(
+    uid: str,
+) -> None:
+    for panel in pictures(uid):
+        steps = [(s["id"], s["options"]) for s in panel.get("transformations") or ()]
+        letters = "".join(target["refId"] for target in panel["targets"])
+        assert letters == "ABCDEF"[: len(letters)]
+        if panel["title"].startswith("预警"):
+            assert steps == list(ORDERED)
+        else:
+            assert steps == ([("merge", {})] if len(letters) > 1 else []), panel["title"]
+
+
+def test_what_a_list_without_a_row_says() -> None:
+    said = {
+        panel["title"]: panel["fieldConfig"]["defaults"]["noValue"]
+        for uid in TABLES
+        for panel in pictures(uid)
+    }
+    assert {title: words for title, words in said.items() if words != "—"} == {
+        "预警：逾期事项（件）": "没有逾期事项",
+        "透支的基金（万元）": "没有透支的基金",
+    }
+
+
+def test_a_trend_is_of_whole_hours_and_the_pipelines_of_minutes() -> None:
+    trends = [panel for uid in TABLES for panel in pictures(uid) if panel["type"] == "timeseries"]
+    assert {p["title"]: p["interval"] for p in trends if p["interval"] != "1h"} == {
+        "入库速率（条/分钟）": "1m"
+    }
+    for panel in trends:
+        config, (target,) = panel["fieldConfig"]["defaults"], panel["targets"]
+        # A line a value of the text column `line`, where that is what the query gives.
+        named = config.get("displayName") == "${__field.labels.line}"
+        assert named == (panel["title"] == "走访趋势（户次）")
+        assert (target["format"], target["queryType"]) == (0, "timeseries")
+        assert config["color"]["mode"] == "palette-classic"
+        assert config["custom"]["showPoints"] == "auto"  # a day alone has no line
+        assert config["custom"]["spanNulls"] is False
+
+
+@pytest.mark.parametrize("uid", TABLES)
+def test_bars_lie_in_a_ranking_and_stand_in_a_distribution(uid: str) -> None:
+    standing = {"办结期限分布（件）", "未结件龄（件）", "在办件龄（件）", "距上次走访（个）"}
+    for panel in pictures(uid):
+        if panel["type"] == BAR:
+            lies = panel["options"]["orientation"] == "horizontal"
+            assert lies == (panel["title"] not in standing), panel["title"]
+        if panel["type"] == RING:
+            reduced = panel["options"]["reduceOptions"]
+            assert reduced["values"] is True, "a part a row"
+            assert panel["options"]["legend"]["values"] == ["value", "percent"]
+        if panel["type"] != "timeseries":
+            assert {t["format"] for t in panel["targets"]} == {1}
+            assert {t["queryType"] for t in panel["targets"]} == {"table"}
+
+
+def test_the_map_draws_each_county_where_it_lies_as_large_as_its_figure() -> None:
+    (panel,) = (p for p in pictures("gulou-wall") if p["type"] == "geomap")
+    outlines, markers = panel["options"]["layers"]
+    assert markers["location"] == {
+        "mode": "coords", "latitude": "latitude", "longitude": "longitude",
+    }  # fmt: skip
+    style = markers["config"]["style"]
+    fields = {name: style[name]["field"] for name in ("size", "color", "text")}
+    assert fields == {"size": "value", "color": "value", "text": "name"}
+    assert style["size"]["min"] < style["size"]["max"]
+    assert (outlines["type"], markers["type"]) == ("geojson", "markers")
+    # The middle of the city.
+    view = panel["options"]["view"]
+    assert (view["lat"], view["lon"], view["zoom"]) == (27.4, 109.9, 7.6)
+    assert panel["fieldConfig"]["defaults"]["color"]["mode"] == "continuous-blues"
