@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from schemas._wire import Decoder, Rejected
+from schemas._words import Text
 from tests.histories.told import told
 from tests.oracle import BOOK, Topic
 from tests.oracle.words import (
@@ -178,3 +179,23 @@ def test_an_attribute_of_the_envelope_may_be_absent_only_where_it_is_optional(
         assert name in found.message or name == "type"
     else:
         assert isinstance(found, dict)
+
+
+@pytest.mark.parametrize(
+    ("en", "zh", "whole"),
+    [
+        ("A place.", "地。", True),
+        ("A place", "地。", False),
+        ("A place.", "地", False),
+        ("A place.", "。", False),
+        ("", "地。", False),
+        ("A place.", "", False),
+    ],
+)
+def test_a_description_says_something_in_both_languages_to_its_full_stop(
+    en: str, zh: str, whole: bool
+) -> None:
+    assert Text(en, zh).whole is whole
+    both = Text(en, zh) + Text("Six digits.", "六位。")
+    assert (both.en, both.zh) == (f"{en} Six digits.", f"{zh}六位。")
+    assert str(both) == both.zh + both.en
