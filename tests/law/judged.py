@@ -52,11 +52,17 @@ def tell_apart(town: Town, histories: Iterable[list[Told]]) -> None:
         town.tell(*batches[n])
 
 
-def cases(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
-    """Rows of the view of cases, of which the other two views say the same."""
+def shown(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
+    """Rows of the view of cases, by case."""
     rows = town.published(f"{topic}_cases", at)
     found = {row["case"]: row for row in rows}
     assert len(found) == len(rows), "a case has two rows"
+    return found
+
+
+def cases(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
+    """The same, held against the other two views, which must agree."""
+    found = shown(town, topic, at)
     clocks = {case: clocks_of(row) for case, row in found.items()}
     _hold_deadlines(town, topic, at, found, clocks)
     _hold_pending(town, topic, at, found, clocks)

@@ -13,7 +13,7 @@ import pytest
 
 from dashboards import _queries_cases, queries
 from tests.histories.told import told
-from tests.law.judged import answers, cases, event
+from tests.law.judged import clocks_of, event, shown
 
 if TYPE_CHECKING:
     from tests.town import Town
@@ -33,7 +33,7 @@ def tell(town: Town, *steps: tuple[str, str] | tuple[str, str, dict[str, Any]]) 
 
 def clock(town: Town, name: str, at: str) -> tuple[Any, ...] | None:
     """Due day, overdue and on time of a clock of that petition."""
-    found = answers(town, "petitions", f"2024-{at}")["P"].get(name)
+    found = clocks_of(shown(town, "petitions", f"2024-{at}")["P"]).get(name)
     return found and (found[0][5:10], *found[1:])
 
 
@@ -55,7 +55,7 @@ def test_a_unit_that_says_not_ours_refuses_nothing_and_the_next_one_owes_the_not
          ("not_accepted", "03-15", {"reason": "not_ours"}), ("transferred", "03-20"))  # fmt: skip
     # 20 March + 15: 11 left in March, 4 April; 清明 to 6 April -> Sunday 7 April is worked (23).
     assert clock(town, "notice", "04-08 00:00") == ("04-08", 1, 0)
-    assert cases(town, "petitions", "2024-12-31")["P"]["open"] == 1
+    assert shown(town, "petitions", "2024-12-31")["P"]["open"] == 1
 
 
 @differs(2, "what meets a duty may lie before the start it answers")
@@ -168,8 +168,8 @@ def test_of_two_values_of_a_fact_the_latest_known_is_shown(
         *(event(topic, verb, "X", day, **{fact: value})
           for day, value in zip(days, values, strict=True)),
     )  # fmt: skip
-    shown = [cases(town, topic, at)["X"][fact] for at in ("2024-03-15", "2024-03-31")]
-    assert shown == list(values)
+    facts = [shown(town, topic, at)["X"][fact] for at in ("2024-03-15", "2024-03-31")]
+    assert facts == list(values)
 
 
 @differs(15, "a refusal before acceptance counts as a failure of mediation")

@@ -287,7 +287,6 @@ def test_pending_cases_are_counted_by_day_year_and_place(town: Town, topic: str)
     )
 
     def counted(at: str) -> list[tuple[int, ...]]:
-        cases(town, topic, at)
         names = ("begun_today", "begun_this_year", "open_cases")
         return [tuple(r[n] for n in names) for r in town.published(f"{topic}_pending", at)]
 

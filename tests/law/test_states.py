@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.law.judged import after, cases, event, tell_apart
+from tests.law.judged import after, cases, event, shown, tell_apart
 from tests.law.tables import ENDINGS, OPENING, STATELESS, STATES, UNLIKE_THE_ORDER
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ def test_only_events_with_a_state_change_it_and_only_endings_end_the_case(
     tell_apart(town, (opened(topic, verb, (verb, FIRST)) for verb in verbs))
     first = STATES[topic][OPENING[topic]]
 
-    def shown(at: str) -> dict[str, tuple[Any, ...]]:
+    def stood(at: str) -> dict[str, tuple[Any, ...]]:
         found = cases(town, topic, at)
         return {case: (r["state"], r["open"], r["ended_at"]) for case, r in found.items()}
 
-    assert shown(after(OPENED, -1)) == {}
+    assert stood(after(OPENED, -1)) == {}
     for at in (OPENED, after(FIRST, -1)):
-        assert shown(at) == dict.fromkeys(verbs, (first, 1, None))
+        assert stood(at) == dict.fromkeys(verbs, (first, 1, None))
     expected = {
         verb: (
             STATES[topic].get(verb, first),
@@ -109,8 +109,8 @@ def test_only_events_with_a_state_change_it_and_only_endings_end_the_case(
         )
         for verb in verbs
     }
-    assert shown(FIRST) == expected
-    assert shown("2031-01-01") == expected
+    assert stood(FIRST) == expected
+    assert stood("2031-01-01") == expected
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -120,14 +120,14 @@ def test_a_case_ends_with_the_first_of_its_endings(town: Town, topic: str) -> No
         town,
         (opened(topic, f"{a}.{b}", (a, FIRST), (b, SECOND)) for a, b in pairs),
     )
-    for at, shown in (
+    for at, stood in (
         (after(FIRST, -1), (1, None)),
         (FIRST, (0, FIRST)),
         (SECOND, (0, FIRST)),
     ):
         found = cases(town, topic, at)
         assert {case: (row["open"], row["ended_at"]) for case, row in found.items()} == {
-            f"{a}.{b}": shown for a, b in pairs
+            f"{a}.{b}": stood for a, b in pairs
         }, at
 
 
@@ -142,8 +142,8 @@ def test_a_case_goes_through_all_its_states(town: Town, topic: str) -> None:
     for n, at in enumerate(days):
         last = STATES[topic][order[-1]]
         expected = {"forth": STATES[topic][order[n]]} | ({"back": last} if at == days[-1] else {})
-        rows = town.published(f"{topic}_cases", at)
-        assert {row["case"]: row["state"] for row in rows} == expected
+        found = shown(town, topic, at)
+        assert {case: row["state"] for case, row in found.items()} == expected
 
 
 def chain(topic: str, *told: tuple[str, str]) -> list[tuple[Any, ...]]:
