@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,17 +27,64 @@ _GOLDEN: Final = (
 )
 _GOLDEN_PLACES: Final = ("dashboards/json", "docs/schemas", "CATALOG.md")
 
-_TESTS: Final[Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]]] = (
-    ("schemas/", ("tests/schemas", "tests/law", "tests/figures", "tests/oracle",
+_FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    "schemas/petition.py": ("tests/law",),
+    "schemas/mediation.py": ("tests/law", "tests/schemas/test_words.py"),
+    "schemas/visit.py": ("tests/figures",),
+    "schemas/fund.py": ("tests/figures",),
+    "schemas/_case_view.py": ("tests/law",),
+    "schemas/_catalog.py": ("tests/schemas/test_catalog.py",),
+    "schemas/_chinese.py": ("tests/schemas/test_catalog.py",),
+    "schemas/_clocks.py": ("tests/schemas/test_deadlines.py", "tests/law"),
+    "schemas/_columns.py": ("tests/figures",),
+    "schemas/_divisions.py": ("tests/schemas/test_divisions.py", "tests/figures"),
+    "schemas/_projections.py": ("tests/schemas/test_contradictions.py", "tests/law"),
+    "schemas/_published.py": ("tests/figures",),
+    "schemas/_targets.py": ("tests/figures", "tests/law"),
+    "schemas/_watched.py": ("tests/figures/test_watched.py", "tests/dashboards/queries"),
+    "schemas/": ("tests/schemas",),
+    "streams/_chunks.py": ("tests/streams/test_edges.py",),
+    "streams/_identities.py": ("tests/streams/test_identities.py",),
+    "streams/ingest.py": ("tests/streams/test_ingest.py", "tests/law"),
+    "streams/warehouse.py": ("tests/streams/test_warehouse.py", "tests/streams/test_repair.py"),
+    "streams/": ("tests/streams/test_pipeline.py", "tests/streams/test_pipeline_orders.py"),
+    "producers/_year_": ("tests/producers/test_year_of_visits.py",
+                         "tests/producers/test_year_of_petitions.py",
+                         "tests/producers/test_year_of_mediations.py",
+                         "tests/producers/test_year_of_funds.py"),
+    "producers/simulate.py": ("tests/producers/test_simulate.py",),
+    "producers/vault.py": ("tests/producers/test_vault.py", "tests/producers/test_forgetting.py"),
+    "producers/client.py": ("tests/producers/test_client.py",),
+    "producers/_cells.py": ("tests/producers/test_cells.py",),
+    "producers/": ("tests/producers/test_ledgers.py", "tests/producers/test_import_edges.py"),
+    "dashboards/_queries": ("tests/dashboards/queries",),
+    "dashboards/queries.py": ("tests/dashboards/queries",),
+    "dashboards/_pieces.py": ("tests/dashboards/queries",),
+    "dashboards/_macros.py": ("tests/dashboards/test_macros.py",),
+    "dashboards/_frames.py": ("tests/dashboards/test_frames.py",),
+    "dashboards/boards.py": ("tests/dashboards/test_key_figures.py",),
+    "dashboards/_boards": ("tests/dashboards/test_key_figures.py",),
+    "dashboards/panels.py": ("tests/dashboards/test_key_figures.py",),
+    "dashboards/publish.py": ("tests/dashboards/test_publish.py",),
+    "dashboards/": ("tests/dashboards/test_server.py",),
+    "infra/warehouse/": ("tests/warehouse",),
+}  # fmt: skip
+"""Which tests are asked first; a fault is mostly noticed there, within seconds."""
+
+_TESTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "schemas/": (("tests/schemas", "tests/law", "tests/figures", "tests/oracle",
                   "tests/streams/test_ingest.py", "tests/dashboards/queries"), ()),
-    ("streams/", ("tests/streams", "tests/law", "tests/schemas"), ("tests/streams",)),
-    ("producers/", ("tests/producers",),
-     ("tests/producers", "tests/streams/test_ledgers_to_figures.py")),
-    ("dashboards/", ("tests/dashboards", "tests/contract/test_grafana.py"), ("tests/dashboards",)),
-    ("infra/warehouse/", ("tests/warehouse", "tests/contract", "tests/infra/test_apply.py",
+    "streams/": (("tests/streams", "tests/oracle", "tests/law"),
+                 ("tests/streams/test_claims.py", "tests/streams/test_guarantees.py")),
+    "producers/": (("tests/producers",),
+                   ("tests/producers", "tests/streams/test_ledgers_to_figures.py")),
+    "dashboards/": (("tests/dashboards", "tests/contract/test_grafana.py"),
+                    ("tests/dashboards/test_shipped_boards.py", "tests/dashboards/test_looks.py",
+                     "tests/dashboards/test_viewer.py")),
+    "infra/warehouse/": (("tests/warehouse", "tests/contract", "tests/infra/test_apply.py",
                           "tests/infra/test_cluster.py"), ("tests/infra/test_outages.py",)),
-)  # fmt: skip
-"""Which tests watch a place: those that need no running stack, and those that do."""
+}  # fmt: skip
+"""All tests that watch a place: those that need no running stack or browser, and those that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +140,9 @@ class Workspace:
         return self._tests(path)
 
     def _tests(self, path: str) -> Verdict:
-        quick, slow = next((q, s) for place, q, s in _TESTS if path.startswith(place))
-        found = self._pytest(quick, _QUICK, QUICK_S)
+        quick, slow = next(tests for place, tests in _TESTS.items() if path.startswith(place))
+        first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
+        found = self._pytest((*first, *quick), _QUICK, QUICK_S)
         if found.killed or not slow or self._no_stack:
             return found
         return self._pytest(slow, _SLOW, SLOW_S)
