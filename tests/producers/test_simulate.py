@@ -19,16 +19,15 @@ import pytest
 from kafka import KafkaConsumer
 
 from infra.broker import Broker, ensure_topics
-from producers._broken import OF_THE_BROKER
+from producers._broken import KINDS, OF_THE_BROKER
 from producers.client import BulkProducer, Encoder, event_class
 from producers.simulate import (
     Batch,
     City,
     History,
     Message,
-    Progress,
+    Summary,
     history,
-    live,
     microgrid_counts,
     play,
     published_figures,
@@ -113,14 +112,141 @@ def year(city: City) -> Year:
     return Year(city, 0.01)
 
 
-def test_the_net_figures_of_the_whole_city_are_the_published_ones(city: City) -> None:
-    summary = History(city, 2021).summary()
+@pytest.fixture(scope="module")
+def whole(city: City) -> Summary:
+    return History(city, 2021).summary()
+
+
+def test_the_net_figures_of_the_whole_city_are_the_published_ones(whole: Summary) -> None:
+    summary = whole
     assert summary.figures == ARTICLE
     assert 3_000_000 < summary.messages < 5_000_000
     assert set(summary.gross) == {c.spec.name for f in families() for c in f.events}
     assert 0.98 < summary.visited / 112_600 < 0.995
     assert all(sum(f.startswith(kind) for f in summary.broken) for kind in ("null", "json"))
     assert f"{1_881_000:,}" in str(summary)
+
+
+def test_the_counts_of_the_whole_city_are_plausible(whole: Summary) -> None:
+    gross = whole.gross
+    # Each as a share of the events it can follow, from the year's declared shares; a few steps of
+    # the last weeks are cut off by the end of the history.
+    ranges = {
+        "visit.voided": (7_524, 7_524),  # 0.4 % of 1,881,000
+        "visit.corrected": (15_800, 16_700),  # 0.8 % and of these 5 % twice, 6 % of the voided
+        "visit.request_raised": (354_255, 354_255),  # 1.045 for each of 339,000
+        "visit.request_closed": (345_000, 354_255),
+        "petition.registered": (38_000, 38_000),
+        "petition.transferred": (34_500, 36_000),  # 91 % of 38,000 and 2 % of these twice
+        "petition.objected": (600, 800),  # 2 % of 34,600
+        "petition.accepted": (33_400, 34_400),
+        "petition.not_accepted": (2_100, 2_450),  # 6 %
+        "petition.merged": (1_050, 1_230),  # 3 %
+        "petition.withdrawn": (1_050, 1_230),  # 3 %
+        "petition.extended": (1_250, 1_600),  # 8 % of the 18,300 appeals of route 31(6)
+        "petition.urged": (1_300, 1_600),  # 4 % of 33,900, half of the 290 nobody takes up
+        "petition.hearing_held": (500, 720),  # 1.5 %, and a fifth of the rechecks
+        "petition.replied": (31_800, 33_000),
+        "petition.closed": (31_600, 32_900),
+        "petition.rated": (19_400, 20_500),  # 62 %
+        "petition.review_requested": (1_100, 1_400),  # 5 % of 25,200 appeals
+        "petition.review_decided": (1_080, 1_390),
+        "petition.recheck_requested": (370, 480),  # 38 % of 92 %
+        "petition.recheck_decided": (350, 470),
+        "mediation.filed": (52_000, 52_000),
+        "mediation.accepted": (51_350, 51_610),  # 99 %
+        "mediation.mediator_assigned": (51_350, 51_610),
+        "mediation.session_held": (66_000, 74_000),  # one each; 38 % and 25 % of the longer ones
+        "mediation.agreement_reached": (45_600, 46_500),  # 90 % of those that end
+        "mediation.terminated": (4_850, 5_400),
+        "mediation.performed": (40_800, 42_600),  # 90 %, and 35 % of the breached
+        "mediation.breached": (1_200, 1_500),  # 3 %
+        "mediation.confirmation_applied": (2_200, 2_800),  # 16 % of the written, if not performed
+        "mediation.confirmation_decided": (2_150, 2_800),
+        "mediation.referred": (3_350, 3_800),  # 70 % of the terminated
+        "fund.pledged": (54_000, 58_500),  # 17 % of 297,000 pledges and less of other sources
+        "fund.project_closed": (66_500, 69_000),
+        "fund.reversed": (2_900, 3_700),  # 0.5 % of 660,000 entries
+    }
+    assert set(gross) - set(ranges) == {
+        *("visit.recorded", "fund.contributed", "fund.disbursed"),
+        *("fund.approved", "fund.project_opened"),
+    }
+    for name, (least, most) in ranges.items():
+        assert least <= gross[name] <= most, (name, gross[name])
+
+
+def test_three_of_every_kind_of_broken_message_are_in_every_family(
+    city: City, whole: Summary
+) -> None:
+    assert whole.broken == dict.fromkeys(KINDS, 12)
+    assert History(city, 1, scale=0.5).summary().broken == dict.fromkeys(KINDS, 8)  # 1.5: two
+    made = History(city, 1, scale=0.001)
+    found = Counter(
+        topic
+        for batch in made
+        for topic, _, payload in batch
+        if not payload or b'"id":"x' in payload
+    )
+    assert found == {family.topic: len(KINDS) for family in families()}
+
+
+def test_the_table_of_counts_has_every_line(year: Year) -> None:
+    summary = year.made.summary()
+    lines = str(summary).splitlines()
+    assert lines[0].split() == ["event", "type", "gross", "net"]
+    for name, n in summary.gross.items():
+        assert f"{name:<36}{n:>12,}{summary.net[name]:>12,}" in lines
+    assert f"{'all':<36}{len(year.events):>12,}{sum(summary.net.values()):>12,}" in lines
+    assert f"{'messages':<36}{len(year.messages):>12,}" in lines
+    for title, counts in (("repeated", summary.repeated), ("broken", summary.broken)):
+        for name, n in counts.items():
+            assert f"{f'{title}: {name}':<36}{n:>12,}" in lines
+    assert f"{'net: visits_2021':<36}{18_810:>24,}" in lines
+    assert lines[-1] == f"{'micro-grids visited':<36}{summary.visited:>24,}"
+
+
+def test_the_summary_of_a_part_of_the_year_is_that_of_what_was_sent_by_then(
+    city: City, year: Year
+) -> None:
+    days = 200
+    part = History(city, 7, scale=0.01, until=date(2021, 1, 1) + timedelta(days=days - 1))
+    summary = part.summary()
+    sent = {
+        json.loads(m[2])["id"]: json.loads(m[2])
+        for batch in year.batches[:days]
+        for m in batch
+        if m[2] and m not in year.broken
+    }
+    back = {e["data"]["corrects"] for e in sent.values() if _takes_back(e["type"])}
+    standing = [event for event in sent.values() if event["id"] not in back]
+    assert {k: n for k, n in summary.gross.items() if n} == Counter(
+        event["type"] for event in sent.values()
+    )
+    assert {k: n for k, n in summary.net.items() if n} == Counter(e["type"] for e in standing)
+    visits = [event for event in standing if event["type"] == "visit.recorded"]
+    assert summary.figures["visits_2021"] == len(visits)
+    assert summary.visited == len({event["grid"] for event in visits})
+
+
+def test_a_day_is_sent_in_order_of_entry_and_repeats_come_within_25_days(year: Year) -> None:
+    first: dict[str, int] = {}
+    waits = []
+    for n, batch in enumerate(year.batches):
+        entered = []
+        for message in batch:
+            if not message[2] or b'"id":"x' in message[2]:
+                continue
+            event = json.loads(message[2])
+            if event["id"] in first:
+                waits.append(n - first[event["id"]])
+                continue
+            first[event["id"]] = n
+            entered.append(event["recorded"])
+            assert event["recorded"][:10] == str(date(2021, 1, 1) + timedelta(days=n))
+        assert entered == sorted(entered)
+    assert 20 <= max(waits) <= 25
+    assert 8 < sum(waits) / len(waits) < 17
 
 
 def test_the_file_of_published_figures_says_what_the_article_says() -> None:
@@ -248,16 +374,6 @@ def test_days_come_in_order_of_entry_and_none_after_the_article(year: Year) -> N
             assert event["recorded"] < "2022"
 
 
-def test_some_forms_come_days_late(year: Year) -> None:
-    late = [
-        event
-        for event in year.of("visit.recorded")
-        if datetime.fromisoformat(event["recorded"]) - datetime.fromisoformat(event["time"])
-        > timedelta(days=1)
-    ]
-    assert 0.02 < len(late) / len(year.of("visit.recorded")) < 0.04
-
-
 def test_a_correction_follows_what_it_corrects_from_the_same_office(year: Year) -> None:
     before: dict[str, dict[str, Any]] = {}
     found = Counter[str]()
@@ -273,42 +389,6 @@ def test_a_correction_follows_what_it_corrects_from_the_same_office(year: Year) 
             found[event["type"]] += 1
         before[event["id"]] = event
     assert min(found[t] for t in ("visit.corrected", "visit.voided", "fund.reversed")) > 5
-
-
-def test_requests_are_raised_in_a_visit_and_closed_once_afterwards(year: Year) -> None:
-    visits = {event["id"]: event for event in year.of("visit.recorded")}
-    raised = {event["data"]["request"]: event for event in year.of("visit.request_raised")}
-    closed = year.of("visit.request_closed")
-    assert len({event["data"]["request"] for event in closed}) == len(closed)
-    for event in raised.values():
-        assert visits[event["causationid"]]["data"]["household"] == event["data"]["household"]
-    for event in closed:
-        assert raised[event["data"]["request"]]["time"] <= event["time"]
-        assert raised[event["data"]["request"]]["id"] == event["causationid"]
-    assert any(event["time"] > "2022" for event in closed)
-    assert len(raised) > len(closed)
-
-
-def test_petitions_take_the_steps_of_the_law_in_order(year: Year) -> None:
-    steps = ("registered", "transferred", "accepted", "replied", "closed", "rated")
-    cases = year.cases("petition", "petition")
-    assert len(cases) == 380
-    for case in cases:
-        times = [case[step]["time"] for step in steps if step in case]
-        assert times == sorted(times)
-        assert len({event["data"]["kind"] for event in case.values()}) == 1
-        if "not_accepted" in case or "merged" in case:
-            assert set(case) <= {"registered", "not_accepted", "merged"}
-        if "withdrawn" in case:
-            assert "replied" not in case
-        if "extended" in case:
-            assert case["extended"]["data"]["since"] == case["accepted"]["time"]
-            assert case["extended"]["data"]["route"] == "31.6"
-        if "review_requested" in case and "closed" in case:
-            assert case["review_decided"]["time"] <= case["closed"]["time"]
-        appeal = case["registered"]["data"]["kind"] == "appeal"
-        if "accepted" in case:
-            assert (case["accepted"]["data"]["route"] == "none") is not appeal
 
 
 def test_some_petitions_are_overdue_and_some_open_at_the_end_of_the_year(year: Year) -> None:
@@ -328,40 +408,12 @@ def test_some_petitions_are_overdue_and_some_open_at_the_end_of_the_year(year: Y
     assert open_ > 5
 
 
-def test_nine_in_ten_mediations_end_in_agreement_and_courts_have_their_terms(year: Year) -> None:
-    cases = year.cases("mediation", "case")
-    agreed = [case for case in cases if "agreement_reached" in case]
-    given_up = [case for case in cases if "terminated" in case]
-    assert 0.86 < len(agreed) / (len(agreed) + len(given_up)) < 0.94
-    for case in cases:
-        assert not {"agreement_reached", "terminated"} <= set(case)
-        if "performed" in case or "confirmation_applied" in case:
-            assert "agreement_reached" in case
-        court = case["filed"]["data"]["origin"] == "litigation"
-        if "accepted" in case:
-            assert case["accepted"]["data"]["mode"].startswith("court") is court
-        if case["filed"]["data"]["dispute"] == "housing_land":
-            assert "confirmation_applied" not in case
-    assert any(case["agreement_reached"]["data"]["amount"] for case in agreed)
-    assert any("grid" in case["filed"] for case in cases)
-
-
 def test_a_dispute_that_came_from_a_petition_names_one_registered_before(year: Year) -> None:
     registered = {e["data"]["petition"]: e["time"] for e in year.of("petition.registered")}
     linked = [e for e in year.of("mediation.filed") if e["data"]["origin"] == "petition"]
     named = [event for event in linked if "correlationid" in event]
     assert len(named) > len(linked) * 0.4
     assert all(registered[event["correlationid"]] <= event["time"] for event in named)
-
-
-def test_no_fund_ever_pays_what_it_does_not_have(year: Year) -> None:
-    moves = [*year.of("fund.contributed"), *year.of("fund.disbursed")]
-    balance: Counter[tuple[str, str]] = Counter()
-    for event in sorted(moves, key=lambda e: (e["time"], e["type"] != "fund.contributed")):
-        sign = 1 if event["type"] == "fund.contributed" else -1
-        purse = event["data"]["account"], event["data"]["source"]
-        balance[purse] += sign * event["data"]["amount"]
-        assert balance[purse] >= 0
 
 
 def test_sealed_texts_open_under_the_subject_the_client_would_have_named(
@@ -410,26 +462,6 @@ def test_a_history_until_a_day_is_the_beginning_of_the_whole(city: City, year: Y
     assert part.summary().messages == sum(map(len, year.batches[:20]))
 
 
-def test_a_rate_is_kept_and_progress_told(city: City) -> None:
-    now, sent, told = [0.0], list[Message](), list[Progress]()
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    made = History(city, 7, scale=0.001)
-    count = play(
-        made,
-        lambda *message: sent.append(message),
-        rate=100,
-        progress=told.append,
-        clock=lambda: now[0],
-        sleep=sleep,
-    )
-    assert count == len(sent) == made.summary().messages
-    assert now[0] == pytest.approx(count / 100)
-    assert told[-1] == Progress(count, count, date(2022, 3, 18))
-
-
 def test_a_history_played_into_kafka_arrives_whole_and_in_order_for_each_key(
     broker: Broker, city: City
 ) -> None:
@@ -456,40 +488,6 @@ def test_a_history_played_into_kafka_arrives_whole_and_in_order_for_each_key(
             found[record.topic, record.key].append(record.value)
     consumer.close()
     assert found == {place: [p for p in all_ if p] for place, all_ in sent.items() if any(all_)}
-
-
-def test_a_trickle_is_dated_now_at_its_rate_with_ids_that_never_come_again(city: City) -> None:
-    decoders = {f.topic: Decoder(f.events, city.divisions) for f in families()}
-    start = datetime(2026, 5, 1, 9, 0, 0, 500_000, tzinfo=UTC)
-    ids = set[str]()
-    topics = Counter[str]()
-    for restart in range(2):
-        now = [start + timedelta(hours=restart)]
-        batches = live(city, 1, 160.0, clock=lambda now=now: now[0])  # type: ignore[misc]
-        assert next(batches) == []
-        for _ in range(600):
-            now[0] += timedelta(milliseconds=125)
-            batch = next(batches)
-            assert len(batch) == 20
-            for topic, _, payload in batch:
-                (event,) = decoders[topic]([payload])
-                assert not isinstance(event, Rejected)
-                assert event["recorded"] == now[0].replace(microsecond=0)
-                ids.add(event["id"])
-                topics[topic] += 1
-    assert len(ids) == 2 * 600 * 20
-    assert set(topics) == {f.topic for f in families()}
-    assert 0.5 < topics["visits"] / len(ids) < 0.8
-
-
-def test_after_a_pause_a_trickle_makes_up_for_five_seconds_at_most(city: City) -> None:
-    now = [datetime(2026, 5, 1, tzinfo=UTC)]
-    batches = live(city, 1, clock=lambda: now[0])
-    assert next(batches) == []
-    now[0] += timedelta(hours=8)
-    assert len(next(batches)) == 25  # 5 s of 5/s
-    now[0] += timedelta(seconds=1)
-    assert len(next(batches)) == 5
 
 
 def test_the_shipped_micro_grids_are_marked_made_up_and_add_up_to_the_article() -> None:
