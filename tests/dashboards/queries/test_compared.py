@@ -59,7 +59,6 @@ def compared(town: Town, level: places.Level, at: str) -> list[Row]:
 
 
 @about(places.place_compared)
-@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
 @pytest.mark.parametrize(
     ("today", "this", "last", "year", "none"),
     [
@@ -114,7 +113,6 @@ def compared(town: Town, level: places.Level, at: str) -> list[Row]:
 )  # fmt: skip
 def test_a_month_is_compared_with_the_same_days_of_the_month_and_the_year_before(
     town: Town,
-    level: places.Level,
     today: str,
     this: tuple[str, ...],
     last: tuple[str, ...],
@@ -122,20 +120,16 @@ def test_a_month_is_compared_with_the_same_days_of_the_month_and_the_year_before
     none: tuple[str, ...],
 ) -> None:
     counted = [(this, 3), (last, 1), (year, 2), (none, 1)]
-    for days, times in counted:
-        town.tell(*visits(HERE, *[f"{day} 00:00" for day in days] * times))
-        town.tell(*visits(HERE, *[f"{day} 23:59:59" for day in days]))
+    midnights = [f"{day} 00:00" for days, times in counted for day in days * times]
+    evenings = [f"{day} 23:59:59" for days, _ in counted for day in days]
+    town.tell(*visits(HERE, *midnights, *evenings))
     now, then, before = 4 * len(this), 2 * len(last), 3 * len(year)
-    # Early in the day of the city, when it is still yesterday in UTC.
-    row = compared(town, level, f"{today} 00:30")[0]
-    assert row[:6] == (
-        "走访（户次）",
-        now,
-        then,
-        (now - then) / then,
-        before,
-        (now - before) / before,
-    )
+    changes = ((now - then) / then, (now - before) / before)
+    for level in LEVELS:
+        # Early in the day of the city, when it is still yesterday in UTC.
+        row = compared(town, level, f"{today} 00:30")[0]
+        expected = ("走访（户次）", now, then, changes[0], before, changes[1])
+        assert row[:6] == expected, level.name
 
 
 # ------------------------------------------------------------------- every figure, the means
@@ -271,12 +265,16 @@ def test_a_micro_grid_is_compared_with_the_means_of_what_it_lies_in(town: Town) 
         (XINJIE, 64, 64, 64),
         (CITY, 64, 64, 64),
     )
-    for place, *numbers in told:
-        for type_, times in zip(
-            ("recorded", "request_raised", "request_closed"), numbers, strict=True
-        ):
-            town.tell(*happened(type_, place, *["2021-03-01"] * times))
-    town.tell(*visits(HERE, "2020-12-31 23:59:59", "2021-06-16"))
+    types = ("recorded", "request_raised", "request_closed")
+    town.tell(
+        *visits(HERE, "2020-12-31 23:59:59", "2021-06-16"),
+        *(
+            event
+            for place, *numbers in told
+            for type_, times in zip(types, numbers, strict=True)
+            for event in happened(type_, place, *["2021-03-01"] * times)
+        ),
+    )
     found = town.ask(places.microgrid_compared(), "2021-06-15 14:30", grid=HERE)
     # Of 6, 10, 20 and 25 micro-grids, each sum within the next.
     assert table(found) == [

@@ -153,12 +153,15 @@ def test_micro_grids_fall_into_spans_by_days_since_their_last_visit(town: Town, 
         LIPING: (0, 0, 0),
     }
     today = date(2021, 6, 15)
-    for village, each in ages.items():
-        for n, age in enumerate(each, start=1):
-            # Late in the evening: still the same day of the city, and an earlier visit as well.
-            days = [f"{today - timedelta(days=age + more)} 23:30" for more in (0, 500)]
-            town.tell(*visits(grid(village, n), *days))
     town.tell(
+        # Late in the evening: still the same day of the city, and an earlier visit as well.
+        *(
+            event
+            for village, each in ages.items()
+            for n, age in enumerate(each, start=1)
+            for more in (0, 500)
+            for event in visits(grid(village, n), f"{today - timedelta(days=age + more)} 23:30")
+        ),
         *visits(grid(ZHONGPO, 9), "2021-06-16"),  # tomorrow
         *happened("request_raised", grid(ZHONGPO, 8), "2021-06-01"),  # never visited
         *visits(CITY, "2021-06-01"),
@@ -313,6 +316,13 @@ def test_villages_with_the_most_micro_grids_unvisited_this_year_come_first(town:
     ]
     assert villages(ALL) == villages(HECHENG) == villages(BOTH) == expected
     assert villages(ZHONGFANG) == villages(CITY) == []
+
+
+@about(places.coverage_unvisited)
+def test_a_single_micro_grid_unvisited_is_listed_too(town: Town) -> None:
+    town.tell(*(visits(grid(LIPING, n), "2021-03-01")[0] for n in range(1, 5)))
+    (row,) = town.ask(places.coverage_unvisited(), AT, county=ZHONGFANG)
+    assert (row["village"], row["本年未走访"], row["从未走访"]) == (LIPING, 1, 1)
 
 
 @about(places.coverage_unvisited)
