@@ -51,7 +51,11 @@ class Shipped:
             for t in (since, at)
         )
         text = expand(publish.filled(sql, values), Scope(start, end, interval_ms))
-        options = {"database": self.source["jsonData"]["defaultDatabase"]}
+        options = {
+            "database": self.source["jsonData"]["defaultDatabase"],
+            # A server's own zone is often UTC: what does not name the city's would show it.
+            "settings": {"session_timezone": "UTC"},
+        }
         with Client(
             self.warehouse.host, self.warehouse.port, user=BOARD, password=PASSWORD, **options
         ) as client:
