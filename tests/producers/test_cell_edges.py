@@ -206,6 +206,7 @@ def test_digits_written_together_are_read_where_they_are_a_time(
         ("44259.999999", "2021-03-05 00:00:00"),
         ("4e4", None),
         ("44_259", None),
+        ("044259", None),
         ("+44259", None),
         ("-44259", None),
         ("44259.", None),
