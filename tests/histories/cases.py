@@ -13,6 +13,7 @@ Step = tuple[str, float]
 """What happens, and how many days after what happened before; 0 is the same instant."""
 
 _TO_REPLY: tuple[Step, ...] = (("registered", 0), ("transferred", 15), ("accepted", 15))
+# Nothing written is a muddle: any events in any order.
 PETITIONS: tuple[tuple[Step, ...], ...] = (
     (*_TO_REPLY, ("replied", 60), ("rated", 3), ("closed", 0)),
     (*_TO_REPLY, ("extended", 40), ("replied", 50), ("closed", 1)),
@@ -37,6 +38,7 @@ PETITIONS: tuple[tuple[Step, ...], ...] = (
     # What opened it never arrives, or stands in another book.
     (("transferred", 0), ("accepted", 3), ("replied", 9), ("closed", 0)),
     (("registered", 0), ("registered", 4), ("recheck_requested", 1), ("merged", 30)),
+    (), (), (),
 )  # fmt: skip
 _TO_TALK: tuple[Step, ...] = (("filed", 0), ("accepted", 1), ("mediator_assigned", 0))
 MEDIATIONS: tuple[tuple[Step, ...], ...] = (
@@ -53,7 +55,13 @@ MEDIATIONS: tuple[tuple[Step, ...], ...] = (
     (("filed", 0), ("accepted", 0), ("agreement_reached", 0), ("performed", 0)),
     (("accepted", 0), ("agreement_reached", 9)),
     (("filed", 0),),
+    (), (),
 )  # fmt: skip
+
+_VERBS = {
+    "petition": sorted({verb for plot in PETITIONS for verb, _ in plot} - {"registered"}),
+    "mediation": sorted({verb for plot in MEDIATIONS for verb, _ in plot} - {"filed"}),
+}
 
 KINDS = ("suggestion", "accusation", "appeal", "appeal", "appeal", "appeal")
 ROUTES = ("31.6", "31.1", "31.6", "31.2", "31.6", "31.3", "31.4", "31.6", "31.5", "none")
@@ -91,10 +99,17 @@ def _told(
     number = f"{stem[0]}{teller.dice.randrange(10**6)}"
     # A register's longest number, too.
     key = number if teller.chance(0.97) else f"{number}:".ljust(64, "_")
-    for verb, days in plot:
+    for verb, days in plot or _muddle(teller, stem):
         # Some come sooner, some later than the term that the plot is about.
         time = teller.after(time, days * teller.dice.choice((1, 1, 1, 0.5, 1.1)))
         yield teller.event(f"{stem}.{verb}", key, content(verb, time), time, place, **grid)
+
+
+def _muddle(teller: Teller, stem: str) -> list[Step]:
+    """Events in an order that no office would write, as ledgers have them."""
+    first = "registered" if stem == "petition" else "filed"
+    verbs = teller.dice.sample(_VERBS[stem], min(8, len(_VERBS[stem])))
+    return [(first, 0), *((verb, teller.dice.choice((0, 1, 9, 30))) for verb in verbs)]
 
 
 def petition(teller: Teller) -> Iterator[Message]:
