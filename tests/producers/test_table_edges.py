@@ -101,6 +101,10 @@ def test_a_separator_is_the_one_the_head_has_most_of(mark: str, tmp_path: Path) 
     path = text(tmp_path, f"题\n{head}\n一{mark}二{mark}三\n")
     names = [plain(f"甲{others[0]}"), plain(f"乙{others[1]}"), "丙"]
     assert list(Table(path, header=2).columns()) == names
+    assert [list(cells.values()) for _, cells, _ in rows(path, header=2)] == [["一", "二", "三"]]
+
+
+def test_a_head_of_one_column_needs_no_separator(tmp_path: Path) -> None:
     assert rows(text(tmp_path, "甲\n一;二\n")) == [(2, {"甲": "一;二"}, "")]
 
 
