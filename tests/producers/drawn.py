@@ -50,6 +50,15 @@ WORKING_WEEKENDS: Final = frozenset(
     }
 )
 
+# First and last day, and how much more than usual: 春节, 七一, 重阳, the end of the year.
+SEASONS: Final = (
+    ("2021-01-25", "2021-02-10", 1.45),
+    ("2021-02-11", "2021-02-17", 0.45),
+    ("2021-06-22", "2021-07-04", 1.3),
+    ("2021-10-12", "2021-10-16", 1.25),
+    ("2021-12-10", "2021-12-31", 1.2),
+)
+
 
 @cache
 def holidays() -> frozenset[str]:
@@ -151,6 +160,33 @@ def days_between(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
             before -= 1
         least, most = min(least, last - first), max(most, before + 1 - first)
     return least, most
+
+
+def assert_rhythm(times: Iterable[int], week: Sequence[float], rest: float) -> None:
+    """The days of the week, and holidays, have their weights.
+
+    Args:
+        times: instants of events.
+        week: weight of Monday to Sunday.
+        rest: what a holiday leaves of a Sunday's weight.
+    """
+    events = Counter(time // DAY for time in times)
+    found: dict[int, list[int]] = defaultdict(list)
+    for n in range(365):
+        on = FIRST + timedelta(days=n)
+        if str(on) in WORKING_WEEKENDS or any(a <= str(on) <= b for a, b, _ in SEASONS):
+            continue
+        if str(on) not in holidays():
+            found[on.weekday()].append(events[n])
+        elif on.weekday() < 5:
+            found[7].append(events[n])
+    means = [float(np.mean(found[day])) for day in range(8)]
+    # Working days are the measure: some two hundred of them.
+    unit = sum(means[:5]) / sum(week[:5])
+    for day, weight in enumerate([*week, week[6] * rest]):
+        # Chance spreads the mean of a few days; every day has 6 in 100 of its own.
+        most = 4 * weight * sqrt((0.06**2 + 1 / (weight * unit)) / len(found[day]))
+        assert abs(means[day] / unit - weight) < most, (day, means[day] / unit, weight)
 
 
 def median(values: Iterable[float]) -> float:

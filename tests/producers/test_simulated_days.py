@@ -31,6 +31,7 @@ from tests.producers.drawn import (
     DAY,
     END,
     FIRST,
+    SEASONS,
     WORKING_WEEKENDS,
     YEAR_END,
     assert_near,
@@ -40,13 +41,6 @@ from tests.producers.drawn import (
 )
 
 Sheets = list[Sheet]
-SEASONS = (
-    ("2021-01-25", "2021-02-10", 1.45),
-    ("2021-02-11", "2021-02-17", 0.45),
-    ("2021-06-22", "2021-07-04", 1.3),
-    ("2021-10-12", "2021-10-16", 1.25),
-    ("2021-12-10", "2021-12-31", 1.2),
-)
 WEEK = (1.0, 1.1, 1.2, 1.3, 1.4, 0.7, 0.5)  # every weekday another weight
 REST = 0.6
 
@@ -257,7 +251,7 @@ def test_places_are_drawn_by_size_and_narrowed_as_offices_know_them(huaihua: Cit
     ]
     level = Counter("city" if code == "431200" else len(code) for code in codes)
     for key, share in ((12, 0.62), (9, 0.28), (6, 0.08), ("city", 0.02)):
-        assert_near(level[key], 50_000, share, key)  # type: ignore[index]
+        assert_near(level[key], 50_000, share, key)
     size = Counter[str]()
     for village, grids in huaihua.microgrids.items():
         size[village[:6]] += grids

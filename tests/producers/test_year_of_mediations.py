@@ -25,6 +25,7 @@ from tests.producers.drawn import (
     Drawn,
     Told,
     assert_near,
+    assert_rhythm,
     assert_shares,
     days_between,
     median,
@@ -210,17 +211,17 @@ def test_the_steps_of_a_case_follow_one_another(cases: list[Case]) -> None:
         steps += [ends] if ends else []
         for before, after in pairwise(steps):
             assert max(e["t"] for e in before) < min(e["t"] for e in after)
-        after = set(case) - set(BEFORE)
+        later = set(case) - set(BEFORE)
         if "agreement_reached" in case:
-            assert after <= {
+            assert later <= {
                 *("agreement_reached", "performed", "breached"),
                 *("confirmation_applied", "confirmation_decided"),
             }
         elif "terminated" in case:
-            assert after <= {"terminated", "referred"}
+            assert later <= {"terminated", "referred"}
         else:
-            assert not after
-        assert all(e["t"] >= ends[0]["t"] for s in after for e in case[s])
+            assert not later
+        assert all(e["t"] >= ends[0]["t"] for s in later for e in case[s])
         assert all(len(case[s]) == 1 for s in case if s != "session_held")
         assert ("mediator_assigned" in case) is ("accepted" in case)
 
@@ -422,3 +423,8 @@ def test_offices_file_in_their_hours_and_work_on_working_days(
     for type_ in ("terminated", "confirmation_decided", "confirmation_applied"):
         events = year.of(f"mediation.{type_}")
         assert sum(works(e["t"] // DAY) for e in events) > 0.98 * len(events)
+
+
+def test_mondays_see_most_disputes_and_holidays_fewest(year: Drawn) -> None:
+    times = [event["t"] for event in year.of("mediation.filed")]
+    assert_rhythm(times, (1.15, 1.05, 1, 1, 1, 0.45, 0.35), 0.6)

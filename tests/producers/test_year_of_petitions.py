@@ -24,6 +24,7 @@ from tests.producers.drawn import (
     Drawn,
     Told,
     assert_near,
+    assert_rhythm,
     assert_shares,
     days_between,
     median,
@@ -510,3 +511,8 @@ def test_places_are_as_narrow_as_offices_know_them(year: Drawn) -> None:
     assert_near(digits[9], N, 0.28)
     assert_near(digits[6] - city, N, 0.08)
     assert_near(city, N, 0.02)
+
+
+def test_mondays_see_most_petitions_and_holidays_hardly_any(year: Drawn) -> None:
+    times = [event["t"] for event in year.of("petition.registered")]
+    assert_rhythm(times, (1.3, 1.05, 1, 1, 0.95, 0.22, 0.16), 0.6)

@@ -22,6 +22,7 @@ from tests.producers.drawn import (
     Drawn,
     Told,
     assert_near,
+    assert_rhythm,
     assert_shares,
     median,
     works,
@@ -282,3 +283,8 @@ def test_requests_left_open_are_the_latest_and_most_are_closed_by_the_articles_d
 
 def test_one_or_two_messages_in_a_thousand_are_sent_again(year: Drawn) -> None:
     assert_near(year.repeats, year.sent - year.repeats, 0.0015)
+
+
+def test_weekends_and_holidays_see_fewer_visits(year: Drawn) -> None:
+    times = [event["t"] for event in year.of("visit.recorded")]
+    assert_rhythm(times, (1, 1, 1, 1.02, 1.05, 0.78, 0.6), 0.7)
