@@ -241,7 +241,10 @@ def test_a_picture_shows_its_query_and_writes_each_column_as_it_should(uid: str)
         assert picture == expected
 
 
-ORDERED = ("merge", {}), ("sortBy", {"sort": [{"field": "最长逾期天数", "desc": True}]})
+ORDERED: Final[list[tuple[str, Any]]] = [
+    ("merge", {}),
+    ("sortBy", {"sort": [{"field": "最长逾期天数", "desc": True}]}),
+]
 """Two queries, one list: the longest overdue first, of either query."""
 
 
@@ -254,7 +257,7 @@ def test_rows_of_several_queries_are_one_table_and_alerts_the_longest_overdue_fi
         letters = "".join(target["refId"] for target in panel["targets"])
         assert letters == "ABCDEF"[: len(letters)]
         if panel["title"].startswith("预警"):
-            assert steps == list(ORDERED)
+            assert steps == ORDERED
         else:
             assert steps == ([("merge", {})] if len(letters) > 1 else []), panel["title"]
 
@@ -294,10 +297,14 @@ def test_bars_lie_in_a_ranking_and_stand_in_a_distribution(uid: str) -> None:
         if panel["type"] == BAR:
             lies = panel["options"]["orientation"] == "horizontal"
             assert lies == (panel["title"] not in standing), panel["title"]
+            assert panel["options"]["legend"] == {"showLegend": False}
         if panel["type"] == RING:
             reduced = panel["options"]["reduceOptions"]
             assert reduced["values"] is True, "a part a row"
-            assert panel["options"]["legend"]["values"] == ["value", "percent"]
+            legend = panel["options"]["legend"]
+            assert (legend["showLegend"], legend["values"]) == (True, ["value", "percent"])
+        if panel["type"] == "table":
+            assert panel["options"]["showHeader"] is True
         if panel["type"] != "timeseries":
             assert {t["format"] for t in panel["targets"]} == {1}
             assert {t["queryType"] for t in panel["targets"]} == {"table"}

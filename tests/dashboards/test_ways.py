@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -50,7 +50,8 @@ def ways(board: dict[str, Any], panel: dict[str, Any]) -> list[Way]:
     titles = {str(p["id"]): p["title"] for p in board["panels"]}
 
     def named(url: str) -> str:
-        return re.sub(r"viewPanel=(\d+)$", lambda at: f"viewPanel={titles[at[1]]}", url)
+        before, mark, number = url.partition("viewPanel=")
+        return before + mark + titles[number] if mark else url
 
     return [(where, link["title"], named(link["url"])) for where, link in found]
 
@@ -94,7 +95,7 @@ def beside(uid: str, panel: str, words: str, kept: str = "") -> tuple[str, str]:
 
 
 CHOSEN: Final = "&${county:queryparam}"
-WAYS: Final = {
+WAYS: Final[dict[str, Callable[[str], tuple[str, str]]]] = {
     "gulou-wall": of_wall,
     "gulou-county": of_place,
     "gulou-township": of_place,
