@@ -238,11 +238,16 @@ def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) 
 
 
 @about(queries.pipeline_throughput)
-def test_a_days_throughput_by_the_minute_is_whole(town: Town) -> None:
+def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) -> None:
+    # 2,000 minutes apart, so 2,001 points.
+    store(town, said("visits", 0, "2021-06-01"), said("visits", 0, "2021-06-02 09:20:00"))
+    sql, since = queries.pipeline_throughput(), "2021-06-01"
+    asked = town.ask(sql, "2021-06-02 09:20", since, interval_ms=60_000)
+    assert [row["走访"] for row in asked] == [1] + [0] * 1999
+    # All of a day by the minute.
+    town.empty()
     store(town, said("visits", 0, "2021-06-01"), said("visits", 0, "2021-06-01 23:59:00"))
-    asked = town.ask(
-        queries.pipeline_throughput(), "2021-06-01 23:59", "2021-06-01", interval_ms=60_000
-    )
+    asked = town.ask(sql, "2021-06-01 23:59", since, interval_ms=60_000)
     assert [row["走访"] for row in asked] == [1] + [0] * 1438 + [1]
 
 
@@ -342,7 +347,7 @@ def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> 
         ("visits", "06-01 09:00:00", "orphan", ""),
         ("funds", "06-01 09:00:00", "parked", "version: 9"),
         ("funds", "06-03 09:00:00", "parked", "version: 9"),
-        ("funds", "06-02 09:00:00", "parked", "version: 8"),
+        ("funds", "06-03 00:00:00", "parked", "version: 8"),
         ("visits", "06-01 09:00:00", "ok", ""),
     )
     store(
