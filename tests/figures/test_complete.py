@@ -23,6 +23,19 @@ WATCHED = {
     "recent_events",
 }
 """`test_watched`."""
+GRAINS = {
+    "visits_by_county_hour": "走访·县市区·小时",
+    "visits_to_date": "走访·县市区·至今",
+    "visits_by_township_day": "走访·乡镇街道·日",
+    "visits_by_village_day": "走访·村社区·日",
+    "visits_by_village_year": "走访·村社区·年",
+    "petitions_by_village_year": "信访·村社区·年",
+    "funds_by_village_day": "幸福基金·村社区·日",
+    "funds_by_village_year": "幸福基金·村社区·年",
+    "all_by_county_hour": "全部·县市区·小时",
+    "all_by_township_day": "全部·乡镇街道·日",
+}
+"""Names of views that are made of a place and a grain."""
 CASES = {
     f"{topic}_{what}"
     for topic in ("petitions", "mediations")
@@ -35,6 +48,11 @@ def test_every_published_view_has_its_cases() -> None:
     views = [view.name for view in published(families(), "gulou", "Asia/Shanghai")]
     assert len(views) == len(set(views))
     assert set(views) == {*EXPECTED, *SMALL_CELLS, *LISTS, *WATCHED, *CASES}
+
+
+def test_a_view_is_called_by_its_place_and_its_grain() -> None:
+    called = {view.name: view.zh for view in published(families(), "gulou", "Asia/Shanghai")}
+    assert {name: called[name] for name in GRAINS} == GRAINS
 
 
 def test_every_projection_has_its_cases() -> None:

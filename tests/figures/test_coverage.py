@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.figures.conftest import unmerged
 from tests.figures.test_corrections import put_right, take_back, visit
 from tests.histories.told import Told, told
 
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from tests.town import Town
 
 A, B = "431202001001001", "431202001002001"
+
+
+@pytest.fixture(autouse=True)
+def _in_parts(town: Town) -> Iterator[None]:
+    with unmerged(town):
+        yield
 
 
 def raised(time: str) -> Told:

@@ -212,6 +212,12 @@ def test_a_cell_small_after_corrections_is_withheld_in_all_its_figures(
     assert shown == ((None,) * 4 if hidden else (n, n + by, 2 * n, 2 * (n + by)))
 
 
+def test_the_cover_is_the_smallest_as_first_filed(city: City) -> None:
+    filed(city, counts_of(v001=2, v002=8, v003=7))
+    moved(city, TOWNSHIP + "003", 5)  # 12 stand in 003 and 8 in 002; 7 and 8 were filed
+    assert withheld(city) == {"001", "003"}
+
+
 def test_a_village_whose_events_moved_away_covers_like_one_that_has_none(city: City) -> None:
     filed(city, counts_of(v001=2))
     moved(city, TOWNSHIP + "003", 6)  # 6 moved in: its gross count is 0

@@ -211,6 +211,33 @@ def test_a_micro_grid_file_that_is_a_folder_is_refused_by_its_name(tmp_path: Pat
         microgrids(path, Divisions.load(path))
 
 
+@pytest.mark.parametrize(
+    "text", ["code\n990001\n", "microgrids\n40\n", "code,microgrids\n990001\n"]
+)
+def test_a_micro_grid_file_without_one_of_its_columns_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text(HEAD + "990000,示例市,,\n990001,示例县,,\n", encoding="utf-8")
+    (tmp_path / "microgrids_990000.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(Misconfigured, match="is no place of the city with a number") as refused:
+        microgrids(path, Divisions.load(path))
+    assert "None" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("code,name\n990000,示例市\n", ("", "")),  # no dates: it lasts
+        (HEAD + "990000,示例市\n", ("", "")),
+        (HEAD + "990000,示例市,2021-01-01,2022-01-01\n", ("2021-01-01", "2022-01-01")),
+    ],
+)
+def test_dates_may_be_left_out(text: str, says: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "divisions.csv"
+    path.write_text(text, encoding="utf-8")
+    city = Divisions.load(path).city
+    assert (city.valid_from, city.valid_to) == says
+
+
 @pytest.mark.parametrize("row", ["990002,40", "990001,", "990001,-1", "990001,٤", "990001,4.0"])
 def test_micro_grids_of_no_place_or_no_number_are_refused_by_name(row: str, tmp_path: Path) -> None:
     path = tmp_path / "places.csv"
