@@ -176,9 +176,10 @@ def test_what_was_recorded_more_than_a_day_before_it_came_is_late(
 
 def test_several_faults_of_one_message_are_told_in_one_order() -> None:
     # Recorded tomorrow, and with a key and in a partition that are not its own.
-    event = visit(recorded="2021-03-02 12:00")
+    event, edge = visit(recorded="2021-03-02 12:00"), visit(recorded="2021-03-01 12:01")
     for sent, reason in (
         (Message("visits", b"x", message(event).payload), "recorded_after_logged"),
+        (Message("visits", b"x", message(edge).payload), "key"),  # a minute ahead is no fault
         (Message("visits", b"x", message(visit()).payload), "key"),
         (Message("visits", None, message(visit()).payload), "key"),
         (Message("visits", b"x", b"{"), "json"),
