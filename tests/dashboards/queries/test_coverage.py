@@ -191,6 +191,8 @@ def test_micro_grids_fall_into_spans_by_days_since_their_last_visit(town: Town, 
 def test_without_a_visit_there_is_nothing_to_draw(town: Town) -> None:
     for query in (places.coverage_recency, places.coverage_roles, places.coverage_trend):
         assert town.ask(query(), AT, county=ALL) == []
+    town.tell(*happened("request_raised", grid(XINJIE, 1), "2021-03-01"))
+    assert town.ask(places.coverage_recency(), AT, county=ALL) == []
 
 
 # ------------------------------------------------------------------------------ who went
