@@ -144,6 +144,7 @@ def test_an_offset_that_is_written_is_kept(zone: str, hours: float) -> None:
     [
         "2021-03-04Z",
         "2021-03-04+08:00",
+        "2021-02-30 09:05+08:00",
         "2021-03-04 09:05+24:00",
         "2021-03-04 09:05+08:60",
         "2021-03-04 09:05+8",
@@ -305,6 +306,7 @@ def test_a_counting_word_behind_a_number_is_passed_over(word: str) -> None:
         # As many digits as there may be in a cell.
         *[("9" * 18, "元", int("9" * 18) * 100), ("9" * 30, "元", None), ("9" * 300, "元", None)],
         *[("1" + "0" * 20, "分", 10**20), ("1" + "0" * 19 + "1", "分", None)],
+        *[("-1" + "0" * 20, "分", -(10**20)), ("-" + "9" * 30, "元", None)],
     ],
 )
 def test_money_is_whole_fen_or_nothing(cell: Any, unit: str, means: int | None) -> None:

@@ -198,6 +198,7 @@ def test_columns_stand_in_braces(text: str, bare: str, columns: tuple[str, ...])
         ({"from": "{甲}", "default": 7}, {"甲": 0}, 0),
         ({"from": "P-{甲}"}, {"甲": 3.0}, "P-3"),
         ({"from": "P-{甲}"}, {"甲": None}, None),
+        ({"from": "P-{ Ａ }"}, {"A": 3}, "P-3"),
         ({"from": "{甲}/{乙}"}, {"甲": None, "乙": "二"}, "/二"),
         ({"from": "{甲}/{乙}"}, {"甲": "一"}, "一/"),
         ({"from": "{甲}/{乙}", "default": "无"}, {}, "无"),
