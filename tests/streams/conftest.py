@@ -8,8 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from infra.warehouse import Warehouse as Server
 from tests.histories.small import History
 from tests.live import Live
+from tests.streams.ground import Ground, Told, ground
+from tests.streams.stories import fresh
 
 _SLICE = 50
 _PAUSE_S = 0.1
@@ -40,3 +43,29 @@ def load(live: Live) -> Callable[[int], AbstractContextManager[list[int]]]:
             live.producer.flush(120)
 
     return running
+
+
+@pytest.fixture(scope="session")
+def whole_ground(warehouse: Server) -> Iterator[Ground]:
+    """Databases with the visits alone, shared by the session; use `ground`."""
+    with ground(warehouse, "ground_of_visits") as found:
+        yield found
+
+
+@pytest.fixture(name="ground")
+def empty_ground(whole_ground: Ground) -> Ground:
+    """The same without any event, owner or figure."""
+    whole_ground.empty()
+    return whole_ground
+
+
+@pytest.fixture
+def told(ground: Ground) -> Told:
+    """Seven visits in each partition, stored four and three at a time, and who stored them."""
+    worker = ground.worker()
+    token = ground.claim(worker)
+    for kpart in (0, 1):
+        said = fresh(7, f"p{kpart}-")
+        ground.store(worker, token, *said[:4], kpart=kpart)
+        ground.store(worker, token, *said[4:], kpart=kpart, first=4)
+    return ground, worker, token

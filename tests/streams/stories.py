@@ -24,6 +24,7 @@ TYPES = {
 }
 VALUE = {"visits": "met", "funds": "amount"}
 PARTITIONS = {"visits": 2, "funds": 1}
+GRID = "431202001001001"
 PLACES = [("visits", 0), ("visits", 1), ("funds", 0)]
 
 
@@ -66,6 +67,7 @@ class Said:
             "2021-03-01 09:00",
             id=self.id,
             recorded=f"2021-04-{1 + self.at // 24:02} {self.at % 24:02}:00",
+            grid=GRID if topic == "visits" else "",
             **data,
         )
         return key_of(event), message(event).payload or b""
@@ -90,6 +92,11 @@ def log(
         key, payload = each.message(topic, kpart)
         found.append(Arrived(first + gap * n, LOGGED + 1000 * n, key, payload))
     return found
+
+
+def fresh(count: int, name: str = "e") -> list[Said]:
+    """Messages that have nothing to do with each other."""
+    return [Said("first", f"{name}{n}", value=n + 1, at=n) for n in range(count)]
 
 
 @cache

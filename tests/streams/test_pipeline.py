@@ -11,16 +11,11 @@ import pytest
 from schemas._errors import Halted, Unavailable
 from streams._chunks import Chunk
 from tests.streams.driven import Driven, driven
-from tests.streams.stories import PLACES, Said, story
+from tests.streams.stories import PLACES, Said, fresh, story
 
 VISITS, OTHERS, FUNDS = PLACES
 BATCH = ("prepare", "_settle", "insert")
 CLAIM = ("claim", "_remember")
-
-
-def fresh(count: int, name: str = "e") -> list[Said]:
-    """Messages that have nothing to do with each other."""
-    return [Said("first", f"{name}{n}", value=n + 1, at=n) for n in range(count)]
 
 
 @pytest.fixture
@@ -249,9 +244,16 @@ def test_chunks_of_an_old_epoch_are_dropped_whether_offered_or_already_taken_in(
         assert chunk is not None
         run.give(chunk)
     assert run.calls() == []
-    assert len(run.claims) == 2
     run.drain()
+    assert len(run.claims) == 2
     run.check_whole()
+
+
+def test_a_chunk_of_a_partition_that_another_worker_owns_is_not_taken_in(run: Driven) -> None:
+    run.send(VISITS, *fresh(2))
+    run.claimed([OTHERS])
+    run.give(Chunk(*VISITS, run.epoch, -1, run.logs[VISITS]))
+    assert run.calls() == ["claim"]
 
 
 def test_repeats_conflicts_and_corrections_of_what_is_just_being_inserted_are_told(

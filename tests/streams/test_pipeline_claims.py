@@ -14,8 +14,8 @@ import pytest
 from schemas._errors import Halted, Unavailable
 from streams import _identities, _pipeline
 from tests.streams.driven import Driven, driven, limits
-from tests.streams.stories import PLACES, story
-from tests.streams.test_pipeline import BATCH, CLAIM, FUNDS, OTHERS, VISITS, fresh
+from tests.streams.stories import PLACES, fresh, story
+from tests.streams.test_pipeline import BATCH, CLAIM, FUNDS, OTHERS, VISITS
 
 
 @pytest.fixture
@@ -113,6 +113,16 @@ def test_of_two_claims_at_once_the_second_waits_for_the_first(run: Driven) -> No
     run.check_whole()
 
 
+def test_a_claim_waits_until_the_server_has_ended_one_that_was_cancelled(run: Driven) -> None:
+    run.rebalance()
+    run.rebalance()
+    assert run.calls() == ["claim"]
+    run.finish("claim")
+    assert run.calls() == ["claim"]
+    run.finish(*CLAIM)
+    assert run.epoch == run.pipeline.epoch == 3
+
+
 def test_lanes_that_fail_in_one_epoch_are_claimed_anew_once(run: Driven) -> None:
     for place in (VISITS, FUNDS):
         run.send(place, *fresh(5))
@@ -162,9 +172,10 @@ def test_what_another_worker_stored_meanwhile_is_known_to_the_filter(run: Driven
     run.feed(VISITS, 4)
     run.finish(*BATCH)
     run.others(VISITS, 4)
-    run.claimed()
-    # Only what lies behind offset 3, and nothing of the partitions that nobody wrote to.
-    assert run.asked("identities")[3:] == [("visits", 0, 3)]
+    for _ in range(2):
+        run.claimed()
+        # Once what lies behind offset 3, and nothing of the partitions that nobody wrote to.
+        assert run.asked("identities")[3:] == [("visits", 0, 3)]
     run.send(VISITS, *theirs, *ours)
     run.drain()
     assert run.statuses(VISITS) == ["ok"] * 8 + ["repeat"] * 8
@@ -206,8 +217,9 @@ def test_the_filter_of_a_partition_that_was_given_away_is_made_anew(run: Driven)
     run.feed(VISITS, 5)
     run.finish(*BATCH)
     run.claimed([OTHERS])
-    run.claimed([OTHERS, VISITS])
-    assert run.asked("identities")[3:] == [("visits", 0, -1)]
+    for _ in range(2):
+        run.claimed([OTHERS, VISITS])
+        assert run.asked("identities")[3:] == [("visits", 0, -1)]
 
 
 @pytest.mark.parametrize(("layers", "anew"), [(3, False), (4, True)])

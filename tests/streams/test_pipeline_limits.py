@@ -9,8 +9,8 @@ from streams import metrics
 from streams._chunks import Position
 from streams.limits import Limits
 from tests.streams.driven import Driven, counted, driven, limits
-from tests.streams.stories import LOGGED, PLACES, Arrived, Said, log
-from tests.streams.test_pipeline import BATCH, CLAIM, FUNDS, OTHERS, VISITS, fresh
+from tests.streams.stories import LOGGED, PLACES, Arrived, Said, fresh, log
+from tests.streams.test_pipeline import BATCH, CLAIM, FUNDS, OTHERS, VISITS
 
 DEFAULTS = Limits(batch_events=1, batch_bytes=1, flush_s=1.0, dead_ceiling=1)
 
@@ -104,6 +104,41 @@ def test_an_agent_waits_while_more_bytes_wait_than_a_batch_may_hold(
             run.feed(VISITS, count)
         # One chunk is offered; if there is room it is taken in, and the one behind it waits.
         assert run.waiting("visits") == waiting
+        run.drain()
+        run.check_whole()
+
+
+def test_of_two_agents_that_wait_for_room_one_waits_on_when_the_other_has_filled_it() -> None:
+    with driven(limits(batch_events=8)) as run:
+        run.claimed()
+        for place in PLACES:
+            run.send(place, *fresh(20))
+        run.feed(VISITS, 1)
+        run.feed(FUNDS, 1)
+        for place in (VISITS, FUNDS):
+            run.feed(place, 4)
+        for place in (VISITS, FUNDS, VISITS, FUNDS):
+            run.feed(place, 4)
+        assert run.waiting("visits") + run.waiting("funds") == 2
+        run.finish("prepare", "_settle")  # of the visits, whose lane takes four
+        assert run.waiting("visits") + run.waiting("funds") == 1
+        run.drain()
+        run.check_whole()
+
+
+def test_bytes_of_all_topics_wait_together() -> None:
+    room = sum(sizes(8))  # of visits, which are larger than movements of funds
+    with driven(limits(batch_bytes=room, batch_events=100)) as run:
+        run.claimed()
+        for place in PLACES:
+            run.send(place, *fresh(20))
+        run.feed(VISITS, 1)
+        run.feed(FUNDS, 1)
+        run.feed(VISITS, 6)
+        run.feed(FUNDS, 6)
+        run.feed(VISITS, 1)
+        run.feed(VISITS, 1)
+        assert run.waiting("visits") == 1
         run.drain()
         run.check_whole()
 

@@ -1,0 +1,119 @@
+"""Visits in two partitions on a real engine: workers that claim, store and repair them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from clickhouse_driver import Client
+
+import schemas
+from infra.warehouse import Warehouse as Server
+from schemas._clickhouse import Layout, database_statements, statements
+from schemas._targets import target
+from streams._chunks import Chunk
+from streams.ingest import Rows
+from streams.warehouse import Address, Poison, Warehouse
+from tests.streams.driven import ingests
+from tests.streams.stories import Said, log
+
+FAMILY = replace(schemas.family("visits"), partitions=2)
+HERE, THERE = ("visits", 0), ("visits", 1)
+HOURLY, DAILY, COVERAGE = FAMILY.projections
+TARGETS = [target(FAMILY, projection) for projection in FAMILY.projections]
+
+
+@dataclass
+class Ground:
+    """Databases with one family; `client` is a person who looks.
+
+    Attributes:
+        buried: what claims buried, in order.
+    """
+
+    address: Address
+    layout: Layout
+    client: Client
+    buried: list[Poison] = field(default_factory=list)
+
+    def worker(self) -> Warehouse:
+        return Warehouse(self.address, [FAMILY], self.layout)
+
+    def claim(self, worker: Warehouse, *positions: tuple[str, int]) -> int:
+        """Claims the positions, both if none is given; returns the token."""
+        return worker.claim(positions or (HERE, THERE), self.buried.extend).token
+
+    def rows(self, *said: Said, kpart: int = 0, first: int = 0, gap: int = 1) -> Rows:
+        """Settled rows of messages that follow each other; nothing of before is known."""
+        records = log("visits", kpart, said, first, gap)
+        rows = ingests()["visits"].prepare([Chunk("visits", kpart, 1, first - 1, records)])
+        ingests()["visits"].settle(rows, range(len(rows)), [], set())
+        return rows
+
+    def store(
+        self, worker: Warehouse, token: int, *said: Said, kpart: int = 0, first: int = 0
+    ) -> None:
+        worker.insert(self.rows(*said, kpart=kpart, first=first), token)
+
+    def ask(self, sql: str) -> Any:
+        return self.client.execute(sql, settings={"final": 1})
+
+    def events(self, columns: str, where: str = "1") -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = self.client.execute(
+            f"SELECT {columns} FROM {self.layout.database}.events_visits WHERE {where} "
+            "ORDER BY kpart, koff"
+        )
+        return found
+
+    def figures(self) -> dict[str, Sequence[tuple[Any, ...]]]:
+        """Every row of every projection, merged, with its mark."""
+        return {
+            t: self.ask(f"SELECT * FROM {self.layout.database}.{t} ORDER BY ALL") for t in TARGETS
+        }
+
+    def net(self, table: str, kpart: int = 0) -> int:
+        """Visits that stand, by a projection."""
+        count = "recorded_count" if table == "visits_coverage" else "net_count"
+        ((found,),) = self.ask(
+            f"SELECT sum({count}) FROM {self.layout.database}.{table} WHERE kpart = {kpart}"
+        )
+        return int(found)
+
+    def pending(self) -> Any:
+        return self.ask(
+            f"SELECT target, kpart FROM {self.layout.database}.rebuilds WHERE pending ORDER BY ALL"
+        )
+
+    def until(self, sql: str, least: int) -> None:
+        """Asks for a count until it is so high."""
+        while self.client.execute(sql)[0][0] < least:
+            pass
+
+    def run(self, sql: str) -> None:
+        """With the change done when it returns."""
+        self.client.execute(sql.replace("DB", self.layout.database), settings={"mutations_sync": 2})
+
+    def empty(self) -> None:
+        for table in ("events_visits", *TARGETS, "rebuilds", "heartbeat", "owner"):
+            self.run(f"TRUNCATE TABLE DB.{table}")
+        self.buried.clear()
+
+
+Told = tuple[Ground, Warehouse, int]
+"""What the fixture `told` gives: who stored some visits, and with which token."""
+
+
+@contextmanager
+def ground(server: Server, name: str) -> Iterator[Ground]:
+    """Databases of that name, and their end."""
+    address = Address(server.host, server.port, server.user, server.password)
+    layout = Layout(database=name, published=f"{name}_published")
+    found = Ground(address, layout, address.connect())
+    for statement in database_statements(layout) + statements([FAMILY], layout):
+        found.client.execute(statement.sql)
+    yield found
+    for database in (layout.published, layout.database):
+        found.client.execute(f"DROP DATABASE {database} SYNC")
+    found.client.disconnect()
