@@ -277,6 +277,27 @@ def test_repeats_conflicts_and_corrections_of_what_is_just_being_inserted_are_to
     run.check_whole()
 
 
+@pytest.mark.parametrize(
+    ("flying", "next_", "right"),
+    [("first", "better", ["ok", "ok"]), ("better", "first", ["orphan", "ok"])],
+)
+def test_the_other_half_of_a_correction_may_be_just_being_inserted(
+    run: Driven, flying: str, next_: str, right: list[str]
+) -> None:
+    said = {
+        "first": Said("first", "1", value=3),
+        "better": Said("better", "b", "1", value=7, at=3),
+    }
+    run.send(VISITS, said[flying], said[next_])
+    for _ in range(2):
+        run.feed(VISITS, 1)
+        run.finish("prepare", "_settle")
+    assert run.stored(VISITS) == 0
+    run.drain()
+    assert run.statuses(VISITS) == right
+    run.check_whole()
+
+
 def test_what_a_batch_repeats_or_awaits_is_found_across_batches_and_across_claims(
     run: Driven,
 ) -> None:

@@ -241,6 +241,7 @@ def test_more_dead_letters_than_the_ceiling_stop_the_worker_after_they_are_store
             "worker again; nothing is lost."
         )
         assert run.stored(VISITS) == 4
+        assert run.pipeline.watermarks[VISITS] == 3
 
 
 @pytest.mark.parametrize(("last", "halts"), [(3600.0, True), (3600.001, False)])
