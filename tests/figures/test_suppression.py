@@ -194,6 +194,7 @@ MOVED = [
     ((5, 8, 7), -9, {"001", "003"}),  # below zero by 4
     ((5, 8, 7), -10, set()),  # below zero by 5
     ((4, 8, 7), 9, {"001", "003"}),  # the gross is small, whatever the net
+    ((1, 8, 7), 9, {"001", "003"}),
     ((0, 8, 7), 3, {"001", "003"}),  # nothing filed, 3 moved in
     ((0, 8, 7), 5, set()),
 ]
