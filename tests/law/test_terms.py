@@ -322,15 +322,19 @@ def test_the_notice_of_the_next_unit_is_owed_from_the_day_it_has_the_petition(to
 
 
 def test_an_extension_counts_from_the_citys_day_and_only_on_route_31_6(town: Town) -> None:
-    def accepted(case: str, time: str, *more: Told) -> list[Told]:
+    def accepted(case: str, time: str, *more: Told, route: str = "31.6") -> list[Told]:
         first = event("petitions", "registered", case, "2021-03-01 09:00")
-        return [first, event("petitions", "accepted", case, time, route="31.6"), *more]
+        return [first, event("petitions", "accepted", case, time, route=route), *more]
 
     tell_apart(
         town,
         [
             accepted(
                 "other", "2021-03-10 09:00", extended("other", "2021-04-01", 30, route="31.5")
+            ),
+            # Taken by another route first: its extension says that it came to 31(6).
+            accepted(
+                "route", "2021-03-10 09:00", extended("route", "2021-04-01", 30), route="31.1"
             ),
             # Half past midnight of 11 March in the city; its form gives Greenwich's time.
             accepted(
@@ -345,7 +349,9 @@ def test_an_extension_counts_from_the_citys_day_and_only_on_route_31_6(town: Tow
     # 10 March + 60: 10 May. 11 March + 90: 20 + 30 + 31 = 81, Wednesday 9 June. 10 March + 90: 8.
     assert {
         case: has["close"][0][:10] for case, has in answers(town, "petitions", LATEST).items()
-    } == {"other": "2021-05-11", "zone": "2021-06-10", "at-once": "2021-06-09"}
+    } == {
+        "other": "2021-05-11", "route": "2021-06-09", "zone": "2021-06-10", "at-once": "2021-06-09",
+    }  # fmt: skip
 
 
 def test_an_extension_of_no_days_is_refused(town: Town) -> None:
