@@ -409,6 +409,17 @@ def test_a_row_that_no_filter_suspects_is_not_looked_up() -> None:
     assert rows.columns["status"] == ["ok", "ok"]
 
 
+def test_refused_messages_are_no_repeats_of_one_another() -> None:
+    good = message(visit())
+    newer = (good.payload or b"").replace(b"recorded:2", b"recorded:9")
+    other = newer.replace(b"cadre", b"mayor")
+    sent = [Message("visits", good.key, load) for load in (newer, newer, other, b"{", b"{")]
+    rows = laid_out(*sent)
+    ingest("visits").settle(rows, range(5), [], set())
+    assert rows.columns["status"] == ["parked", "parked", "parked", "dead", "dead"]
+    assert rows.columns["repeat_of"] == [-1] * 5
+
+
 @pytest.mark.parametrize("topic", ["petitions", "mediations"])
 def test_an_event_carries_the_due_dates_that_it_sets(topic: str) -> None:
     law, checked = Law(BOOK[topic]), set()

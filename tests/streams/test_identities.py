@@ -61,3 +61,9 @@ def test_clickhouse_computes_the_same_hash() -> None:
         f"SELECT xxh3(concat(s, '\\0', i)) FROM values('s String, i String', {rows})", "CSV"
     )
     assert [int(line) for line in str(text).split()] == hashed(names).tolist()
+
+
+def test_a_filter_that_has_seen_nothing_covers_no_offset() -> None:
+    assert Seen().covers == -1
+    assert Seen(7, hashed([("s", "i")])).covers == 7
+    assert not Seen().perhaps(hashed([("s", "i")])).any()
