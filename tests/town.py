@@ -83,12 +83,12 @@ class Town:
     def _store(self, topic: str, chunks: list[Chunk]) -> None:
         ingest, awaited = self.ingests[topic], self._awaited[topic]
         rows = ingest.prepare(chunks)
-        refused = [reason for reason in rows.columns["reason"] if reason]
-        assert not refused, set(refused)  # a history with a slip in it would test nothing
         roots = {rows.root(row) for row in rows.corrective}
         roots |= awaited.intersection(rows.identities)
         related = self.warehouse.related(topic, set(rows.identities), roots)
         ingest.settle(rows, range(len(rows)), related, awaited)
+        refused = [reason for reason in rows.columns["reason"] if reason]
+        assert not refused, set(refused)  # a history with a slip in it would test nothing
         self.warehouse.insert(rows, OWNER_TOKEN)
 
     def ask(

@@ -82,9 +82,12 @@ class Site:
 
     @cached_property
     def changed(self) -> tuple[str, str]:
-        """The file before and after."""
+        """The file before and after; the same twice where the operator cannot make the change."""
         source = (ROOT / self.path).read_text(encoding="utf-8")
-        made = mutate_code(source, OPERATORS[self.kind][self.operator], self.occurrence)
+        try:
+            made = mutate_code(source, OPERATORS[self.kind][self.operator], self.occurrence)
+        except AttributeError:  # cosmic-ray takes every exception in a tuple for a plain name
+            made = source
         return source, str(made)
 
     @property
