@@ -81,8 +81,8 @@ def walk(kind: str, rows: int, stream: Stream) -> None:
 
 @lru_cache(maxsize=4096)
 def _column(kind: str) -> _Column:
-    name, bracket, inside = kind.partition("(")
-    arguments = list(_split(inside[:-1])) if bracket else []
+    name, _, inside = kind.partition("(")
+    arguments = list(_split(inside[:-1])) if inside[:-1] else []
     if name == "String":
         return _nothing, lambda stream, rows: _read_strings(stream, rows)
     if name == "FixedString":

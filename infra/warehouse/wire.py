@@ -86,8 +86,9 @@ class Source(BufferedReader):  # type: ignore[misc]  # compiled, without types
         if self._spool is not None:
             self.position = self.current_buffer_size
             self._write()
-        self.fill()
-        self.position = self._kept = 0
+        self.current_buffer_size = self.position = self._kept = 0
+        while not self.current_buffer_size:  # A frame may hold nothing.
+            self.fill()
 
     def skip(self, count: int) -> None:
         """Moves on by `count` bytes."""
@@ -224,8 +225,8 @@ class FrameSource(Source):
             raise Fault(INCORRECT_DATA, "A compressed frame does not fit its checksum.")
         if len(self.buffer) < size:
             self.buffer = bytearray(size)
-        self.current_buffer_size = size
         _unpack(method, view[_FRAME_TAIL.size :], memoryview(self.buffer)[:size])
+        self.current_buffer_size = size
 
     @property
     def used_up(self) -> bool:
@@ -251,15 +252,21 @@ class BytesSource(Source):
 
 
 def _unpack(method: int, packed: memoryview, target: memoryview) -> None:
-    if method == LZ4:
-        done = cramjam.lz4.decompress_block_into(packed, target, output_len=len(target))
-    elif method == ZSTD:
-        done = cramjam.zstd.decompress_into(packed, target)
-    elif method == PLAIN:
-        target[:] = packed
-        done = len(packed)
-    else:
-        raise Fault(NOT_IMPLEMENTED, f"Compression method {method:#x} is not supported; use LZ4.")
+    try:
+        if method == LZ4:
+            done = cramjam.lz4.decompress_block_into(packed, target, output_len=len(target))
+        elif method == ZSTD:
+            done = cramjam.zstd.decompress_into(packed, target)
+        elif method == PLAIN:
+            done = len(packed)
+            if done == len(target):
+                target[:] = packed
+        else:
+            raise Fault(
+                NOT_IMPLEMENTED, f"Compression method {method:#x} is not supported; use LZ4."
+            )
+    except cramjam.DecompressionError as error:
+        raise Fault(INCORRECT_DATA, f"A frame cannot be unpacked: {error}.") from None
     if done != len(target):
         raise Fault(INCORRECT_DATA, f"A frame unpacked to {done} bytes instead of {len(target)}.")
 
