@@ -333,6 +333,7 @@ def test_ends_of_the_year_say_what_became_of_agreements_and_of_failures(town: To
     assert town.ask(cases.mediation_ends(), "2022-01-01", county=ALL) == []
 
 
+@about(cases.mediation_figures, cases.mediation_states, cases.mediation_counties)
 @pytest.mark.parametrize(
     "query",
     [cases.mediation_figures, cases.mediation_states, cases.mediation_counties],

@@ -173,6 +173,7 @@ def test_the_visits_trend_has_a_row_for_each_kind_of_visitor(town: Town) -> None
     assert town.ask(queries.wall_visit_trend(), "2021-12-31", "2021-06-01") == []
 
 
+@about(queries.wall_trend, queries.wall_visit_trend)
 @pytest.mark.parametrize(
     ("query", "verb", "lines"),
     [(queries.wall_trend, "request_raised", 1), (queries.wall_visit_trend, "recorded", 4)],
