@@ -1,0 +1,243 @@
+"""Who may log in, and what a board's user may change: the users file and limits, without a server.
+
+Both are read by the server at every statement.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.warehouse import board
+from infra.warehouse._fault import ACCESS_DENIED, AUTHENTICATION_FAILED, READONLY, Fault
+from infra.warehouse.access import User, Users, write_users
+from schemas._errors import Misconfigured
+
+WRITER = {"password": "tower", "role": "writer"}
+BOARD = {"password": "drum", "role": "board", "databases": ["a", "b"]}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "users.json"
+
+
+def test_a_users_file_holds_for_both_roles_what_it_says(file: Path) -> None:
+    limited = {**BOARD, "limits": {"max_result_rows": 7}}
+    write_users(file, {"w": {**WRITER, "limits": {"max_result_rows": 7}}, "b": BOARD, "l": limited})
+    users = Users(file)
+
+    # 30 seconds, 100,000 rows and 500 MB hold where an entry says nothing else; a writer has none.
+    every = {"max_execution_time": 30, "max_result_rows": 100_000, "max_memory_usage": 500_000_000}
+    assert users.find("w") == User("w", "tower", "writer", (), {})
+    assert users.find("b") == User("b", "drum", "board", ("a", "b"), every)
+    assert users.find("l") == User("l", "drum", "board", ("a", "b"), every | {"max_result_rows": 7})
+    assert users.find("nobody") is None
+    assert [users.login(*who).is_board for who in (("w", "tower"), ("b", "drum"))] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("w", ""), ("w", "towe"), ("w", "tower "), ("w", "Tower"), ("nobody", "tower"), ("", "")],
+)
+def test_a_login_needs_the_name_and_the_whole_password(
+    file: Path, name: str, password: str
+) -> None:
+    write_users(file, {"w": WRITER})
+
+    with pytest.raises(Fault) as refused:
+        Users(file).login(name, password)
+
+    assert (refused.value.code, refused.value.what) == (
+        AUTHENTICATION_FAILED,
+        f"{name}: Authentication failed: password is incorrect, or there is no user with such "
+        "name.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "error"),
+    [
+        ({"role": "writer"}, "KeyError"),
+        ({"password": "x"}, "KeyError"),
+        ({"password": "x", "role": "boards"}, "ValueError"),
+        ({"password": "x", "role": ""}, "ValueError"),
+        ({"password": "x", "role": "board", "databases": 1}, "TypeError"),
+        ({"password": "x", "role": "board", "limits": 1}, "TypeError"),
+        ("x", "TypeError"),
+        (None, "TypeError"),
+    ],
+)
+def test_an_entry_that_is_not_right_is_named_and_its_password_is_not(
+    file: Path, entry: Any, error: str
+) -> None:
+    file.parent.mkdir()
+    file.write_text(json.dumps({"users": {"u": entry}}))
+    file.chmod(0o600)
+
+    with pytest.raises(Misconfigured) as refused:
+        Users(file)
+
+    assert (refused.value.what, refused.value.do) == (
+        f"The users file {str(file)!r} cannot be used: {error}.",
+        "Write it with infra.warehouse.access.write_users.",
+    )
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(Misconfigured, match="cannot be used: FileNotFoundError"):
+        Users(file)
+
+
+@pytest.mark.parametrize("mode", [0o601, 0o602, 0o604, 0o610, 0o620, 0o640])
+def test_each_right_of_others_is_one_too_many(file: Path, mode: int) -> None:
+    write_users(file, {"w": WRITER})
+    file.chmod(mode)
+
+    with pytest.raises(Misconfigured) as refused:
+        Users(file)
+
+    assert refused.value.what == (
+        f"The users file {str(file)!r} can be read by others (mode {mode & 0o77:o})."
+    )
+    for own in (0o600, 0o400, 0o700):
+        file.chmod(own)
+        assert Users(file).find("w") == User("w", "tower", "writer")
+
+
+def test_a_new_file_holds_at_once_and_a_broken_one_never(file: Path) -> None:
+    write_users(file, {"w": WRITER})
+    users = Users(file)
+
+    write_users(file, {"w": {**WRITER, "password": "new"}})
+    assert users.login("w", "new").password == "new"
+    with pytest.raises(Fault):
+        users.login("w", "tower")
+
+    # Half-written, then open to others, then gone: the last good one holds.
+    file.write_text("{")
+    assert users.login("w", "new").name == "w"
+    file.write_text('{"users": {}}')
+    file.chmod(0o644)
+    assert users.login("w", "new").name == "w"
+    with pytest.raises(Misconfigured):
+        users.reload()
+    file.unlink()
+    assert users.login("w", "new").name == "w"
+
+    write_users(file, {})
+    with pytest.raises(Fault):
+        users.login("w", "new")
+
+
+def test_the_same_time_with_another_file_is_noticed(file: Path) -> None:
+    write_users(file, {"w": WRITER})
+    users = Users(file)
+    stamp = file.stat().st_mtime_ns
+    write_users(file, {})
+    os.utime(file, ns=(stamp, stamp))
+
+    assert users.find("w") is None
+
+
+def test_writing_leaves_no_half_file_and_overwrites_what_a_crash_left(file: Path) -> None:
+    file.parent.mkdir()
+    (file.parent / "users.json.new").write_text("half")
+
+    write_users(file, {"w": WRITER})
+
+    assert [each.name for each in file.parent.iterdir()] == ["users.json"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert json.loads(file.read_text()) == {"users": {"w": WRITER}}
+
+
+ASKER = User("b", "drum", "board", ("a", "b"), {"max_result_rows": 100, "max_execution_time": 30})
+
+
+@pytest.mark.parametrize(
+    ("asked", "holds"),
+    [
+        ("99", "99"),
+        ("99.9", "99.9"),
+        ("1", "1"),
+        ("0.5", "0.5"),
+        # No less: the limit itself, more, none at all (0), a sign, no number.
+        *((value, "100") for value in ("100", "101", "0", "-1", "", "x", "nan", "inf")),
+    ],
+)
+def test_a_limit_can_be_lowered_and_nothing_else(asked: str, holds: str) -> None:
+    assert board.settings(ASKER, {"max_result_rows": asked}) == {
+        "max_result_rows": holds,
+        "max_execution_time": "30",
+    }
+
+
+FREE = [
+    "output_format_json_quote_64bit_integers",
+    "date_time_output_format",
+    "session_timezone",
+    "limit",
+    "offset",
+    "max_block_size",
+    "max_threads",
+    "log_comment",
+    "enable_http_compression",
+    "http_zlib_compression_level",
+    "send_progress_in_http_headers",
+    "http_headers_progress_interval_ms",
+    "wait_end_of_query",
+    "cancel_http_readonly_queries_on_client_close",
+    "http_send_timeout",
+    "send_timeout",
+    "receive_timeout",
+    "connect_timeout",
+]
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_settings_of_the_answers_form_are_free(name: str) -> None:
+    assert board.settings(ASKER, {name: "7"}) == {
+        "max_result_rows": "100",
+        "max_execution_time": "30",
+        name: "7",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    max_memory_usage max_rows_to_read allow_ddl output_format xlimit limits max_threads_x
+    max_block_sizes http_timeout http_x_timeouts aconnect_timeout readonly_x
+    allow_introspection_functions
+    """.split(),  # noqa: SIM905
+)
+def test_any_other_setting_is_refused(name: str) -> None:
+    with pytest.raises(Fault) as refused:
+        board.settings(ASKER, {name: "7"})
+
+    assert (refused.value.code, refused.value.what) == (
+        READONLY,
+        f"Cannot modify {name!r} setting in readonly mode.",
+    )
+
+
+def test_readonly_may_be_asked_for_and_changes_nothing() -> None:
+    assert board.settings(ASKER, {"readonly": "0"}) == {
+        "max_result_rows": "100",
+        "max_execution_time": "30",
+    }
+
+
+def test_a_user_of_boards_is_in_the_first_database_or_another_of_its_own() -> None:
+    assert [board.database(ASKER, wanted) for wanted in ("", "default", "a", "b")] == [
+        *("a", "a", "a", "b"),
+    ]
+    nothing = User("b", "drum", "board")
+    for user, wanted in ((ASKER, "c"), (ASKER, "A"), (ASKER, "system"), (nothing, "")):
+        with pytest.raises(Fault) as refused:
+            board.database(user, wanted)
+        assert refused.value.code == ACCESS_DENIED
