@@ -73,7 +73,7 @@ def test_a_code_has_its_status(asked: Any, code: int, status: int) -> None:
 
 def of_format(name: str) -> str:
     lines = {
-        "application/x-ndjson; charset=UTF-8": "JSONEachRow JSONCompactEachRow NDJSON JSONLines",
+        "application/x-ndjson; charset=UTF-8": "JSONEachRow NDJSON JSONLines",
         "application/json; charset=UTF-8": "JSON JSONCompact JSONStrings",
         "text/csv; charset=UTF-8; header=absent": "CSV CSVWithNames",
         "text/tab-separated-values; charset=UTF-8": "TSV TSVRaw TabSeparated TabSeparatedRaw",
@@ -86,7 +86,7 @@ def of_format(name: str) -> str:
 @pytest.mark.parametrize(
     "name",
     """
-    JSONEachRow JSONCompactEachRow NDJSON JSONLines JSON JSONCompact JSONStrings CSV CSVWithNames
+    JSONEachRow NDJSON JSONLines JSON JSONCompact JSONStrings CSV CSVWithNames
     TSV TSVRaw TabSeparated TabSeparatedRaw Native RowBinary Parquet Arrow ORC Values XML Vertical
     Null
     """.split(),  # noqa: SIM905
