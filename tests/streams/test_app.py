@@ -283,6 +283,10 @@ def test_partitions_that_wait_for_nothing_are_not_named(worker: Worker, caplog: 
     assert caplog.records[0].getMessage() == "no watermark moved for 100 s; waiting: visits@1"
 
 
+def test_a_worker_beats_every_two_seconds() -> None:
+    assert module.HEARTBEAT_S == 2.0
+
+
 def test_a_lane_that_raises_crashes_the_app_and_one_that_is_cancelled_does_not(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

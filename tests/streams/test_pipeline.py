@@ -343,6 +343,18 @@ def test_only_what_was_perhaps_seen_before_is_looked_up(run: Driven) -> None:
     assert run.statuses(VISITS) == ["ok", "dead", "ok", "dead", "repeat", "ok", "repeat", "dead"]
 
 
+def test_a_partition_is_not_asked_about_for_what_another_brings(run: Driven) -> None:
+    for place in (VISITS, OTHERS):
+        run.send(place, *fresh(3, f"p{place[1]}-"))
+    run.feed(VISITS, 1)
+    run.feed(VISITS, 2)
+    run.feed(OTHERS, 3)
+    while run.step():
+        pass
+    assert run.asked("insert") == [("visits", 1), ("visits", 5)]
+    assert run.asked("related") == [("visits", 0, 0), ("visits", 0, 0)]
+
+
 def test_each_connection_serves_one_kind_of_call(run: Driven) -> None:
     for place in PLACES:
         run.send(place, *story(place[0], 1, 10))

@@ -253,6 +253,10 @@ def test_dead_letters_count_for_an_hour_of_the_brokers_time(last: float, halts: 
         refuse(run, VISITS, last)
         stored(run)
         assert (run.failure() is not None) == halts
+        if not halts:
+            refuse(run, VISITS, last + 1)  # the second of this hour
+            stored(run)
+            assert isinstance(run.failure(), Halted)
 
 
 def test_dead_letters_are_no_older_for_the_workers_clock() -> None:
