@@ -352,7 +352,11 @@ def test_a_partition_is_not_asked_about_for_what_another_brings(run: Driven) -> 
     while run.step():
         pass
     assert run.asked("insert") == [("visits", 1), ("visits", 5)]
-    assert run.asked("related") == [("visits", 0, 0), ("visits", 0, 0)]
+    run.send(VISITS, *fresh(3, "p1-"))  # of these only the other partition has heard
+    run.feed(VISITS, 3)
+    run.finish(*BATCH)
+    assert run.asked("related") == [("visits", 0, 0)] * 3
+    assert run.statuses(VISITS) == ["ok"] * 6
 
 
 def test_each_connection_serves_one_kind_of_call(run: Driven) -> None:
