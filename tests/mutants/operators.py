@@ -124,7 +124,7 @@ _EDGES: tuple[tuple[str, str], ...] = (
     (r"<=", "<"),
     (r"(?<![<>!=])>(?!=)", ">="),
     (r"(?<![<>!=-])<(?!=)", "<="),
-    (r"(?<![<>!=:])=(?!=)(?= )", "!="),
+    (r"(?<![<>!=:])(?<!\(at )=(?!=)(?= )", "!="),
     (r"!=", "="),
     (r"\bAND\b", "OR"),
     (r"\bOR\b", "AND"),
@@ -162,7 +162,7 @@ class SqlEdge(_Operator):
         if node.type not in ("string", "fstring_string"):
             return
         text = node.value
-        if not _SQL.search(text):
+        if not _SQL.search(text) or "</" in text:
             return
         for pattern, instead in _EDGES:
             for found in re.finditer(pattern, text):
