@@ -1,0 +1,299 @@
+"""Who may look and who may publish, door by door; and what the files say of themselves."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import requests
+from aiohttp import web
+
+from dashboards._page import DIST, Gate, _inside, loopback
+from dashboards.server import ServerConfig
+from schemas._errors import Misconfigured
+from tests.dashboards.inside import WAIT_S, Inside, inside
+
+pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+
+TOKEN = "glsa_test"
+# HMAC-SHA256 of "board session" with the token as key, by `openssl dgst -sha256 -hmac glsa_test`.
+SESSION = "c62017955c2a30a86000f2b70a2bf73d079c0d8471cd81edc5670e4b01943387"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+COOKIE = {"Cookie": f"gulou_session={SESSION}"}
+PROXY = {"X-Forwarded-For": "203.0.113.9"}
+ELSEWHERE = {"Host": "boards.city.example"}
+WRITE = "/api/playlists"
+
+
+def bare(tmp: Path, **more: Any) -> ServerConfig:
+    return ServerConfig(tmp, **more)
+
+
+@pytest.fixture(scope="module")
+def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    """No token, this machine alone."""
+    with inside(bare(tmp_path_factory.mktemp("free"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    """A token, and everybody on this machine may look."""
+    with inside(bare(tmp_path_factory.mktemp("known"), token=TOKEN)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    """A token, asked for on this machine too."""
+    with inside(bare(tmp_path_factory.mktemp("closed"), token=TOKEN, closed=True)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    """As if it listened beyond this machine."""
+    config = bare(tmp_path_factory.mktemp("wide"), token=TOKEN, host="0.0.0.0")
+    with inside(config) as running:
+        yield running
+
+
+def doors(server: Inside, headers: dict[str, str], query: str = "") -> tuple[int, int, int, int]:
+    """Status of reading, of asking, of publishing, and of the page."""
+    return (
+        server.call("GET", f"/api/folders{query}", headers=headers).status_code,
+        # 400: it is let in, and asks nothing.
+        server.call("POST", f"/api/ds/query{query}", {}, headers=headers).status_code,
+        server.call("POST", f"{WRITE}{query}", {}, headers=headers).status_code,
+        server.call("GET", f"/d/wall{query}", headers=headers).status_code,
+    )
+
+
+ADMIN, VIEWER, NOBODY, FOREIGN = (
+    (200, 400, 400, 200), (200, 400, 403, 200), (401, 401, 401, 401), (403, 403, 403, 403),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("headers", "free_", "known_", "closed_", "wide_"),
+    [
+        ({}, ADMIN, VIEWER, NOBODY, NOBODY),
+        (BEARER, ADMIN, ADMIN, ADMIN, ADMIN),
+        ({"Authorization": f"Bearer  {TOKEN} "}, ADMIN, ADMIN, ADMIN, ADMIN),
+        ({"Authorization": f"Bearer {TOKEN}x"}, ADMIN, NOBODY, NOBODY, NOBODY),
+        ({"Authorization": "Bearer "}, ADMIN, NOBODY, NOBODY, NOBODY),
+        ({"Authorization": f"Basic {TOKEN}"}, ADMIN, NOBODY, NOBODY, NOBODY),
+        # A wrong token is not made good by a session.
+        ({"Authorization": "Bearer x", **COOKIE}, ADMIN, NOBODY, NOBODY, NOBODY),
+        (COOKIE, ADMIN, VIEWER, VIEWER, VIEWER),
+        ({"Cookie": f"gulou_session={TOKEN}"}, ADMIN, VIEWER, NOBODY, NOBODY),
+        ({"Cookie": f"session={SESSION}"}, ADMIN, VIEWER, NOBODY, NOBODY),
+        ({"Cookie": "gulou_session="}, ADMIN, VIEWER, NOBODY, NOBODY),
+        (PROXY, NOBODY, NOBODY, NOBODY, NOBODY),
+        ({**PROXY, **BEARER}, NOBODY, ADMIN, ADMIN, ADMIN),
+        ({**PROXY, **COOKIE}, NOBODY, VIEWER, VIEWER, VIEWER),
+        ({**PROXY, **ELSEWHERE, **COOKIE}, NOBODY, VIEWER, VIEWER, VIEWER),
+        # Another name than this machine's was bent to its address, unless others may come anyway.
+        (ELSEWHERE, FOREIGN, FOREIGN, NOBODY, NOBODY),
+        ({**ELSEWHERE, **COOKIE}, FOREIGN, FOREIGN, VIEWER, VIEWER),
+        ({"Host": "localhost:1"}, ADMIN, VIEWER, NOBODY, NOBODY),
+        ({"Host": "[::1]:1"}, ADMIN, VIEWER, NOBODY, NOBODY),
+        ({"Origin": "http://evil.example", **BEARER}, FOREIGN, FOREIGN, FOREIGN, FOREIGN),
+        ({"Origin": "null", **BEARER}, FOREIGN, FOREIGN, FOREIGN, FOREIGN),
+        # The same name with another port is another origin.
+        ({"Origin": "http://localhost:2", "Host": "localhost:1", **BEARER},
+         FOREIGN, FOREIGN, FOREIGN, FOREIGN),
+        ({"Origin": "http://localhost:1", "Host": "localhost:1", **BEARER},
+         ADMIN, ADMIN, ADMIN, ADMIN),
+        # Behind a proxy that ends TLS the scheme differs and the name does not.
+        ({"Origin": "https://boards.city.example", **ELSEWHERE, **PROXY, **COOKIE},
+         NOBODY, VIEWER, VIEWER, VIEWER),
+    ],
+)  # fmt: skip
+def test_each_door_opens_to_whom_it_should(
+    free: Inside, known: Inside, closed: Inside, wide: Inside,
+    headers: dict[str, str], free_: tuple[int, ...], known_: tuple[int, ...],
+    closed_: tuple[int, ...], wide_: tuple[int, ...],
+) -> None:  # fmt: skip
+    opened = [doors(server, headers) for server in (free, known, closed, wide)]
+    assert opened == [free_, known_, closed_, wide_]
+
+
+def test_health_and_login_are_open_to_everybody_and_nothing_beside_them(closed: Inside) -> None:
+    paths = ("/api/health", "/login", "/api/healthy", "/loginx", "/api/user", "/assets/x.js", "/")
+    codes = [closed.call("GET", path).status_code for path in paths]
+    assert codes == [200, 200, 401, 401, 401, 401, 401]
+    refused = closed.call("GET", "/api/user")
+    assert (refused.json(), refused.headers["Content-Type"]) == (
+        {"message": "Unauthorized"},
+        "application/json; charset=utf-8",
+    )
+
+
+def test_reading_is_get_head_query_and_login(closed: Inside) -> None:
+    def status(verb: str, path: str) -> int:
+        return closed.call(verb, path, headers=COOKIE).status_code
+
+    assert [status(verb, "/api/folders") for verb in ("GET", "HEAD")] == [200, 200]
+    written = [status(verb, "/api/folders/f") for verb in ("PUT", "POST", "DELETE", "PATCH")]
+    assert written == [403] * 4
+    told = closed.call("POST", WRITE, {}, headers=COOKIE).json()
+    assert told == {"message": "Permission denied: a session may only look."}
+    forbidden = closed.call("GET", "/api/user", headers={"Origin": "http://x"})
+    assert forbidden.json() == {"message": "origin not allowed"}
+
+
+def test_a_role_is_told_and_may_save_is_the_publishers_alone(known: Inside) -> None:
+    board = {"dashboard": {"uid": "b", "title": "一"}}
+    known.call("POST", "/api/dashboards/db", board, headers=BEARER)
+    for headers, role in ((BEARER, "Admin"), ({}, "Viewer")):
+        user = known.call("GET", "/api/user", headers=headers).json()
+        assert (user["name"], user["login"]) == (role, role.lower())
+        meta = known.call("GET", "/api/dashboards/uid/b", headers=headers).json()["meta"]
+        assert meta["canSave"] is (role == "Admin")
+
+
+# --------------------------------------------------------------------------- token in addresses
+
+
+def session_of(answer: requests.Response) -> str:
+    """The cookie as it is set, its expiry by the clock left out."""
+    parts = answer.headers["Set-Cookie"].split("; ")
+    return "; ".join(part for part in parts if not part.startswith("expires="))
+
+
+SET = f"gulou_session={SESSION}; HttpOnly; Max-Age=7776000; Path=/; SameSite=Lax"
+
+
+def test_a_token_in_an_address_becomes_a_session_and_leaves_the_address(
+    closed: Inside, free: Inside
+) -> None:
+    first = closed.call("GET", f"/d/wall?a=1&token={TOKEN}&b=2")
+    assert (first.status_code, first.headers["Location"]) == (303, "/d/wall?a=1&b=2")
+    assert session_of(first) == SET  # 90 days of 86 400 s
+    # Only a visit is sent on: a query with the token is answered at once, as a viewer's.
+    query = f"?token={TOKEN}"
+    assert doors(closed, {}, query) == (303, 400, 403, 303)
+    for wrong in ("?token=", "?token=glsa_tes", f"?Token={TOKEN}"):
+        assert doors(closed, {}, wrong) == NOBODY
+    asked = closed.call("GET", "/d/wall?token=wrong&a=1")
+    assert 'name="to" value="/d/wall?a=1"' in asked.text
+    # Where there is no token, the word leaves the address all the same, and no session begins.
+    assert free.call("GET", "/api/folders?token=x").status_code == 303
+
+
+def test_a_form_signs_in_with_the_token_alone(closed: Inside) -> None:
+    def send(**form: str) -> requests.Response:
+        return requests.post(
+            closed.url + "/login", data=form, timeout=WAIT_S, allow_redirects=False
+        )
+
+    right = send(token=TOKEN, to="/d/wall?kiosk")
+    assert (right.status_code, right.headers["Location"]) == (303, "/d/wall?kiosk")
+    assert session_of(right) == SET
+    assert send(token=TOKEN).headers["Location"] == "/"
+    for form in ({}, {"token": ""}, {"token": TOKEN + " "}, {"to": "/d/wall"}):
+        wrong = send(**form)
+        assert (wrong.status_code, "Set-Cookie" in wrong.headers) == (401, False)
+        assert f'name="to" value="{form.get("to", "/")}"' in wrong.text
+    asked = closed.call("GET", "/login?to=/d/wall%3Fa%26b")
+    assert (asked.status_code, 'value="/d/wall?a&amp;b"' in asked.text) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("to", "kept"),
+    [
+        ("/", "/"), ("/d/wall", "/d/wall"), ("/d//wall", "/d//wall"), ("/看板", "/看板"),
+        ("//evil.example", "/"), ("/\\evil.example", "/"), ("", "/"), ("d/wall", "/"),
+        ("https://evil.example", "/"), ("/\t/evil.example", "/"), ("/d\n", "/"),
+    ],
+)  # fmt: skip
+def test_a_login_goes_on_inside_this_server_alone(to: str, kept: str) -> None:
+    assert _inside(to) == kept
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True), ("127.0.0.1", True), ("127.255.255.255", True), ("::1", True),
+        ("0.0.0.0", False), ("128.0.0.1", False), ("126.255.255.255", False), ("::2", False),
+        ("::", False), ("10.0.0.1", False), ("localhost.example", False), ("", False),
+    ],
+)  # fmt: skip
+def test_only_this_machines_addresses_need_no_token(host: str, here: bool) -> None:
+    assert loopback(host) is here
+    Gate(host, TOKEN)
+    if here:
+        Gate(host, "", closed=True)
+    else:
+        with pytest.raises(Misconfigured, match="without a token"):
+            Gate(host, "")
+
+
+def test_without_a_token_no_word_signs_in() -> None:
+    gate = Gate("127.0.0.1", "")
+    assert [gate._is_token(word) for word in ("", "x")] == [False, False]
+    request = SimpleNamespace(headers={"Via": "1.1 proxy"})
+    assert gate._role(cast(web.Request, request)) is None
+
+
+# ------------------------------------------------------------------------------------- files
+
+
+def test_the_page_is_asked_for_anew_and_its_parts_are_kept_for_a_year(free: Inside) -> None:
+    raw = (DIST / "index.html").read_bytes()
+    for path in ("/", "/d/wall", "/d/wall/name", "/playlists/play/p"):
+        page = free.call("GET", path)
+        assert (page.content, page.headers["Cache-Control"]) == (raw, "no-cache")
+        assert page.headers["Content-Type"] == "text/html"
+    assert [free.call("GET", p).status_code for p in ("/d", "/d/a/b/c", "/x")] == [404] * 3
+    outlines = free.call("GET", "/public/maps/huaihua.geojson")
+    assert outlines.content == (DIST / "public/maps/huaihua.geojson").read_bytes()
+    assert outlines.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    missing = free.call("GET", "/assets/none.js")
+    assert (missing.status_code, missing.text) == (404, "not found")
+
+
+def test_text_is_packed_for_whoever_takes_it_and_pictures_never_are(free: Inside) -> None:
+    def sent(path: str, takes: str) -> tuple[str | None, bytes]:
+        asked = requests.get(
+            free.url + path, headers={"Accept-Encoding": takes}, stream=True, timeout=WAIT_S
+        )
+        assert asked.headers["Vary"] == "Accept-Encoding"
+        return asked.headers.get("Content-Encoding"), asked.raw.read(decode_content=False)
+
+    raw = (DIST / "index.html").read_bytes()
+    for _ in range(2):
+        encoding, body = sent("/", "br, gzip")
+        assert (encoding, gzip.decompress(body)) == ("gzip", raw)
+    assert sent("/", "br") == (None, raw)
+    kinds = {p.suffix: p for p in sorted(DIST.rglob("*")) if p.is_file()}
+    packed = {
+        suffix: sent(f"/{path.relative_to(DIST).as_posix()}", "gzip")[0]
+        for suffix, path in kinds.items()
+        if path.parent != DIST
+    }
+    texts = {".js", ".css", ".svg", ".json", ".geojson"} & packed.keys()
+    assert {suffix for suffix, encoding in packed.items() if encoding == "gzip"} == texts
+    assert texts >= {".js", ".css"} and packed.keys() - texts
+
+
+def test_every_answer_forbids_foreign_code_and_the_api_tells_the_time(closed: Inside) -> None:
+    policy = (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+        "frame-ancestors 'self'"
+    )
+    for path, headers in (("/login", {}), ("/api/user", {}), ("/", BEARER), ("/api/user", BEARER)):
+        told = closed.call("GET", path, headers=headers).headers
+        assert told["Content-Security-Policy"] == policy
+        assert told["X-Content-Type-Options"] == "nosniff"
+        assert told["Referrer-Policy"] == "same-origin"
+    api = closed.call("GET", "/api/user", headers=BEARER).headers
+    assert api["Cache-Control"] == "no-store"
+    assert len(api["X-Server-Time-Ms"]) == 13  # ms since 1970 have 13 digits until 2286
+    assert "X-Server-Time-Ms" not in closed.call("GET", "/", headers=BEARER).headers
