@@ -270,8 +270,11 @@ def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) 
         found.append(f"data source {source['name']} is missing")
     else:
         found += [f"data source {source['name']}: {d}" for d in _source_drift(there, source)]
-    if grafana.get(f"/folders/{FOLDER[0]}") is None:
+    folder = grafana.get(f"/folders/{FOLDER[0]}")
+    if folder is None:
         found.append(f"folder {FOLDER[1]} is missing")
+    elif folder.get("title") != FOLDER[1]:
+        found.append(f"folder {FOLDER[1]} has another title")
     for board in boards:
         there = grafana.get(f"/dashboards/uid/{board['uid']}")
         if there is None:
