@@ -123,6 +123,15 @@ def test_each_door_opens_to_whom_it_should(
     assert opened == [free_, known_, closed_, wide_]
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"]
+)
+def test_each_header_that_a_proxy_adds_closes_the_door(
+    free: Inside, known: Inside, header: str
+) -> None:
+    assert [doors(server, {header: "x"}) for server in (free, known)] == [NOBODY, NOBODY]
+
+
 def test_health_and_login_are_open_to_everybody_and_nothing_beside_them(closed: Inside) -> None:
     paths = ("/api/health", "/login", "/api/healthy", "/loginx", "/api/user", "/assets/x.js", "/")
     codes = [closed.call("GET", path).status_code for path in paths]
@@ -202,6 +211,15 @@ def test_a_form_signs_in_with_the_token_alone(closed: Inside) -> None:
         assert f'name="to" value="{form.get("to", "/")}"' in wrong.text
     asked = closed.call("GET", "/login?to=/d/wall%3Fa%26b")
     assert (asked.status_code, 'value="/d/wall?a&amp;b"' in asked.text) == (200, True)
+
+
+def test_who_may_look_already_may_sign_in_all_the_same(known: Inside) -> None:
+    for cookies in ({}, {"gulou_session": SESSION}):
+        again = requests.post(
+            known.url + "/login", data={"token": TOKEN}, cookies=cookies, timeout=WAIT_S,
+            allow_redirects=False,
+        )  # fmt: skip
+        assert (again.status_code, session_of(again)) == (303, SET)
 
 
 @pytest.mark.parametrize(

@@ -334,6 +334,35 @@ def test_without_boards_on_the_disk_nothing_is_made(tmp_path: Path) -> None:
     assert (store.boards(), store.all("folders"), store.all("playlists")) == ([], [], [])
 
 
+def test_a_source_that_is_found_by_uid_or_else_by_name_is_changed(tmp_path: Path) -> None:
+    path = tmp_path / "sources.json"
+
+    def start(*rows: dict[str, Any]) -> list[tuple[str, str, int]]:
+        path.write_text(json.dumps(list(rows)))
+        with inside(ServerConfig(tmp_path / "state", data_sources=path)) as running:
+            found = running.call("GET", "/api/datasources").json()
+        return [(each["uid"], each["name"], each["version"]) for each in found]
+
+    plain = {"type": PLUGIN}
+    assert start({"uid": "a", "name": "A", **plain}) == [("a", "A", 1)]
+    assert start({"uid": "a", "name": "B", **plain}) == [("a", "B", 2)]
+    assert start({"uid": "c", "name": "B", **plain}) == [("a", "B", 3)]
+    both = [("a", "B", 3), ("d", "D", 1)]
+    assert start({"uid": "d", "name": "D", **plain}) == both
+
+
+@pytest.mark.parametrize("text", ["{}", '{"datasources": {}}', "7"])
+def test_a_file_without_a_list_of_sources_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sources.json"
+    path.write_text(text)
+    config = ServerConfig(tmp_path / "state", data_sources=path)
+    with pytest.raises(Misconfigured, match="holds no list of data sources"):
+        application(config)
+    path.write_text("{")
+    with pytest.raises(Misconfigured, match="cannot be read as JSON"):
+        application(config)
+
+
 # --------------------------------------------------------------------------------- the command
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
 import certifi
@@ -24,6 +23,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKe
 
 PLUGIN = "grafana-clickhouse-datasource"
 HOST = {"host": "ch.example"}
+
+
+def live(warehouse: Warehouse) -> dict[str, Any]:
+    """A data source that answers."""
+    data = {"host": warehouse.host, "port": warehouse.port, "username": warehouse.user}
+    return {"uid": "live", "name": "Live", "type": PLUGIN, "isDefault": True, "jsonData": data,
+            "secureJsonData": {"password": warehouse.password}}  # fmt: skip
 
 
 def record(**data: Any) -> dict[str, Any]:
@@ -209,6 +215,11 @@ class Watched(Reader):
     """The real reader; it notes for how long each answer may be shared."""
 
     shares: list[float] = []  # noqa: RUF012 - one list for the only server of a test
+    made: list[Watched] = []  # noqa: RUF012
+
+    def __init__(self, rows: int, seconds: float) -> None:
+        super().__init__(rows, seconds)
+        self.made.append(self)
 
     async def shared(
         self, key: object, seconds: float, work: Callable[[], Coroutine[Any, Any, Any]]
@@ -221,8 +232,6 @@ class Watched(Reader):
 def asked(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     """A server that keeps three rows, over ClickHouse, with a default that is not the first."""
     root = tmp_path_factory.mktemp("asked")
-    data = {"host": warehouse.host, "port": warehouse.port, "username": warehouse.user}
-    fields = {"type": PLUGIN, "secureJsonData": {"password": warehouse.password}}
     sources = [
         {
             "uid": "dead",
@@ -230,7 +239,7 @@ def asked(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "type": PLUGIN,
             "jsonData": {"host": "127.0.0.1", "port": 1},
         },
-        {"uid": "live", "name": "Live", "isDefault": True, "jsonData": data, **fields},
+        live(warehouse),
     ]
     (root / "sources.json").write_text(json.dumps({"datasources": sources}))
     config = ServerConfig(
@@ -304,6 +313,51 @@ def test_rows_beyond_the_limit_are_cut_and_the_panel_says_so(
     sql = f"SELECT toUInt8(number) AS one FROM numbers({rows})"
     wanted = framed(sql, list(range(kept)), notice=notice)
     assert ask(asked, {"rawSql": sql}) == (200, {"results": {"A": wanted}})
+
+
+def test_connections_wait_for_the_next_query_until_their_source_changes(
+    warehouse: Warehouse,
+) -> None:
+    reader = Reader(1, 30.0)
+    fields = live(warehouse)
+    made = [source(fields | {"version": n}, warehouse.password) for n in (1, 2)]
+
+    def waiting() -> dict[str, tuple[int, int]]:
+        return {uid: (idle.version, len(idle.clients)) for uid, idle in reader._idle.items()}
+
+    for _ in range(2):
+        reader._run(made[0], "SELECT 1")
+        assert waiting() == {"live": (1, 1)}
+    old = reader._idle["live"].clients[0]
+    with pytest.raises(Refused, match="code: 47"):  # an error of the query spares the connection
+        reader._run(made[0], "SELECT nope")
+    assert (waiting(), reader._idle["live"].clients) == ({"live": (1, 1)}, [old])
+    reader._run(made[1], "SELECT 1")
+    assert (waiting(), old.connection.connected) == ({"live": (2, 1)}, False)
+    # A query of the earlier version that ends late leaves nothing behind.
+    late = _client(made[0], 30.0)
+    late.execute("SELECT 1")
+    reader._given_back(made[0], late)
+    assert (waiting(), late.connection.connected) == ({"live": (2, 1)}, False)
+    last = reader._idle["live"].clients[0]
+    reader.forget("none")
+    reader.close()
+    assert (waiting(), last.connection.connected) == ({}, False)
+
+
+def test_a_changed_or_removed_source_closes_its_connections_at_once(
+    asked: Inside, warehouse: Warehouse
+) -> None:
+    other = live(warehouse) | {"uid": "other", "name": "Other", "isDefault": False}
+    query = {"datasource": {"uid": "other"}}
+    for verb, path in (
+        ("PUT", "/api/datasources/uid/other"), ("DELETE", "/api/datasources/uid/other"),
+    ):  # fmt: skip
+        asked.call("POST", "/api/datasources", other)
+        assert ask(asked, query)[0] == 200
+        assert "other" in Watched.made[-1]._idle
+        assert asked.call(verb, path, other).status_code == 200
+        assert "other" not in Watched.made[-1]._idle
 
 
 @pytest.mark.parametrize(
@@ -427,35 +481,3 @@ def test_the_range_is_all_that_was_until_now_where_none_is_given() -> None:
     assert start == 0
     assert before <= end <= time.time_ns() // 1_000_000
     assert board_server._range({"from": "5", "to": 6}) == (5, 6)
-
-
-# -------------------------------------------------------------------------------- provisioning
-
-
-def test_a_source_that_is_found_by_uid_or_else_by_name_is_changed(tmp_path: Path) -> None:
-    path = tmp_path / "sources.json"
-
-    def start(*rows: dict[str, Any]) -> list[tuple[str, str, int]]:
-        path.write_text(json.dumps(list(rows)))
-        with inside(ServerConfig(tmp_path / "state", data_sources=path)) as running:
-            found = running.call("GET", "/api/datasources").json()
-        return [(each["uid"], each["name"], each["version"]) for each in found]
-
-    plain = {"type": PLUGIN}
-    assert start({"uid": "a", "name": "A", **plain}) == [("a", "A", 1)]
-    assert start({"uid": "a", "name": "B", **plain}) == [("a", "B", 2)]
-    assert start({"uid": "c", "name": "B", **plain}) == [("a", "B", 3)]
-    both = [("a", "B", 3), ("d", "D", 1)]
-    assert start({"uid": "d", "name": "D", **plain}) == both
-
-
-@pytest.mark.parametrize("text", ["{}", '{"datasources": {}}', "7"])
-def test_a_file_without_a_list_of_sources_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "sources.json"
-    path.write_text(text)
-    config = ServerConfig(tmp_path / "state", data_sources=path)
-    with pytest.raises(Misconfigured, match="holds no list of data sources"):
-        board_server.application(config)
-    path.write_text("{")
-    with pytest.raises(Misconfigured, match="cannot be read as JSON"):
-        board_server.application(config)
