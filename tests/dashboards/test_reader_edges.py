@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -143,9 +144,19 @@ class Clock(asyncio.SelectorEventLoop):
         return self.now
 
 
+@contextlib.contextmanager
+def clocked() -> Iterator[tuple[Clock, Reader]]:
+    loop, reader = Clock(), Reader(1, 1.0)
+    try:
+        yield loop, reader
+    finally:
+        reader.close()
+        loop.close()
+
+
 def told_at(*ages: float, seconds: float, fails: bool = False) -> list[int]:
     """How often the work had run when it was asked at each age of the first answer."""
-    loop, reader, ran = Clock(), Reader(1, 1.0), 0
+    ran = 0
 
     async def work() -> int:
         nonlocal ran
@@ -154,7 +165,7 @@ def told_at(*ages: float, seconds: float, fails: bool = False) -> list[int]:
             raise Refused("no", do="")
         return ran
 
-    async def ask() -> list[int]:
+    async def ask(loop: Clock, reader: Reader) -> list[int]:
         seen = []
         for age in ages:
             loop.now = 100.0 + age
@@ -165,11 +176,8 @@ def told_at(*ages: float, seconds: float, fails: bool = False) -> list[int]:
             seen.append(ran)
         return seen
 
-    try:
-        return loop.run_until_complete(ask())
-    finally:
-        reader.close()
-        loop.close()
+    with clocked() as (loop, reader):
+        return loop.run_until_complete(ask(loop, reader))
 
 
 def test_an_answer_is_shared_up_to_its_age_and_no_longer() -> None:
@@ -181,10 +189,31 @@ def test_an_answer_is_shared_up_to_its_age_and_no_longer() -> None:
     assert told_at(0, 5.0, 5.1, seconds=5, fails=True) == [1, 1, 2]
 
 
-def test_work_that_has_not_ended_is_shared_whatever_its_age() -> None:
-    loop, reader, started = Clock(), Reader(1, 1.0), []
+def test_an_answer_that_nobody_may_share_any_more_is_let_go() -> None:
+    async def work() -> int:
+        return 1
 
-    async def ask() -> tuple[str, str]:
+    async def ask(loop: Clock, reader: Reader) -> list[int]:
+        kept = []
+        for age in (0.0, 5.1, 5.2, 10.0, 10.2):
+            loop.now = 100.0 + age
+            if age < 5.2:  # asked twice: the second answer came after the first one's time
+                await reader.shared("key", 5.0, work)
+            else:
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            kept.append(len(reader._shared))
+        return kept
+
+    # The first answer's end, at 5, leaves the second one alone, which ends at 10.1.
+    with clocked() as (loop, reader):
+        assert loop.run_until_complete(ask(loop, reader)) == [1, 1, 1, 1, 0]
+
+
+def test_work_that_has_not_ended_is_shared_whatever_its_age() -> None:
+    started = []
+
+    async def ask(loop: Clock, reader: Reader) -> tuple[str, str]:
         gate = asyncio.Event()
 
         async def work() -> str:
@@ -202,10 +231,9 @@ def test_work_that_has_not_ended_is_shared_whatever_its_age() -> None:
         gate.set()
         return await second, await other
 
-    assert loop.run_until_complete(ask()) == ("done", "done")
+    with clocked() as (loop, reader):
+        assert loop.run_until_complete(ask(loop, reader)) == ("done", "done")
     assert started == ["one", "one"], "one for each key"
-    reader.close()
-    loop.close()
 
 
 # ------------------------------------------------------------------------------------ queries
