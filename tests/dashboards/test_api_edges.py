@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dashboards._api import slug
+from dashboards._api import slug, status_of
 from dashboards._store import Conflict, Store, checked_uid
 from dashboards.server import ServerConfig
-from schemas._errors import Misconfigured, Refused
+from schemas._errors import GulouError, Halted, Misconfigured, Refused, Unavailable
 from tests.dashboards.inside import Inside, inside, without_times
 
 # Its advice is for libraries that share a request; here it would end each request with an error.
@@ -51,6 +51,17 @@ def test_health_user_and_organisation_answer_as_grafana_does(server: Inside) -> 
     assert server.told("GET", "/api/org") == (200, {"id": 1, "name": "Main Org."})
     assert server.told("GET", "/api/dashboards/home") == (200, {"redirectUri": "/"})
     assert server.told("DELETE", "/api/org") == (404, {"message": "Not found: DELETE /api/org"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (Conflict, 412), (Refused, 400), (Misconfigured, 400), (Unavailable, 502), (Halted, 500),
+        (GulouError, 500),
+    ],
+)  # fmt: skip
+def test_each_kind_of_error_has_its_status(kind: type[GulouError], code: int) -> None:
+    assert status_of(kind("what", do="do")) == code
 
 
 def test_permissions_and_annotations_are_empty_and_may_be_saved(server: Inside) -> None:
