@@ -92,8 +92,12 @@ class _Bench:
         """The tests that fail though there is no fault: they would kill everything."""
         wanted = sorted(places)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            said = pool.map(lambda p: self._with(lambda space: space.sound(f"{p}/")), wanted)
+            said = list(pool.map(self._sound, wanted))
         return [verdict.by for verdict in said if verdict.killed]
+
+    def _sound(self, place: str) -> Verdict:
+        name = f"no fault in {place}"
+        return self._remembered(name, lambda space: space.sound(f"{place}/"))
 
     def all(self, faults: Sequence[tuple[str, str, str]]) -> list[Verdict]:
         """Verdicts of (path, changed file, description), in that order."""
@@ -102,9 +106,12 @@ class _Bench:
 
     def _one(self, fault: tuple[str, str, str]) -> Verdict:
         path, changed, what = fault
+        return self._remembered(what, lambda space: space.try_out(path, changed))
+
+    def _remembered(self, what: str, work: Callable[[Workspace], Verdict]) -> Verdict:
         if what in self._known:
             return self._known[what]
-        verdict = self._with(lambda space: space.try_out(path, changed))
+        verdict = self._with(work)
         with self._memory.open("a", encoding="utf-8") as lines:
             said = {"fault": what, "verdict": asdict(verdict)}
             lines.write(json.dumps(said, ensure_ascii=False) + "\n")

@@ -105,18 +105,12 @@ class Workspace:
 
     def __init__(self, folder: Path, *, quick: bool = False) -> None:
         self.folder, self._no_stack = folder, quick
-        listed = subprocess.run(
-            ["git", "ls-files", "-zco", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            check=True,
-            text=True,
-        )
-        for name in filter(None, listed.stdout.split("\0")):
-            copy = folder / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / name).exists():
-                shutil.copy2(ROOT / name, copy)
+        # What is committed, so that a campaign is of one commit whatever is being written beside it.
+        folder.mkdir(parents=True)
+        archive = folder / "archive.tar"
+        subprocess.run(["git", "archive", "-o", archive, "HEAD"], cwd=ROOT, check=True)
+        shutil.unpack_archive(archive, folder, filter="data")
+        archive.unlink()
         # Tests of the real data look for it beside the project.
         beside, wanted = ROOT.parent / "shared", folder.parent / "shared"
         if beside.exists() and not wanted.exists():
