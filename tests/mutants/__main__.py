@@ -43,7 +43,7 @@ def main() -> int:
     if options.list:
         _tell("\n".join(f"{site.kind:10} {site}" for site in drawn))
         return 0
-    hand = list(by_hand())
+    done, hand = Campaign(options.seed, _commit()), list(by_hand())
     with _Bench(options.quick) as bench:
         paths = [fault.path for fault in hand] + [site.path for site in drawn]
         unsound = bench.unsound({p for p in PLACES if any(path.startswith(p) for path in paths)})
@@ -52,7 +52,6 @@ def main() -> int:
             return 1
         verdicts = bench.all([(fault.path, fault.changed, fault.what) for fault in hand])
         tried = bench.all([(site.path, site.changed[1], str(site)) for site in drawn])
-    done = Campaign(options.seed, _commit())
     done.by_hand = list(zip([fault.what for fault in hand], verdicts, strict=True))
     done.tried = [(site, verdict, note(site)) for site, verdict in zip(drawn, tried, strict=True)]
     if options.dry or options.only or options.by_hand or options.quick:

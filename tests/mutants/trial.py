@@ -105,7 +105,7 @@ class Workspace:
 
     def __init__(self, folder: Path, *, quick: bool = False) -> None:
         self.folder, self._no_stack = folder, quick
-        # What is committed, so that a campaign is of one commit whatever is being written beside it.
+        # What is committed: a campaign is of one commit, whatever is being written beside it.
         folder.mkdir(parents=True)
         archive = folder / "archive.tar"
         subprocess.run(["git", "archive", "-o", archive, "HEAD"], cwd=ROOT, check=True)
