@@ -114,7 +114,7 @@ class _Bench:
         with self._memory.open("a", encoding="utf-8") as lines:
             said = {"fault": what, "verdict": asdict(verdict)}
             lines.write(json.dumps(said, ensure_ascii=False) + "\n")
-        _tell(f"{'noticed  ' if verdict.killed else 'UNNOTICED'} {what[:200]}  [{verdict.by}]")
+        _tell(f"{'fails' if verdict.killed else 'PASSES':6} {what[:200]}  [{verdict.by}]")
         return verdict
 
     def _with(self, work: Callable[[Workspace], T]) -> T:
