@@ -50,8 +50,8 @@ def main() -> int:
         if unsound:
             _tell(f"Tests fail without a fault, mend them first: {', '.join(unsound)}")
             return 1
-        verdicts = bench.all([(fault.path, fault.changed, fault.what) for fault in hand])
-        tried = bench.all([(site.path, site.changed[1], str(site)) for site in drawn])
+        verdicts = bench.all([(fault.what, fault.path, fault.changed, "") for fault in hand])
+        tried = bench.all([(str(s), s.path, s.changed[1], s.within) for s in drawn])
     done.by_hand = list(zip([fault.what for fault in hand], verdicts, strict=True))
     done.tried = [(site, verdict, note(site)) for site, verdict in zip(drawn, tried, strict=True)]
     if options.dry or options.only or options.by_hand or options.quick:
@@ -98,14 +98,14 @@ class _Bench:
         name = f"no fault in {place}"
         return self._remembered(name, lambda space: space.sound(f"{place}/"))
 
-    def all(self, faults: Sequence[tuple[str, str, str]]) -> list[Verdict]:
-        """Verdicts of (path, changed file, description), in that order."""
+    def all(self, faults: Sequence[tuple[str, str, str, str]]) -> list[Verdict]:
+        """Verdicts of (description, path, changed file, name of what holds it), in that order."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(self._one, faults))
 
-    def _one(self, fault: tuple[str, str, str]) -> Verdict:
-        path, changed, what = fault
-        return self._remembered(what, lambda space: space.try_out(path, changed))
+    def _one(self, fault: tuple[str, str, str, str]) -> Verdict:
+        what, *where = fault
+        return self._remembered(what, lambda space: space.try_out(*where))
 
     def _remembered(self, what: str, work: Callable[[Workspace], Verdict]) -> Verdict:
         if what in self._known:

@@ -72,6 +72,7 @@ class Site:
     Attributes:
         path: file, from the root of the repository. line: where in it.
         kind: of the change; operator: which one; occurrence: its number in the file.
+        within: the function that holds it, or the constant that it is a part of.
     """
 
     path: str
@@ -79,6 +80,7 @@ class Site:
     kind: str
     operator: str
     occurrence: int
+    within: str = ""
 
     @cached_property
     def changed(self) -> tuple[str, str]:
@@ -121,7 +123,7 @@ def sites(path: Path) -> Iterator[Site]:
             for node in nodes:
                 for (line, _), _ in operator.mutation_positions(node):
                     if _decides(node):
-                        yield Site(local, line, kind, name, occurrence)
+                        yield Site(local, line, kind, name, occurrence, _within(node))
                     occurrence += 1
 
 
@@ -130,6 +132,17 @@ def _walk(node: Any) -> Iterator[Any]:
     yield node
     for child in getattr(node, "children", ()):
         yield from _walk(child)
+
+
+def _within(node: Any) -> str:
+    """Name of the innermost function around a node, or of the constant of its module."""
+    while node is not None:
+        if node.type == "funcdef":
+            return str(node.name.value)
+        if node.type == "expr_stmt" and node.parent.parent.type == "file_input":
+            return str(node.get_first_leaf().value)
+        node = node.parent
+    return ""
 
 
 def _decides(node: Any) -> bool:

@@ -16,6 +16,7 @@ from infra.settings import Settings
 from tests.mutants.sites import ROOT
 
 QUICK_S, SLOW_S = 300.0, 900.0
+_NAMING: Final = 3
 _QUICK: Final = "not slow and not stack and not browser"
 _SLOW: Final = "not slow and (stack or browser)"
 # A golden file must not be the judge: it is written anew from the faulty code first.
@@ -116,30 +117,45 @@ class Workspace:
         if beside.exists() and not wanted.exists():
             wanted.symlink_to(beside)
 
-    def try_out(self, path: str, changed: str) -> Verdict:
-        """Runs the tests of the place with the file changed, and puts the file back."""
+    def try_out(self, path: str, changed: str, within: str = "") -> Verdict:
+        """Runs the tests of the place with the file changed, and puts the file back.
+
+        The tests that say the name `within` are run first.
+        """
         file = self.folder / path
         kept = file.read_bytes()
         try:
             file.write_text(changed, encoding="utf-8")
             if not self._golden():
                 return Verdict(True, "the files made from the code can no longer be made")
-            return self._tests(path)
+            return self._tests(path, within)
         finally:
             file.write_bytes(kept)
             self._restore()
 
     def sound(self, path: str) -> Verdict:
         """The same without a fault: a test that fails now would kill everything."""
-        return self._tests(path)
+        return self._tests(path, "")
 
-    def _tests(self, path: str) -> Verdict:
+    def _tests(self, path: str, within: str) -> Verdict:
         quick, slow = next(tests for place, tests in _TESTS.items() if path.startswith(place))
         first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
-        found = self._pytest((*first, *quick), _QUICK, QUICK_S)
+        named = self._naming(within, quick) if within else []
+        found = self._pytest((*named, *first, *quick), _QUICK, QUICK_S)
         if found.killed or not slow or self._no_stack:
             return found
         return self._pytest(slow, _SLOW, SLOW_S)
+
+    def _naming(self, within: str, tests: Sequence[str]) -> list[str]:
+        """The test files that say a name, those that say it most often first; a few of them."""
+        word = re.compile(rf"\b{re.escape(within.lstrip('_'))}\b")
+        found = {}
+        for test in tests:
+            place = self.folder / test
+            for file in [place] if place.is_file() else sorted(place.rglob("test_*.py")):
+                if said := len(word.findall(file.read_text(encoding="utf-8"))):
+                    found[file.relative_to(self.folder).as_posix()] = said
+        return sorted(found, key=found.__getitem__, reverse=True)[:_NAMING]
 
     def _pytest(self, tests: Sequence[str], marks: str, patience_s: float) -> Verdict:
         wanted = [test for test in tests if (self.folder / test).exists()]
