@@ -157,7 +157,7 @@ _EVENTS: Final = (
         "Bool",
         Text(
             "补录: recorded more than a day before it was logged.",
-            "补录：登记时间早于写入时间一日以上。",
+            "补录：登记时间早于写入时间超过一日。",
         ),
     ),
     Column(

@@ -36,7 +36,7 @@ elsewhere is another content, which no partition can see alone.
 
 # Office clocks and the broker's are not one clock; beyond this, `recorded` is simply wrong.
 CLOCK_SKEW_MS: Final = 60_000
-LATE_MS: Final = 86_400_000  # 补录: recorded a day or more before it reached the broker
+LATE_MS: Final = 86_400_000  # 补录: recorded more than a day before it reached the broker
 _COLUMNS: Final = tuple(column.name for column in event_columns("UTC"))
 
 

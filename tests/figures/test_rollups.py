@@ -85,7 +85,7 @@ EDGES = [
 
 
 def test_hours_days_and_years_begin_in_the_citys_zone(town: Town) -> None:
-    # Of each event one bit, so that a sum says which events it is of.
+    # Each event has a bit of its own, so that a sum says which events are in it.
     for n, (time, *_) in enumerate(EDGES):
         event = told("visit.recorded", str(n), time, grid="431202001001001", met=1 << n)
         town.tell(event)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # When an event comes, and when the clock is asked: a millisecond before the due instant, at it, and
 # a millisecond after it. A due instant is a midnight: what happens at it happens a day too late.
 AROUND = {"before": -1, "at": 0, "after": 1}
-# A row an effect, in it a cell an instant of the event, in it an answer an instant asked.
+# One row for each effect. It has one cell for each instant of the event, and each cell has one
+# answer for each instant at which the clock is asked.
 ANSWERS = {
     "nothing": (
         ("running", "overdue", "overdue"),
@@ -72,7 +73,7 @@ def history(clock: Running, verb: str, when: str) -> list[Told]:
     told = [event(clock.topic, s.verb, case, s.time, **s.data) for s in clock.before]
     more = {}
     if verb == "extended":
-        # Of the acceptance where there is one, so that no earlier due date comes in.
+        # The form names the acceptance where there is one: another day would set another due date.
         since = clock.before[-1].time if clock.clock == "close" else happened
         more = {"since": f"{since}+08:00", "days": 30}
     if verb == "accepted" and clock.topic == "mediations":

@@ -88,6 +88,7 @@ def test_every_event_type_is_in_the_book_with_its_version_and_what_it_changes(
 def test_every_field_of_an_event_is_in_the_book_and_of_the_same_kind(
     topic: Topic, cls: type[Event]
 ) -> None:
+    assert cls.spec.name in topic.forms, "write its form into tests/oracle/book.py"
     form = topic.forms[cls.spec.name]
     assert {name: _box(box) for name, box in form.boxes.items()} == {
         name: _field(spec) for name, spec in cls.fields.items()

@@ -230,13 +230,15 @@ def test_a_file_without_a_family_class_is_refused_by_its_name() -> None:
         _family(module)
 
 
-def test_the_four_families_are_found_by_their_files() -> None:
-    assert [(f.topic, f.zh, f.module, f.partitions, len(f.events)) for f in families()] == [
-        ("funds", "幸福基金", "schemas.fund", 4, 7),
-        ("mediations", "调解", "schemas.mediation", 4, 11),
-        ("petitions", "信访", "schemas.petition", 4, 17),
-        ("visits", "走访", "schemas.visit", 4, 5),
-    ]
+def test_families_are_found_by_their_files_in_the_order_of_their_topics() -> None:
+    found = [(f.topic, f.zh, f.module, f.partitions) for f in families()]
+    assert found == sorted(found)
+    assert {
+        ("funds", "幸福基金", "schemas.fund", 4),
+        ("mediations", "调解", "schemas.mediation", 4),
+        ("petitions", "信访", "schemas.petition", 4),
+        ("visits", "走访", "schemas.visit", 4),
+    } <= set(found)
     with pytest.raises(KeyError):
         family("weather")
 

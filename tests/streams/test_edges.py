@@ -165,6 +165,7 @@ def test_recorded_is_at_most_a_minute_after_the_broker_appended_it(
         (LOGGED - DAY - 1, True),
         (LOGGED - 10 * DAY, True),
     ],
+    ids=["a minute ahead", "a day less 1 ms", "a day", "a day and 1 ms", "ten days"],
 )
 def test_what_was_recorded_more_than_a_day_before_it_came_is_late(
     recorded: int, late: bool
