@@ -9,10 +9,15 @@ from typing import Final
 from producers._tables import plain
 from schemas._divisions import TOWNSHIP, VILLAGE, Divisions, parent
 
-# 村民委员会 and 居民委员会 are how the statistics name a village; nobody else does.
+# The statistics name a village by its committee (仰溪铺村村委会), clerks by itself (仰溪铺村).
+_COMMITTEES: Final = (
+    (re.compile(r"(?<=社区)(村民委员会|村委会)$"), ""),
+    (re.compile(r"村?(村民委员会|村委会)$"), "村"),
+    (re.compile(r"(社区)?(居民委员会|居委会)$"), "社区"),
+    (re.compile(r"(街道)?办事处$"), "街道"),
+)
 _ENDINGS: Final = re.compile(
-    r"(村民委员会|居民委员会|社区居委会|居委会|村委会|街道办事处|办事处|苗族侗族自治县|侗族自治县"
-    r"|苗族自治县|土家族自治县|自治县|民族乡|街道|社区|县|市|区|镇|乡|村)$"
+    r"(苗族侗族自治县|侗族自治县|苗族自治县|土家族自治县|自治县|民族乡|街道|社区|县|市|区|镇|乡|村)$"
 )
 
 
@@ -28,10 +33,14 @@ class Places:
         self._city = divisions.city.code
         self._named: dict[str, list[str]] = {}
         self._short: dict[str, list[str]] = {}
+        city = plain(divisions.city.name)
         for code, division in divisions.items():
             name = plain(division.name)
-            self._named.setdefault(name, []).append(code)
-            self._short.setdefault(_short(name), []).append(code)
+            # 怀化市洪江管理区 is 洪江管理区 to everybody in the city.
+            own = _itself(name.removeprefix(city) or name)
+            for each in {name, own}:
+                self._named.setdefault(each, []).append(code)
+            self._short.setdefault(_short(own), []).append(code)
 
     def find(self, parts: Sequence[str]) -> str | None:
         """Code of the narrowest place; None when a part names no place, or more than one.
@@ -56,10 +65,10 @@ class Places:
         if part.isascii() and part.isdigit():
             return self._code(part)
         part = part.replace(" ", "")
-        exact = self._only(scope, self._named.get(part, ()))
-        found = exact or self._only(scope, self._short.get(_short(part), ()))
-        if found:
-            return found
+        own = _itself(part)
+        for index, name in ((self._named, part), (self._named, own), (self._short, _short(own))):
+            if found := self._only(scope, index.get(name, ())):
+                return found
         # Written together: 怀化市鹤城区城中街道. The longest beginning that is a place wins.
         for end in range(len(part) - 1, 1, -1):
             head = self._only(scope, self._named.get(part[:end], ()))
@@ -87,6 +96,13 @@ class Places:
             if len(digits) == length and digits not in self._divisions and digits.endswith("000"):
                 digits = digits[:-3]
         return digits if digits in self._divisions else None
+
+
+def _itself(name: str) -> str:
+    """The place that a name means which may be that of its committee or office."""
+    for committee, place in _COMMITTEES:
+        name = committee.sub(place, name)
+    return name
 
 
 def _short(name: str) -> str:

@@ -49,6 +49,25 @@ def test_a_column_list_in_another_order_and_defaults_are_kept(
     ]
 
 
+def test_after_use_an_insert_has_the_columns_of_the_table_of_that_database(
+    client: Client, database: str
+) -> None:
+    other = f"{database}_other"
+    client.execute(f"CREATE DATABASE {other} ENGINE = Atomic")
+    try:
+        client.execute(f"CREATE TABLE {database}.t (a UInt8) ENGINE = MergeTree ORDER BY a")
+        client.execute(f"CREATE TABLE {other}.t (b String) ENGINE = MergeTree ORDER BY b")
+        client.execute(f"USE {database}")
+        client.execute("INSERT INTO t VALUES", [(1,)])
+        client.execute(f"USE {other}")
+        client.execute("INSERT INTO t VALUES", [("x",)])
+        assert client.execute("SELECT b FROM t") == [("x",)]
+        assert client.execute(f"SELECT a FROM {database}.t") == [(1,)]
+    finally:
+        client.execute(f"USE {database}")
+        client.execute(f"DROP DATABASE {other} SYNC")
+
+
 def test_a_changed_table_is_met_as_it_is_by_another_connection(
     server: Address, client: Client, database: str
 ) -> None:

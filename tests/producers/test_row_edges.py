@@ -219,6 +219,17 @@ def test_a_recording_is_never_before_what_it_records(
         assert (found["time"], found["recorded"]) == ("2021-03-01T09:00:00+08:00", made)
 
 
+def test_a_recording_is_held_against_its_own_event_and_not_against_the_one_before(
+    office: Office,
+) -> None:
+    wanted = mapping(petition(), reply(recorded="{乙}"))
+    # The reply of 10:00 was written down on a day alone: at 10:00, when it went out.
+    _, second = office.events(wanted, {"甲": "2021-03-02 10:00", "乙": "2021-03-02"})
+    assert second["recorded"] == "2021-03-02T10:00:00+08:00"
+    early = {"甲": "2021-03-02 10:00", "乙": "2021-03-02 09:59"}  # after the petition of 1 March
+    assert office.why(wanted, **early) == ("order", "乙", "登记早于发生")
+
+
 def reply(**fields: Any) -> dict[str, Any]:
     return event("petition.replied", **CASE, result="explained", **{"time": "{甲}", **fields})
 

@@ -176,7 +176,14 @@ def test_columns_of_json_are_those_of_the_first_hundred_rows(
 
 
 @pytest.mark.parametrize(
-    "line", [r'{"甲": "\ud800"}', r'{"甲": "一\udc00二"}', r'{"\ud83d": 1}', r'{"甲": ["\ud800"]}']
+    "line",
+    [
+        r'{"甲": "\ud800"}',
+        r'{"甲": "一\udc00二"}',
+        r'{"\ud83d": 1}',
+        r'{"甲": ["\ud800"]}',
+        r'{"甲": "\uD83D"}',
+    ],
 )
 def test_a_half_of_a_letter_breaks_its_row_and_no_other(line: str, tmp_path: Path) -> None:
     whole = r'{"甲": "\ud83d\ude00"}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -391,6 +392,24 @@ def test_what_is_kept_in_memory_is_read_back_whole_and_not_what_was_there_before
         file.append(b"new")
         file.seal()
         assert (file.size, Path(file.path).read_bytes()) == (3, b"new")
+    finally:
+        file.close()
+
+
+@pytest.mark.parametrize("taken", [1, 5, 6, 7, 17])
+def test_what_the_kernel_does_not_take_at_once_is_written_once_and_whole(
+    taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(fd: int, pieces: list[memoryview]) -> int:
+        """The kernel after a signal: a part of what was asked."""
+        return os.write(fd, b"".join(pieces)[:taken])
+
+    file = MemoryFile()
+    try:
+        monkeypatch.setattr(os, "writev", short)
+        file.write([memoryview(b"abcdef"), memoryview(b"ghijkl"), memoryview(b"mnopqr")])
+        file.seal()
+        assert (file.size, Path(file.path).read_bytes()) == (18, b"abcdefghijklmnopqr")
     finally:
         file.close()
 
