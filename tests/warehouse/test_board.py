@@ -171,6 +171,21 @@ def test_no_other_relation_can_be_read(board: Client, relation: str) -> None:
     assert refused(board, f"SELECT * FROM {relation}") == 497
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "city_published.p(at = '2026-03-01 09:00:00')",
+        "p(at = '2026-03-01 09:00:00')",
+        "(SELECT count() AS n FROM v)",
+        "(SELECT sumIf(n, n > 1) AS n FROM v)",
+        "numbers(1)",
+    ],
+)
+def test_a_function_is_refused_whatever_is_called_before_it(board: Client, before: str) -> None:
+    for value in ("joinGet('city.owner', 'v', 'x')", "file('/etc/passwd')", "sleep(3)"):
+        assert refused(board, f"SELECT 1 FROM {before} WHERE toString({value}) != ''") == 497
+
+
 @pytest.mark.parametrize("value", VALUES)
 def test_no_function_reaches_another_relation(board: Client, value: str) -> None:
     assert refused(board, f"SELECT {value} FROM v") == 497
