@@ -9,7 +9,7 @@ from typing import Final
 from producers._tables import plain
 from schemas._divisions import TOWNSHIP, VILLAGE, Divisions, parent
 
-# The statistics name a village by its committee (仰溪铺村村委会), clerks by itself (仰溪铺村).
+# The register names a village's committee (仰溪铺村村委会), a clerk the village (仰溪铺村).
 _COMMITTEES: Final = (
     (re.compile(r"(?<=社区)(村民委员会|村委会)$"), ""),
     (re.compile(r"村?(村民委员会|村委会)$"), "村"),

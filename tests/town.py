@@ -8,7 +8,6 @@ milliseconds. What Kafka and Faust add is tested on a running stack (`tests/live
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -148,8 +147,3 @@ def town(root: Path) -> Iterator[Town]:
         ingests = {f.topic: Ingest(f, divisions, calendar) for f in schemas.families()}
         yield Town(running, ingests, warehouse)
         warehouse.close()
-
-
-def shown(rows: list[dict[str, Any]]) -> str:
-    """Rows as a table of text, for the message of an assertion."""
-    return "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
