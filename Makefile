@@ -50,7 +50,7 @@ format: $(VENV)/.ready-test ## lay the code out as check wants it
 
 generated: $(VENV)/.ready
 	@$(RUN) -m infra.settings
-	@$(RUN) -m schemas._catalog
+	@$(RUN) -m schemas.catalog
 
 bench: $(VENV)/.ready-test $(VENV)-bench/.ready ## speed and size, into docs/benchmarks.md (about 50 min)
 	@$(RUN) -m tests.bench $(ARGS)
@@ -65,10 +65,10 @@ chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared (
 	@$(RUN) -m tests.chaos $(ARGS)
 
 boards: $(VENV)/.ready ## write the boards anew into dashboards/json
-	@$(RUN) -m dashboards.boards
+	@$(RUN) -m dashboards.boards.wall
 
 catalog: $(VENV)/.ready ## write CATALOG.md and docs/schemas anew from the event classes
-	@$(RUN) -m schemas._catalog
+	@$(RUN) -m schemas.catalog
 
 lock: $(VENV)/.ready-test ## pin the newest versions that fit, into locks/
 	@for name in run test viewer; do \

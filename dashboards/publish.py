@@ -20,7 +20,7 @@ from grafana_api import grafana_api as library
 from grafana_api.grafana_face import GrafanaFace
 
 from dashboards.panels import FRESHNESS, OUTLINES, PLUGIN, STALE_MARK
-from schemas._errors import GulouError, Misconfigured, Refused, Unavailable
+from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 FOLDER: Final = ("gulou", "鼓楼")
 PLAYLIST: Final = ("gulou-walls", "鼓楼大屏轮播", "1m")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 
 # The kernel ties "my parent died" to the *thread* that forked, so all children come from one
 # thread that lives as long as the interpreter; a short-lived caller's thread would take them along.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from schemas._catalog import json_schema
-from schemas._clickhouse import Layout, statements
-from schemas._projections import Family
-from schemas._published import published
+from schemas.catalog import json_schema
+from schemas.projections import Family
+from schemas.sql.published import published
+from schemas.sql.tables import Layout, statements
 
 
 def described(families: Sequence[Family], layout: Layout) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 
 _POLL_S = 0.1
 _DOWN_S = 120.0
@@ -134,7 +134,7 @@ def detach(home: Path, arguments: Sequence[str], environment: Mapping[str, str])
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "infra.cli", *arguments],
+            [sys.executable, "-m", "infra.cli.main", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -20,12 +20,12 @@ from tenacity import (
 )
 
 from infra.settings import Settings
-from producers import ledgers
 from producers.client import BulkProducer, Producer
-from producers.simulate import Batch, City, History, Progress, Summary, live, play
+from producers.ledgers import importing as ledgers
+from producers.simulator.history import Batch, City, History, Progress, Summary, live, play
 from producers.vault import Vault
-from schemas._divisions import SHIPPED, Divisions
-from schemas._errors import Unavailable
+from schemas.errors import Unavailable
+from schemas.reference.divisions import SHIPPED, Divisions
 
 DEMO_SEED = 431200
 _TRICKLE_WAIT_S = 0.2

@@ -8,9 +8,9 @@ from typing import Any
 from clickhouse_driver import errors
 from rich.table import Table
 
+from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import apply
-from schemas._divisions import UNKNOWN_PLACE
+from schemas.reference.divisions import UNKNOWN_PLACE
 
 _YUAN = 100  # fen
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from clickhouse_driver.errors import Error as ClickHouseError
 
-import schemas
 from infra import _child
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
+from infra.database import address, apply
 from infra.settings import ROOT, Settings
 from infra.warehouse import access
-from infra.warehouse.apply import address, apply
-from schemas import _names as names
-from schemas._errors import GulouError
+from schemas import names
+from schemas.errors import GulouError
+from schemas.families import families
 
 _PROBE_S = 2.0
 _ANSWER_S = 10.0
@@ -98,7 +98,7 @@ def topics() -> list[Topic]:
     }
     return [
         topic
-        for family in schemas.families()
+        for family in families()
         for topic in (
             (family.topic, family.partitions, kept),
             (names.dead_topic(family.topic), 1, dead),

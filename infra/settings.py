@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 
 PREFIX = "GULOU_"
 ROOT = Path(__file__).resolve().parents[1]

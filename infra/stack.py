@@ -29,7 +29,7 @@ from tenacity import (
 from infra import _child, _presence
 from infra.parts import Part, Step, parts
 from infra.settings import Settings
-from schemas._errors import GulouError, Halted, Misconfigured, Unavailable
+from schemas.errors import GulouError, Halted, Misconfigured, Unavailable
 
 _POLL_S = 0.05
 _SUPERVISE_S = 0.25

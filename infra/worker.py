@@ -8,11 +8,11 @@ import sys
 
 import faust
 
-import schemas
+from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import apply
-from schemas._clocks import Calendar
-from schemas._errors import GulouError
+from schemas.errors import GulouError
+from schemas.families import families
+from schemas.reference.calendars import Calendar
 from streams.app import GulouApp, WorkerConfig, build_app
 from streams.limits import Limits
 
@@ -71,7 +71,7 @@ def _index() -> int:
     return int(parser.parse_known_args()[0].index)
 
 
-app: GulouApp = build_app(configure(Settings.load(), _index()), schemas.families())
+app: GulouApp = build_app(configure(Settings.load(), _index()), families())
 
 if __name__ == "__main__":
     main()

@@ -11,8 +11,8 @@ from typing import Any, Final, Self, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from schemas._errors import GulouError, Unavailable
-from schemas._partitions import partitions
+from schemas.errors import GulouError, Unavailable
+from schemas.partitions import partitions
 
 _CHUNK: Final = 4096  # messages that are put into their partitions at once
 _BATCH_BYTES: Final = 512 * 1024  # before compression

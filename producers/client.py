@@ -23,12 +23,12 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from producers._bulk import BulkProducer, undelivered, unreachable
 from producers.vault import Vault
-from schemas import families, family
-from schemas._divisions import Divisions
-from schemas._errors import GulouError, Refused
-from schemas._event import Event, FieldSpec
-from schemas._wire import Decoder, Rejected
-from schemas._words import TEXT_MAX, Personal
+from schemas.errors import GulouError, Refused
+from schemas.event import Event, FieldSpec
+from schemas.families import families, family
+from schemas.reference.divisions import Divisions
+from schemas.wire import Decoder, Rejected
+from schemas.words import TEXT_MAX, Personal
 
 __all__ = [
     "BulkProducer",

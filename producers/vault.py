@@ -22,7 +22,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from schemas._errors import Misconfigured, Refused, Unavailable
+from schemas.errors import Misconfigured, Refused, Unavailable
 
 _PREFIX: Final = "s1."
 _NONCE: Final = 12  # bytes; what GCM is specified for

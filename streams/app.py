@@ -25,18 +25,18 @@ from faust.types import TP
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from schemas import _names as names
-from schemas._clickhouse import Layout
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from schemas._errors import Unavailable
-from schemas._projections import Family
+from schemas import names
+from schemas.errors import Unavailable
+from schemas.projections import Family
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from schemas.sql.tables import Layout
 from streams import metrics
-from streams._chunks import Chunk, ChunkedTransport, Position
-from streams._pipeline import Pipeline
+from streams.chunks import Chunk, ChunkedTransport, Position
 from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest
 from streams.limits import Limits
+from streams.pipeline import Pipeline
 from streams.warehouse import Address, Warehouse
 
 log = logging.getLogger(__name__)

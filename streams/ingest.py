@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic_core import to_json
 
-from schemas._clickhouse import event_columns
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from schemas._event import Content, Event
-from schemas._partitions import partitions
-from schemas._projections import Family
-from schemas._wire import NOTHING, Decoder, Reason, Rejected
-from streams._chunks import Chunk
-from streams._identities import Hashes, hashes
+from schemas.event import Content, Event
+from schemas.partitions import partitions
+from schemas.projections import Family
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from schemas.sql.tables import event_columns
+from schemas.wire import NOTHING, Decoder, Reason, Rejected
+from streams.chunks import Chunk
+from streams.identities import Hashes, hashes
 
 Identity = tuple[int, str, str]
 """Kafka partition, source and id of an event: what makes it the same one, sent again.

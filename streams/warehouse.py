@@ -22,13 +22,13 @@ import numpy as np
 from clickhouse_driver import Client
 from clickhouse_driver import errors as driver_errors
 
-from schemas import _names as names
-from schemas._clickhouse import Layout, event_columns
-from schemas._errors import Halted, Unavailable
-from schemas._projections import HI, Family, Projection
-from schemas._targets import select, target
-from streams._chunks import Position
-from streams._identities import Hashes
+from schemas import names
+from schemas.errors import Halted, Unavailable
+from schemas.projections import HI, Family, Projection
+from schemas.sql.tables import Layout, event_columns
+from schemas.sql.targets import select, target
+from streams.chunks import Position
+from streams.identities import Hashes
 from streams.ingest import Identity, Rows, Stored
 
 log = logging.getLogger(__name__)

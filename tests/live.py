@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
+from infra import database as apply
 from infra.parts import Part, Step, parts
 from infra.settings import Settings
 from infra.stack import Stack
-from infra.warehouse import apply
-from schemas._names import CONSUMER_GROUP
+from schemas.names import CONSUMER_GROUP
 from tests.histories.small import Message
 from tests.oracle import BOOK, Oracle, Place, Topic
 

@@ -25,10 +25,10 @@ MAY_IMPORT = {
 
 # Libraries that ship no types, or that govern how a folder works, stop in one file of it.
 ONLY_IN = {
-    "faust": {"streams/app.py", "streams/_chunks.py"},  # the transport is a part of Faust
-    "mode": {"streams/app.py", "streams/_chunks.py"},
+    "faust": {"streams/app.py", "streams/chunks.py"},  # the transport is a part of Faust
+    "mode": {"streams/app.py", "streams/chunks.py"},
     "grafana_api": {"dashboards/publish.py"},
-    "clickhouse_driver": {"streams/warehouse.py", "dashboards/_reader.py"},
+    "clickhouse_driver": {"streams/warehouse.py", "dashboards/server/reader.py"},
     "kafka": {"producers/client.py", "producers/_bulk.py", "streams/dead_letters.py"},
     "chdb": set(),
 }
@@ -76,7 +76,7 @@ def test_schemas_need_pydantic_and_the_standard_library_alone(path: Path) -> Non
     outside = {name.partition(".")[0] for name, _ in imports(path)} - set(sys.stdlib_module_names)
     allowed = {"schemas", "pydantic", "pydantic_core", "typing_extensions"}
     # Hashes a batch of keys at once; who only reads the classes does not import it.
-    assert outside <= allowed | ({"numpy"} if local(path) == "schemas/_partitions.py" else set())
+    assert outside <= allowed | ({"numpy"} if local(path) == "schemas/partitions.py" else set())
 
 
 @each_test_too
@@ -170,8 +170,8 @@ def test_names_of_topics_and_tables_are_spelled_in_one_file() -> None:
     found = {local(path) for path in CODE if spelled.search(path.read_text(encoding="utf-8"))}
     # _clickhouse: the regular expression of the Merge table; _watched takes the prefix off it;
     # _wire and _event name the urn in what they say; _broken writes messages that are wrong.
-    known = {"schemas/_names.py", "schemas/_clickhouse.py", "schemas/_watched.py"}
-    known |= {"schemas/_wire.py", "schemas/_event.py", "producers/_broken.py"}
+    known = {"schemas/names.py", "schemas/sql/tables.py", "schemas/sql/watched.py"}
+    known |= {"schemas/wire.py", "schemas/event.py", "producers/simulator/broken.py"}
     assert found - known == set()
 
 

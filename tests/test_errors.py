@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from schemas import _errors
-from schemas._errors import GulouError, Halted, Misconfigured, Refused, SchemaError, Unavailable
+from schemas import errors as _errors
+from schemas.errors import GulouError, Halted, Misconfigured, Refused, SchemaError, Unavailable
 
 TREE = {GulouError: 1, SchemaError: 1, Refused: 2, Unavailable: 3, Misconfigured: 4, Halted: 5}
 
@@ -30,6 +30,6 @@ def test_each_kind_of_error_has_its_own_exit_code() -> None:
 def test_the_tree_is_drawn_at_the_top_of_its_file() -> None:
     drawing = _errors.__doc__ or ""
     # A folder may carry an error of its own under the root, such as a wire's exception.
-    below = [k for k in GulouError.__subclasses__() if k.__module__ == "schemas._errors"]
+    below = [k for k in GulouError.__subclasses__() if k.__module__ == "schemas.errors"]
     assert [kind.__name__ for kind in below if f"── {kind.__name__} " not in drawing] == []
     assert set(below) <= set(TREE)

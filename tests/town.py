@@ -17,12 +17,12 @@ from typing import Any
 
 from kafka.partitioner.default import murmur2
 
-import schemas
+from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import apply
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from streams._chunks import Chunk
+from schemas.families import families, family
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from streams.chunks import Chunk
 from streams.ingest import Ingest
 from streams.warehouse import Address, Warehouse
 from tests.dashboards.shipped import HOUR_MS, OWNER_TOKEN, Shipped, shipped
@@ -77,7 +77,7 @@ class Town:
             self._store(topic, chunks)
 
     def _partition(self, topic: str, key: bytes) -> int:
-        return int((murmur2(key) & 0x7FFFFFFF) % schemas.family(topic).partitions)
+        return int((murmur2(key) & 0x7FFFFFFF) % family(topic).partitions)
 
     def _store(self, topic: str, chunks: list[Chunk]) -> None:
         ingest, awaited = self.ingests[topic], self._awaited[topic]
@@ -141,9 +141,9 @@ def town(root: Path) -> Iterator[Town]:
     with shipped(root) as running:
         warehouse = Warehouse(
             Address(running.warehouse.host, running.warehouse.port, "gulou", "owns"),
-            schemas.families(),
+            families(),
             apply.layout(Settings()),
         )
-        ingests = {f.topic: Ingest(f, divisions, calendar) for f in schemas.families()}
+        ingests = {f.topic: Ingest(f, divisions, calendar) for f in families()}
         yield Town(running, ingests, warehouse)
         warehouse.close()

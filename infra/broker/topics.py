@@ -9,7 +9,7 @@ from typing import Any
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 
 Topic = tuple[str, int, Mapping[str, str]]
 """Name, partitions, configuration."""

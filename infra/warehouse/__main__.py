@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from schemas._errors import GulouError, Misconfigured
+from schemas.errors import GulouError, Misconfigured
 
 
 def main() -> int:

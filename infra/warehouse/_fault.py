@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from schemas._errors import GulouError
+from schemas.errors import GulouError
 
 UNKNOWN_PACKET = 99
 BAD_ARGUMENTS = 36

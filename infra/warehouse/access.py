@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.warehouse._fault import AUTHENTICATION_FAILED, Fault
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 
 LIMITS: Final[Mapping[str, int]] = {
     "max_execution_time": 30,  # seconds

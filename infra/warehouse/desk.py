@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
-from infra.warehouse import board
+from infra.warehouse import gate as board
 from infra.warehouse._fault import ACCESS_DENIED, NOT_IMPLEMENTED, UNKNOWN_SETTING, Fault
 from infra.warehouse._sql import (
     Insert,

@@ -15,7 +15,7 @@ from chdb import _chdb
 from infra.warehouse._fault import SYNTAX_ERROR, Fault, from_engine
 from infra.warehouse._sql import Insert, mark
 from infra.warehouse.wire import MemoryFile
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from infra import _child
 from infra.warehouse.access import write_users
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 
 _READY_S: Final = 60
 _STOP_S: Final = 20

@@ -21,16 +21,16 @@ from playwright.sync_api import Page
 
 from dashboards.boards import every
 from dashboards.publish import DAY_MS, Grafana, check
+from infra import database as apply
 from infra.parts import board_source
 from infra.settings import Settings
 from infra.stack import Stack
-from infra.warehouse import apply
 from producers._bulk import BulkProducer
-from producers.simulate import City, History, live, play
+from producers.simulator.history import City, History, live, play
 from producers.vault import Vault
-from schemas import families
-from schemas._projections import Rollup
-from schemas._targets import target
+from schemas.families import families
+from schemas.projections import Rollup
+from schemas.sql.targets import target
 from tests.bench.ground import SEED, say, until
 from tests.dashboards.browsers import chromium, tab
 from tests.dashboards.pages import settled

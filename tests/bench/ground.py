@@ -15,17 +15,17 @@ from typing import Any, Self
 import psutil
 from clickhouse_driver import Client
 
-import schemas
 from infra import _child
+from infra import database as apply
 from infra.parts import Part, Step, parts
 from infra.settings import ROOT, Settings
 from infra.stack import Stack
-from infra.warehouse import apply
 from producers._bulk import BulkProducer
-from producers.simulate import City, History
+from producers.simulator.history import City, History
 from producers.vault import Vault
-from schemas._projections import HI
-from schemas._targets import target
+from schemas.families import family
+from schemas.projections import HI
+from schemas.sql.targets import target
 
 SEED = 1
 _POLL_S = 0.1
@@ -199,8 +199,11 @@ def stored(client: Client, settings: Settings, topics: Sequence[str]) -> int:
 
 def projected(client: Client, settings: Settings, topic: str) -> bool:
     """Whether every projection of a family has come as far as its events."""
-    family = schemas.family(topic)
-    marks = [(f"events_{topic}", "koff"), *((target(family, p), HI) for p in family.projections)]
+    of_topic = family(topic)
+    marks = [
+        (f"events_{topic}", "koff"),
+        *((target(of_topic, p), HI) for p in of_topic.projections),
+    ]
     found = [
         sorted(
             client.execute(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-import schemas
 from producers._bulk import BulkProducer
-from producers.simulate import History, play
+from producers.simulator.history import History, play
+from schemas.families import families
 from tests.bench.ground import SEED, Ground, projected, say, stored, until, worker
 
 _MOST_S = 500.0
@@ -31,7 +31,7 @@ class Figures:
 
 def measure(ground: Ground, scale: float) -> Figures:
     """One history, simulated and ingested at the same time; the topics must be empty."""
-    topics = [family.topic for family in schemas.families()]
+    topics = [family.topic for family in families()]
     with ground.database() as settings, worker(settings) as running:
         running.await_ready()
         client = ground.client(settings)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from infra.settings import ROOT, Settings
-from schemas import _names as names
-from schemas._clickhouse import event_columns
+from schemas import names
+from schemas.sql.tables import event_columns
 from tests.bench.ground import Ground, Program, projected, say, stored, until, worker
 
 _BENCH_PYTHON = str(ROOT / ".venv-bench" / "bin" / "python")

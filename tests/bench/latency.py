@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-import schemas
 from infra.settings import Settings
 from producers._bulk import BulkProducer
-from producers.simulate import live
+from producers.simulator.history import live
+from schemas.families import families
 from tests.bench.ground import SEED, Ground, say, until, worker
 
 RATE = 1_000
@@ -43,7 +43,7 @@ class _Watch:
     done: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        topics = [family.topic for family in schemas.families()]
+        topics = [family.topic for family in families()]
         self.seen = {topic: [(0.0, 0)] for topic in topics}
         client = self.ground.client(self.settings)
         views = " UNION ALL ".join(
@@ -72,7 +72,7 @@ def measure(ground: Ground, run: int, seconds: float) -> Latency:
 
     The n-th event produced of a family is taken to be the n-th that its view counts.
     """
-    sent: dict[str, list[float]] = {family.topic: [] for family in schemas.families()}
+    sent: dict[str, list[float]] = {family.topic: [] for family in families()}
     with ground.database() as settings, worker(settings) as running:
         running.await_ready()
         watch = _Watch(ground, settings)
@@ -115,7 +115,7 @@ def _already(ground: Ground, settings: Settings) -> dict[str, int]:
                     f"{family.topic}_by_county_hour"
                 )[0][0]
             )
-            for family in schemas.families()
+            for family in families()
         }
         if now == before:
             return now

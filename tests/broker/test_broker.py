@@ -12,7 +12,7 @@ from kafka.admin import KafkaAdminClient
 from infra._child import free_port
 from infra.broker import Broker, train
 from infra.settings import Settings
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 
 CACHE = Settings.load().cache
 

@@ -11,7 +11,7 @@ import pytest
 
 from infra.broker import jars
 from infra.settings import Settings
-from schemas._errors import Unavailable
+from schemas.errors import Unavailable
 
 CACHE = Settings.load().cache
 

@@ -21,8 +21,9 @@ from clickhouse_connect.driver.client import Client as HttpClient
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
+from infra import database as apply
 from infra.settings import PREFIX, Settings
-from infra.warehouse import Warehouse, apply
+from infra.warehouse import Warehouse
 
 DEADLINE_S = 60
 REAL = os.environ.get("GULOU_TEST_CLICKHOUSE", "")

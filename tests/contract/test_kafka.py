@@ -21,7 +21,7 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, ensure_topics, topic_configs
 from infra.settings import Settings
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 from tests.contract.conftest import given
 
 REAL = os.environ.get("GULOU_TEST_KAFKA", "")

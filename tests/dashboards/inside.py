@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from aiohttp import web
 
-from dashboards.server import ServerConfig, application
+from dashboards.server.app import ServerConfig, application
 
 WAIT_S = 15
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")

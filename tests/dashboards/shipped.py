@@ -12,13 +12,14 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-import schemas
 from dashboards import publish
-from dashboards._macros import Scope, expand
+from dashboards.server.macros import Scope, expand
+from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import Warehouse, apply
+from infra.warehouse import Warehouse
 from infra.warehouse.access import write_users
-from schemas._targets import target
+from schemas.families import families
+from schemas.sql.targets import target
 from tests.schemas.conftest import CITY, City
 
 BOARD, PASSWORD = "board", "looks"
@@ -71,7 +72,7 @@ class Shipped:
 
     def empty(self) -> None:
         """Takes out every event, figure and heartbeat; the divisions stay."""
-        for family in schemas.families():
+        for family in families():
             for each in family.projections:
                 self.city.run(f"TRUNCATE TABLE gulou.{target(family, each)}")
             self.city.run(f"TRUNCATE TABLE gulou.events_{family.topic}")
@@ -100,7 +101,7 @@ def shipped(root: Path) -> Iterator[Shipped]:
         city = City(client, apply.layout(settings))
         claims = [
             {"topic": family.topic, "kpart": kpart, "tok": OWNER_TOKEN}
-            for family in schemas.families()
+            for family in families()
             for kpart in range(family.partitions)
         ]
         city.fill("gulou.owner", {"topic": "String", "kpart": "UInt16", "tok": "UInt64"}, claims)

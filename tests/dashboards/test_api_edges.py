@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dashboards._api import slug, status_of
-from dashboards._store import Conflict, Store, checked_uid
-from dashboards.server import ServerConfig
-from schemas._errors import GulouError, Halted, Misconfigured, Refused, Unavailable
+from dashboards.server.api import slug, status_of
+from dashboards.server.app import ServerConfig
+from dashboards.server.shelf import Conflict, Store, checked_uid
+from schemas.errors import GulouError, Halted, Misconfigured, Refused, Unavailable
 from tests.dashboards.inside import Inside, inside, without_times
 
 # Its advice is for libraries that share a request; here it would end each request with an error.

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-import schemas
 from dashboards import boards
+from dashboards.boards.__main__ import JSON, main, text_of
 from dashboards.panels import OUTLINES
-from schemas import _published as published
+from schemas.families import families
+from schemas.sql import published
 
 EVERY = boards.every()
 QUIET = ("text", "row")
-VIEWS = {view.name for view in published.published(schemas.families(), "truth", "Asia/Shanghai")}
+VIEWS = {view.name for view in published.published(families(), "truth", "Asia/Shanghai")}
 
 
 def panels() -> Iterator[Any]:
@@ -41,7 +42,7 @@ def statements() -> Iterator[str]:
 
 
 def test_the_files_are_what_the_code_makes() -> None:
-    found = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in boards.JSON.glob("*.json")}
+    found = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in JSON.glob("*.json")}
     assert found == {board["uid"]: board for board in EVERY}, "write them anew with: make boards"
     assert "viewPanel={" not in json.dumps(EVERY), "every panel that is led to is there"
 
@@ -143,7 +144,7 @@ def test_links_of_a_board_keep_what_was_chosen_and_stand_in_the_open(board: dict
 def test_a_theme_leads_to_the_county_that_was_chosen_there() -> None:
     for uid in ("gulou-petitions", "gulou-mediations", "gulou-visits", "gulou-funds"):
         (board,) = (b for b in EVERY if b["uid"] == uid)
-        urls = re.findall(r'"url": "(/d/gulou-county[^"]*)"', boards.text_of(board))
+        urls = re.findall(r'"url": "(/d/gulou-county[^"]*)"', text_of(board))
         assert urls
         kept = ("&${county:queryparam}", "&var-county=${__data.fields.code}")
         assert [url for url in urls if not url.endswith(kept)] == []
@@ -215,7 +216,7 @@ def test_lists_are_capped() -> None:
 
 def test_links_lead_to_boards_that_exist() -> None:
     uids = {board["uid"] for board in EVERY}
-    text = "".join(boards.text_of(board) for board in EVERY)
+    text = "".join(text_of(board) for board in EVERY)
     assert set(re.findall(r"/d/([\w-]+)", text)) == uids
 
 
@@ -223,8 +224,8 @@ def test_a_check_fails_when_a_file_is_not_what_the_code_makes(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(boards, "JSON", tmp_path)
-    assert boards.main([]) == 0
-    assert boards.main(["--check"]) == 0
+    assert main([]) == 0
+    assert main(["--check"]) == 0
     (tmp_path / "gulou-wall.json").write_text("{}")
-    assert boards.main(["--check"]) == 1
+    assert main(["--check"]) == 1
     assert "gulou-wall.json is out of date" in capsys.readouterr().err

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards._frames import Column, _kind, column, frames, wide
-from schemas._errors import Refused
+from dashboards.server.frames import Column, _kind, column, frames, wide
+from schemas.errors import Refused
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 INF = float("inf")

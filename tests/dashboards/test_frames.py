@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards._frames import MULTI, TABLE, TIME_SERIES, Column, column, frames
-from schemas._errors import Refused
+from dashboards.server.frames import MULTI, TABLE, TIME_SERIES, Column, column, frames
+from schemas.errors import Refused
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

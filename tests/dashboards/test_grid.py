@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from grafana_foundation_sdk.models import dashboard as sdk
 
-from dashboards import boards, panels, queries
-from dashboards._layout import _flowed
-from dashboards._page import DIST
+from dashboards import boards, panels
+from dashboards.layout import _flowed
+from dashboards.queries import wall
+from dashboards.server.page import DIST
 
 EVERY = boards.every()
 COLUMNS = 24
@@ -133,7 +134,7 @@ def test_each_point_of_the_walls_map_lies_in_its_own_county_and_in_no_other() ->
         each["properties"]["code"]: tuple(each["properties"]["cp"])
         for each in json.loads(text)["features"]
     }
-    for sql in queries.wall_counties():
+    for sql in wall.wall_counties():
         points = {
             code: (float(x), float(y))
             for code, x, y in re.findall(r"\('(\d{6})', (\d+\.\d+), (\d+\.\d+)\)", sql)

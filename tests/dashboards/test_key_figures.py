@@ -10,10 +10,18 @@ from typing import Any, Final
 
 import pytest
 
-from dashboards import _queries_cases as cases
-from dashboards import _queries_places as places
-from dashboards import boards, queries
-from dashboards._pieces import EVERYWHERE
+from dashboards import boards
+from dashboards.queries import (
+    freshness,
+    funds,
+    mediations,
+    petitions,
+    pipeline,
+    places,
+    visits,
+    wall,
+)
+from dashboards.queries.pieces import EVERYWHERE
 
 SHAPES: Final = {"#56a8f5": "●", "#f0b429": "▲", "#ff7a5c": "■"}
 CALM, NONE_MAY_BE = "●", "● 1 ■"
@@ -52,21 +60,21 @@ def colours(defaults: dict[str, Any]) -> str:
     )
 
 
-def wall() -> list[Key]:
-    visits, petitions = queries.hourly_visits(EVERYWHERE), cases.petition_backlog(EVERYWHERE)
-    mediations, funds = queries.wall_mediations(), queries.wall_funds()
-    punctual = cases.petition_punctuality(EVERYWHERE)
+def of_wall() -> list[Key]:
+    household, backlog = visits.hourly_visits(EVERYWHERE), petitions.petition_backlog(EVERYWHERE)
+    mediations, funds = wall.wall_mediations(), wall.wall_funds()
+    punctual = petitions.petition_punctuality(EVERYWHERE)
     return [
-        ("今日走访（户次）", visits, "visits_today", "count", CALM),
-        ("本年走访（户次）", visits, "visits_year", "count", CALM),
-        ("今日诉求登记（件）", visits, "raised_today", "count", CALM),
-        ("本年诉求登记（件）", visits, "raised_year", "count", CALM),
-        ("今日诉求办结（件）", visits, "closed_today", "count", CALM),
-        ("本年诉求办结（件）", visits, "closed_year", "count", CALM),
-        ("今日信访登记（件）", petitions, "registered_today", "count", CALM),
-        ("本年信访登记（件）", petitions, "registered_year", "count", CALM),
-        ("未结信访（件）", petitions, "open_now", "count", CALM),
-        ("逾期信访（件）", petitions, "overdue_now", "count", NONE_MAY_BE),
+        ("今日走访（户次）", household, "visits_today", "count", CALM),
+        ("本年走访（户次）", household, "visits_year", "count", CALM),
+        ("今日诉求登记（件）", household, "raised_today", "count", CALM),
+        ("本年诉求登记（件）", household, "raised_year", "count", CALM),
+        ("今日诉求办结（件）", household, "closed_today", "count", CALM),
+        ("本年诉求办结（件）", household, "closed_year", "count", CALM),
+        ("今日信访登记（件）", backlog, "registered_today", "count", CALM),
+        ("本年信访登记（件）", backlog, "registered_year", "count", CALM),
+        ("未结信访（件）", backlog, "open_now", "count", CALM),
+        ("逾期信访（件）", backlog, "overdue_now", "count", NONE_MAY_BE),
         ("按期办结率", punctual, "closed_on_time", "rate.1", ON_TIME),
         ("本年调解成功率", mediations, "success", "rate.1", CALM),
         ("在办调解（件）", mediations, "open_now", "count", CALM),
@@ -89,7 +97,7 @@ def of_place(level: places.Level) -> list[Key]:
 
 def of_cases(level: places.Level) -> list[Key]:
     where = f"{level.name} = decodeURLComponent('${{{level.name}:percentencode}}')"
-    backlog, punctual = cases.petition_backlog(where), cases.petition_punctuality(where)
+    backlog, punctual = petitions.petition_backlog(where), petitions.petition_punctuality(where)
     mediations, funds = places.place_mediations(level), places.place_funds(level)
     return [
         ("本年信访登记（件）", backlog, "registered_year", "count", CALM),
@@ -126,9 +134,9 @@ def of_micro_grid() -> list[Key]:
     ]
 
 
-def petitions() -> list[Key]:
-    voices, backlog = cases.petition_voices(), cases.petition_backlog()
-    punctual = cases.petition_punctuality()
+def of_petitions() -> list[Key]:
+    voices, backlog = petitions.petition_voices(), petitions.petition_backlog()
+    punctual = petitions.petition_punctuality()
     return [
         ("本年登记（件次）", voices, "registered_year", "count", CALM),
         ("本年人次（人次）", voices, "people_year", "count", CALM),
@@ -142,8 +150,8 @@ def petitions() -> list[Key]:
     ]
 
 
-def mediations() -> list[Key]:
-    figures = cases.mediation_figures()
+def of_mediations() -> list[Key]:
+    figures = mediations.mediation_figures()
     return [
         ("本年登记（件）", figures, "filed_year", "count", CALM),
         ("在办（件）", figures, "open_now", "count", CALM),
@@ -157,8 +165,8 @@ def mediations() -> list[Key]:
     ]
 
 
-def visits() -> list[Key]:
-    figures = places.coverage_figures()
+def of_visits() -> list[Key]:
+    figures = visits.coverage_figures()
     return [
         ("本年走访（户次）", figures, "visits_year", "count", CALM),
         ("微网格总数（个）", figures, "all_grids", "count", CALM),
@@ -170,8 +178,8 @@ def visits() -> list[Key]:
     ]
 
 
-def funds() -> list[Key]:
-    figures, year = places.fund_figures(), places.fund_year()
+def of_funds() -> list[Key]:
+    figures, year = funds.fund_figures(), funds.fund_year()
     return [
         ("累计筹集（万元）", figures, "raised_all", "count.0", CALM),
         ("累计支出（万元）", figures, "spent_all", "count.0", CALM),
@@ -186,8 +194,8 @@ def funds() -> list[Key]:
     ]
 
 
-def pipeline() -> list[Key]:
-    now, refused = queries.pipeline_now(), queries.pipeline_refused_totals()
+def of_pipeline() -> list[Key]:
+    now, refused = pipeline.pipeline_now(), pipeline.pipeline_refused_totals()
     return [
         ("积压（条）", now, "behind", "count", "● 1000 ▲ 10000 ■"),
         # 30 s without a heartbeat is standstill.
@@ -205,16 +213,16 @@ def pipeline() -> list[Key]:
 
 EVERY = {board["uid"]: board for board in boards.every()}
 TABLES: Final = {
-    "gulou-wall": wall(),
+    "gulou-wall": of_wall(),
     "gulou-county": of_place(places.COUNTY),
     "gulou-township": of_place(places.TOWNSHIP),
     "gulou-village": of_place(places.VILLAGE),
     "gulou-microgrid": of_micro_grid(),
-    "gulou-petitions": petitions(),
-    "gulou-mediations": mediations(),
-    "gulou-visits": visits(),
-    "gulou-funds": funds(),
-    "gulou-pipeline": pipeline(),
+    "gulou-petitions": of_petitions(),
+    "gulou-mediations": of_mediations(),
+    "gulou-visits": of_visits(),
+    "gulou-funds": of_funds(),
+    "gulou-pipeline": of_pipeline(),
 }
 
 
@@ -269,7 +277,7 @@ def test_whether_to_believe_a_board_is_calm_only_while_all_is_well(uid: str) -> 
     (trust,) = (panel for panel in EVERY[uid]["panels"] if panel["title"] == "数据状态")
     (target,) = trust["targets"]
     defaults, options = trust["fieldConfig"]["defaults"], trust["options"]
-    assert (target["refId"], target["rawSql"]) == ("freshness", queries.freshness())
+    assert (target["refId"], target["rawSql"]) == ("freshness", freshness.freshness())
     assert options["reduceOptions"]["fields"] == "/^reason$/"
     assert defaults["unit"] == "string"
     assert options["text"]["valueSize"] == (28 if uid == "gulou-wall" else 17)

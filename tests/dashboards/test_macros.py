@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dashboards._macros import Scope, expand
-from schemas._errors import Refused
+from dashboards.server.macros import Scope, expand
+from schemas.errors import Refused
 
 # 2014-11-12T11:45:26.123Z to 2015-11-12T11:45:26.456Z, the range of the plugin's own tests.
 SCOPE = Scope(1415792726123, 1447328726456, interval_ms=20_000)

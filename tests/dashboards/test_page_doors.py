@@ -12,9 +12,9 @@ import pytest
 import requests
 from aiohttp import web
 
-from dashboards._page import DIST, Gate, _inside, loopback
-from dashboards.server import ServerConfig
-from schemas._errors import Misconfigured
+from dashboards.server.app import ServerConfig
+from dashboards.server.page import DIST, Gate, _inside, loopback
+from schemas.errors import Misconfigured
 from tests.dashboards.inside import WAIT_S, Inside, inside
 
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")

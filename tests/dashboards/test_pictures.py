@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from dashboards import _queries_cases as cases
-from dashboards import _queries_places as places
-from dashboards import boards, queries
+from dashboards import boards
+from dashboards.queries import funds, mediations, petitions, pipeline, places, visits, wall
 
 EVERY = {board["uid"]: board for board in boards.every()}
 KINDS: Final = ("barchart", "geomap", "piechart", "table", "timeseries")
@@ -72,20 +71,20 @@ STEPS: Final = {"用时中位数": ".1 用时中位数（天）", "从": "text",
 CHANGES: Final = {"环比": PERCENT, "同比": PERCENT, "较均值": PERCENT, "指标": "text"}
 
 
-def wall() -> list[Picture]:
-    counties = queries.wall_counties()
+def of_wall() -> list[Picture]:
+    counties = wall.wall_counties()
     hidden = dict.fromkeys(("code", "value", "longitude", "latitude"), "hidden")
     mapped = {"code": "hidden", "own": "hidden", "value": "${figure:text}"}
     return [
         ("十三个县市区：${figure:text}", BAR, counties, "count", hidden),
         ("怀化市地图：${figure:text}", "geomap", counties, "count", mapped),
-        ("走访趋势（户次）", "timeseries", [queries.wall_visit_trend()], "count", {}),
-        ("诉求、信访与调解趋势（件）", "timeseries", [queries.wall_trend()], "count", {}),
-        ("预警：逾期事项（件）", "table", queries.alerts(), "count", {"code": "hidden"}),
+        ("走访趋势（户次）", "timeseries", [wall.wall_visit_trend()], "count", {}),
+        ("诉求、信访与调解趋势（件）", "timeseries", [wall.wall_trend()], "count", {}),
+        ("预警：逾期事项（件）", "table", wall.alerts(), "count", {"code": "hidden"}),
         (
             "最新事件（件）",
             "table",
-            [queries.newest_events()],
+            [wall.newest_events()],
             "count",
             {"时间": "time", "code": "hidden"},
         ),
@@ -127,50 +126,50 @@ def of_micro_grid() -> list[Picture]:
     ]
 
 
-def petitions() -> list[Picture]:
+def of_petitions() -> list[Picture]:
     clocks = {"按期率": PERCENT, "时限": "text", "依据": "text"}
     rates = COUNTY | {"按期办结率": PERCENT, "满意率": PERCENT}
     late = COUNTY | {"信访件": "text"}
-    counties = list(cases.petition_counties())
+    counties = list(petitions.petition_counties())
     return [
-        ("法定时限（件）", "table", [cases.petition_clocks()], "count", clocks),
-        ("办结期限分布（件）", BAR, [cases.petition_due()], "count", {}),
-        ("未结件龄（件）", BAR, [cases.petition_ageing()], "count", {}),
-        ("未结件所处环节（件）", BAR, [cases.petition_states()], "count", {}),
-        ("环节流转：从哪步到哪步（件）", "table", [cases.petition_steps()], "count", STEPS),
-        ("进与出（件）", "timeseries", [cases.petition_flow()], "count", {}),
+        ("法定时限（件）", "table", [petitions.petition_clocks()], "count", clocks),
+        ("办结期限分布（件）", BAR, [petitions.petition_due()], "count", {}),
+        ("未结件龄（件）", BAR, [petitions.petition_ageing()], "count", {}),
+        ("未结件所处环节（件）", BAR, [petitions.petition_states()], "count", {}),
+        ("环节流转：从哪步到哪步（件）", "table", [petitions.petition_steps()], "count", STEPS),
+        ("进与出（件）", "timeseries", [petitions.petition_flow()], "count", {}),
         ("各县市区（件）", "table", counties, "count", rates),
-        ("信访类别（件）", RING, [cases.petition_kinds()], "count", {}),
-        ("信访渠道（件）", RING, [cases.petition_channels()], "count", {}),
-        ("到访层级（件）", RING, [cases.petition_levels()], "count", {}),
-        ("逾期信访件（天）", "table", [cases.petition_overdue_cases()], "count", late),
+        ("信访类别（件）", RING, [petitions.petition_kinds()], "count", {}),
+        ("信访渠道（件）", RING, [petitions.petition_channels()], "count", {}),
+        ("到访层级（件）", RING, [petitions.petition_levels()], "count", {}),
+        ("逾期信访件（天）", "table", [petitions.petition_overdue_cases()], "count", late),
     ]
 
 
-def mediations() -> list[Picture]:
+def of_mediations() -> list[Picture]:
     rates = COUNTY | {"成功率": PERCENT, "协议金额": ".1 协议金额（万元）"}
     return [
-        ("纠纷类型（件）", BAR, [cases.mediation_types()], "count", {}),
-        ("各县市区（件）", "table", [cases.mediation_counties()], "count", rates),
-        ("来源（件）", RING, [cases.mediation_origins()], "count", {}),
-        ("结案去向（件）", RING, [cases.mediation_ends()], "count", {}),
-        ("环节流转：从哪步到哪步（件）", "table", [cases.mediation_steps()], "count", STEPS),
-        ("进与出（件）", "timeseries", [cases.mediation_flow()], "count", {}),
-        ("在办件龄（件）", BAR, [cases.mediation_ageing()], "count", {}),
-        ("在办环节（件）", BAR, [cases.mediation_states()], "count", {}),
-        ("调解员成功率", BAR, [cases.mediation_mediators()], PERCENT, {}),
+        ("纠纷类型（件）", BAR, [mediations.mediation_types()], "count", {}),
+        ("各县市区（件）", "table", [mediations.mediation_counties()], "count", rates),
+        ("来源（件）", RING, [mediations.mediation_origins()], "count", {}),
+        ("结案去向（件）", RING, [mediations.mediation_ends()], "count", {}),
+        ("环节流转：从哪步到哪步（件）", "table", [mediations.mediation_steps()], "count", STEPS),
+        ("进与出（件）", "timeseries", [mediations.mediation_flow()], "count", {}),
+        ("在办件龄（件）", BAR, [mediations.mediation_ageing()], "count", {}),
+        ("在办环节（件）", BAR, [mediations.mediation_states()], "count", {}),
+        ("调解员成功率", BAR, [mediations.mediation_mediators()], PERCENT, {}),
     ]
 
 
-def visits() -> list[Picture]:
+def of_visits() -> list[Picture]:
     rates = COUNTY | {"覆盖率": PERCENT}
     codes = dict.fromkeys(("county", "township", "village"), "hidden")
-    unvisited = [places.coverage_unvisited()]
+    unvisited = [visits.coverage_unvisited()]
     return [
-        ("距上次走访（个）", BAR, [places.coverage_recency()], "count", {}),
-        ("走访人身份（户次）", RING, [places.coverage_roles()], "count", {}),
-        ("各县市区（个、户次、件）", "table", [places.coverage_counties()], "count", rates),
-        ("走访与诉求趋势（户次、件）", "timeseries", [places.coverage_trend()], "count", {}),
+        ("距上次走访（个）", BAR, [visits.coverage_recency()], "count", {}),
+        ("走访人身份（户次）", RING, [visits.coverage_roles()], "count", {}),
+        ("各县市区（个、户次、件）", "table", [visits.coverage_counties()], "count", rates),
+        ("走访与诉求趋势（户次、件）", "timeseries", [visits.coverage_trend()], "count", {}),
         (
             "未走访微网格最多的村社区（个）",
             "table",
@@ -181,45 +180,45 @@ def visits() -> list[Picture]:
     ]
 
 
-def funds() -> list[Picture]:
+def of_funds() -> list[Picture]:
     money = {name: f".1 {name}（万元）" for name in ("累计筹集", "累计支出", "余额")}
     counties = COUNTY | money | {"使用率": PERCENT}
     overdrawn = {name: f"{name}（万元）" for name in ("筹集", "支出", "余额")}
     return [
-        ("资金来源（万元）", RING, [places.fund_sources()], "count.0", {}),
-        ("支出用途（万元）", RING, [places.fund_uses()], "count.0", {}),
-        ("筹集与支出（万元）", "timeseries", [places.fund_trend()], "count", {}),
-        ("各县市区（万元）", "table", [places.fund_counties()], "count", counties),
-        ("透支的基金（万元）", "table", [places.fund_negative()], "count.2", overdrawn),
+        ("资金来源（万元）", RING, [funds.fund_sources()], "count.0", {}),
+        ("支出用途（万元）", RING, [funds.fund_uses()], "count.0", {}),
+        ("筹集与支出（万元）", "timeseries", [funds.fund_trend()], "count", {}),
+        ("各县市区（万元）", "table", [funds.fund_counties()], "count", counties),
+        ("透支的基金（万元）", "table", [funds.fund_negative()], "count.2", overdrawn),
     ]
 
 
-def pipeline() -> list[Picture]:
+def of_pipeline() -> list[Picture]:
     refused = {"最近一日": "day", "原因": "text"}
     parts = {"水位": "time", "心跳": "time", "分区": "text"}
-    projections, tables = queries.pipeline_projections(), queries.pipeline_tables()
+    projections, tables = pipeline.pipeline_projections(), pipeline.pipeline_tables()
     named = {"主题": "text", "投影": "text"}
     return [
-        ("入库速率（条/分钟）", "timeseries", [queries.pipeline_throughput()], "count.0", {}),
-        ("各主题积压（条）", BAR, [queries.pipeline_lag()], "count", {}),
-        ("未计入的消息（条）", "table", [queries.pipeline_refused()], "count", refused),
+        ("入库速率（条/分钟）", "timeseries", [pipeline.pipeline_throughput()], "count.0", {}),
+        ("各主题积压（条）", BAR, [pipeline.pipeline_lag()], "count", {}),
+        ("未计入的消息（条）", "table", [pipeline.pipeline_refused()], "count", refused),
         ("投影水位（条）", "table", [projections], "count", named),
         ("数据块（个、行）", "table", [tables], "count", {"磁盘": "bytes", "表": "text"}),
-        ("分区与水位（条）", "table", [queries.pipeline_parts()], "count", parts),
+        ("分区与水位（条）", "table", [pipeline.pipeline_parts()], "count", parts),
     ]
 
 
 TABLES: Final = {
-    "gulou-wall": wall(),
+    "gulou-wall": of_wall(),
     "gulou-county": of_place(places.COUNTY),
     "gulou-township": of_place(places.TOWNSHIP),
     "gulou-village": of_place(places.VILLAGE),
     "gulou-microgrid": of_micro_grid(),
-    "gulou-petitions": petitions(),
-    "gulou-mediations": mediations(),
-    "gulou-visits": visits(),
-    "gulou-funds": funds(),
-    "gulou-pipeline": pipeline(),
+    "gulou-petitions": of_petitions(),
+    "gulou-mediations": of_mediations(),
+    "gulou-visits": of_visits(),
+    "gulou-funds": of_funds(),
+    "gulou-pipeline": of_pipeline(),
 }
 
 

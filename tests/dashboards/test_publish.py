@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from dashboards import boards, publish
-from infra._cli_boards import _unreachable
+from infra.cli.boards import _unreachable
 from infra.parts import board_source
 from infra.settings import Settings
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 from tests.dashboards.servers import BoardServer, board_server
 
 TOKEN = "a-long-word-for-the-test"

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from dashboards import __main__ as command
 from dashboards import publish
-from dashboards._store import Store
 from dashboards.panels import OUTLINES, PLUGIN
 from dashboards.publish import Grafana
-from dashboards.server import ServerConfig, application
+from dashboards.server import __main__ as command
+from dashboards.server.app import ServerConfig, application
+from dashboards.server.shelf import Store
 from infra.warehouse import Warehouse
-from schemas._errors import Misconfigured, Unavailable
+from schemas.errors import Misconfigured, Unavailable
 from tests.dashboards.inside import Inside, inside
 
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")

@@ -13,11 +13,11 @@ import certifi
 import pytest
 from clickhouse_driver.errors import ServerException
 
-from dashboards import server as board_server
-from dashboards._reader import Reader, Source, _client, _message, source
-from dashboards.server import ServerConfig
+from dashboards.server import app as board_server
+from dashboards.server.app import ServerConfig
+from dashboards.server.reader import Reader, Source, _client, _message, source
 from infra.warehouse import Warehouse
-from schemas._errors import Misconfigured, Refused
+from schemas.errors import Misconfigured, Refused
 from tests.dashboards.inside import Inside, inside
 
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")

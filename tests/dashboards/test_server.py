@@ -18,6 +18,7 @@ from grafana_api.grafana_api import GrafanaClientError
 from grafana_api.grafana_face import GrafanaFace
 
 from dashboards import boards, publish
+from dashboards.boards.__main__ import JSON
 from tests.dashboards.servers import REPOSITORY, BoardServer, board_server
 
 SOURCE: dict[str, Any] = {
@@ -383,7 +384,7 @@ def test_a_start_and_a_publishing_put_the_shipped_boards_in_the_same_place(
     source = {**SOURCE, "uid": "gulou", "name": "gulou", "isDefault": True}
     sources.write_text(json.dumps([source]))
     options = ("--token-file", str(secret), "--data-sources", str(sources), "--boards",
-               str(boards.JSON))  # fmt: skip
+               str(JSON))  # fmt: skip
     for _start in range(2):
         with board_server(tmp_path / "state", *options, token="glsa_test") as running:
             grafana = publish.Grafana(running.url, "glsa_test")

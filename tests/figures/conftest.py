@@ -7,12 +7,12 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-import schemas
-from schemas._targets import target
+from schemas.families import families
+from schemas.reference.divisions import SHIPPED
+from schemas.sql.targets import target
 from tests.figures.fold import Posting, postings
 from tests.figures.history import corrected, everywhere
 from tests.histories.told import Told
@@ -30,8 +30,7 @@ class Known:
 @pytest.fixture(scope="session")
 def villages() -> list[str]:
     """Codes of all villages, from the shipped file."""
-    path = Path(schemas.__file__).parent / "data" / "divisions_431200.csv"
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    with SHIPPED.open(encoding="utf-8-sig", newline="") as lines:
         return [row["code"] for row in csv.DictReader(lines) if len(row["code"]) == 12]
 
 
@@ -66,7 +65,7 @@ def known(whole_town: Town, request: pytest.FixtureRequest) -> Iterator[Known]:
         if request.param == "in parts":
             yield Known(whole_town, counted)
     if request.param == "merged":
-        for family in schemas.families():
+        for family in families():
             for each in family.projections:
                 whole_town.shipped.city.run(f"OPTIMIZE TABLE gulou.{target(family, each)} FINAL")
         yield Known(whole_town, counted)

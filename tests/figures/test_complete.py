@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas import families
-from schemas._published import published
-from schemas._targets import target
+from schemas.families import families
+from schemas.sql.published import published
+from schemas.sql.targets import target
 from tests.figures.fold import CORRECTS, TAKES_BACK, TOTALS, postings
 from tests.figures.history import EDGES, PLACES, TYPES, corrected, everywhere
 from tests.figures.test_targets import KEYS

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-import schemas
+from schemas.reference.divisions import SHIPPED
 
 if TYPE_CHECKING:
     from tests.town import Town
 
-DATA = Path(schemas.__file__).parent / "data"
+DATA = SHIPPED.parent
 LEVEL = {6: "county", 9: "township", 12: "village"}
 TYPES = {
     "visit.recorded": "走访登记",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schemas._divisions import Divisions
+from schemas.reference.divisions import Divisions
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import City

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schemas import family
-from schemas._targets import columns, key, select
+from schemas.families import family
+from schemas.sql.targets import columns, key, select
 from tests.figures.test_rollups import OPENING
 from tests.figures.test_watched import UNCOUNTED
 from tests.histories.told import told

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from clickhouse_driver import Client
 
+from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import Warehouse, apply
-from schemas import family
-from schemas._clickhouse import statements
+from infra.warehouse import Warehouse
+from schemas.families import family
+from schemas.sql.tables import statements
 
 
 def elsewhere(warehouse: Warehouse, tmp_path: Path, database: str) -> Settings:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from clickhouse_driver import Client
 
+from infra import database as apply
+from infra.database import _digest
 from infra.settings import Settings
-from infra.warehouse import Warehouse, apply
-from infra.warehouse.apply import _digest
-from schemas._clickhouse import Statement
-from schemas._errors import Misconfigured
+from infra.warehouse import Warehouse
+from schemas.errors import Misconfigured
+from schemas.sql.tables import Statement
 from tests.infra.test_apply import applied
 
 DB = "planned"

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from infra import _presence
 from infra._child import free_port
 from infra.broker import Broker
-from infra.cli import app
+from infra.cli.main import app
 from infra.parts import topics
 from infra.settings import Settings
 

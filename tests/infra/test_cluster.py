@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import Warehouse, apply
+from infra.warehouse import Warehouse
 from infra.worker import configure
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 
 
 def settings(warehouse: Warehouse, home: Path) -> Settings:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from infra import database as apply
 from infra.settings import Settings
 from infra.stack import with_ports
-from infra.warehouse import apply
 
 GULOU = Path(sys.executable).with_name("gulou")
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-import schemas
 from infra import feed
 from infra.parts import parts
 from infra.settings import Settings
 from infra.stack import Stack
-from producers.simulate import City, History, Progress
-from schemas._divisions import SHIPPED
+from producers.simulator.history import City, History, Progress
+from schemas.families import families
+from schemas.reference.divisions import SHIPPED
 
 PATIENCE_S = 1.0
 AWAY_S = 3.0
@@ -43,9 +43,7 @@ def messages(stack: Stack) -> list[bytes]:
     """Every message now in Kafka."""
     consumer = KafkaConsumer(bootstrap_servers=stack.settings.bootstrap, group_id=None)
     places = [
-        TopicPartition(family.topic, n)
-        for family in schemas.families()
-        for n in range(family.partitions)
+        TopicPartition(family.topic, n) for family in families() for n in range(family.partitions)
     ]
     consumer.assign(places)
     ends = consumer.end_offsets(places)

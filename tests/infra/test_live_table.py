@@ -3,7 +3,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from infra.figures import net_figures
-from schemas._divisions import Divisions
+from schemas.reference.divisions import Divisions
 
 # What the whole city has at most, to date: visits, requests, petitions, agreements, yuan.
 MOST = (1_881_000, 339_000, 112_600, 112_600, 312_000_000)

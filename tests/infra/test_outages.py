@@ -17,7 +17,7 @@ from infra.parts import Part
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.warehouse import Warehouse
-from schemas._errors import Halted
+from schemas.errors import Halted
 from tests.histories.small import History
 from tests.infra.test_stack import FAST, listens, script, settings
 from tests.live import Live, without_boards

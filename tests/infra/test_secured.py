@@ -20,15 +20,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kafka import KafkaConsumer, TopicPartition
 
-from dashboards import _reader
+from dashboards.server import reader as _reader
+from infra import database as apply
 from infra import feed
 from infra._child import free_port
 from infra.broker import Broker, answers
 from infra.parts import board_source
 from infra.settings import Settings
 from infra.stack import Stack
-from infra.warehouse import Warehouse, apply
-from schemas._errors import Unavailable
+from infra.warehouse import Warehouse
+from schemas.errors import Unavailable
 from tests.live import Live, without_boards
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from infra.settings import Settings, document, settings_table
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 
 
 @pytest.fixture(autouse=True)

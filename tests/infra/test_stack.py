@@ -18,7 +18,7 @@ from infra.broker import answers, ensure_topics, topic_configs
 from infra.parts import Part, Step, parts
 from infra.settings import Settings
 from infra.stack import Stack, with_ports
-from schemas._errors import Halted, Misconfigured, Unavailable
+from schemas.errors import Halted, Misconfigured, Unavailable
 
 FAST = (0.0, 0.05)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dashboards import _queries_cases, queries
+from dashboards.queries import mediations, petitions, visits
 from tests.histories.told import told
 from tests.law.judged import clocks_of, event, shown
 
@@ -178,7 +178,7 @@ def test_success_is_of_the_cases_that_were_taken(town: Town) -> None:
         event("mediations", "filed", "M", "2024-03-01 09:00"),
         event("mediations", "terminated", "M", "2024-03-02 09:00", why="not_fit"),
     )
-    (row,) = town.ask(_queries_cases.mediation_figures(), "2024-12-31T00:00", county="$__all")
+    (row,) = town.ask(mediations.mediation_figures(), "2024-12-31T00:00", county="$__all")
     assert row["success"] is None
 
 
@@ -186,7 +186,7 @@ def test_success_is_of_the_cases_that_were_taken(town: Town) -> None:
 def test_three_stars_are_on_the_whole_satisfied(town: Town) -> None:
     tell(town, ("registered", "03-01"), ("replied", "04-01"), ("rated", "04-02",
          {"satisfaction": 3}))  # fmt: skip
-    (row,) = town.ask(_queries_cases.petition_voices(), "2024-12-31T00:00", county="$__all")
+    (row,) = town.ask(petitions.petition_voices(), "2024-12-31T00:00", county="$__all")
     # 基本满意 stands between 满意 and 不满意, and counts with the former.
     assert row["satisfied_share"] == 1
 
@@ -194,5 +194,5 @@ def test_three_stars_are_on_the_whole_satisfied(town: Town) -> None:
 @differs(21, "a request passed on counts as closed")
 def test_a_request_passed_on_is_not_closed(town: Town) -> None:
     town.tell(told("visit.request_closed", "h", "2024-03-01 09:00", outcome="passed_on"))
-    (row,) = town.ask(queries.hourly_visits("1 = 1"), "2024-03-01T12:00")
+    (row,) = town.ask(visits.hourly_visits("1 = 1"), "2024-03-01T12:00")
     assert row["closed_today"] == 0

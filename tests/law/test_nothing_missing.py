@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import schemas
-from schemas._projections import CaseFold, Family
+from schemas.families import families
+from schemas.projections import CaseFold, Family
 from tests.law.tables import (
     ENDINGS,
     FACTS,
@@ -22,7 +22,7 @@ from tests.law.test_terms import AGAIN, STARTS, TERMS
 
 FOLDS = {
     family.topic: (family, fold)
-    for family in schemas.families()
+    for family in families()
     for fold in family.projections
     if isinstance(fold, CaseFold)
 }

@@ -14,10 +14,10 @@ from typing import Any, get_args
 
 import pytest
 
-import schemas
-from schemas._event import Event, FieldSpec
-from schemas._projections import CaseFold, Diary, Family, Rollup
-from schemas._wire import REASONS, Reason
+from schemas.event import Event, FieldSpec
+from schemas.families import families
+from schemas.projections import CaseFold, Diary, Family, Rollup
+from schemas.wire import REASONS, Reason
 from tests.histories.wrong import refused
 from tests.oracle.articles import DUTIES, ENDINGS, OPENING, STATES, Duty
 from tests.oracle.book import BOOK, Cases, Days, Sums, Topic
@@ -26,7 +26,7 @@ from tests.oracle.words import ENVELOPE, INSTANT, Box
 ROOT = Path(__file__).parents[2]
 ORACLE = [path for path in Path(__file__).parent.glob("*.py") if "test_" not in path.name]
 HISTORIES = [*(ROOT / "tests" / "histories").glob("*.py")]
-FAMILIES = {family.topic: family for family in schemas.families()}
+FAMILIES = {family.topic: family for family in families()}
 each_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 EVENTS = [
     pytest.param(BOOK[family.topic], cls, id=cls.spec.name)
@@ -106,7 +106,7 @@ def _field(spec: FieldSpec) -> tuple[Any, ...]:
 
 
 def test_every_attribute_of_the_envelope_is_in_the_book() -> None:
-    from schemas._event import Envelope
+    from schemas.event import Envelope
 
     assert {name: box.required for name, box in ENVELOPE.items()} == {
         # The version of CloudEvents has a default in the class and none on the wire.

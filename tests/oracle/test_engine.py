@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from streams._chunks import Chunk
+from streams.chunks import Chunk
 from streams.warehouse import Address
 from tests.dashboards.shipped import OWNER_TOKEN
 from tests.histories.small import History, Message, refused

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from producers.simulate import City
+from producers.simulator.history import City
 from producers.vault import Vault
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from producers._sheets import Sheet
+from producers.simulator.sheets import Sheet
 
 Told = dict[str, Any]
 """An event as it stands on the wire, and beside it `t` and `r`: when it happened, was recorded."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from producers._cells import fen, moment, units, whole, yes
+from producers.ledgers.cells import fen, moment, units, whole, yes
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

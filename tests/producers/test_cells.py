@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.utils.datetime import to_excel
 
-from producers._cells import fen, moment, whole, yes
-from producers._places import Places
-from schemas._divisions import SHIPPED, Divisions
+from producers.ledgers.cells import fen, moment, whole, yes
+from producers.ledgers.places import Places
+from schemas.reference.divisions import SHIPPED, Divisions
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FULL_WIDTH = {ord(char): ord(char) + 0xFEE0 for char in "0123456789:/-"}

@@ -20,12 +20,12 @@ from kafka.partitioner.default import murmur2
 from infra.broker import Broker, ensure_topics
 from producers.client import BulkProducer, Encoder, Landed, Producer, event_class
 from producers.vault import Vault
-from schemas import families
-from schemas._divisions import Divisions
-from schemas._errors import Misconfigured, Refused, Unavailable
-from schemas._event import encode, example
-from schemas._partitions import partitions
-from schemas._words import TEXT_MAX
+from schemas.errors import Misconfigured, Refused, Unavailable
+from schemas.event import encode, example
+from schemas.families import families
+from schemas.partitions import partitions
+from schemas.reference.divisions import Divisions
+from schemas.words import TEXT_MAX
 
 AT = datetime(2021, 3, 1, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
 DIVISIONS = Divisions.load()

@@ -18,7 +18,7 @@ from infra.broker import Broker, ensure_topics
 from producers import _bulk
 from producers.client import BulkProducer, Delivery, Encoder, Producer
 from producers.vault import Vault
-from schemas._errors import Refused, Unavailable
+from schemas.errors import Refused, Unavailable
 from tests.producers.traces import PLACES
 
 AT = datetime(2021, 3, 1, 9, tzinfo=ZoneInfo("Asia/Shanghai"))

@@ -13,7 +13,7 @@ import pytest
 
 from producers import vault as module
 from producers.vault import Vault
-from schemas._errors import Misconfigured, Refused, Unavailable
+from schemas.errors import Misconfigured, Refused, Unavailable
 
 TEXT = "门口的路灯不亮"
 # On both sides of what one question to SQLite holds, 500 subjects, and of two questions.

@@ -14,10 +14,10 @@ import pytest
 
 from infra.broker import Broker, ensure_topics
 from producers.client import Producer
-from producers.ledgers import LedgerMapping, Report, import_ledger, load_mapping
+from producers.ledgers.importing import LedgerMapping, Report, import_ledger, load_mapping
 from producers.vault import Vault
-from schemas import families
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
+from schemas.families import families
 from tests.producers.traces import PLACES, event, mapping, petition, write
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

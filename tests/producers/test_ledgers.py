@@ -18,13 +18,13 @@ import pytest
 from kafka import KafkaConsumer
 
 from infra.broker import Broker, ensure_topics
-from producers import ledgers
 from producers.client import Encoder, Producer
-from producers.ledgers import LedgerMapping, Report, import_ledger, load_mapping, outcomes
+from producers.ledgers import importing as ledgers
+from producers.ledgers.importing import LedgerMapping, Report, import_ledger, load_mapping, outcomes
 from producers.vault import Vault
-from schemas import families
-from schemas._divisions import Divisions
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
+from schemas.families import families
+from schemas.reference.divisions import Divisions
 
 HERE = Path(__file__).parent / "ledgers"
 MAPPING = load_mapping(HERE / "dirty-mapping.toml")

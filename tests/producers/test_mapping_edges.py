@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from producers._mapping import From
-from producers.ledgers import LedgerMapping, load_mapping
-from schemas._errors import Misconfigured
+from producers.ledgers.importing import LedgerMapping, load_mapping
+from producers.ledgers.mapping import From
+from schemas.errors import Misconfigured
 from tests.producers.traces import event, mapping, petition, visit
 
 HEAD = """

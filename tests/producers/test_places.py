@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from producers._places import Places
-from schemas._divisions import Divisions
+from producers.ledgers.places import Places
+from schemas.reference.divisions import Divisions
 
 PLACES = Places(Divisions.load())
 TWINS = {

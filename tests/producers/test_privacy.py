@@ -17,9 +17,9 @@ import pytest
 
 from infra.broker import Broker, ensure_topics
 from producers.client import Encoded, Encoder, Producer
-from producers.ledgers import LedgerMapping, Outcome, import_ledger, outcomes
+from producers.ledgers.importing import LedgerMapping, Outcome, import_ledger, outcomes
 from producers.vault import Vault
-from schemas import families
+from schemas.families import families
 from tests.producers.traces import (
     KINDS,
     OTHERS,

@@ -15,9 +15,9 @@ import openpyxl
 import pytest
 
 from producers.client import Encoder
-from producers.ledgers import LedgerMapping, load_mapping, outcomes
+from producers.ledgers.importing import LedgerMapping, load_mapping, outcomes
 from producers.vault import Vault
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 from tests.producers.traces import (
     KINDS,
     PLACES,

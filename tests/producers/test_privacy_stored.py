@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from producers.client import Producer
-from producers.ledgers import import_ledger
+from producers.ledgers.importing import import_ledger
 from producers.vault import Vault
-from schemas import families
-from schemas._divisions import Divisions
+from schemas.families import families
+from schemas.reference.divisions import Divisions
 from tests.live import Live
 from tests.oracle.compare import read
 from tests.producers.traces import (

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from producers.client import Encoder
-from producers.ledgers import Outcome, load_mapping, outcomes
+from producers.ledgers.importing import Outcome, load_mapping, outcomes
 from producers.vault import Vault
-from schemas._divisions import Divisions
+from schemas.reference.divisions import Divisions
 from tests.producers import petition_figures as expected
 
 # Only the missing folder is a reason to skip: a file that moved inside it must fail.

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from producers.client import Encoder
-from producers.ledgers import LedgerMapping, Outcome, outcomes
+from producers.ledgers.importing import LedgerMapping, Outcome, outcomes
 from producers.vault import Vault
-from schemas._words import TEXT_MAX
+from schemas.words import TEXT_MAX
 from tests.producers.traces import PLACES, event, mapping, petition, visit, write
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -19,9 +19,9 @@ import pytest
 from kafka import KafkaConsumer
 
 from infra.broker import Broker, ensure_topics
-from producers._broken import KINDS, OF_THE_BROKER
 from producers.client import BulkProducer, Encoder, event_class
-from producers.simulate import (
+from producers.simulator.broken import KINDS, OF_THE_BROKER
+from producers.simulator.history import (
     Batch,
     City,
     History,
@@ -33,13 +33,13 @@ from producers.simulate import (
     published_figures,
 )
 from producers.vault import Vault
-from schemas import families
-from schemas._clocks import Calendar
-from schemas._divisions import SHIPPED, Divisions
-from schemas._errors import Refused
-from schemas._event import Envelope, encode
-from schemas._wire import Decoder, Rejected
-from streams._chunks import Chunk
+from schemas.errors import Refused
+from schemas.event import Envelope, encode
+from schemas.families import families
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import SHIPPED, Divisions
+from schemas.wire import Decoder, Rejected
+from streams.chunks import Chunk
 from streams.ingest import Ingest
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "admin"

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from producers._city import apportioned
-from producers.simulate import City, History, microgrid_counts
+from producers.simulator.city import apportioned
+from producers.simulator.history import City, History, microgrid_counts
 from producers.vault import Vault
-from schemas import families
-from schemas._clocks import Calendar
-from schemas._divisions import Division, Divisions
-from schemas._errors import Misconfigured
-from schemas._wire import Decoder, Rejected
+from schemas.errors import Misconfigured
+from schemas.families import families
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Division, Divisions
+from schemas.wire import Decoder, Rejected
 
 FIGURES = {
     "visits_2021": 1_881_000,

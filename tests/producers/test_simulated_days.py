@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from producers._columns import (
+from producers.simulator.columns import (
     FIRST_DAY,
     NEVER,
     Choice,
@@ -24,9 +24,9 @@ from producers._columns import (
     narrowed,
     objects,
 )
-from producers._sheets import Sheet, exactly, some, step
-from producers.simulate import City
-from schemas.visit import RequestClosed
+from producers.simulator.history import City
+from producers.simulator.sheets import Sheet, exactly, some, step
+from schemas.families.visit import RequestClosed
 from tests.producers.drawn import (
     DAY,
     END,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from producers.simulate import City, History, Progress, live, play
-from schemas import families
-from schemas._wire import Decoder, Rejected
+from producers.simulator.history import City, History, Progress, live, play
+from schemas.families import families
+from schemas.wire import Decoder, Rejected
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from producers._tables import Table, clean, plain
-from schemas._errors import Misconfigured
+from producers.ledgers.tables import Table, clean, plain
+from schemas.errors import Misconfigured
 
 
 def rows(path: Path, **how: Any) -> list[tuple[int, dict[str, Any], str]]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.vault import Vault
-from schemas._errors import Refused
+from schemas.errors import Refused
 
 TEXT = "门口的路灯不亮"
 

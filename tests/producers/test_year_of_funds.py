@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from producers._year_of_funds import funds
-from producers.simulate import City
+from producers.simulator.funds import funds
+from producers.simulator.history import City
 from tests.producers.drawn import (
     DAY,
     END,

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from producers._year_of_mediations import mediations
-from producers._year_of_petitions import petitions
-from producers.simulate import City
+from producers.simulator.history import City
+from producers.simulator.mediations import mediations
+from producers.simulator.petitions import petitions
 from tests.producers.drawn import (
     DAY,
     END,

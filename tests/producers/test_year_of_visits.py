@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from producers._year_of_visits import visits
-from producers.simulate import City
+from producers.simulator.history import City
+from producers.simulator.visits import visits
 from tests.producers.drawn import (
     DAY,
     END,

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import openpyxl
 
-from producers.ledgers import LedgerMapping
-from schemas._divisions import Divisions
+from producers.ledgers.importing import LedgerMapping
+from schemas.reference.divisions import Divisions
 
 ROWS: Final[Sequence[Mapping[str, str]]] = (
     {

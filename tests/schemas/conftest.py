@@ -14,12 +14,12 @@ import pytest
 from clickhouse_driver import Client
 
 from infra.warehouse import Warehouse
-from schemas import families
-from schemas._clickhouse import Layout, database_statements, event_columns, statements
-from schemas._divisions import Divisions
-from schemas._event import Content, Event, encode, example
-from schemas._projections import Family
-from schemas._wire import Decoder, Rejected
+from schemas.event import Content, Event, encode, example
+from schemas.families import families
+from schemas.projections import Family
+from schemas.reference.divisions import Divisions
+from schemas.sql.tables import Layout, database_statements, event_columns, statements
+from schemas.wire import Decoder, Rejected
 
 CITY = timezone(timedelta(hours=8))
 VILLAGE = "431202001001"

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from schemas import _catalog, families, family
-from schemas._clickhouse import STATUSES, Layout, statements
-from schemas._errors import SchemaError
-from schemas._event import Envelope, meaning
-from schemas._published import published
-from schemas._wire import REASONS, Decoder, Reason
-from schemas._words import Text
-from schemas.visit import VisitRecorded
+from schemas import catalog as _catalog
+from schemas.errors import SchemaError
+from schemas.event import Envelope, meaning
+from schemas.families import families, family
+from schemas.families.visit import VisitRecorded
+from schemas.sql.published import published
+from schemas.sql.tables import STATUSES, Layout, statements
+from schemas.wire import REASONS, Decoder, Reason
+from schemas.words import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas._event import Event
+    from schemas.event import Event
     from tests.schemas.conftest import MakeMessage
 
 ROOT = Path(__file__).parents[2]

@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
-from schemas import _family, families, family
-from schemas._clocks import Clock
-from schemas._errors import SchemaError
-from schemas._event import Content, Event, field
-from schemas._projections import CaseFold, Rollup
-from schemas._words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Sealed
+from schemas.clocks import Clock
+from schemas.errors import SchemaError
+from schemas.event import Content, Event, field
+from schemas.families import _family, families, family
+from schemas.projections import CaseFold, Rollup
+from schemas.words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Sealed
 
 
 class Trial(Event, topic="trials", key="case", zh="试"):
@@ -234,10 +234,10 @@ def test_families_are_found_by_their_files_in_the_order_of_their_topics() -> Non
     found = [(f.topic, f.zh, f.module, f.partitions) for f in families()]
     assert found == sorted(found)
     assert {
-        ("funds", "幸福基金", "schemas.fund", 4),
-        ("mediations", "调解", "schemas.mediation", 4),
-        ("petitions", "信访", "schemas.petition", 4),
-        ("visits", "走访", "schemas.visit", 4),
+        ("funds", "幸福基金", "schemas.families.fund", 4),
+        ("mediations", "调解", "schemas.families.mediation", 4),
+        ("petitions", "信访", "schemas.families.petition", 4),
+        ("visits", "走访", "schemas.families.visit", 4),
     } <= set(found)
     with pytest.raises(KeyError):
         family("weather")

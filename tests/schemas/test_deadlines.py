@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas._clocks import Calendar, Clock
-from schemas._errors import Misconfigured
+from schemas.clocks import Clock
+from schemas.errors import Misconfigured
+from schemas.reference.calendars import Calendar
 
 ZONE = ZoneInfo("Asia/Shanghai")
 CALENDAR = Calendar.load("Asia/Shanghai")

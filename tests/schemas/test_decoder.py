@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, TypeAdapter
 
-from schemas import families
-from schemas._divisions import Divisions
-from schemas._event import Content, Event, example, field
-from schemas._wire import Decoder, Rejected, _milliseconds
-from schemas._words import DivisionCode, Labels
-from schemas.fund import FundContributed
-from schemas.petition import PetitionAccepted, PetitionExtended, PetitionRegistered
-from schemas.visit import RequestRaised, VisitRecorded
+from schemas.event import Content, Event, example, field
+from schemas.families import families
+from schemas.families.fund import FundContributed
+from schemas.families.petition import PetitionAccepted, PetitionExtended, PetitionRegistered
+from schemas.families.visit import RequestRaised, VisitRecorded
+from schemas.reference.divisions import Divisions
+from schemas.wire import Decoder, Rejected, _milliseconds
+from schemas.words import DivisionCode, Labels
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import Decode, MakeMessage

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas._wire import Decoder, Rejected
+from schemas.wire import Decoder, Rejected
 from tests.histories.told import ms, told
 
 Change = dict[str, Any]

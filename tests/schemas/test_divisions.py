@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas._divisions import Divisions, microgrids, parent
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
+from schemas.reference.divisions import Divisions, microgrids, parent
 
 HEAD = "code,name,valid_from,valid_to\n"
 ADMIN = Path(__file__).parents[3] / "shared" / "data" / "admin"

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from schemas import families
-from schemas._divisions import Divisions
-from schemas._event import Event, encode, example, field
-from schemas._wire import Decoder, Rejected
-from schemas._words import CaseId, Flag, Note, Persons, Stored
-from schemas.visit import VisitRecorded
+from schemas.event import Event, encode, example, field
+from schemas.families import families
+from schemas.families.visit import VisitRecorded
+from schemas.reference.divisions import Divisions
+from schemas.wire import Decoder, Rejected
+from schemas.words import CaseId, Flag, Note, Persons, Stored
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import Decode, MakeMessage

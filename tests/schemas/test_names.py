@@ -7,10 +7,10 @@ import random
 import pytest
 from kafka.partitioner.default import murmur2
 
-from schemas import _names as names
-from schemas._columns import Column, codes_of, moment, quoted, starts
-from schemas._partitions import partitions
-from schemas._words import Text
+from schemas import names
+from schemas.partitions import partitions
+from schemas.sql.columns import Column, codes_of, moment, quoted, starts
+from schemas.words import Text
 
 
 def test_every_name_that_others_know_is_spelled_as_they_know_it() -> None:

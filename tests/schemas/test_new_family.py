@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import schemas
-from schemas import _catalog
-from schemas._wire import Decoder
+from schemas import catalog
+from schemas import families as package
+from schemas.families import families, family
+from schemas.wire import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from schemas._divisions import Divisions
-    from schemas._projections import Family
+    from schemas.projections import Family
+    from schemas.reference.divisions import Divisions
     from tests.schemas.conftest import City, MakeMessage
 
 POINTS = '''
@@ -27,9 +28,9 @@ POINTS = '''
 
     from typing import Annotated, ClassVar, Literal
 
-    from schemas._event import Event, field
-    from schemas._projections import Rollup
-    from schemas._words import Labels, Pseudonym, Quantity
+    from schemas.event import Event, field
+    from schemas.projections import Rollup
+    from schemas.words import Labels, Pseudonym, Quantity
 
     Aspect = Annotated[
         Literal["lawful", "moral"], Labels(lawful="守法诚信", moral="道德规范")
@@ -66,13 +67,13 @@ POINTS = '''
 @pytest.fixture
 def points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
     (tmp_path / "points.py").write_text(dedent(POINTS), encoding="utf-8")
-    monkeypatch.setattr(schemas, "__path__", [*schemas.__path__, str(tmp_path)])
-    schemas.families.cache_clear()
-    yield schemas.family("points")
-    sys.modules.pop("schemas.points")
-    vars(schemas).pop("points", None)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    families.cache_clear()
+    yield family("points")
+    sys.modules.pop("schemas.families.points")
+    vars(package).pop("points", None)
     monkeypatch.undo()
-    schemas.families.cache_clear()
+    families.cache_clear()
 
 
 def test_a_new_file_is_a_topic_a_validator_tables_views_and_a_chapter(
@@ -81,7 +82,7 @@ def test_a_new_file_is_a_topic_a_validator_tables_views_and_a_chapter(
     message: MakeMessage,
     divisions: Divisions,
 ) -> None:
-    assert [f.topic for f in schemas.families()] == [
+    assert [f.topic for f in families()] == [
         *("funds", "mediations", "petitions", "points", "visits")
     ]
     (cls,) = points.events
@@ -102,5 +103,5 @@ def test_a_new_file_is_a_topic_a_validator_tables_views_and_a_chapter(
         "points.awarded": "积分加分",
     }
 
-    assert "## 积分 points\n" in _catalog.catalog(schemas.families())
-    assert json.dumps(_catalog.json_schema(cls))
+    assert "## 积分 points\n" in catalog.catalog(families())
+    assert json.dumps(catalog.json_schema(cls))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from schemas import families
-from schemas._clickhouse import STATUSES, Layout, database_statements, event_columns, statements
-from schemas._published import published
+from schemas.families import families
+from schemas.sql.published import published
+from schemas.sql.tables import STATUSES, Layout, database_statements, event_columns, statements
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import City

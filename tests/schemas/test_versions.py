@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schemas import families
-from schemas._event import Event
-from schemas._wire import Decoder, Rejected
+from schemas.event import Event
+from schemas.families import families
+from schemas.wire import Decoder, Rejected
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import Decode, MakeMessage

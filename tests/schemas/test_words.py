@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from schemas._wire import Decoder, Rejected
-from schemas._words import Text
+from schemas.wire import Decoder, Rejected
+from schemas.words import Text
 from tests.histories.told import told
 from tests.oracle import BOOK, Topic
 from tests.oracle.words import (

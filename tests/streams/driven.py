@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-import schemas
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from streams import _pipeline
-from streams._chunks import Chunk, Position
-from streams._pipeline import Pipeline
+from schemas.families import family
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from streams import pipeline as _pipeline
+from streams.chunks import Chunk, Position
 from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest
 from streams.limits import Limits
+from streams.pipeline import Pipeline
 from tests.streams.store import Door, Table
 from tests.streams.stories import PARTITIONS, PLACES, Arrived, Said, fold, folded, log
 from tests.streams.turns import Turns
@@ -42,7 +42,7 @@ def ingests() -> Mapping[str, Ingest]:
     """Of families with as many partitions as the stories have."""
     divisions, calendar = Divisions.load(), Calendar.load("Asia/Shanghai")
     return {
-        topic: Ingest(replace(schemas.family(topic), partitions=count), divisions, calendar)
+        topic: Ingest(replace(family(topic), partitions=count), divisions, calendar)
         for topic, count in PARTITIONS.items()
     }
 

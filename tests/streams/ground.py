@@ -9,17 +9,17 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-import schemas
 from infra.warehouse import Warehouse as Server
-from schemas._clickhouse import Layout, database_statements, statements
-from schemas._targets import target
-from streams._chunks import Chunk
+from schemas.families import family
+from schemas.sql.tables import Layout, database_statements, statements
+from schemas.sql.targets import target
+from streams.chunks import Chunk
 from streams.ingest import Rows
 from streams.warehouse import Address, Poison, Warehouse
 from tests.streams.driven import ingests
 from tests.streams.stories import Said, log
 
-FAMILY = replace(schemas.family("visits"), partitions=2)
+FAMILY = replace(family("visits"), partitions=2)
 HERE, THERE = ("visits", 0), ("visits", 1)
 HOURLY, DAILY, COVERAGE = FAMILY.projections
 TARGETS = [target(FAMILY, projection) for projection in FAMILY.projections]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from schemas._errors import Unavailable
-from streams._chunks import Position
-from streams._identities import Hashes, hashes
+from schemas.errors import Unavailable
+from streams.chunks import Position
+from streams.identities import Hashes, hashes
 from streams.ingest import Identity, Rows, Stored
 from streams.warehouse import Bury, Claim, Poison
 
@@ -86,7 +86,7 @@ class Table:
 
 
 class Door:
-    """One connection, see `streams._store.Store`; of another worker if not `ours`.
+    """One connection, see `streams.store.Store`; of another worker if not `ours`.
 
     Faults happen to our own alone.
     """

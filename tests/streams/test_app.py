@@ -14,15 +14,15 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from faust.types import TP
 
-import schemas
-from schemas._clickhouse import Layout
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from schemas._errors import Unavailable
+from schemas.errors import Unavailable
+from schemas.families import families
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from schemas.sql.tables import Layout
 from streams import app as module
 from streams import metrics
-from streams._chunks import Position
 from streams.app import GulouApp, WorkerConfig, build_app
+from streams.chunks import Position
 from streams.dead_letters import DeadLetter
 from streams.warehouse import Address
 from tests.streams.driven import LIMITS, counted, limits
@@ -140,7 +140,7 @@ def built(home: Path) -> GulouApp:
             watchdog_s=60.0,
             session_timeout_s=20.0,
         ),
-        schemas.families(),
+        families(),
     )
 
 
@@ -373,16 +373,14 @@ def test_the_app_is_set_up_to_lose_and_reorder_nothing(tmp_path: Path) -> None:
 
 
 def sorted_families() -> list[Any]:
-    return sorted(schemas.families(), key=lambda family: family.topic)
+    return sorted(families(), key=lambda family: family.topic)
 
 
 @pytest.mark.parametrize(("batch", "poll"), [(9_999, 9_999), (50_000, 10_000)])
 def test_a_fetch_brings_no_more_than_a_batch_holds(tmp_path: Path, batch: int, poll: int) -> None:
     config = built(tmp_path).config
     changed = {name: getattr(config, name) for name in WorkerConfig.__slots__}
-    app = build_app(
-        WorkerConfig(**changed | {"limits": limits(batch_events=batch)}), schemas.families()
-    )
+    app = build_app(WorkerConfig(**changed | {"limits": limits(batch_events=batch)}), families())
     assert app.conf.broker_max_poll_records == poll
 
 
@@ -390,7 +388,7 @@ def test_every_family_has_a_lane_and_a_recovery_seeks_by_the_consumer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = built(tmp_path)
-    assert set(app.pipeline._lanes) == {family.topic for family in schemas.families()}
+    assert set(app.pipeline._lanes) == {family.topic for family in families()}
     assert app.pipeline is app.pipeline
     sought = []
 

@@ -13,8 +13,8 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams import _chunks
-from streams._chunks import Chunk, ChunkedConsumer, ChunkedThread
+from streams import chunks as _chunks
+from streams.chunks import Chunk, ChunkedConsumer, ChunkedThread
 from tests.streams.stories import Arrived
 
 VISITS, FUNDS = TP("visits", 0), TP("funds", 3)

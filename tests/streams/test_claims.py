@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-import schemas
+from infra import database as apply
 from infra.settings import Settings
 from infra.warehouse import Warehouse as Server
-from infra.warehouse import apply
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from streams._chunks import Chunk
+from schemas.families import family
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from streams.chunks import Chunk
 from streams.ingest import Ingest
 from streams.warehouse import Address, Poison, Warehouse
 from tests.histories.small import History
 from tests.streams.test_ingest import LOGGED, Arrived
 
-FAMILY = replace(schemas.family("visits"), partitions=1)
+FAMILY = replace(family("visits"), partitions=1)
 PLACE = ("visits", 0)
 DATABASE = "claims"
 

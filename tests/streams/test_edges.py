@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-import schemas
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from streams._chunks import Chunk
+from schemas.families import family
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from streams.chunks import Chunk
 from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest, Rows, Stored
 from streams.warehouse import Poison
@@ -30,7 +30,7 @@ MINUTE, DAY = 60_000, 86_400_000
 
 @cache
 def ingest(topic: str) -> Ingest:
-    return Ingest(schemas.family(topic), Divisions.load(), Calendar.load("Asia/Shanghai"))
+    return Ingest(family(topic), Divisions.load(), Calendar.load("Asia/Shanghai"))
 
 
 def place(sent: Message) -> int:

@@ -34,9 +34,9 @@ _FILE = '''
 
 from typing import Annotated, ClassVar, Literal
 
-from schemas._event import Event, field
-from schemas._projections import Rollup
-from schemas._words import CaseId, Labels, Note, Persons
+from schemas.event import Event, field
+from schemas.projections import Rollup
+from schemas.words import CaseId, Labels, Note, Persons
 
 Found = Annotated[Literal["nothing", "hazard"], Labels(nothing="无", hazard="隐患")]
 

@@ -25,7 +25,7 @@ import pytest
 from clickhouse_driver import errors as driver_errors
 
 from infra import _child
-from schemas._errors import Halted, Unavailable
+from schemas.errors import Halted, Unavailable
 from tests.histories.small import History, Message, refused
 from tests.live import Live
 

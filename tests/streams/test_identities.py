@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams._identities import Hashes, Seen, doubled, hashes
+from streams.identities import Hashes, Seen, doubled, hashes
 
 _NAMES = st.lists(st.tuples(st.text(max_size=8), st.text(min_size=1, max_size=12)), max_size=200)
 

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kafka.partitioner.default import murmur2
 
-import schemas
-from schemas._clocks import Calendar
-from schemas._divisions import Divisions
-from schemas._projections import Family
-from streams._chunks import Chunk
+from schemas.families import family
+from schemas.projections import Family
+from schemas.reference.calendars import Calendar
+from schemas.reference.divisions import Divisions
+from streams.chunks import Chunk
 from streams.ingest import Identity, Ingest, Rows, Stored
 from tests.histories.small import History, Message
 from tests.oracle import BOOK, Law, Record, Row
@@ -72,7 +72,7 @@ def ingest(topic: str) -> Ingest:
 
 def _single(topic: str) -> Family:
     """The family with one partition, which every key belongs in."""
-    return replace(schemas.family(topic), partitions=1)
+    return replace(family(topic), partitions=1)
 
 
 @cache
@@ -213,12 +213,12 @@ def test_the_same_source_and_id_in_two_partitions_are_told_apart_in_one_batch_an
 
 
 def of_many_partitions() -> Ingest:
-    return Ingest(schemas.family("visits"), Divisions.load(), Calendar.load("Asia/Shanghai"))
+    return Ingest(family("visits"), Divisions.load(), Calendar.load("Asia/Shanghai"))
 
 
 def partition(message: Message) -> int:
     """Where every Kafka client that follows the Java one sends it."""
-    return int((murmur2(message.key) & 0x7FFFFFFF) % schemas.family("visits").partitions)
+    return int((murmur2(message.key) & 0x7FFFFFFF) % family("visits").partitions)
 
 
 def test_a_message_in_another_partition_than_its_keys_does_not_count() -> None:

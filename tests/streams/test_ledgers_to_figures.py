@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from producers.client import Producer
-from producers.ledgers import Report, import_ledger
+from producers.ledgers.importing import Report, import_ledger
 from producers.vault import Vault
-from schemas._divisions import Divisions
+from schemas.reference.divisions import Divisions
 from tests.live import Live
 from tests.producers import petition_figures
 from tests.producers.test_ledgers import EVENTS, HERE

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas._errors import Halted, Unavailable
-from streams._chunks import Chunk
+from schemas.errors import Halted, Unavailable
+from streams.chunks import Chunk
 from tests.streams.driven import Driven, driven
 from tests.streams.stories import PLACES, Said, fresh, story
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from schemas._errors import Halted, Unavailable
-from streams import _identities, _pipeline
+from schemas.errors import Halted, Unavailable
+from streams import identities as _identities
+from streams import pipeline as _pipeline
 from tests.streams.driven import Driven, driven, limits
 from tests.streams.stories import PLACES, fresh, story
 from tests.streams.test_pipeline import BATCH, CLAIM, FUNDS, OTHERS, VISITS

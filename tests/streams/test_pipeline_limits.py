@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas._errors import Halted
+from schemas.errors import Halted
 from streams import metrics
-from streams._chunks import Position
+from streams.chunks import Position
 from streams.limits import Limits
 from tests.streams.driven import Driven, counted, driven, limits
 from tests.streams.stories import LOGGED, PLACES, Arrived, Said, fresh, log

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from clickhouse_driver import errors as driver_errors
 
-from schemas._errors import Halted, Unavailable
-from schemas._targets import select as whole
+from schemas.errors import Halted, Unavailable
+from schemas.sql.targets import select as whole
 from streams import warehouse as module
 from streams.warehouse import Poison, Warehouse
 from tests.streams.ground import DAILY, FAMILY, HERE, TARGETS, THERE, Ground, Told

@@ -10,7 +10,7 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver import errors as driver_errors
 
-from schemas._errors import Unavailable
+from schemas.errors import Unavailable
 from streams import warehouse as module
 from tests.streams.ground import DAILY, FAMILY, HERE, TARGETS, Ground, Told
 

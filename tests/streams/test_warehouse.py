@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from infra import _child
-from schemas._errors import Unavailable
+from schemas.errors import Unavailable
 from streams import warehouse as module
-from streams._identities import hashes
+from streams.identities import hashes
 from streams.ingest import Stored
 from streams.warehouse import Address, Warehouse
 from tests.histories.told import ms

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from infra.warehouse import board
+from infra.warehouse import gate as board
 from infra.warehouse._fault import ACCESS_DENIED, AUTHENTICATION_FAILED, READONLY, Fault
 from infra.warehouse.access import User, Users, write_users
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 
 WRITER = {"password": "tower", "role": "writer"}
 BOARD = {"password": "drum", "role": "board", "databases": ["a", "b"]}

@@ -20,7 +20,7 @@ from clickhouse_driver.errors import Error
 from infra.warehouse import Warehouse, write_users
 from infra.warehouse._fault import Fault
 from infra.warehouse.access import Users
-from schemas._errors import Misconfigured
+from schemas.errors import Misconfigured
 from tests.warehouse.conftest import connect
 
 KILLS = 4

@@ -13,12 +13,12 @@ from typing import Any
 from clickhouse_driver import Client
 from pydantic_core import to_json
 
-import schemas
-from schemas._clickhouse import event_columns
-from schemas._divisions import Divisions
-from schemas._wire import Decoder, Rejected
+from schemas.families import family
+from schemas.reference.divisions import Divisions
+from schemas.sql.tables import event_columns
+from schemas.wire import Decoder, Rejected
 
-_FAMILY = schemas.family("visits")
+_FAMILY = family("visits")
 _VERSIONS = {cls.spec.name: cls.spec.version for cls in _FAMILY.events}
 _COLUMNS = ", ".join(f"`{column.name}`" for column in event_columns("UTC"))
 _DAY_MS = 86_400_000

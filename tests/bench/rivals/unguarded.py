@@ -9,14 +9,14 @@ from functools import cached_property
 
 import faust
 
-import schemas
 from infra.settings import Settings
 from infra.worker import configure
-from streams._chunks import Position
-from streams._identities import Seen
-from streams._pipeline import Pipeline
+from schemas.families import families
 from streams.app import GulouApp, build_app
+from streams.chunks import Position
+from streams.identities import Seen
 from streams.ingest import Ingest, Rows
+from streams.pipeline import Pipeline
 from streams.warehouse import Claim
 
 
@@ -52,7 +52,7 @@ class UnguardedApp(GulouApp):
 
 def main() -> None:
     """Runs until it is stopped."""
-    app = build_app(configure(Settings.load()), schemas.families())
+    app = build_app(configure(Settings.load()), families())
     app.__class__ = UnguardedApp
     faust.Worker(app, loglevel="INFO").execute_from_commandline()
 

@@ -55,7 +55,7 @@ def happened(type_: str, where: str, *times: str, **data: Any) -> list[Told]:
     ]
 
 
-def visits(where: str, *times: str, **data: Any) -> list[Told]:
+def visited(where: str, *times: str, **data: Any) -> list[Told]:
     """A visit at each time."""
     return happened("recorded", where, *times, **data)
 
@@ -128,22 +128,22 @@ def balances_of_all_years() -> list[Told]:
 
 def a_year_of_coverage() -> list[Told]:
     """Micro-grids around each edge of the year and of the day of `AT`, and requests with them."""
-    back = visits(grid(XINJIE, 5), "2021-03-02 09:00")
+    back = visited(grid(XINJIE, 5), "2021-03-02 09:00")
     last_year, this_year, today = "2020-12-31 23:59:59", "2021-01-01", "2021-06-15 23:59:59"
     tomorrow = "2021-06-16"
     third = grid(XINJIE, 3)
     return [
-        *visits(grid(XINJIE, 1), last_year),
-        *visits(grid(XINJIE, 2), this_year),
-        *visits(third, last_year, "2021-03-01 09:00", today, tomorrow),
-        *visits(grid(XINJIE, 4), tomorrow),
+        *visited(grid(XINJIE, 1), last_year),
+        *visited(grid(XINJIE, 2), this_year),
+        *visited(third, last_year, "2021-03-01 09:00", today, tomorrow),
+        *visited(grid(XINJIE, 4), tomorrow),
         *back,
         taken_back(back[0]),
         *happened("request_raised", grid(XINJIE, 6), "2021-02-01 09:00"),
-        *visits(XINJIE, "2021-03-03 09:00"),  # in no micro-grid that is known
-        *visits(CITY, "2021-03-03 09:00"),  # in no county that is known
-        *visits(grid(ZHONGPO, 1), "2021-04-01 09:00"),
-        *visits(grid(LIPING, 1), *["2021-05-01 09:00"] * 3),
+        *visited(XINJIE, "2021-03-03 09:00"),  # in no micro-grid that is known
+        *visited(CITY, "2021-03-03 09:00"),  # in no county that is known
+        *visited(grid(ZHONGPO, 1), "2021-04-01 09:00"),
+        *visited(grid(LIPING, 1), *["2021-05-01 09:00"] * 3),
         *happened("request_raised", third, last_year, this_year, "2021-03-01", today, tomorrow),
         *happened("request_closed", third, last_year, this_year, *["2021-03-01"] * 2, tomorrow),
         *happened("request_closed", grid(LIPING, 1), today),

@@ -6,8 +6,7 @@ import itertools
 
 import pytest
 
-from dashboards import _queries_places as places
-from dashboards import queries
+from dashboards.queries import choices, places
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.happenings import (
     AT,
@@ -20,7 +19,7 @@ from tests.dashboards.queries.happenings import (
     raised,
     spent,
     taken_back,
-    visits,
+    visited,
 )
 from tests.dashboards.queries.register import (
     CHENGBEI,
@@ -70,21 +69,21 @@ def below(town: Town, level: places.Level, place: str, at: str = AT) -> list[lis
 
 
 def a_year() -> list[Told]:
-    back = visits(grid(XINJIE, 4), "2021-03-01")
+    back = visited(grid(XINJIE, 4), "2021-03-01")
     return [
-        *visits(grid(XINJIE, 1), LAST_YEAR, NEXT_DAY),
-        *visits(grid(XINJIE, 2), THIS_YEAR, IN_THE_DAY),
-        *visits(grid(XINJIE, 3), "2021-03-01"),
+        *visited(grid(XINJIE, 1), LAST_YEAR, NEXT_DAY),
+        *visited(grid(XINJIE, 2), THIS_YEAR, IN_THE_DAY),
+        *visited(grid(XINJIE, 3), "2021-03-01"),
         *back,
         taken_back(back[0]),
-        *visits(grid(WENHUA, 1), *["2021-03-01"] * 3),
-        *visits(grid(ZHONGPO, 1), *["2021-03-01"] * 4),
-        *visits(grid(LIPING, 1), *["2021-03-01"] * 5),
-        *visits(XINJIE, "2021-03-01"),  # in no micro-grid that is known
+        *visited(grid(WENHUA, 1), *["2021-03-01"] * 3),
+        *visited(grid(ZHONGPO, 1), *["2021-03-01"] * 4),
+        *visited(grid(LIPING, 1), *["2021-03-01"] * 5),
+        *visited(XINJIE, "2021-03-01"),  # in no micro-grid that is known
         *happened("request_raised", grid(XINJIE, 2), *["2021-03-01"] * 8),
         *happened("request_closed", grid(XINJIE, 2), LAST_YEAR, THIS_YEAR, IN_THE_DAY, NEXT_DAY),
         *happened("request_closed", grid(WENHUA, 2), "2021-03-01"),
-        *visits(grid(UNREGISTERED, 1), "2021-03-01"),
+        *visited(grid(UNREGISTERED, 1), "2021-03-01"),
         *petitions(UNREGISTERED, 6, "registered 2021-03-01"),
         raised(UNREGISTERED, "2021-03-01", 1),
         raised(XINJIE, LAST_YEAR, 2),
@@ -200,21 +199,21 @@ def test_of_more_than_200_places_below_the_first_200_are_listed(
 
 @about(places.microgrids, places.grid_options)
 def test_micro_grids_ever_visited_by_then_longest_unvisited_first(town: Town) -> None:
-    back = visits(grid(XINJIE, 5), "2021-03-01")
+    back = visited(grid(XINJIE, 5), "2021-03-01")
     town.tell(
-        *visits(grid(XINJIE, 3), "2021-06-14 23:59:59"),
-        *visits(grid(XINJIE, 2), "2021-06-14 00:00", LAST_YEAR),
-        *visits(grid(XINJIE, 4), *[IN_THE_DAY] * 2, NEXT_DAY),
-        *visits(grid(XINJIE, 1), LAST_YEAR),
+        *visited(grid(XINJIE, 3), "2021-06-14 23:59:59"),
+        *visited(grid(XINJIE, 2), "2021-06-14 00:00", LAST_YEAR),
+        *visited(grid(XINJIE, 4), *[IN_THE_DAY] * 2, NEXT_DAY),
+        *visited(grid(XINJIE, 1), LAST_YEAR),
         *happened("request_raised", grid(XINJIE, 2), LAST_YEAR, THIS_YEAR, IN_THE_DAY, NEXT_DAY),
         *happened("request_closed", grid(XINJIE, 2), LAST_YEAR, THIS_YEAR, NEXT_DAY),
         # Never visited: taken back, only asked, visited tomorrow.
         *back,
         taken_back(back[0]),
         *happened("request_raised", grid(XINJIE, 6), THIS_YEAR),
-        *visits(grid(XINJIE, 7), NEXT_DAY),
-        *visits(grid(WENHUA, 1), "2021-03-01"),
-        *visits(XINJIE, "2021-03-01"),
+        *visited(grid(XINJIE, 7), NEXT_DAY),
+        *visited(grid(WENHUA, 1), "2021-03-01"),
+        *visited(XINJIE, "2021-03-01"),
     )
     expected = [
         ("微网格", "最近走访", "距今天数", "本年走访", "本年诉求", "本年办结"),
@@ -242,7 +241,7 @@ def test_a_village_without_a_visit_has_no_micro_grid_to_show(town: Town) -> None
 @about(places.microgrids, places.grid_options)
 def test_of_many_micro_grids_200_are_listed_and_500_offered(town: Town) -> None:
     grids = [grid(XINJIE, n) for n in range(501)]
-    town.tell(*(visits(each, "2021-03-01")[0] for each in grids))
+    town.tell(*(visited(each, "2021-03-01")[0] for each in grids))
     listed = town.ask(places.microgrids(), AT, village=XINJIE)
     offered = town.ask(places.grid_options(), AT, village=XINJIE)
     assert [row["微网格"] for row in listed] == grids[:200]
@@ -264,10 +263,10 @@ def test_one_micro_grid_with_its_visits_requests_and_days_since(
     town: Town, number: int, figures: Row
 ) -> None:
     town.tell(
-        *visits(grid(XINJIE, 1), LAST_YEAR, THIS_YEAR, IN_THE_DAY, NEXT_DAY),
+        *visited(grid(XINJIE, 1), LAST_YEAR, THIS_YEAR, IN_THE_DAY, NEXT_DAY),
         *happened("request_raised", grid(XINJIE, 1), LAST_YEAR, *[THIS_YEAR] * 2, IN_THE_DAY),
         *happened("request_closed", grid(XINJIE, 1), THIS_YEAR, NEXT_DAY),
-        *visits(grid(XINJIE, 2), LAST_YEAR),
+        *visited(grid(XINJIE, 2), LAST_YEAR),
         *happened("request_raised", grid(XINJIE, 2), LAST_YEAR),
         *happened("request_closed", grid(XINJIE, 2), *[THIS_YEAR] * 2),
         *happened("request_raised", grid(XINJIE, 3), THIS_YEAR),
@@ -282,9 +281,9 @@ def test_one_micro_grid_with_its_visits_requests_and_days_since(
 # ---------------------------------------------------------------------- options of variables
 
 
-@about(queries.county_options)
+@about(choices.county_options)
 def test_counties_are_offered_by_code_and_last_the_unknown_place(town: Town) -> None:
-    assert table(town.ask(queries.county_options(), AT)) == [
+    assert table(town.ask(choices.county_options(), AT)) == [
         ("code", "name"),
         (HECHENG, "鹤城区"),
         (ZHONGFANG, "中方县"),
@@ -293,10 +292,10 @@ def test_counties_are_offered_by_code_and_last_the_unknown_place(town: Town) -> 
     ]
 
 
-@about(queries.below)
+@about(choices.below)
 def test_townships_and_villages_are_offered_under_what_is_chosen_above(town: Town) -> None:
     def offered(level: str, variable: str, value: str) -> list[Row]:
-        return table(town.ask(queries.below(level, variable), AT, **chosen(variable, value)))
+        return table(town.ask(choices.below(level, variable), AT, **chosen(variable, value)))
 
     heads = ("code", "name")
     townships = [(CHENGZHONG, "城中街道"), (CHENGBEI, "城北街道")]
@@ -310,9 +309,9 @@ def test_townships_and_villages_are_offered_under_what_is_chosen_above(town: Tow
     assert offered("township", "county", CITY) == []  # its children are counties
 
 
-@about(queries.below)
+@about(choices.below)
 def test_at_most_a_thousand_places_are_offered(town: Town) -> None:
     codes = [f"{n:012}" for n in range(1001)]
     with registered(town, dict.fromkeys(codes, ("村", 1)) | dict(SMALL)):
-        found = town.ask(queries.below("village", "township"), AT, township=ALL)
+        found = town.ask(choices.below("village", "township"), AT, township=ALL)
     assert [row["code"] for row in found] == codes[:1000]

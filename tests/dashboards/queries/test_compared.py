@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from dashboards import _queries_places as places
+from dashboards.queries import places
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.happenings import (
     booked,
@@ -15,7 +15,7 @@ from tests.dashboards.queries.happenings import (
     raised,
     spent,
     taken_back,
-    visits,
+    visited,
 )
 from tests.dashboards.queries.register import (
     CHENGZHONG,
@@ -122,7 +122,7 @@ def test_a_month_is_compared_with_the_same_days_of_the_month_and_the_year_before
     counted = [(this, 3), (last, 1), (year, 2), (none, 1)]
     midnights = [f"{day} 00:00" for days, times in counted for day in days * times]
     evenings = [f"{day} 23:59:59" for days, _ in counted for day in days]
-    town.tell(*visits(HERE, *midnights, *evenings))
+    town.tell(*visited(HERE, *midnights, *evenings))
     now, then, before = 4 * len(this), 2 * len(last), 3 * len(year)
     changes = ((now - then) / then, (now - before) / before)
     for level in LEVELS:
@@ -142,18 +142,18 @@ def two_months() -> list[Told]:
     back = raised(XINJIE, june, 64)
     raise_, close = "request_raised", "request_closed"
     return [
-        *visits(HERE, *[june] * 3, today, tomorrow, *[may] * 2, then),
+        *visited(HERE, *[june] * 3, today, tomorrow, *[may] * 2, then),
         *happened(raise_, HERE, *[june] * 2, tomorrow, *[may] * 4),
         *happened(close, HERE, today, tomorrow, *[then] * 2),
         # Others in the village, its township, its county, and where less of the place is known.
-        *visits(grid(XINJIE, 2), june),
-        *visits(XINJIE, june),
-        *visits(grid(WENHUA, 1), *[june] * 2),
-        *visits(CHENGZHONG, *[june] * 4),
-        *visits(grid(ZHONGPO, 1), *[june] * 8),
-        *visits(HECHENG, *[june] * 16),
-        *visits(grid(LIPING, 1), *[june] * 32, *[may] * 64),
-        *visits(CITY, *[june] * 64),
+        *visited(grid(XINJIE, 2), june),
+        *visited(XINJIE, june),
+        *visited(grid(WENHUA, 1), *[june] * 2),
+        *visited(CHENGZHONG, *[june] * 4),
+        *visited(grid(ZHONGPO, 1), *[june] * 8),
+        *visited(HECHENG, *[june] * 16),
+        *visited(grid(LIPING, 1), *[june] * 32, *[may] * 64),
+        *visited(CITY, *[june] * 64),
         *registered(XINJIE, 3, june),
         *registered(XINJIE, 1, may),
         *registered(LIPING, 5, today),
@@ -267,7 +267,7 @@ def test_a_micro_grid_is_compared_with_the_means_of_what_it_lies_in(town: Town) 
     )
     types = ("recorded", "request_raised", "request_closed")
     town.tell(
-        *visits(HERE, "2020-12-31 23:59:59", "2021-06-16"),
+        *visited(HERE, "2020-12-31 23:59:59", "2021-06-16"),
         *(
             event
             for place, *numbers in told

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from dashboards import _queries_places as places
+from dashboards.queries import visits
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.happenings import (
     AT,
@@ -14,7 +14,7 @@ from tests.dashboards.queries.happenings import (
     grid,
     happened,
     taken_back,
-    visits,
+    visited,
 )
 from tests.dashboards.queries.register import (
     CHENGZHONG,
@@ -40,7 +40,7 @@ BOTH = f"{{{HECHENG},{ZHONGFANG}}}"
 """Two counties chosen, as Grafana writes them into the query."""
 
 
-@about(places.coverage_figures)
+@about(visits.coverage_figures)
 @pytest.mark.parametrize(
     ("county", "figures"),
     [
@@ -59,7 +59,7 @@ def test_coverage_counts_micro_grids_visited_in_the_year_to_the_end_of_the_day(
     town: Town, county: str, figures: tuple[object, ...]
 ) -> None:
     town.tell(*a_year_of_coverage())
-    assert table(town.ask(places.coverage_figures(), AT, county=county)) == [
+    assert table(town.ask(visits.coverage_figures(), AT, county=county)) == [
         (
             "visited", "all_grids", "covered", "never",
             "visits_year", "raised_year", "closed_year", "closed_to_raised",
@@ -68,13 +68,13 @@ def test_coverage_counts_micro_grids_visited_in_the_year_to_the_end_of_the_day(
     ]  # fmt: skip
 
 
-@about(places.coverage_figures)
+@about(visits.coverage_figures)
 def test_in_a_city_without_events_no_micro_grid_is_visited(town: Town) -> None:
-    (row,) = town.ask(places.coverage_figures(), AT, county=ALL)
+    (row,) = town.ask(visits.coverage_figures(), AT, county=ALL)
     assert tuple(row.values()) == (0, 25, 0.0, 25, 0, 0, 0, None)
 
 
-@about(places.coverage_counties)
+@about(visits.coverage_counties)
 def test_counties_stand_side_by_side_lowest_coverage_first(town: Town) -> None:
     town.tell(*a_year_of_coverage())
     heads = (
@@ -85,7 +85,7 @@ def test_counties_stand_side_by_side_lowest_coverage_first(town: Town) -> None:
     zhongfang = ("中方县", 5, 1, 0.2, "■ 不足", 3, 0, 1, ZHONGFANG)
 
     def counties(county: str) -> object:
-        return table(town.ask(places.coverage_counties(), AT, county=county))
+        return table(town.ask(visits.coverage_counties(), AT, county=county))
 
     # 沅陵县 has no village with micro-grids, so it has no coverage; 未定位 has none either.
     assert counties(ALL) == [heads, hecheng, zhongfang]
@@ -105,17 +105,17 @@ FIFTY = {
 """Name, its only village and visited micro-grids of counties with 50 micro-grids each."""
 
 
-@about(places.coverage_counties)
+@about(visits.coverage_counties)
 def test_coverage_is_reached_from_98_percent_and_watched_from_90(town: Town) -> None:
     register = {code: (name, 0) for code, (name, _, _) in FIFTY.items()}
     register |= {village: ("村", 50) for _, village, _ in FIFTY.values()}
     with registered(town, register):
-        for _, village, visited in FIFTY.values():
+        for _, village, times in FIFTY.values():
             town.tell(
-                *(visits(grid(village, n), "2021-03-01")[0] for n in range(visited)),
-                *visits(grid(village, 49), "2020-03-01"),
+                *(visited(grid(village, n), "2021-03-01")[0] for n in range(times)),
+                *visited(grid(village, 49), "2020-03-01"),
             )
-        rows = town.ask(places.coverage_counties(), AT, county=ALL)
+        rows = town.ask(visits.coverage_counties(), AT, county=ALL)
     assert [(row["code"], row["覆盖率"], row["状态"]) for row in rows] == [
         ("431223", 0.88, "■ 不足"),  # of equal coverage: by code
         ("431224", 0.88, "■ 不足"),
@@ -126,9 +126,9 @@ def test_coverage_is_reached_from_98_percent_and_watched_from_90(town: Town) -> 
     ]
 
 
-@about(places.coverage_counties)
+@about(visits.coverage_counties)
 def test_in_a_city_without_events_every_county_stands_at_zero(town: Town) -> None:
-    rows = table(town.ask(places.coverage_counties(), AT, county=ALL))[1:]
+    rows = table(town.ask(visits.coverage_counties(), AT, county=ALL))[1:]
     assert rows == [
         ("鹤城区", 20, 0, 0.0, "■ 不足", 0, 0, 0, HECHENG),
         ("中方县", 5, 0, 0.0, "■ 不足", 0, 0, 0, ZHONGFANG),
@@ -136,14 +136,14 @@ def test_in_a_city_without_events_every_county_stands_at_zero(town: Town) -> Non
     many = {f"4312{n:02}": (f"县{n}", 0) for n in range(1, 22)}
     many |= {f"4312{n:02}001001": ("村", 1) for n in range(1, 22)}
     with registered(town, many):
-        rows = table(town.ask(places.coverage_counties(), AT, county=ALL))[1:]
+        rows = table(town.ask(visits.coverage_counties(), AT, county=ALL))[1:]
     assert [row[-1] for row in rows] == [f"4312{n:02}" for n in range(1, 21)]  # 20 at most
 
 
 # ------------------------------------------------------------------------ days since a visit
 
 
-@about(places.coverage_recency)
+@about(visits.coverage_recency)
 @pytest.mark.parametrize("clock", ["01:00", "23:59:59"], ids=["early", "late"])
 def test_micro_grids_fall_into_spans_by_days_since_their_last_visit(town: Town, clock: str) -> None:
     ages = {
@@ -160,15 +160,15 @@ def test_micro_grids_fall_into_spans_by_days_since_their_last_visit(town: Town, 
             for village, each in ages.items()
             for n, age in enumerate(each, start=1)
             for more in (0, 500)
-            for event in visits(grid(village, n), f"{today - timedelta(days=age + more)} 23:30")
+            for event in visited(grid(village, n), f"{today - timedelta(days=age + more)} 23:30")
         ),
-        *visits(grid(ZHONGPO, 9), "2021-06-16"),  # tomorrow
+        *visited(grid(ZHONGPO, 9), "2021-06-16"),  # tomorrow
         *happened("request_raised", grid(ZHONGPO, 8), "2021-06-01"),  # never visited
-        *visits(CITY, "2021-06-01"),
+        *visited(CITY, "2021-06-01"),
     )
 
     def spans(county: str) -> object:
-        return table(town.ask(places.coverage_recency(), f"{today} {clock}", county=county))
+        return table(town.ask(visits.coverage_recency(), f"{today} {clock}", county=county))
 
     assert spans(HECHENG) == [
         ("name", "value"),
@@ -187,43 +187,43 @@ def test_micro_grids_fall_into_spans_by_days_since_their_last_visit(town: Town, 
     assert spans(CITY) == []
 
 
-@about(places.coverage_recency, places.coverage_roles, places.coverage_trend)
+@about(visits.coverage_recency, visits.coverage_roles, visits.coverage_trend)
 def test_without_a_visit_there_is_nothing_to_draw(town: Town) -> None:
-    for query in (places.coverage_recency, places.coverage_roles, places.coverage_trend):
+    for query in (visits.coverage_recency, visits.coverage_roles, visits.coverage_trend):
         assert town.ask(query(), AT, county=ALL) == []
     town.tell(*happened("request_raised", grid(XINJIE, 1), "2021-03-01"))
-    assert town.ask(places.coverage_recency(), AT, county=ALL) == []
+    assert town.ask(visits.coverage_recency(), AT, county=ALL) == []
 
 
 # ------------------------------------------------------------------------------ who went
 
 
-@about(places.coverage_roles)
+@about(visits.coverage_roles)
 def test_visits_of_the_year_by_who_went_most_first(town: Town) -> None:
-    back = visits(XINJIE, "2021-03-01", role="grid_member")
+    back = visited(XINJIE, "2021-03-01", role="grid_member")
     town.tell(
-        *visits(XINJIE, "2020-12-31 23:59:59", role="cadre"),  # last year
-        *visits(XINJIE, "2021-01-01", role="cadre"),
-        *visits(CHENGZHONG, "2021-06-15 14:59:59", role="cadre"),  # in the hour of the end
-        *visits(XINJIE, "2021-06-15 15:00", role="cadre"),  # in the next one
-        *visits(ZHONGPO, "2021-03-01", role="working_party_member"),
-        *visits(HECHENG, "2021-03-02", role="working_party_member"),
-        *visits(LIPING, *["2021-03-01"] * 3, role="party_member"),
+        *visited(XINJIE, "2020-12-31 23:59:59", role="cadre"),  # last year
+        *visited(XINJIE, "2021-01-01", role="cadre"),
+        *visited(CHENGZHONG, "2021-06-15 14:59:59", role="cadre"),  # in the hour of the end
+        *visited(XINJIE, "2021-06-15 15:00", role="cadre"),  # in the next one
+        *visited(ZHONGPO, "2021-03-01", role="working_party_member"),
+        *visited(HECHENG, "2021-03-02", role="working_party_member"),
+        *visited(LIPING, *["2021-03-01"] * 3, role="party_member"),
         *back,
         taken_back(back[0]),
-        *visits(CITY, "2021-03-01", role="grid_member"),
+        *visited(CITY, "2021-03-01", role="grid_member"),
         *happened("request_raised", XINJIE, "2021-03-01"),
         *happened("request_closed", XINJIE, "2021-03-01"),
     )
 
     def roles(county: str) -> object:
-        return table(town.ask(places.coverage_roles(), AT, county=county))[1:]
+        return table(town.ask(visits.coverage_roles(), AT, county=county))[1:]
 
     # Of equal numbers by name. The visits of 网格员 in 鹤城区 were all taken back.
     assert roles(HECHENG) == [("在职党员", 2), ("干部", 2), ("网格员", 0)]
     assert roles(ZHONGFANG) == [("党员", 3)]
     assert roles(CITY) == [("网格员", 1)]
-    assert table(town.ask(places.coverage_roles(), AT, county=ALL)) == [
+    assert table(town.ask(visits.coverage_roles(), AT, county=ALL)) == [
         ("name", "value"), ("党员", 3), ("在职党员", 2), ("干部", 2), ("网格员", 1),
     ]  # fmt: skip
 
@@ -232,10 +232,10 @@ def test_visits_of_the_year_by_who_went_most_first(town: Town) -> None:
 
 
 def around_four_days() -> list[Told]:
-    back = visits(XINJIE, "2021-06-03 09:59:59")
+    back = visited(XINJIE, "2021-06-03 09:59:59")
     return [
-        *visits(XINJIE, "2021-05-31 23:59:59"),
-        *visits(XINJIE, "2021-06-01", "2021-06-03 09:00", "2021-06-03 09:30"),
+        *visited(XINJIE, "2021-05-31 23:59:59"),
+        *visited(XINJIE, "2021-06-01", "2021-06-03 09:00", "2021-06-03 09:30"),
         *back,
         taken_back(back[0]),
         *happened("request_raised", LIPING, "2021-06-03 09:10", "2021-06-03 23:59:59"),
@@ -247,12 +247,12 @@ def around_four_days() -> list[Told]:
 HEADS = ("time", "走访", "诉求登记", "诉求办结")
 
 
-@about(places.coverage_trend)
+@about(visits.coverage_trend)
 def test_a_trend_of_four_days_is_by_the_hour_and_a_longer_one_by_the_day(town: Town) -> None:
     town.tell(*around_four_days())
 
     def trend(until: str, county: str = ALL) -> object:
-        return table(town.ask(places.coverage_trend(), until, "2021-06-01", county=county))
+        return table(town.ask(visits.coverage_trend(), until, "2021-06-01", county=county))
 
     # 96 hours, both hours at the ends among them.
     assert trend("2021-06-05 00:00") == [
@@ -277,10 +277,10 @@ def test_a_trend_of_four_days_is_by_the_hour_and_a_longer_one_by_the_day(town: T
     ]
 
 
-@about(places.coverage_trend)
+@about(visits.coverage_trend)
 def test_an_hour_begun_before_the_range_is_not_in_its_trend(town: Town) -> None:
-    town.tell(*visits(XINJIE, "2021-06-01 08:59:59", "2021-06-01 09:00", "2021-06-01 10:00"))
-    found = town.ask(places.coverage_trend(), "2021-06-01 10:30", "2021-06-01 08:30", county=ALL)
+    town.tell(*visited(XINJIE, "2021-06-01 08:59:59", "2021-06-01 09:00", "2021-06-01 10:00"))
+    found = town.ask(visits.coverage_trend(), "2021-06-01 10:30", "2021-06-01 08:30", county=ALL)
     assert table(found) == [
         HEADS, ("2021-06-01 09:00:00", 1, 0, 0), ("2021-06-01 10:00:00", 1, 0, 0),
     ]  # fmt: skip
@@ -289,20 +289,20 @@ def test_an_hour_begun_before_the_range_is_not_in_its_trend(town: Town) -> None:
 # ------------------------------------------------------------------------ villages unvisited
 
 
-@about(places.coverage_unvisited)
+@about(visits.coverage_unvisited)
 def test_villages_with_the_most_micro_grids_unvisited_this_year_come_first(town: Town) -> None:
     town.tell(
-        *visits(grid(XINJIE, 1), "2020-12-31 23:59:59", "2021-06-16"),  # not in the year
-        *visits(grid(XINJIE, 2), "2021-01-01", "2021-03-01"),
-        *visits(grid(ZHONGPO, 1), "2021-03-01"),
-        *(visits(grid(ZHONGPO, n), "2021-06-15 23:59:59")[0] for n in range(2, 7)),
-        *visits(grid(ZHONGPO, 7), "2020-03-01"),
+        *visited(grid(XINJIE, 1), "2020-12-31 23:59:59", "2021-06-16"),  # not in the year
+        *visited(grid(XINJIE, 2), "2021-01-01", "2021-03-01"),
+        *visited(grid(ZHONGPO, 1), "2021-03-01"),
+        *(visited(grid(ZHONGPO, n), "2021-06-15 23:59:59")[0] for n in range(2, 7)),
+        *visited(grid(ZHONGPO, 7), "2020-03-01"),
         *happened("request_raised", grid(ZHONGPO, 8), "2021-03-01"),
-        *(visits(grid(LIPING, n), "2021-03-01")[0] for n in range(1, 6)),  # all of them
+        *(visited(grid(LIPING, n), "2021-03-01")[0] for n in range(1, 6)),  # all of them
     )
 
     def villages(county: str) -> object:
-        return table(town.ask(places.coverage_unvisited(), AT, county=county))
+        return table(town.ask(visits.coverage_unvisited(), AT, county=county))
 
     heads = (
         "县市区", "乡镇街道", "村社区", "微网格", "本年未走访", "从未走访",
@@ -320,33 +320,35 @@ def test_villages_with_the_most_micro_grids_unvisited_this_year_come_first(town:
     assert villages(ZHONGFANG) == villages(CITY) == []
 
 
-@about(places.coverage_unvisited)
+@about(visits.coverage_unvisited)
 def test_a_single_micro_grid_unvisited_is_listed_too(town: Town) -> None:
-    town.tell(*(visits(grid(LIPING, n), "2021-03-01")[0] for n in range(1, 5)))
-    (row,) = town.ask(places.coverage_unvisited(), AT, county=ZHONGFANG)
+    town.tell(*(visited(grid(LIPING, n), "2021-03-01")[0] for n in range(1, 5)))
+    (row,) = town.ask(visits.coverage_unvisited(), AT, county=ZHONGFANG)
     assert (row["village"], row["本年未走访"], row["从未走访"]) == (LIPING, 1, 1)
 
 
-@about(places.coverage_unvisited)
+@about(visits.coverage_unvisited)
 def test_in_a_city_without_events_every_village_is_unvisited(town: Town) -> None:
-    rows = table(town.ask(places.coverage_unvisited(), AT, county=ALL))[1:]
+    rows = table(town.ask(visits.coverage_unvisited(), AT, county=ALL))[1:]
     assert [(row[-1], *row[3:6]) for row in rows] == [
         (ZHONGPO, 10, 10, 10), (XINJIE, 6, 6, 6), (LIPING, 5, 5, 5), (WENHUA, 4, 4, 4),
     ]  # fmt: skip
     with registered(
         town, {f"431202001{n:03}": ("村", 1) for n in range(1, 202)} | {MAXIPU: ("镇", 9)}
     ):
-        found = town.ask(places.coverage_unvisited(), AT, county=ALL)
+        found = town.ask(visits.coverage_unvisited(), AT, county=ALL)
     # 200 at most; a place without a name shows its code.
     assert [row["village"] for row in found] == [f"431202001{n:03}" for n in range(1, 201)]
     assert (found[0]["县市区"], found[0]["乡镇街道"]) == (HECHENG, CHENGZHONG)
 
 
-@about(places.coverage_figures, places.coverage_counties)
+@about(visits.coverage_figures, visits.coverage_counties)
 def test_days_of_coverage_are_days_of_the_city(town: Town) -> None:
     # 00:30 of New Year's Day is still the old year in UTC.
-    town.tell(*visits(grid(XINJIE, 1), "2020-12-31 23:30"), *visits(grid(LIPING, 1), "2021-01-01"))
-    (figures,) = town.ask(places.coverage_figures(), "2021-01-01 00:30", county=ALL)
+    town.tell(
+        *visited(grid(XINJIE, 1), "2020-12-31 23:30"), *visited(grid(LIPING, 1), "2021-01-01")
+    )
+    (figures,) = town.ask(visits.coverage_figures(), "2021-01-01 00:30", county=ALL)
     assert (figures["visited"], figures["never"], figures["visits_year"]) == (1, 23, 1)
-    rows = town.ask(places.coverage_counties(), "2021-01-01 00:30", county=ALL)
+    rows = town.ask(visits.coverage_counties(), "2021-01-01 00:30", county=ALL)
     assert [(row["code"], row["本年走访"]) for row in rows] == [(HECHENG, 0), (ZHONGFANG, 1)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboards import _queries_places as places
+from dashboards.queries import funds
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.happenings import (
     AT,
@@ -48,7 +48,7 @@ BOTH = f"{{{HECHENG},{ZHONGFANG}}}"
 """Two counties chosen, as Grafana writes them into the query."""
 
 
-@about(places.fund_figures)
+@about(funds.fund_figures)
 @pytest.mark.parametrize(
     ("county", "figures"),
     [
@@ -66,12 +66,12 @@ def test_a_balance_is_of_all_years_to_the_end_of_the_day(
     town: Town, county: str, figures: tuple[float | None, ...]
 ) -> None:
     town.tell(*balances_of_all_years())
-    heads, row = table(town.ask(places.fund_figures(), AT, county=county))
+    heads, row = table(town.ask(funds.fund_figures(), AT, county=county))
     assert heads == ("raised_all", "spent_all", "balance_now", "used", "negative")
     assert row == figures
 
 
-@about(places.fund_counties)
+@about(funds.fund_counties)
 def test_funds_of_the_counties_stand_side_by_side_largest_balance_first(town: Town) -> None:
     town.tell(
         *balances_of_all_years(),
@@ -85,24 +85,24 @@ def test_funds_of_the_counties_stand_side_by_side_largest_balance_first(town: To
     yuanling = ("沅陵县", 0.0, 2.0, -2.0, None, YUANLING)
 
     def counties(county: str) -> object:
-        return table(town.ask(places.fund_counties(), AT, county=county))
+        return table(town.ask(funds.fund_counties(), AT, county=county))
 
     assert counties(ALL) == [heads, hecheng, unknown, zhongfang, yuanling]
     assert counties(BOTH) == [heads, hecheng, zhongfang]
     assert counties("431224") == []
 
 
-@about(places.fund_counties)
+@about(funds.fund_counties)
 def test_every_county_with_a_fund_is_listed(town: Town) -> None:
     codes = [f"4312{n:02}" for n in (*range(21, 31), 71, 81)] + [HECHENG, CITY]
     town.tell(*(raised(code, "2021-03-01", 1) for code in codes))
-    found = town.ask(places.fund_counties(), AT, county=ALL)
+    found = town.ask(funds.fund_counties(), AT, county=ALL)
     assert [row["code"] for row in found] == sorted(codes)
     # A county that the register does not know shows its code.
     assert found[-1]["县市区"] == "431281"
 
 
-@about(places.fund_negative)
+@about(funds.fund_negative)
 def test_overdrawn_funds_are_listed_deepest_first(town: Town) -> None:
     town.tell(
         *balances_of_all_years(),
@@ -123,7 +123,7 @@ def test_overdrawn_funds_are_listed_deepest_first(town: Town) -> None:
     ]
 
     def overdrawn(county: str) -> list[tuple[object, ...]]:
-        return table(town.ask(places.fund_negative(), AT, county=county))
+        return table(town.ask(funds.fund_negative(), AT, county=county))
 
     found = overdrawn(ALL)
     # Two of equal balance without a village have no order of their own.
@@ -134,27 +134,27 @@ def test_overdrawn_funds_are_listed_deepest_first(town: Town) -> None:
     assert overdrawn(ZHONGFANG) == []
 
 
-@about(places.fund_negative)
+@about(funds.fund_negative)
 def test_villages_of_one_name_are_overdrawn_each_for_itself(town: Town) -> None:
     same = {XINJIE: ("新村", 1), WENHUA: ("新村", 1), CHENGZHONG: ("城中街道", 0)}
     with registered(town, same | {HECHENG: ("鹤城区", 0)}):
         town.tell(
             spent(WENHUA, "2021-03-01", 2), spent(XINJIE, "2021-03-01", 2), raised(XINJIE, AT, 0.5)
         )
-        rows = table(town.ask(places.fund_negative(), AT, county=ALL))[1:]
+        rows = table(town.ask(funds.fund_negative(), AT, county=ALL))[1:]
         assert rows == [
             ("鹤城区", "城中街道", "新村", 0.0, 2.0, -2.0),
             ("鹤城区", "城中街道", "新村", 0.5, 2.0, -1.5),
         ]
         town.tell(raised(WENHUA, AT, 0.5))
-        assert table(town.ask(places.fund_negative(), AT, county=ALL))[1:] == rows[1:] * 2
+        assert table(town.ask(funds.fund_negative(), AT, county=ALL))[1:] == rows[1:] * 2
 
 
-@about(places.fund_negative)
+@about(funds.fund_negative)
 def test_of_more_than_200_overdrawn_funds_the_200_deepest_are_listed(town: Town) -> None:
     villages = [code for code in PLACES if len(code) == 12][:201]
     town.tell(*(spent(code, AT, 1 + n) for n, code in enumerate(villages)))
-    found = town.ask(places.fund_negative(), AT, county=ALL)
+    found = town.ask(funds.fund_negative(), AT, county=ALL)
     # 1 to 201 are missing.
     assert [row["余额"] for row in found] == [-1.0 - n for n in range(200, 0, -1)]
 
@@ -192,7 +192,7 @@ def movements() -> list[Told]:
     ]
 
 
-@about(places.fund_year)
+@about(funds.fund_year)
 @pytest.mark.parametrize(
     ("county", "figures"),
     [
@@ -208,12 +208,12 @@ def test_the_years_movements_are_counted_to_the_end_of_the_hour_without_opening_
     town: Town, county: str, figures: tuple[float, ...]
 ) -> None:
     town.tell(*movements())
-    assert table(town.ask(places.fund_year(), AT, county=county)) == [
+    assert table(town.ask(funds.fund_year(), AT, county=county)) == [
         ("raised_year", "spent_year", "net_year", "helped_year", "projects_year"), figures,
     ]  # fmt: skip
 
 
-@about(places.fund_uses)
+@about(funds.fund_uses)
 def test_uses_of_the_year_are_counted_to_the_end_of_the_day_largest_first(town: Town) -> None:
     town.tell(
         *movements(),
@@ -222,7 +222,7 @@ def test_uses_of_the_year_are_counted_to_the_end_of_the_day_largest_first(town: 
     )
 
     def uses(county: str) -> object:
-        return table(town.ask(places.fund_uses(), AT, county=county))
+        return table(town.ask(funds.fund_uses(), AT, county=county))
 
     # 公益服务: 0.25 and, later on the same day, 200.
     hecheng = [("公益服务", 200.25), ("奖优济困", 0.5), ("敬老护幼", 0.25)]
@@ -232,7 +232,7 @@ def test_uses_of_the_year_are_counted_to_the_end_of_the_day_largest_first(town: 
     assert uses(CITY) == []
 
 
-@about(places.fund_sources, places.fund_uses)
+@about(funds.fund_sources, funds.fund_uses)
 def test_parts_of_equal_size_stand_by_name(town: Town) -> None:
     back = raised(XINJIE, "2021-03-01", 9, source="reward")
     town.tell(
@@ -245,21 +245,21 @@ def test_parts_of_equal_size_stand_by_name(town: Town) -> None:
         spent(XINJIE, "2021-03-01", 1, source="collective"),
     )
     # What came and was taken back, and what was only spent of, is a part of nothing.
-    assert table(town.ask(places.fund_sources(), AT, county=ALL)) == [
+    assert table(town.ask(funds.fund_sources(), AT, county=ALL)) == [
         ("name", "value"),
         ("社会捐赠", 2.0), ("自愿认缴", 2.0), ("以奖代补", 0.0), ("集体经济", 0.0),
     ]  # fmt: skip
-    assert table(town.ask(places.fund_uses(), AT, county=ALL)) == [
+    assert table(town.ask(funds.fund_uses(), AT, county=ALL)) == [
         ("name", "value"), ("奖优济困", 2.0), ("敬老护幼", 2.0), ("公益服务", 1.0),
     ]  # fmt: skip
 
 
-@about(places.fund_sources)
+@about(funds.fund_sources)
 def test_sources_are_of_all_years_to_the_end_of_the_day_opening_balances_too(town: Town) -> None:
     town.tell(*balances_of_all_years(), raised(CITY, "2021-03-01", 50, source="collective"))
 
     def sources(county: str) -> object:
-        return table(town.ask(places.fund_sources(), AT, county=county))[1:]
+        return table(town.ask(funds.fund_sources(), AT, county=county))[1:]
 
     # 自愿认缴: 10 + 2 of 新街, 1, 1, 8 and 8; of 莉坪 5.
     hecheng = [("自愿认缴", 30.0), ("社会捐赠", 4.0), ("以奖代补", 3.0)]
@@ -269,7 +269,7 @@ def test_sources_are_of_all_years_to_the_end_of_the_day_opening_balances_too(tow
     assert sources("431224") == []
 
 
-@about(places.fund_trend)
+@about(funds.fund_trend)
 def test_money_of_four_days_is_by_the_hour_and_of_more_by_the_day(town: Town) -> None:
     back = raised(XINJIE, "2021-06-03 09:59:59", 64)
     town.tell(
@@ -290,7 +290,7 @@ def test_money_of_four_days_is_by_the_hour_and_of_more_by_the_day(town: Town) ->
     heads = ("time", "筹集", "支出")
 
     def trend(until: str, county: str = ALL) -> object:
-        return table(town.ask(places.fund_trend(), until, "2021-06-01", county=county))
+        return table(town.ask(funds.fund_trend(), until, "2021-06-01", county=county))
 
     # 96 hours, then 97.
     assert trend("2021-06-05 00:00") == [
@@ -309,15 +309,15 @@ def test_money_of_four_days_is_by_the_hour_and_of_more_by_the_day(town: Town) ->
     ]
 
 
-@about(places.fund_figures, places.fund_year, places.fund_counties, places.fund_negative)
+@about(funds.fund_figures, funds.fund_year, funds.fund_counties, funds.fund_negative)
 def test_without_a_booking_there_are_zeros_and_empty_tables(town: Town) -> None:
-    assert table(town.ask(places.fund_figures(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, None, 0)]
-    assert table(town.ask(places.fund_year(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, 0, 0)]
+    assert table(town.ask(funds.fund_figures(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, None, 0)]
+    assert table(town.ask(funds.fund_year(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, 0, 0)]
     for query in (
-        places.fund_sources,
-        places.fund_uses,
-        places.fund_trend,
-        places.fund_counties,
-        places.fund_negative,
+        funds.fund_sources,
+        funds.fund_uses,
+        funds.fund_trend,
+        funds.fund_counties,
+        funds.fund_negative,
     ):
         assert town.ask(query(), AT, county=ALL) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboards import _queries_cases as cases
+from dashboards.queries import mediations
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import ALL, mediation
@@ -23,7 +23,7 @@ AT, AFTER = "2021-06-15 12:00:00.500", "2021-06-15 12:00:00.501"
 FILED, OLD = "filed 2021-02-01", "filed 2020-11-01"
 
 
-@about(cases.mediation_figures)
+@about(mediations.mediation_figures)
 def test_core_figures_are_of_the_year_in_which_each_step_was_taken(town: Town) -> None:
     both = "averted_crime=true averted_group=true"
     town.tell(
@@ -56,12 +56,12 @@ def test_core_figures_are_of_the_year_in_which_each_step_was_taken(town: Town) -
     )  # fmt: skip
     # Filed M-2, 3, 6, 7, 8, 9, 11; open M-3, 7, 8, 11; overdue M-8. Ended in the year M-1, 2, 6, 9,
     # of which 1 and 6 agreed, on 1.5 million fen; of them 1 was performed.
-    asked = town.ask(cases.mediation_figures(), AT, county=HERE)
+    asked = town.ask(mediations.mediation_figures(), AT, county=HERE)
     assert table(asked) == [names, (7, 4, 1, 2 / 4, 1.5, 1, 2, 1 / 2, 2)]
     # With M-12 and 13. In 10,000 yuan, which are a million fen.
-    asked = town.ask(cases.mediation_figures(), AT, county=ALL)
+    asked = town.ask(mediations.mediation_figures(), AT, county=ALL)
     assert table(asked) == [names, (8, 5, 2, 3 / 5, 1.75, 2, 2, 2 / 3, 3)]
-    nothing = town.ask(cases.mediation_figures(), AT, county="431221")
+    nothing = town.ask(mediations.mediation_figures(), AT, county="431221")
     assert table(nothing) == [names, (0, 0, 0, None, 0, 0, 0, None, 0)]
 
 
@@ -82,7 +82,7 @@ def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
     ]
 
 
-@about(cases.mediation_types)
+@about(mediations.mediation_types)
 def test_types_of_the_years_disputes_are_named_in_chinese(town: Town) -> None:
     singles = (
         "housing_land", "contract", "business", "damages", "forest_land", "expropriation",
@@ -90,7 +90,7 @@ def test_types_of_the_years_disputes_are_named_in_chinese(town: Town) -> None:
     )  # fmt: skip
     counts = {"marriage_family": 4, "other": 3} | dict.fromkeys(singles, 1)
     town.tell(*_worded("dispute", counts, other="neighbours"))
-    found = table(town.ask(cases.mediation_types(), AT, county=HERE))
+    found = table(town.ask(mediations.mediation_types(), AT, county=HERE))
     assert found[:4] == [("name", "value"), ("婚姻家庭", 4), ("其他", 3), ("邻里", 2)]
     ones = [
         "房屋宅基地", "合同", "生产经营", "损害赔偿", "山林土地", "征地拆迁", "环境污染",
@@ -98,21 +98,21 @@ def test_types_of_the_years_disputes_are_named_in_chinese(town: Town) -> None:
     ]  # fmt: skip
     # By the characters' numbers, as all ties are.
     assert found[4:] == [(name, 1) for name in sorted(ones)]
-    assert town.ask(cases.mediation_types(), "2022-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_types(), "2022-01-01", county=ALL) == []
 
 
-@about(cases.mediation_origins)
+@about(mediations.mediation_origins)
 def test_origins_of_the_years_disputes_are_named_in_chinese(town: Town) -> None:
     counts = {"litigation": 4, "petition": 1, "police": 5, "party": 1}
     town.tell(*_worded("origin", counts, other="grid"))
-    assert table(town.ask(cases.mediation_origins(), AT, county=HERE)) == [
+    assert table(town.ask(mediations.mediation_origins(), AT, county=HERE)) == [
         ("name", "value"),
         ("警源", 5), ("诉源", 4), ("网格排查", 2), ("当事人申请", 1), ("访源", 1),
     ]  # fmt: skip
-    assert town.ask(cases.mediation_origins(), "2022-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_origins(), "2022-01-01", county=ALL) == []
 
 
-@about(cases.mediation_mediators)
+@about(mediations.mediation_mediators)
 def test_mediators_are_ranked_by_success_over_the_years_ended_cases(town: Town) -> None:
     def one(key: str, mediator: str, *steps: str, place: str = HECHENG) -> list[Told]:
         assigned = f"mediator_assigned 2020-11-02 mediator={mediator}"
@@ -132,15 +132,15 @@ def test_mediators_are_ranked_by_success_over_the_years_ended_cases(town: Town) 
         *mediation("M-10", OLD, "agreement_reached 2021-03-01", f"mediator_assigned {AFTER}"),
     )
     # M-8 ended with its agreement. 五 is before 行.
-    assert table(town.ask(cases.mediation_mediators(), AT, county=HERE)) == [
+    assert table(town.ask(mediations.mediation_mediators(), AT, county=HERE)) == [
         ("name", "value"), ("五老", 1.0), ("行业调解员", 1.0), ("律师", 1 / 2), ("志愿者", 0.0),
     ]  # fmt: skip
-    (_, _, lawyer, _) = town.ask(cases.mediation_mediators(), AT, county=ALL)
+    (_, _, lawyer, _) = town.ask(mediations.mediation_mediators(), AT, county=ALL)
     assert lawyer == {"name": "律师", "value": 2 / 3}
-    assert town.ask(cases.mediation_mediators(), "2020-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_mediators(), "2020-01-01", county=ALL) == []
 
 
-@about(cases.mediation_states)
+@about(mediations.mediation_states)
 def test_states_of_open_disputes_come_in_their_order(town: Town) -> None:
     town.tell(
         *mediation("M-1", FILED),
@@ -155,15 +155,15 @@ def test_states_of_open_disputes_come_in_their_order(town: Town) -> None:
         *mediation("M-9", FILED, "agreement_reached 2021-02-02"),
         *mediation("M-10", FILED, place=HONGJIANG),
     )
-    assert table(town.ask(cases.mediation_states(), AT, county=HERE)) == [
+    assert table(town.ask(mediations.mediation_states(), AT, county=HERE)) == [
         ("name", "value"),
         ("已登记", 2), ("已受理", 1), ("调解中", 3), ("履行完毕", 1), ("未履行", 1),
         ("引导诉讼仲裁行政", 4),
     ]  # fmt: skip
-    assert town.ask(cases.mediation_states(), "2021-01-31", county=ALL) == []
+    assert town.ask(mediations.mediation_states(), "2021-01-31", county=ALL) == []
 
 
-@about(cases.mediation_ageing)
+@about(mediations.mediation_ageing)
 def test_ages_are_midnights_since_open_disputes_were_filed(town: Town) -> None:
     # The groups' both ends; asked at half past midnight of 15 June, which is 14 June in UTC.
     days = (
@@ -178,16 +178,16 @@ def test_ages_are_midnights_since_open_disputes_were_filed(town: Town) -> None:
         *mediation("M-ended", "filed 2021-06-10", "terminated 2021-06-11"),
         *mediation("M-there", "filed 2021-06-10", place=HONGJIANG),
     )
-    asked = town.ask(cases.mediation_ageing(), "2021-06-15 00:30", county=HERE)
+    asked = town.ask(mediations.mediation_ageing(), "2021-06-15 00:30", county=HERE)
     assert table(asked) == [
         ("name", "value"),
         ("7 天内", 2), ("7–15 天", 3), ("15–30 天", 4),
         ("30–60 天", 5), ("60–90 天", 6), ("90 天以上", 7),
     ]  # fmt: skip
-    assert town.ask(cases.mediation_ageing(), "2019-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_ageing(), "2019-01-01", county=ALL) == []
 
 
-@about(cases.mediation_steps)
+@about(mediations.mediation_steps)
 def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
     town: Town,
 ) -> None:
@@ -204,7 +204,7 @@ def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
         *mediation("M-5", "filed 2021-03-01", "accepted 2021-03-02", place=HONGJIANG),
         *mediation("M-6", "accepted 2021-03-05", "filed 2021-04-01"),
     )  # fmt: skip
-    asked = town.ask(cases.mediation_steps(), "2021-03-31", "2021-03-01", county=HERE)
+    asked = town.ask(mediations.mediation_steps(), "2021-03-31", "2021-03-01", county=HERE)
     assert table(asked) == [
         ("从", "到", "件数", "用时中位数"),
         ("新收", "已登记", 2, None),
@@ -216,12 +216,12 @@ def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
         ("已登记", "终止", 1, 1.0),
         ("终止", "引导诉讼仲裁行政", 1, 30.0),
     ]
-    asked = town.ask(cases.mediation_steps(), "2021-03-31", "2021-03-01", county=ALL)
+    asked = town.ask(mediations.mediation_steps(), "2021-03-31", "2021-03-01", county=ALL)
     assert table(asked)[2] == ("已登记", "已受理", 3, 2.0)  # 1, 2 and 2 days
-    assert town.ask(cases.mediation_steps(), "2020-12-31", "2020-12-01", county=ALL) == []
+    assert town.ask(mediations.mediation_steps(), "2020-12-31", "2020-12-01", county=ALL) == []
 
 
-@about(cases.mediation_flow)
+@about(mediations.mediation_flow)
 def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> None:
     town.tell(
         *mediation("M-1", "filed 2021-03-01", "agreement_reached 2021-03-01 08:59:59.999",
@@ -232,7 +232,9 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
         *mediation("M-4", "filed 2021-03-05 01:00"),
     )  # fmt: skip
     names = ("time", "登记", "达成协议", "终止", "履行")
-    asked = town.ask(cases.mediation_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE)
+    asked = town.ask(
+        mediations.mediation_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE
+    )
     assert table(asked) == [
         names,
         ("2021-03-01 00:00:00", 1, 0, 0, 0),
@@ -240,22 +242,26 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
         ("2021-03-01 09:00:00", 0, 0, 1, 0),
         ("2021-03-05 00:00:00", 0, 0, 0, 1),
     ]
-    asked = town.ask(cases.mediation_flow(), "2021-03-05 01:00", "2021-03-01", county=HERE)
+    asked = town.ask(mediations.mediation_flow(), "2021-03-05 01:00", "2021-03-01", county=HERE)
     assert table(asked) == [
         names,
         ("2021-03-01 00:00:00", 1, 1, 1, 0),
         ("2021-03-05 00:00:00", 1, 0, 0, 1),
     ]
-    asked = town.ask(cases.mediation_flow(), "2021-03-01 09:30", "2021-03-01 09:00", county=ALL)
+    asked = town.ask(
+        mediations.mediation_flow(), "2021-03-01 09:30", "2021-03-01 09:00", county=ALL
+    )
     assert table(asked) == [names, ("2021-03-01 09:00:00", 1, 0, 1, 0)]
-    assert town.ask(cases.mediation_flow(), "2021-12-31", "2021-06-01", county=ALL) == []
+    assert town.ask(mediations.mediation_flow(), "2021-12-31", "2021-06-01", county=ALL) == []
 
 
-@about(cases.mediation_flow)
+@about(mediations.mediation_flow)
 def test_a_long_flow_is_whole(town: Town) -> None:
     days = [f"{date(2020, 1, 1) + timedelta(days=n)}" for n in range(731)]
     town.tell(*(e for day in days for e in mediation(f"M-{day}", f"filed {day}")))
-    asked = town.ask(cases.mediation_flow(), "2021-12-31 23:59:59.999", "2020-01-01", county=ALL)
+    asked = town.ask(
+        mediations.mediation_flow(), "2021-12-31 23:59:59.999", "2020-01-01", county=ALL
+    )
     assert table(asked)[1:] == [(f"{day} 00:00:00", 1, 0, 0, 0) for day in days]
 
 
@@ -268,7 +274,7 @@ def _ended(name: str, place: str, agreed: int, failed: int) -> list[Told]:
     ]
 
 
-@about(cases.mediation_counties)
+@about(mediations.mediation_counties)
 def test_counties_are_judged_by_their_success_and_the_lowest_comes_first(town: Town) -> None:
     town.tell(
         *_ended("A", "431222", 9, 1),  # 0.9
@@ -286,7 +292,7 @@ def test_counties_are_judged_by_their_success_and_the_lowest_comes_first(town: T
         *mediation("H-1", FILED, place="431230"),
     )
     names = ("县市区", "本年登记", "在办", "本年成功", "成功率", "状态", "协议金额", "code")
-    asked = town.ask(cases.mediation_counties(), AT, county=ALL)
+    asked = town.ask(mediations.mediation_counties(), AT, county=ALL)
     assert table(asked) == [
         names,
         ("鹤城区", 3, 1, 1, 1 / 2, "■ 偏低", 0.5, HECHENG),
@@ -298,12 +304,12 @@ def test_counties_are_judged_by_their_success_and_the_lowest_comes_first(town: T
         ("未定位", 0, 1, 0, None, "—", 0, CITY),
         ("通道侗族自治县", 1, 1, 0, None, "—", 0, "431230"),
     ]
-    chosen = town.ask(cases.mediation_counties(), AT, county="{431281,431226}")
+    chosen = town.ask(mediations.mediation_counties(), AT, county="{431281,431226}")
     assert [row["code"] for row in chosen] == ["431226", "431281"]
-    assert town.ask(cases.mediation_counties(), "2020-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_counties(), "2020-01-01", county=ALL) == []
 
 
-@about(cases.mediation_ends)
+@about(mediations.mediation_ends)
 def test_ends_of_the_year_say_what_became_of_agreements_and_of_failures(town: Town) -> None:
     agreed, failed = "agreement_reached 2021-03-01", "terminated 2021-03-01"
 
@@ -325,18 +331,18 @@ def test_ends_of_the_year_say_what_became_of_agreements_and_of_failures(town: To
         *many("Z", 1, failed, place=HONGJIANG),
     )
     # Of a number they come by their characters: 履 U+5C65, 引 U+5F15, 未 U+672A.
-    assert table(town.ask(cases.mediation_ends(), AT, county=HERE)) == [
+    assert table(town.ask(mediations.mediation_ends(), AT, county=HERE)) == [
         ("name", "value"),
         ("终止", 5), ("履行完毕", 4), ("履行中", 2), ("引导诉讼仲裁行政", 2), ("未履行", 2),
     ]  # fmt: skip
-    assert town.ask(cases.mediation_ends(), AT, county=ALL)[0] == {"name": "终止", "value": 6}
-    assert town.ask(cases.mediation_ends(), "2022-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_ends(), AT, county=ALL)[0] == {"name": "终止", "value": 6}
+    assert town.ask(mediations.mediation_ends(), "2022-01-01", county=ALL) == []
 
 
-@about(cases.mediation_figures, cases.mediation_states, cases.mediation_counties)
+@about(mediations.mediation_figures, mediations.mediation_states, mediations.mediation_counties)
 @pytest.mark.parametrize(
     "query",
-    [cases.mediation_figures, cases.mediation_states, cases.mediation_counties],
+    [mediations.mediation_figures, mediations.mediation_states, mediations.mediation_counties],
 )
 def test_a_case_that_was_not_filed_by_then_is_no_case(town: Town, query: Callable[[], str]) -> None:
     before = town.ask(query(), AT, county=ALL)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from dashboards import _queries_cases as cases
-from dashboards import queries
-from schemas import families
-from schemas._projections import CaseFold, Family
+from dashboards.queries import mediations, petitions, wall
+from schemas.families import families
+from schemas.projections import CaseFold, Family
 
-STATES = {"petitions": cases._PETITION_STATES, "mediations": cases._MEDIATION_STATES}
-ALERTS = dict(zip(("petitions", "mediations"), queries.alerts(), strict=True))
+STATES = {"petitions": petitions._PETITION_STATES, "mediations": mediations._MEDIATION_STATES}
+ALERTS = dict(zip(("petitions", "mediations"), wall.alerts(), strict=True))
 FOLDS = [
     pytest.param(family, fold, id=family.topic)
     for family in families()
@@ -35,9 +34,9 @@ def test_every_clock_has_a_name_and_an_article_in_the_alerts(
     nameless = {
         clock.name for clock in family.clocks if f"'{clock.name}'" not in ALERTS[family.topic]
     }
-    assert not nameless, "name them in dashboards.queries.alerts"
+    assert not nameless, "name them in dashboards.queries.wall.alerts"
 
 
 def test_every_clock_of_petitions_has_a_row_on_their_board() -> None:
-    (petitions,) = (family for family in families() if family.topic == "petitions")
-    assert {name for name, *_ in cases._CLOCKS} == {clock.name for clock in petitions.clocks}
+    (found,) = (family for family in families() if family.topic == "petitions")
+    assert {name for name, *_ in petitions._CLOCKS} == {clock.name for clock in found.clocks}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboards import _queries_cases as cases
-from dashboards._pieces import EVERYWHERE
+from dashboards.queries import petitions
+from dashboards.queries.pieces import EVERYWHERE
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import ALL, petition
@@ -22,7 +22,7 @@ HERE = f"{{{HECHENG},{CITY}}}"
 FIRST = "registered 2021-03-01"
 
 
-@about(cases.petition_punctuality)
+@about(petitions.petition_punctuality)
 def test_on_time_rates_are_over_all_that_had_to_be_done_by_then(town: Town) -> None:
     passed_on = (FIRST, "transferred 2021-03-01")  # notice by 16 March
     accepted = (FIRST, "accepted 2021-03-11")  # closed by 10 May
@@ -44,7 +44,7 @@ def test_on_time_rates_are_over_all_that_had_to_be_done_by_then(town: Town) -> N
         *petition("C-10", *accepted, place=HONGJIANG),
     )
     names = ("accepted_on_time", "closed_on_time")
-    rates = cases.petition_punctuality
+    rates = petitions.petition_punctuality
     at = "2021-05-11"
     # Notice: N-1 of N-1, 2, 3. Closing: C-1, 2 of C-1, 2, 3, 4; with the rest C-8 and 3 of 7.
     assert table(town.ask(rates(), at, county=HERE)) == [names, (1 / 3, 2 / 4)]
@@ -91,7 +91,7 @@ _CLOCKED: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
-@about(cases.petition_clocks)
+@about(petitions.petition_clocks)
 def test_every_clock_is_met_late_past_or_running(town: Town) -> None:
     town.tell(
         *(e for n, (_, steps) in enumerate(_CLOCKED) for e in petition(f"P-{n}", *steps)),
@@ -99,7 +99,7 @@ def test_every_clock_is_met_late_past_or_running(town: Town) -> None:
         *petition("P-later", "registered 2021-07-01 00:00:00.001"),
     )
     # The columns of the table above, counted.
-    assert table(town.ask(cases.petition_clocks(), "2021-07-01", county=HECHENG)) == [
+    assert table(town.ask(petitions.petition_clocks(), "2021-07-01", county=HECHENG)) == [
         ("时限", "按期", "超期完成", "逾期未办", "未到期", "按期率", "依据"),
         ("转送 15 日", 15, 1, 1, 1, 15 / 17, "信访工作条例 22"),
         ("受理告知 15 日", 2, 1, 1, 2, 2 / 4, "信访工作条例 23"),
@@ -107,13 +107,13 @@ def test_every_clock_is_met_late_past_or_running(town: Town) -> None:
         ("复查 30 日", 3, 1, 1, 1, 3 / 5, "信访工作条例 35"),
         ("复核 30 日", 1, 1, 1, 1, 1 / 3, "信访工作条例 36"),
     ]
-    (transfer, *_) = town.ask(cases.petition_clocks(), "2021-07-01", county=ALL)
+    (transfer, *_) = town.ask(petitions.petition_clocks(), "2021-07-01", county=ALL)
     assert transfer["逾期未办"] == 2, "with the one of the other county"
 
 
-@about(cases.petition_clocks)
+@about(petitions.petition_clocks)
 def test_a_clock_that_runs_nowhere_is_a_row_of_zeros(town: Town) -> None:
-    assert table(town.ask(cases.petition_clocks(), "2021-07-01", county=ALL))[1:] == [
+    assert table(town.ask(petitions.petition_clocks(), "2021-07-01", county=ALL))[1:] == [
         ("转送 15 日", 0, 0, 0, 0, None, "信访工作条例 22"),
         ("受理告知 15 日", 0, 0, 0, 0, None, "信访工作条例 23"),
         ("办结 60 日", 0, 0, 0, 0, None, "信访工作条例 34"),
@@ -133,7 +133,7 @@ _ACCEPTED = (
 )  # fmt: skip
 
 
-@about(cases.petition_due)
+@about(petitions.petition_due)
 def test_open_cases_under_the_closing_clock_are_sorted_by_the_days_left(town: Town) -> None:
     town.tell(
         *(
@@ -153,7 +153,7 @@ def test_open_cases_under_the_closing_clock_are_sorted_by_the_days_left(town: To
     )
 
     def groups(at: str, county: str) -> list[int]:
-        (head, *rows) = table(town.ask(cases.petition_due(), at, county=county))
+        (head, *rows) = table(town.ask(petitions.petition_due(), at, county=county))
         assert head == ("name", "value")
         names = ["已逾期", "3 天内到期", "3–7 天", "7–15 天", "15–30 天", "30 天以上"]
         assert [name for name, _ in rows] == names
@@ -167,18 +167,18 @@ def test_open_cases_under_the_closing_clock_are_sorted_by_the_days_left(town: To
     assert groups("2021-05-07", HERE) == [2, 2, 5, 2, 9, 2]
 
 
-@about(cases.petition_due)
+@about(petitions.petition_due)
 def test_where_no_case_is_under_the_clock_nothing_is_due(town: Town) -> None:
-    assert town.ask(cases.petition_due(), "2021-05-06", county=ALL) == []
+    assert town.ask(petitions.petition_due(), "2021-05-06", county=ALL) == []
     town.tell(
         *petition("P-1", FIRST),
         *petition("P-2", FIRST, "accepted 2021-03-02", "replied 2021-03-03"),
         *petition("P-3", FIRST, "accepted 2021-03-02", "withdrawn 2021-03-03"),
     )
-    assert town.ask(cases.petition_due(), "2021-03-04", county=ALL) == []
+    assert town.ask(petitions.petition_due(), "2021-03-04", county=ALL) == []
     # The only one is overdue: the others are no gaps.
     town.tell(*petition("P-4", FIRST, "accepted 2021-03-02"))
-    found = town.ask(cases.petition_due(), "2021-06-01", county=ALL)
+    found = town.ask(petitions.petition_due(), "2021-06-01", county=ALL)
     assert [row["value"] for row in found] == [1, 0, 0, 0, 0, 0]
 
 
@@ -193,7 +193,7 @@ def _closed(place: str, name: str, in_time: int, late: int, first: str = FIRST) 
     ]
 
 
-@about(cases.petition_counties)
+@about(petitions.petition_counties)
 def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town) -> None:
     last_year = "registered 2020-12-31 23:59:59.999"
     town.tell(
@@ -209,7 +209,7 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
         *petition("G-1", FIRST, place=CITY),
         *petition("H-1", last_year, "accepted 2021-03-02", place="431230"),
     )
-    rates, counts = cases.petition_counties()
+    rates, counts = petitions.petition_counties()
     at = "2021-06-15 12:00"
     assert table(town.ask(rates, at, county=ALL)) == [
         ("县市区", "按期办结率", "状态", "满意率", "code"),
@@ -242,7 +242,7 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
     assert [town.ask(sql, "2020-01-01", county=ALL) for sql in (rates, counts)] == [[], []]
 
 
-@about(cases.petition_punctuality, cases.petition_backlog, cases.petition_counties)
+@about(petitions.petition_punctuality, petitions.petition_backlog, petitions.petition_counties)
 def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(town: Town) -> None:
     accepted = (FIRST, "accepted 2021-03-11")
     town.tell(
@@ -253,14 +253,16 @@ def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(town: T
     )
     at = "2021-12-31 23:59:59"
     # P-1 in time of P-1 and P-2.
-    assert town.ask(cases.petition_punctuality(), at, county=ALL)[0]["closed_on_time"] == 1 / 2
-    assert town.ask(cases.petition_backlog(), at, county=ALL)[0]["overdue_now"] == 1
-    rates, counts = (table(town.ask(sql, at, county=ALL))[1:] for sql in cases.petition_counties())
+    assert town.ask(petitions.petition_punctuality(), at, county=ALL)[0]["closed_on_time"] == 1 / 2
+    assert town.ask(petitions.petition_backlog(), at, county=ALL)[0]["overdue_now"] == 1
+    rates, counts = (
+        table(town.ask(sql, at, county=ALL))[1:] for sql in petitions.petition_counties()
+    )
     assert rates == [("鹤城区", 1 / 2, "■ 不达标", None, HECHENG)]
     assert counts == [(4, 1, 1, HECHENG)]
 
 
-@about(cases.petition_overdue_cases)
+@about(petitions.petition_overdue_cases)
 def test_each_overdue_petition_stands_once_under_what_is_overdue_the_longest(town: Town) -> None:
     town.tell(
         # Closing was due on 6 May, the review on 9 April.
@@ -280,7 +282,7 @@ def test_each_overdue_petition_stands_once_under_what_is_overdue_the_longest(tow
     )  # fmt: skip
     names = ("信访件", "县市区", "类别", "逾期事项", "逾期天数", "code")
     # From 9 April to 8 May 29 days, from 6 May 2, from 7 May 1.
-    assert table(town.ask(cases.petition_overdue_cases(), "2021-05-08 00:30", county=HERE)) == [
+    assert table(town.ask(petitions.petition_overdue_cases(), "2021-05-08 00:30", county=HERE)) == [
         names,
         ("P-1", "鹤城区", "申诉求决", "复查 30 日", 29, HECHENG),
         ("P-2", "鹤城区", "建议意见", "受理告知 15 日", 29, HECHENG),
@@ -288,24 +290,24 @@ def test_each_overdue_petition_stands_once_under_what_is_overdue_the_longest(tow
         ("P-7", "鹤城区", "申诉求决", "受理告知 15 日", 2, HECHENG),
         ("P-5", "鹤城区", "申诉求决", "转送 15 日", 1, HECHENG),
     ]
-    asked = town.ask(cases.petition_overdue_cases(), "2021-05-07 23:59:59.999", county="431281")
+    asked = town.ask(petitions.petition_overdue_cases(), "2021-05-07 23:59:59.999", county="431281")
     assert asked == [], "its last day is not over"
-    asked = town.ask(cases.petition_overdue_cases(), "2021-05-08", county="431281")
+    asked = town.ask(petitions.petition_overdue_cases(), "2021-05-08", county="431281")
     assert table(asked)[1:] == [("P-6", "洪江市", "申诉求决", "转送 15 日", 1, "431281")]
-    assert town.ask(cases.petition_overdue_cases(), "2021-03-01", county=ALL) == []
+    assert town.ask(petitions.petition_overdue_cases(), "2021-03-01", county=ALL) == []
 
 
-@about(cases.petition_overdue_cases)
+@about(petitions.petition_overdue_cases)
 def test_two_hundred_overdue_petitions_are_shown(town: Town) -> None:
     town.tell(*(e for n in range(201) for e in petition(f"P-{n:03}", FIRST)))
-    asked = town.ask(cases.petition_overdue_cases(), "2021-12-31", county=ALL)
+    asked = town.ask(petitions.petition_overdue_cases(), "2021-12-31", county=ALL)
     # Since 16 March: 15 + 30 + 31 + 30 + 31 + 31 + 30 + 31 + 30 + 31 days.
     assert [(row["信访件"], row["逾期天数"]) for row in asked] == [
         (f"P-{n:03}", 290) for n in range(200)
     ]
 
 
-@about(cases.petition_overdue_cases)
+@about(petitions.petition_overdue_cases)
 @pytest.mark.parametrize(
     ("steps", "duty"),
     [
@@ -318,5 +320,5 @@ def test_two_hundred_overdue_petitions_are_shown(town: Town) -> None:
 )
 def test_every_overdue_duty_has_its_name(town: Town, steps: tuple[str, ...], duty: str) -> None:
     town.tell(*petition("P-1", *steps))
-    (found,) = town.ask(cases.petition_overdue_cases(), "2021-12-31", county=ALL)
+    (found,) = town.ask(petitions.petition_overdue_cases(), "2021-12-31", county=ALL)
     assert found["逾期事项"] == duty

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from dashboards import _queries_cases as cases
-from dashboards._pieces import EVERYWHERE
+from dashboards.queries import petitions
+from dashboards.queries.pieces import EVERYWHERE
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import ALL, petition
@@ -23,7 +23,7 @@ HERE = f"{{{HECHENG},{CITY}}}"
 """鹤城区 and the unknown places chosen, as the page writes two values."""
 
 
-@about(cases.petition_voices)
+@about(petitions.petition_voices)
 def test_voices_count_the_years_petitions_and_the_ratings_of_all_replies(town: Town) -> None:
     at = "2021-06-15 12:00:00.500"
     town.tell(
@@ -44,17 +44,17 @@ def test_voices_count_the_years_petitions_and_the_ratings_of_all_replies(town: T
     names = ("registered_year", "people_year", "repeated_share", "rated_share", "satisfied_share")
     # Of P-2, 3, 5, 6: 3 + 20 + 7 + 1 people, P-2 repeated. Replied P-1, 2, 5, of which 1 and 2 are
     # rated. Rated P-1, 2, 6 with 5, 4, 3 stars.
-    here = town.ask(cases.petition_voices(), at, county=HERE)
+    here = town.ask(petitions.petition_voices(), at, county=HERE)
     assert table(here) == [names, (4, 31, 1 / 4, 2 / 3, 2 / 3)]
     # With P-7: 2 of 5 repeated, 3 of 4 replies rated, 2 of 4 ratings good.
-    everywhere = town.ask(cases.petition_voices(), at, county=ALL)
+    everywhere = town.ask(petitions.petition_voices(), at, county=ALL)
     assert table(everywhere) == [names, (5, 531, 2 / 5, 3 / 4, 2 / 4)]
-    assert table(town.ask(cases.petition_voices(), at, county="431221")) == [
+    assert table(town.ask(petitions.petition_voices(), at, county="431221")) == [
         names, (0, 0, None, None, None),
     ]  # fmt: skip
 
 
-@about(cases.petition_backlog)
+@about(petitions.petition_backlog)
 def test_backlog_counts_the_new_of_the_day_and_of_the_year_the_open_and_the_overdue(
     town: Town,
 ) -> None:
@@ -78,19 +78,19 @@ def test_backlog_counts_the_new_of_the_day_and_of_the_year_the_open_and_the_over
     names = ("registered_today", "registered_year", "open_now", "overdue_now")
     last = "2021-05-10 23:59:59.999"
     # Here today P-6, 7; this year P-1, 2, 4, 5, 6, 7, 9; open P-1, 2, 3, 4, 5, 6, 7; overdue P-1.
-    asked = town.ask(cases.petition_backlog(), last, county=HERE)
+    asked = town.ask(petitions.petition_backlog(), last, county=HERE)
     assert table(asked) == [names, (2, 7, 7, 1)]
     # A millisecond later the day of P-2 is over and that of P-8 has begun.
-    asked = town.ask(cases.petition_backlog(), "2021-05-11", county=HERE)
+    asked = town.ask(petitions.petition_backlog(), "2021-05-11", county=HERE)
     assert table(asked) == [names, (1, 8, 8, 2)]
     # With P-10 and P-11.
-    asked = town.ask(cases.petition_backlog(EVERYWHERE), last)
+    asked = town.ask(petitions.petition_backlog(EVERYWHERE), last)
     assert table(asked) == [names, (3, 9, 9, 2)]
-    asked = town.ask(cases.petition_backlog(f"township = '{TOWNSHIP}'"), last)
+    asked = town.ask(petitions.petition_backlog(f"township = '{TOWNSHIP}'"), last)
     # P-6 of the township itself and the five of its village: P-1, 2, 4, 5, 9.
     assert table(asked) == [names, (1, 6, 6, 1)]
     town.empty()
-    assert table(town.ask(cases.petition_backlog(), last, county=ALL)) == [names, (0, 0, 0, 0)]
+    assert table(town.ask(petitions.petition_backlog(), last, county=ALL)) == [names, (0, 0, 0, 0)]
 
 
 _OPEN = (
@@ -105,7 +105,7 @@ _OPEN = (
 )  # fmt: skip
 
 
-@about(cases.petition_ageing)
+@about(petitions.petition_ageing)
 def test_ages_are_midnights_since_the_registration_of_open_petitions(town: Town) -> None:
     at = "2021-06-15 00:30"
     town.tell(
@@ -118,16 +118,16 @@ def test_ages_are_midnights_since_the_registration_of_open_petitions(town: Town)
         *petition("P-lost", "registered 2021-06-10", place=CITY),
     )  # fmt: skip
     # In the first group P-not-yet and P-lost too.
-    assert table(town.ask(cases.petition_ageing(), at, county=HERE)) == [
+    assert table(town.ask(petitions.petition_ageing(), at, county=HERE)) == [
         ("name", "value"),
         ("7 天内", 4), ("7–15 天", 3), ("15–30 天", 4),
         ("30–60 天", 5), ("60–90 天", 6), ("90 天以上", 7),
     ]  # fmt: skip
     town.empty()
-    assert town.ask(cases.petition_ageing(), at, county=ALL) == []
+    assert town.ask(petitions.petition_ageing(), at, county=ALL) == []
 
 
-@about(cases.petition_states)
+@about(petitions.petition_states)
 def test_states_of_open_petitions_come_in_their_legal_order(town: Town) -> None:
     way = (
         "registered 2021-03-01", "transferred 2021-03-02", "accepted 2021-03-03",
@@ -148,15 +148,15 @@ def test_states_of_open_petitions_come_in_their_legal_order(town: Town) -> None:
         *petition("P-lost", way[0], "transferred 2021-04-02", place=CITY),
     )
     # P-lost is passed on only later.
-    assert table(town.ask(cases.petition_states(), "2021-04-01", county=HERE)) == [
+    assert table(town.ask(petitions.petition_states(), "2021-04-01", county=HERE)) == [
         ("name", "value"),
         ("已登记", 2), ("已转送", 2), ("办理中", 3), ("已答复", 4),
         ("复查中", 5), ("已复查", 6), ("复核中", 7), ("已复核", 8),
     ]  # fmt: skip
-    assert town.ask(cases.petition_states(), "2021-02-28", county=ALL) == []
+    assert town.ask(petitions.petition_states(), "2021-02-28", county=ALL) == []
 
 
-@about(cases.petition_steps)
+@about(petitions.petition_steps)
 def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
     town: Town,
 ) -> None:
@@ -175,19 +175,19 @@ def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
         *petition("P-8", "registered 2021-03-10 23:30", "accepted 2021-03-11 00:30"),
     )
     names = ("从", "到", "件数", "用时中位数")
-    assert table(town.ask(cases.petition_steps(), at, since, county=HERE)) == [
+    assert table(town.ask(petitions.petition_steps(), at, since, county=HERE)) == [
         names,
         ("新收", "已登记", 4, None),  # P-3, 4, 7, 8
         ("已登记", "已转送", 2, 3.0),  # P-1 in 1 day, P-3 in 5
         ("已登记", "办理中", 1, 1.0),
     ]
-    assert table(town.ask(cases.petition_steps(), at, since, county=ALL))[1] == (
+    assert table(town.ask(petitions.petition_steps(), at, since, county=ALL))[1] == (
         "新收", "已登记", 5, None,
     )  # fmt: skip
-    assert town.ask(cases.petition_steps(), "2020-12-31", "2020-12-01", county=ALL) == []
+    assert town.ask(petitions.petition_steps(), "2020-12-31", "2020-12-01", county=ALL) == []
 
 
-@about(cases.petition_steps)
+@about(petitions.petition_steps)
 def test_steps_come_by_the_state_reached_then_the_most_frequent(town: Town) -> None:
     first = "registered 2021-02-01"
     long = (
@@ -203,7 +203,7 @@ def test_steps_come_by_the_state_reached_then_the_most_frequent(town: Town) -> N
         *petition("P-5", first, "merged 2021-03-03"),
         *petition("P-6", first, "withdrawn 2021-03-04"),
     )
-    asked = town.ask(cases.petition_steps(), "2021-03-31", "2021-03-01", county=ALL)
+    asked = town.ask(petitions.petition_steps(), "2021-03-31", "2021-03-01", county=ALL)
     assert table(asked)[1:] == [
         ("新收", "已登记", 1, None),
         ("已登记", "已转送", 1, 2.0),
@@ -222,7 +222,7 @@ def test_steps_come_by_the_state_reached_then_the_most_frequent(town: Town) -> N
     ]
 
 
-@about(cases.petition_flow)
+@about(petitions.petition_flow)
 def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> None:
     town.tell(
         *petition("P-1", "registered 2021-03-01", "accepted 2021-03-01 08:59:59.999",
@@ -234,7 +234,9 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
     )  # fmt: skip
     names = ("time", "登记", "受理", "答复", "办结")
     # From midnight to midnight four days later: 96 hours, the last one begun.
-    asked = town.ask(cases.petition_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE)
+    asked = town.ask(
+        petitions.petition_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE
+    )
     assert table(asked) == [
         names,
         ("2021-03-01 00:00:00", 1, 0, 0, 0),
@@ -244,23 +246,23 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
         ("2021-03-05 00:00:00", 0, 0, 0, 1),
     ]
     # An hour more: days of the city.
-    asked = town.ask(cases.petition_flow(), "2021-03-05 01:00", "2021-03-01", county=HERE)
+    asked = town.ask(petitions.petition_flow(), "2021-03-05 01:00", "2021-03-01", county=HERE)
     assert table(asked) == [
         names,
         ("2021-03-01 00:00:00", 1, 1, 2, 0),
         ("2021-03-04 00:00:00", 0, 0, 0, 1),
         ("2021-03-05 00:00:00", 1, 0, 0, 1),
     ]
-    asked = town.ask(cases.petition_flow(), "2021-03-01 09:30", "2021-03-01 09:00", county=ALL)
+    asked = town.ask(petitions.petition_flow(), "2021-03-01 09:30", "2021-03-01 09:00", county=ALL)
     assert table(asked) == [names, ("2021-03-01 09:00:00", 1, 0, 2, 0)]
-    assert town.ask(cases.petition_flow(), "2021-12-31", "2021-06-01", county=ALL) == []
+    assert town.ask(petitions.petition_flow(), "2021-12-31", "2021-06-01", county=ALL) == []
 
 
-@about(cases.petition_flow)
+@about(petitions.petition_flow)
 def test_a_long_flow_is_whole(town: Town) -> None:
     days = [f"{date(2020, 1, 1) + timedelta(days=n)}" for n in range(731)]
     town.tell(*(e for day in days for e in petition(f"P-{day}", f"registered {day}")))
-    asked = town.ask(cases.petition_flow(), "2021-12-31 23:59:59.999", "2020-01-01", county=ALL)
+    asked = town.ask(petitions.petition_flow(), "2021-12-31 23:59:59.999", "2020-01-01", county=ALL)
     assert table(asked)[1:] == [(f"{day} 00:00:00", 1, 0, 0, 0) for day in days]
 
 
@@ -284,48 +286,48 @@ def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
 AT = "2021-06-15 12:00:00.500"
 
 
-@about(cases.petition_kinds)
+@about(petitions.petition_kinds)
 def test_kinds_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
     town.tell(*_worded("kind", {"suggestion": 2, "accusation": 3}, other="appeal"))
     # Two of a number come by name: 建 is before 申.
-    assert table(town.ask(cases.petition_kinds(), AT, county=HERE)) == [
+    assert table(town.ask(petitions.petition_kinds(), AT, county=HERE)) == [
         ("name", "value"), ("检举控告", 3), ("建议意见", 2), ("申诉求决", 2),
     ]  # fmt: skip
-    assert town.ask(cases.petition_kinds(), "2022-01-01", county=ALL) == []
+    assert town.ask(petitions.petition_kinds(), "2022-01-01", county=ALL) == []
 
 
-@about(cases.petition_channels)
+@about(petitions.petition_channels)
 def test_channels_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
     counts = {"letter": 1, "telephone": 3, "fax": 4, "visit": 1}
     town.tell(*_worded("channel", counts, other="network"))
-    assert table(town.ask(cases.petition_channels(), AT, county=HERE)) == [
+    assert table(town.ask(petitions.petition_channels(), AT, county=HERE)) == [
         ("name", "value"),
         ("传真", 4), ("电话", 3), ("信息网络", 2), ("书信", 1), ("走访", 1),
     ]  # fmt: skip
-    assert town.ask(cases.petition_channels(), "2022-01-01", county=ALL) == []
+    assert town.ask(petitions.petition_channels(), "2022-01-01", county=ALL) == []
 
 
-@about(cases.petition_levels)
+@about(petitions.petition_levels)
 def test_levels_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
     counts = {"city": 4, "province": 3, "capital": 1}
     town.tell(*_worded("level", counts, other="county"))
-    assert table(town.ask(cases.petition_levels(), AT, county=HERE)) == [
+    assert table(town.ask(petitions.petition_levels(), AT, county=HERE)) == [
         ("name", "value"), ("来市", 4), ("赴省", 3), ("到县", 2), ("进京", 1),
     ]  # fmt: skip
-    assert town.ask(cases.petition_levels(), "2022-01-01", county=ALL) == []
+    assert town.ask(petitions.petition_levels(), "2022-01-01", county=ALL) == []
 
 
-@about(cases.petition_kinds)
+@about(petitions.petition_kinds)
 def test_a_word_that_has_no_name_yet_is_shown_as_it_is(town: Town) -> None:
     # No producer can send it; rows of a later version may stand in the table.
     content = {"kind": "ode", "channel": "", "people": 1}
     town.shipped.city.add("petitions", "petition.registered", AT, content, key="P-1")
-    asked = town.ask(cases.petition_kinds(), AT, county=ALL)
+    asked = town.ask(petitions.petition_kinds(), AT, county=ALL)
     assert table(asked) == [("name", "value"), ("ode", 1)]
-    assert town.ask(cases.petition_channels(), AT, county=ALL) == [], "no word is no channel"
+    assert town.ask(petitions.petition_channels(), AT, county=ALL) == [], "no word is no channel"
 
 
-@about(cases.petition_backlog)
+@about(petitions.petition_backlog)
 def test_a_place_is_chosen_by_its_whole_code_and_by_nothing_else(town: Town) -> None:
     town.tell(
         *petition("P-1", "registered 2021-03-01"),
@@ -333,7 +335,7 @@ def test_a_place_is_chosen_by_its_whole_code_and_by_nothing_else(town: Town) -> 
     )
 
     def found(county: str) -> int:
-        (row,) = town.ask(cases.petition_backlog(), "2021-03-01", county=county)
+        (row,) = town.ask(petitions.petition_backlog(), "2021-03-01", county=county)
         return int(row["registered_year"])
 
     chosen = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dashboards import queries
+from dashboards.queries import freshness, pipeline
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import mediation
@@ -107,27 +107,27 @@ FRESHNESS: dict[str, tuple[list[Beat], list[tuple[str, int, str]], int, str]] = 
 }  # fmt: skip
 
 
-@about(queries.freshness, queries.stale_mark)
+@about(freshness.freshness, freshness.stale_mark)
 @pytest.mark.parametrize("name", FRESHNESS)
 def test_freshness_says_whether_the_figures_may_be_believed_and_why(town: Town, name: str) -> None:
     beats, messages, stale, reason = FRESHNESS[name]
     for topic, kpart, time, lag, since in beats:
         beat(town, topic, kpart, time, lag, since)
     store(town, *(said(*message) for message in messages))
-    assert table(town.ask(_by_clock(queries.freshness()), AT)) == [
+    assert table(town.ask(_by_clock(freshness.freshness()), AT)) == [
         ("stale", "reason"), (stale, reason),
     ]  # fmt: skip
-    marks = town.ask(_by_clock(queries.stale_mark()), AT)
+    marks = town.ask(_by_clock(freshness.stale_mark()), AT)
     assert marks == ([{"mark": "■数据停更"}] if stale else [])
 
 
-@about(queries.freshness)
+@about(freshness.freshness)
 def test_freshness_is_by_the_clock_on_the_wall_whatever_the_range(town: Town) -> None:
     town.beat()
-    (fresh,) = town.ask(queries.freshness(), "2001-01-01")
+    (fresh,) = town.ask(freshness.freshness(), "2001-01-01")
     assert (fresh["stale"], fresh["reason"]) == (0, "正常 · 最新消息 无")
     town.beat(beat="now64(3) - INTERVAL 31 SECOND", topic="funds")
-    (silent,) = town.ask(queries.freshness(), "2101-01-01")
+    (silent,) = town.ask(freshness.freshness(), "2101-01-01")
     assert silent["stale"] == 1
 
 
@@ -150,11 +150,11 @@ def _three_parts(town: Town) -> None:
     )
 
 
-@about(queries.pipeline_parts)
+@about(pipeline.pipeline_parts)
 def test_a_row_for_each_partition_says_what_is_stored_and_what_waits(town: Town) -> None:
-    assert town.ask(queries.pipeline_parts(), AT) == []
+    assert town.ask(pipeline.pipeline_parts(), AT) == []
     _three_parts(town)
-    assert table(town.ask(queries.pipeline_parts(), AT)) == [
+    assert table(town.ask(pipeline.pipeline_parts(), AT)) == [
         ("主题", "分区", "已入库", "积压", "水位", "心跳", "最高位移"),
         ("funds", "0", 1, 1, "2021-06-01 09:00:30.250", "2021-06-01 09:01:30.000", 3),
         ("visits", "2", 3, 2, "2021-06-01 08:59:00.000", "2021-06-01 09:00:50.000", 9),
@@ -162,45 +162,45 @@ def test_a_row_for_each_partition_says_what_is_stored_and_what_waits(town: Town)
     ]
 
 
-@about(queries.pipeline_parts)
+@about(pipeline.pipeline_parts)
 def test_no_more_than_two_hundred_partitions_are_shown(town: Town) -> None:
     town.shipped.city.run(
         "INSERT INTO gulou.heartbeat (topic, kpart, beat, watermark) "
         "SELECT 'visits', number, now64(3), 1 FROM numbers(201)"
     )
-    shown = [row["分区"] for row in town.ask(queries.pipeline_parts(), AT)]
+    shown = [row["分区"] for row in town.ask(pipeline.pipeline_parts(), AT)]
     assert shown == [str(n) for n in range(200)]
 
 
-@about(queries.pipeline_now)
+@about(pipeline.pipeline_now)
 def test_the_whole_pipeline_is_as_old_as_its_oldest_beat_and_its_newest_message(
     town: Town,
 ) -> None:
     names = ("behind", "beat_age", "newest_age", "stored_all", "partitions")
     # Nobody has beaten: that is no beat of this second.
-    assert table(town.ask(_by_clock(queries.pipeline_now()), AT)) == [names, (0, None, None, 0, 0)]
+    assert table(town.ask(_by_clock(pipeline.pipeline_now()), AT)) == [names, (0, None, None, 0, 0)]
     _three_parts(town)
     # Beats 10, 2 and -30 s ago; newest 120 and 30 s ago; 7 + 2 + 1 wait; 3 + 1 are stored.
-    assert table(town.ask(_by_clock(queries.pipeline_now()), AT)) == [names, (10, 10, 30, 4, 3)]
+    assert table(town.ask(_by_clock(pipeline.pipeline_now()), AT)) == [names, (10, 10, 30, 4, 3)]
     # Only a clock that is ahead: no negative age.
-    (row,) = town.ask(_by_clock(queries.pipeline_now(), "2021-06-01 09:00:00"), AT)
+    (row,) = town.ask(_by_clock(pipeline.pipeline_now(), "2021-06-01 09:00:00"), AT)
     assert (row["beat_age"], row["newest_age"]) == (0, -30)
 
 
-@about(queries.pipeline_lag)
+@about(pipeline.pipeline_lag)
 def test_lag_is_a_bar_for_each_topic_longest_first(town: Town) -> None:
-    assert town.ask(queries.pipeline_lag(), AT) == []
+    assert town.ask(pipeline.pipeline_lag(), AT) == []
     for topic, kpart, lag in (
         ("petitions", 0, 3), ("visits", 0, 1), ("visits", 1, 4), ("mediations", 0, 3),
         ("funds", 0, 0),
     ):  # fmt: skip
         beat(town, topic, kpart, NOW, lag)
-    assert table(town.ask(queries.pipeline_lag(), AT)) == [
+    assert table(town.ask(pipeline.pipeline_lag(), AT)) == [
         ("name", "value"), ("visits", 5), ("mediations", 3), ("petitions", 3), ("funds", 0),
     ]  # fmt: skip
 
 
-@about(queries.pipeline_throughput)
+@about(pipeline.pipeline_throughput)
 def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) -> None:
     came = (
         ("visits", "08:59:59.999"), ("visits", "09:00:00"), ("visits", "09:00:59.999"),
@@ -214,7 +214,7 @@ def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) 
     def asked(at: str, since: str, interval_s: float) -> list[tuple[Any, ...]]:
         return table(
             town.ask(
-                queries.pipeline_throughput(), f"2021-06-01 {at}", f"2021-06-01 {since}",
+                pipeline.pipeline_throughput(), f"2021-06-01 {at}", f"2021-06-01 {since}",
                 interval_ms=int(interval_s * 1000),
             )
         )  # fmt: skip
@@ -238,11 +238,11 @@ def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) 
     assert asked("08:00", "07:00", 60) == []
 
 
-@about(queries.pipeline_throughput)
+@about(pipeline.pipeline_throughput)
 def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) -> None:
     # 2,000 minutes apart, so 2,001 points.
     store(town, said("visits", 0, "2021-06-01"), said("visits", 0, "2021-06-02 09:20:00"))
-    sql, since = queries.pipeline_throughput(), "2021-06-01"
+    sql, since = pipeline.pipeline_throughput(), "2021-06-01"
     asked = town.ask(sql, "2021-06-02 09:20", since, interval_ms=60_000)
     assert [row["走访"] for row in asked] == [1] + [0] * 1999
     # All of a day by the minute.
@@ -255,16 +255,16 @@ def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) ->
 # ---------------------------------------------------------------------------------- what lags
 
 
-@about(queries.pipeline_projections)
+@about(pipeline.pipeline_projections)
 def test_a_projection_may_be_one_insert_behind_and_no_more(town: Town) -> None:
     names = ("主题", "投影", "分区", "已到位", "最多落后", "状态")
-    assert town.ask(queries.pipeline_projections(), AT) == []
+    assert town.ask(pipeline.pipeline_projections(), AT) == []
     # Of the highest offset 49,999 nothing is in the figures: 50,000 messages.
     store(town, said("visits", 0, NOW, koff=49_999), said("petitions", 0, NOW, koff=50_000))
     for target in ("visits_hourly", "petitions_daily"):
         town.shipped.city.run(f"TRUNCATE TABLE gulou.{target}")
     store(town, said("visits", 1, NOW, koff=7))
-    assert table(town.ask(queries.pipeline_projections(), AT)) == [
+    assert table(town.ask(pipeline.pipeline_projections(), AT)) == [
         names,
         ("petitions", "daily", 1, 0, 50_001, "■ 落后"),
         ("visits", "hourly", 2, 1, 50_000, "▲ 追赶中"),
@@ -280,14 +280,14 @@ def _of_tables(*tables: tuple[str, int, int, int]) -> str:
 
     A thousand real parts take an engine seconds to write and to drop.
     """
-    sql = queries.pipeline_tables()
+    sql = pipeline.pipeline_tables()
     assert "FROM table_parts" in sql
     columns = "t.1 AS table, t.2 AS parts, t.3 AS rows, t.4 AS bytes"
     made = f"SELECT {columns} FROM (SELECT arrayJoin({list(tables)}) AS t)"
     return sql.replace("FROM table_parts", f"FROM ({made})")
 
 
-@about(queries.pipeline_tables)
+@about(pipeline.pipeline_tables)
 def test_a_table_has_many_parts_from_three_hundred_on_and_too_many_from_a_thousand(
     town: Town,
 ) -> None:
@@ -312,7 +312,7 @@ def test_a_table_has_many_parts_from_three_hundred_on_and_too_many_from_a_thousa
     assert shown == [name for name, *_ in many[:200]]
 
 
-@about(queries.pipeline_tables)
+@about(pipeline.pipeline_tables)
 def test_the_tables_shown_are_the_engines_own(town: Town) -> None:
     client = town.shipped.city.client
     client.execute(
@@ -324,7 +324,7 @@ def test_the_tables_shown_are_the_engines_own(town: Town) -> None:
         (stored,) = town.rows(
             "SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND table = 'made'"
         )
-        head, *shown = table(town.ask(queries.pipeline_tables(), AT))
+        head, *shown = table(town.ask(pipeline.pipeline_tables(), AT))
     finally:
         client.execute("DROP TABLE gulou.made SYNC")
     assert head == ("表", "数据块", "行数", "磁盘", "状态")
@@ -336,9 +336,9 @@ def test_the_tables_shown_are_the_engines_own(town: Town) -> None:
 # ------------------------------------------------------------------------------- what is refused
 
 
-@about(queries.pipeline_refused)
+@about(pipeline.pipeline_refused)
 def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> None:
-    assert town.ask(queries.pipeline_refused(), AT) == []
+    assert town.ask(pipeline.pipeline_refused(), AT) == []
     refused = (
         ("visits", "05-31 23:59:59", "dead", "field: data.role: unknown"),
         ("visits", "06-02 00:00:00", "dead", "field: data.met: -1"),
@@ -356,7 +356,7 @@ def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> 
         *(said(topic, 0, f"2021-{day}", status=s, reason=r) for topic, day, s, r in refused),
     )
     # All of them, whatever the range.
-    assert table(town.ask(queries.pipeline_refused(), "2020-01-02", "2020-01-01")) == [
+    assert table(town.ask(pipeline.pipeline_refused(), "2020-01-02", "2020-01-01")) == [
         ("主题", "状态", "原因", "条数", "最近一日"),
         ("funds", "搁置", "version", 3, "2021-06-03"),
         ("visits", "死信", "field", 2, "2021-06-02"),
@@ -367,18 +367,18 @@ def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> 
     ]
 
 
-@about(queries.pipeline_refused)
+@about(pipeline.pipeline_refused)
 def test_no_more_than_two_hundred_reasons_are_shown(town: Town) -> None:
     reasons = [f"r{n:03}" for n in range(201)]
     store(town, *(said("visits", 0, NOW, status="dead", reason=f"{r}: x") for r in reasons))
-    shown = [row["原因"] for row in town.ask(queries.pipeline_refused(), AT)]
+    shown = [row["原因"] for row in town.ask(pipeline.pipeline_refused(), AT)]
     assert shown == reasons[:200]
 
 
-@about(queries.pipeline_refused_totals)
+@about(pipeline.pipeline_refused_totals)
 def test_refused_messages_are_added_up_by_status(town: Town) -> None:
     names = ("repeats", "conflicts", "orphans", "parkeds", "deads")
-    sql = queries.pipeline_refused_totals()
+    sql = pipeline.pipeline_refused_totals()
     assert table(town.ask(sql, AT)) == [names, (0, 0, 0, 0, 0)]
     statuses = ("repeat", "conflict", "orphan", "parked", "dead", "ok")
     times = [status for count, status in enumerate(statuses, 1) for _ in range(count)]
@@ -386,13 +386,13 @@ def test_refused_messages_are_added_up_by_status(town: Town) -> None:
     assert table(town.ask(sql, "2020-01-02", "2020-01-01")) == [names, (1, 2, 3, 4, 5)]
 
 
-@about(queries.pipeline_refused, queries.pipeline_refused_totals)
+@about(pipeline.pipeline_refused, pipeline.pipeline_refused_totals)
 def test_what_a_worker_refuses_is_found_again(town: Town) -> None:
     (filed,) = mediation("M-1", "filed 2021-06-01 09:00")
     other = filed | {"data": filed["data"] | {"people": 9}}
     town.tell(filed, filed, other, logged="2021-06-02 00:30")
-    assert table(town.ask(queries.pipeline_refused(), AT))[1:] == [
+    assert table(town.ask(pipeline.pipeline_refused(), AT))[1:] == [
         ("mediations", "冲突", "", 1, "2021-06-02"),
         ("mediations", "重复", "", 1, "2021-06-02"),
     ]
-    assert table(town.ask(queries.pipeline_refused_totals(), AT))[1:] == [(1, 1, 0, 0, 0)]
+    assert table(town.ask(pipeline.pipeline_refused_totals(), AT))[1:] == [(1, 1, 0, 0, 0)]

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from dashboards import _queries_places as places
+from dashboards.queries import places
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.happenings import (
     AT,
@@ -20,7 +20,7 @@ from tests.dashboards.queries.happenings import (
     balances_of_all_years,
     happened,
     taken_back,
-    visits,
+    visited,
 )
 from tests.dashboards.queries.register import (
     CHENGZHONG,
@@ -57,19 +57,19 @@ def asked(town: Town, sql: str, level: places.Level, place: str, at: str = AT) -
 
 def a_day_of_visits() -> list[Told]:
     """Visits around the edges of the year, the day and the hour; numbers tell the places apart."""
-    back = visits(XINJIE, "2021-06-15 09:00")
+    back = visited(XINJIE, "2021-06-15 09:00")
     edges = (LAST_YEAR, THIS_YEAR, "2021-06-14 23:59:59", "2021-06-15")
     after = (IN_THE_HOUR, NEXT_HOUR, IN_THE_DAY, NEXT_DAY)
     return [
-        *visits(XINJIE, *edges, *after),
+        *visited(XINJIE, *edges, *after),
         *back,
         taken_back(back[0]),
-        *visits(WENHUA, *["2021-06-15 09:00"] * 2),
-        *visits(CHENGZHONG, *["2021-06-15 09:00"] * 3),
-        *visits(ZHONGPO, *["2021-06-15 09:00"] * 4),
-        *visits(HECHENG, *["2021-06-15 09:00"] * 5),
-        *visits(LIPING, *["2021-06-15 09:00"] * 6),
-        *visits(CITY, *["2021-06-15 09:00"] * 7),
+        *visited(WENHUA, *["2021-06-15 09:00"] * 2),
+        *visited(CHENGZHONG, *["2021-06-15 09:00"] * 3),
+        *visited(ZHONGPO, *["2021-06-15 09:00"] * 4),
+        *visited(HECHENG, *["2021-06-15 09:00"] * 5),
+        *visited(LIPING, *["2021-06-15 09:00"] * 6),
+        *visited(CITY, *["2021-06-15 09:00"] * 7),
         *happened("request_raised", XINJIE, LAST_YEAR, "2021-06-14", IN_THE_HOUR, NEXT_HOUR),
         *happened("request_raised", ZHONGPO, *["2021-06-15"] * 2),
         *happened("request_closed", XINJIE, THIS_YEAR, "2021-02-01", IN_THE_DAY, NEXT_DAY),
@@ -109,7 +109,7 @@ def test_visits_of_the_day_and_year_to_the_end_of_the_hour_in_a_county_of_the_da
 
 @about(places.place_visits)
 def test_a_day_begins_at_midnight_of_the_city(town: Town) -> None:
-    town.tell(*visits(XINJIE, "2020-12-31 23:59:59", "2021-01-01 00:10"))
+    town.tell(*visited(XINJIE, "2020-12-31 23:59:59", "2021-01-01 00:10"))
     for level, place in ((COUNTY, HECHENG), (TOWNSHIP, CHENGZHONG), (VILLAGE, XINJIE)):
         # 00:30 of New Year's Day is still the old year in UTC.
         rows = asked(town, places.place_visits(level), level, place, "2021-01-01 00:30")
@@ -340,23 +340,23 @@ def test_the_fund_of_a_place_is_that_of_all_below_it_too(
 def test_the_trend_of_a_place_has_every_day_of_the_range(
     town: Town, level: places.Level, place: str, first: Row, third: Row
 ) -> None:
-    back = visits(XINJIE, "2021-06-03 09:00")
+    back = visited(XINJIE, "2021-06-03 09:00")
     town.tell(
-        *visits(XINJIE, "2021-05-31 23:59:59"),
+        *visited(XINJIE, "2021-05-31 23:59:59"),
         # The range begins at 10:00: its first day is whole.
-        *visits(XINJIE, "2021-06-01 00:00"),
-        *visits(CHENGZHONG, "2021-06-01 09:00"),
-        *visits(ZHONGPO, "2021-06-01 09:00"),
-        *visits(XINJIE, "2021-06-03 00:00", "2021-06-03 23:59:59"),
+        *visited(XINJIE, "2021-06-01 00:00"),
+        *visited(CHENGZHONG, "2021-06-01 09:00"),
+        *visited(ZHONGPO, "2021-06-01 09:00"),
+        *visited(XINJIE, "2021-06-03 00:00", "2021-06-03 23:59:59"),
         *back,
         taken_back(back[0]),
-        *visits(WENHUA, "2021-06-03 09:00"),
-        *visits(ZHONGPO, *["2021-06-03 09:00"] * 3),
-        *visits(LIPING, "2021-06-03 09:00"),
+        *visited(WENHUA, "2021-06-03 09:00"),
+        *visited(ZHONGPO, *["2021-06-03 09:00"] * 3),
+        *visited(LIPING, "2021-06-03 09:00"),
         *happened("request_raised", XINJIE, "2021-06-03 12:00"),
         *happened("request_raised", WENHUA, "2021-06-03 12:00"),
         *happened("request_closed", XINJIE, "2021-06-03 12:00"),
-        *visits(XINJIE, "2021-06-05 00:00"),
+        *visited(XINJIE, "2021-06-05 00:00"),
     )
     for until in ("2021-06-04 00:30", "2021-06-04 23:59:59"):
         found = town.ask(
@@ -375,7 +375,7 @@ def test_the_trend_of_a_place_has_every_day_of_the_range(
 def test_the_trend_of_a_place_counts_its_last_day_to_the_end_and_begins_at_midnight(
     town: Town,
 ) -> None:
-    town.tell(*visits(XINJIE, "2021-06-03 23:59:59", "2021-06-04 00:00", "2021-06-05 23:59:59"))
+    town.tell(*visited(XINJIE, "2021-06-03 23:59:59", "2021-06-04 00:00", "2021-06-05 23:59:59"))
     # 01:00 of the city is the day before in UTC.
     found = town.ask(
         places.place_trend(VILLAGE), "2021-06-05 01:00", "2021-06-04 01:00", village=XINJIE

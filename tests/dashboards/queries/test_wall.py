@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from dashboards import queries
-from dashboards._pieces import EVERYWHERE
+from dashboards.queries import visits, wall
+from dashboards.queries.pieces import EVERYWHERE
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import mediation, petition
@@ -33,7 +33,7 @@ def voided(event: Told) -> Told:
     return back | {"division": event["division"]}
 
 
-@about(queries.hourly_visits)
+@about(visits.hourly_visits)
 def test_visits_of_the_day_and_of_the_year_are_counted_to_the_hour_of_the_end(town: Town) -> None:
     mistaken = visit("2021-06-01 09:00")
     town.tell(
@@ -50,7 +50,7 @@ def test_visits_of_the_day_and_of_the_year_are_counted_to_the_hour_of_the_end(to
     names = (
         "visits_today", "visits_year", "raised_today", "raised_year", "closed_today", "closed_year",
     )  # fmt: skip
-    everywhere, here = (queries.hourly_visits(w) for w in (EVERYWHERE, f"county = '{HECHENG}'"))
+    everywhere, here = (visits.hourly_visits(w) for w in (EVERYWHERE, f"county = '{HECHENG}'"))
     # The hour that has begun is counted whole: it is a sum of hours.
     for at in ("2021-06-01 12:00", "2021-06-01 12:59:59.999"):
         assert table(town.ask(everywhere, at)) == [names, (2, 4, 3, 5, 1, 4)], at
@@ -63,7 +63,7 @@ def test_visits_of_the_day_and_of_the_year_are_counted_to_the_hour_of_the_end(to
     assert table(town.ask(everywhere, "2019-12-31")) == [names, (0, 0, 0, 0, 0, 0)]
 
 
-@about(queries.wall_mediations)
+@about(wall.wall_mediations)
 def test_success_is_of_the_disputes_that_ended_in_the_year(town: Town) -> None:
     town.tell(
         *mediation("M-1", f"filed {BEFORE}", f"agreement_reached {NEW_YEAR}", place=CITY),
@@ -75,16 +75,16 @@ def test_success_is_of_the_disputes_that_ended_in_the_year(town: Town) -> None:
         *mediation("M-7", "filed 2021-06-01 12:00:00.001"),
     )
     # Ended M-1, 2, 3; open M-5, 6.
-    assert table(town.ask(queries.wall_mediations(), "2021-06-01 12:00")) == [
+    assert table(town.ask(wall.wall_mediations(), "2021-06-01 12:00")) == [
         ("success", "open_now"), (1 / 3, 2),
     ]  # fmt: skip
-    assert table(town.ask(queries.wall_mediations(), "2020-01-01"))[1:] == [(None, 0)]
+    assert table(town.ask(wall.wall_mediations(), "2020-01-01"))[1:] == [(None, 0)]
 
 
-@about(queries.wall_funds)
+@about(wall.wall_funds)
 def test_funds_show_all_that_was_ever_raised_and_the_share_that_was_spent(town: Town) -> None:
     names = ("balance_now", "raised_all", "spent_all", "used")
-    assert table(town.ask(queries.wall_funds(), "2021-06-01")) == [names, (0, 0, 0, None)]
+    assert table(town.ask(wall.wall_funds(), "2021-06-01")) == [names, (0, 0, 0, None)]
 
     def booked(verb: str, time: str, amount: int, place: str = VILLAGE) -> Told:
         return told(f"fund.{verb}", f"F-{place}", time, place=place, amount=amount)
@@ -98,7 +98,7 @@ def test_funds_show_all_that_was_ever_raised_and_the_share_that_was_spent(town: 
         booked("disbursed", "2021-06-02", 2_000_000),
     )
     # In 10,000 yuan, a million fen each: 5 raised, 1.25 spent.
-    assert table(town.ask(queries.wall_funds(), "2021-06-01 12:00")) == [
+    assert table(town.ask(wall.wall_funds(), "2021-06-01 12:00")) == [
         names, (3.75, 5, 1.25, 0.25),
     ]  # fmt: skip
 
@@ -116,26 +116,26 @@ def _trend() -> list[Told]:
     ]
 
 
-@about(queries.wall_trend)
+@about(wall.wall_trend)
 def test_the_trend_has_a_column_a_line_by_hour_and_over_four_days_by_day(town: Town) -> None:
     town.tell(*_trend())
     names = ("time", "诉求登记", "诉求办结", "信访登记", "调解成功")
     # 96 hours, of which the last has begun; then 97.
-    assert table(town.ask(queries.wall_trend(), "2021-03-05 00:59:59.999", "2021-03-01")) == [
+    assert table(town.ask(wall.wall_trend(), "2021-03-05 00:59:59.999", "2021-03-01")) == [
         names,
         ("2021-03-01 00:00:00", 1, 0, 0, 0),
         ("2021-03-01 08:00:00", 0, 1, 2, 0),
         ("2021-03-05 00:00:00", 0, 0, 0, 1),
     ]
-    assert table(town.ask(queries.wall_trend(), "2021-03-05 01:00", "2021-03-01")) == [
+    assert table(town.ask(wall.wall_trend(), "2021-03-05 01:00", "2021-03-01")) == [
         names,
         ("2021-03-01 00:00:00", 1, 1, 2, 0),
         ("2021-03-05 00:00:00", 1, 0, 0, 1),
     ]
-    assert town.ask(queries.wall_trend(), "2021-12-31", "2021-06-01") == []
+    assert town.ask(wall.wall_trend(), "2021-12-31", "2021-06-01") == []
 
 
-@about(queries.wall_visit_trend)
+@about(wall.wall_visit_trend)
 def test_the_visits_trend_has_a_row_for_each_kind_of_visitor(town: Town) -> None:
     mistaken = visit("2021-03-01 08:10", role="cadre")
     town.tell(
@@ -149,7 +149,7 @@ def test_the_visits_trend_has_a_row_for_each_kind_of_visitor(town: Town) -> None
         visit("2021-03-01 08:00", "request_raised"),
     )
     names = ("time", "line", "value")
-    asked = town.ask(queries.wall_visit_trend(), "2021-03-05 00:59:59.999", "2021-03-01")
+    asked = town.ask(wall.wall_visit_trend(), "2021-03-05 00:59:59.999", "2021-03-01")
     assert table(asked) == [
         names,
         ("2021-03-01 00:00:00", "网格员", 1),
@@ -157,7 +157,7 @@ def test_the_visits_trend_has_a_row_for_each_kind_of_visitor(town: Town) -> None
         ("2021-03-01 08:00:00", "在职党员", 1),
         ("2021-03-01 09:00:00", "干部", 1),
     ]
-    asked = town.ask(queries.wall_visit_trend(), "2021-03-05 01:00", "2021-03-01")
+    asked = town.ask(wall.wall_visit_trend(), "2021-03-05 01:00", "2021-03-01")
     assert table(asked) == [
         names,
         ("2021-03-01 00:00:00", "党员", 2),
@@ -168,15 +168,15 @@ def test_the_visits_trend_has_a_row_for_each_kind_of_visitor(town: Town) -> None
     ]
     # A visit that was taken back is none; its hour stays with a 0.
     town.tell(mistaken, voided(mistaken))
-    asked = town.ask(queries.wall_visit_trend(), "2021-03-01 08:30", "2021-03-01 08:00")
+    asked = town.ask(wall.wall_visit_trend(), "2021-03-01 08:30", "2021-03-01 08:00")
     assert ("2021-03-01 08:00:00", "干部", 0) in table(asked)
-    assert town.ask(queries.wall_visit_trend(), "2021-12-31", "2021-06-01") == []
+    assert town.ask(wall.wall_visit_trend(), "2021-12-31", "2021-06-01") == []
 
 
-@about(queries.wall_trend, queries.wall_visit_trend)
+@about(wall.wall_trend, wall.wall_visit_trend)
 @pytest.mark.parametrize(
     ("query", "verb", "lines"),
-    [(queries.wall_trend, "request_raised", 1), (queries.wall_visit_trend, "recorded", 4)],
+    [(wall.wall_trend, "request_raised", 1), (wall.wall_visit_trend, "recorded", 4)],
 )
 def test_a_long_trend_is_whole(town: Town, query: Callable[[], str], verb: str, lines: int) -> None:
     days = [f"{date(2020, 1, 1) + timedelta(days=n)}" for n in range(731)]
@@ -201,7 +201,7 @@ AT = "2021-06-01 12:00:00.500"
 NAMES = ("时间", "县市区", "事件", "件数", "code")
 
 
-@about(queries.newest_events)
+@about(wall.newest_events)
 def test_a_live_city_shows_each_of_its_newest_events(town: Town) -> None:
     town.tell(
         *petition("P-1", "registered 2021-05-01", place=CITY),
@@ -214,7 +214,7 @@ def test_a_live_city_shows_each_of_its_newest_events(town: Town) -> None:
         visit("2021-06-01 12:00:00.501"),
     )
     # Of one instant by the county, then by the type: mediation, petition, visit.
-    assert table(town.ask(queries.newest_events(), AT)) == [
+    assert table(town.ask(wall.newest_events(), AT)) == [
         NAMES,
         (AT, "鹤城区", "调解登记", 1, HECHENG),
         (AT, "鹤城区", "信访登记", 1, HECHENG),
@@ -226,7 +226,7 @@ def test_a_live_city_shows_each_of_its_newest_events(town: Town) -> None:
     ]
 
 
-@about(queries.newest_events)
+@about(wall.newest_events)
 def test_an_hour_after_the_newest_event_the_last_days_hours_are_counted(town: Town) -> None:
     mistaken = visit("2021-06-01 10:00")
     town.tell(
@@ -240,7 +240,7 @@ def test_an_hour_after_the_newest_event_the_last_days_hours_are_counted(town: To
         visit("2021-06-01 13:00"),
     )  # fmt: skip
     # What was taken back is no event, and its hour has none left.
-    assert table(town.ask(queries.newest_events(), AT)) == [
+    assert table(town.ask(wall.newest_events(), AT)) == [
         NAMES,
         ("2021-06-01 11:00:00.000", "鹤城区", "走访登记", 1, HECHENG),
         ("2021-06-01 09:00:00.000", "未定位", "走访登记", 1, CITY),
@@ -249,24 +249,24 @@ def test_an_hour_after_the_newest_event_the_last_days_hours_are_counted(town: To
         ("2021-05-31 13:00:00.000", "鹤城区", "走访登记", 2, HECHENG),
     ]
     # A millisecond earlier the newest event is within the hour.
-    live = town.ask(queries.newest_events(), "2021-06-01 12:00:00.499")
+    live = town.ask(wall.newest_events(), "2021-06-01 12:00:00.499")
     assert (live[0]["时间"], live[0]["件数"]) == ("2021-06-01 11:00:00.500", 1)
     town.empty()
-    assert town.ask(queries.newest_events(), AT) == []
+    assert town.ask(wall.newest_events(), AT) == []
 
 
-@about(queries.newest_events)
+@about(wall.newest_events)
 def test_no_more_than_forty_newest_events_are_shown(town: Town) -> None:
     town.tell(*(visit(f"2021-06-01 11:{n:02}") for n in range(50)))
-    shown = [row["时间"] for row in town.ask(queries.newest_events(), AT)]
+    shown = [row["时间"] for row in town.ask(wall.newest_events(), AT)]
     assert shown == [f"2021-06-01 11:{n:02}:00.000" for n in range(49, 9, -1)]
 
 
-@about(queries.newest_events)
+@about(wall.newest_events)
 def test_what_has_no_name_is_shown_by_its_code(town: Town) -> None:
     # No producer can send it; rows of a later version may stand in the table.
     town.shipped.city.add("visits", "visit.danced", AT, {}, division="439999001")
-    assert table(town.ask(queries.newest_events(), AT))[1:] == [
+    assert table(town.ask(wall.newest_events(), AT))[1:] == [
         (AT, "439999", "visit.danced", 1, "439999"),
     ]
 
@@ -274,7 +274,7 @@ def test_what_has_no_name_is_shown_by_its_code(town: Town) -> None:
 # ------------------------------------------------------------------------------------- alerts
 
 
-@about(queries.alerts)
+@about(wall.alerts)
 def test_alerts_count_the_overdue_cases_of_each_duty_and_county(town: Town) -> None:
     first = "registered 2021-03-01"
     town.tell(
@@ -293,7 +293,7 @@ def test_alerts_count_the_overdue_cases_of_each_duty_and_county(town: Town) -> N
         *petition("P-9", first, "replied 2021-03-03", "recheck_requested 2021-04-20"),
         *petition("P-10", first, "replied 2021-03-03", "recheck_requested 2021-03-10"),
     )
-    petitions, mediations = queries.alerts()
+    petitions, mediations = wall.alerts()
     names = ("事项", "县市区", "逾期件数", "最长逾期天数", "依据", "code")
     # To 10 May: from 16 March 55 days, from 6 April 34, from 9 April 31, from 6 May 4. P-1 and 2
     # are two cases of one duty and county.
@@ -310,7 +310,7 @@ def test_alerts_count_the_overdue_cases_of_each_duty_and_county(town: Town) -> N
     assert town.ask(petitions, "2021-03-01") == []
 
 
-@about(queries.alerts)
+@about(wall.alerts)
 def test_alerts_of_one_age_come_by_their_number_their_county_and_their_name(town: Town) -> None:
     both = ("registered 2021-03-01", "replied 2021-03-03", "review_requested 2021-03-10",
             "recheck_requested 2021-03-10")  # fmt: skip
@@ -320,7 +320,7 @@ def test_alerts_of_one_age_come_by_their_number_their_county_and_their_name(town
         *petition("P-3", *both[:3], place="431230"),
         *petition("P-4", *both[:3], place="431230"),
     )
-    alerts = town.ask(queries.alerts()[0], "2021-04-10")
+    alerts = town.ask(wall.alerts()[0], "2021-04-10")
     # 查 U+67E5 is before 核 U+6838.
     assert [(row["code"], row["逾期件数"], row["事项"]) for row in alerts] == [
         ("431230", 2, "信访复查"),
@@ -330,16 +330,14 @@ def test_alerts_of_one_age_come_by_their_number_their_county_and_their_name(town
         ("431281", 1, "信访复核"),
     ]
     assert {row["最长逾期天数"] for row in alerts} == {1}
-    assert town.ask(queries.alerts()[0], "2021-04-09 23:59:59.999") == [], (
-        "the last day is not over"
-    )
+    assert town.ask(wall.alerts()[0], "2021-04-09 23:59:59.999") == [], "the last day is not over"
 
 
 # The court's clocks are not named by the right article yet; the tests of the law say which it is.
 COURTS = "民诉法解释；最高法 2020 试点"
 
 
-@about(queries.alerts)
+@about(wall.alerts)
 def test_disputes_that_a_court_sent_are_overdue_after_its_days(town: Town) -> None:
     filed = "filed 2021-03-01"
     town.tell(
@@ -349,7 +347,7 @@ def test_disputes_that_a_court_sent_are_overdue_after_its_days(town: Town) -> No
         *mediation("M-4", filed, "accepted 2021-03-01 mode=applied"),
         *mediation("M-5", filed, "accepted 2021-03-01 mode=court_summary", "terminated 2021-03-20"),
     )
-    petitions, mediations = queries.alerts()
+    petitions, mediations = wall.alerts()
     assert table(town.ask(mediations, "2021-04-01"))[1:] == [
         ("法院委托调解", "未定位", 1, 24, COURTS, CITY),
         ("法院委托调解", "鹤城区", 2, 16, COURTS, HECHENG),
@@ -360,7 +358,7 @@ def test_disputes_that_a_court_sent_are_overdue_after_its_days(town: Town) -> No
     assert town.ask(petitions, "2021-04-01") == []
 
 
-@about(queries.alerts)
+@about(wall.alerts)
 def test_no_more_than_forty_alerts_are_shown(town: Town) -> None:
     counties = (
         "431200", "431202", "431221", "431222", "431223", "431224", "431225", "431226", "431227",
@@ -374,7 +372,7 @@ def test_no_more_than_forty_alerts_are_shown(town: Town) -> None:
     )
     # 14 counties' transfers since 16 March, 14 reviews since 2 April; by 3 April the rechecks,
     # put off to 6 April.
-    alerts = town.ask(queries.alerts()[0], "2021-12-31")
+    alerts = town.ask(wall.alerts()[0], "2021-12-31")
     assert [(row["事项"], row["code"]) for row in alerts] == [
         (duty, county) for duty in ("信访转送", "信访复查", "信访复核") for county in counties
     ][:40]

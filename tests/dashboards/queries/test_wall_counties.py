@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dashboards import publish, queries
+from dashboards import publish
+from dashboards.queries import wall
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import petition
@@ -95,22 +96,22 @@ def _rows(own: dict[str, float]) -> list[tuple[Any, ...]]:
 
 def _answer(town: Town, figure: str) -> list[tuple[Any, ...]]:
     """What the only one of the queries shows that answers: there is one for each view."""
-    answers = [town.ask(sql, AT, figure=figure) for sql in queries.wall_counties()]
+    answers = [town.ask(sql, AT, figure=figure) for sql in wall.wall_counties()]
     (found,) = [answer for answer in answers if answer]
     return table(found)
 
 
-@about(queries.wall_counties)
+@about(wall.wall_counties)
 def test_the_chosen_figure_of_every_county_comes_highest_first(town: Town) -> None:
     _tell(town)
     names = ("name", "code", "own", "value", "longitude", "latitude")
     for figure, own in FIGURES.items():
         assert _answer(town, figure) == [names, *_rows(own)], figure
-    found = [town.ask(sql, AT, figure="visit") for sql in queries.wall_counties()]
+    found = [town.ask(sql, AT, figure="visit") for sql in wall.wall_counties()]
     assert found == [[], [], []], "a figure that is none shows nothing"
 
 
-@about(queries.wall_counties)
+@about(wall.wall_counties)
 def test_an_empty_city_shows_every_county_with_nothing(town: Town) -> None:
     for figure in FIGURES:
         assert _answer(town, figure)[1:] == _rows({}), figure

@@ -1,0 +1,46 @@
+"""What several boards show alike: thresholds, settings of columns, ways to other boards."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dashboards.layout import Placed
+from dashboards.panels import BAD, GOOD, WARN, Columns, Number, Unit, stat, url_of
+from dashboards.queries import visits
+
+TRUST: Final = Number(
+    "数据状态",
+    Unit.TEXT,
+    "Whether the figures may be believed. Stale when the worker's heartbeat is more than 30 s old, "
+    "or messages have waited in Kafka for over 60 s and none was stored that is newer; a quiet "
+    "night has heartbeats and is fresh. "
+    "Source: the pipeline's own heartbeats and watermarks.",
+    ("管道健康", url_of("gulou-pipeline")),
+)
+HIDDEN: Final = {"custom.hidden": True, "custom.hideFrom.viz": True, "custom.hideFrom":
+                  {"viz": True, "legend": True, "tooltip": True}, "unit": "string"}  # fmt: skip
+
+RATE: Final = ((None, BAD), (0.9, WARN), (0.95, GOOD))
+COVERED: Final = ((None, BAD), (visits.WATCHED, WARN), (visits.REACHED, GOOD))
+MANY: Final = ((None, GOOD), (1.0, BAD))
+PERCENT: Final = {"unit": "percentunit", "decimals": 1}
+STEPS: Final[Columns] = {
+    "用时中位数": {"displayName": "用时中位数（天）", "decimals": 1},
+    "从": {"unit": "string"},
+    "到": {"unit": "string"},
+}
+BACK: Final = ("城市运行总览", url_of("gulou-wall"))
+TO_COUNTY: Final = ("进入县市区", url_of("gulou-county", county="${__data.fields.code}"))
+
+NAMED: Final[Columns] = {
+    "县市区": {"unit": "string", "custom.width": 160,
+              "links": [{"title": TO_COUNTY[0], "url": TO_COUNTY[1]}]},
+    "code": HIDDEN,
+}  # fmt: skip
+"""Of a table with a row a county: its name leads to its board."""
+RULE: Final = "Judged at the end of the time range."
+
+
+def stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:
+    """Figures of one query, side by side."""
+    return [(stat(number, sql), width, 4) for number in numbers]

@@ -1,0 +1,1 @@
+"""Each panel's SQL, a named function; a file a theme."""

@@ -1,0 +1,45 @@
+"""Whether the figures of a board may be believed."""
+
+from __future__ import annotations
+
+from dashboards.queries.pieces import (
+    ZONE,
+)
+from schemas.names import events_table
+
+STANDSTILL_S = 30
+"""A worker beats every 2 seconds; 15 missed beats are no hiccup."""
+WAITING_S = 60
+"""Messages that have waited so long, while none of their partition was stored, stand still."""
+
+
+def freshness() -> str:
+    """Whether the figures may be believed: `stale` and why.
+
+    Stale when a partition's worker has been silent, or when messages have waited in Kafka for
+    long while none was stored. A partition that never stored any counts too. A quiet night has
+    beats and no lag, and is not stale. By the clock on the wall, alone of all: a pipeline that
+    stands still may owe corrections to a past day too. Data without any beat is a replay, which
+    no worker feeds.
+    """
+    return f"""
+WITH (SELECT (count(), min(beat), sum(lag), max(newest), countIf(lag > 0
+    AND dateDiff('second', behind_since, now()) > {WAITING_S}
+    AND ifNull(dateDiff('second', newest, now()) > {WAITING_S}, 1))) FROM pipeline) AS p,
+  (SELECT sum(rows) FROM table_parts WHERE startsWith(table, '{events_table("")}')) AS events,
+  tupleElement(p, 1) AS parts, tupleElement(p, 2) AS beat, tupleElement(p, 3) AS behind,
+  dateDiff('second', beat, now()) AS silent,
+  formatDateTime(tupleElement(p, 4), '%m-%d %H:%i:%S', '{ZONE}') AS newest
+SELECT toUInt8(if(parts = 0, events = 0, silent > {STANDSTILL_S} OR tupleElement(p, 5) > 0))
+    AS stale,
+  multiIf(parts = 0 AND stale, '处理程序从未报到：数据不可信',
+    parts = 0, '正常 · 回放数据，不再更新',
+    silent > {STANDSTILL_S}, concat('处理程序停止于 ',
+      formatDateTime(beat, '%m-%d %H:%i:%S', '{ZONE}'), '，数字停在此刻'),
+    stale, concat('积压 ', toString(behind), ' 条未入库，数字偏旧'),
+    concat('正常 · 最新消息 ', ifNull(newest, '无'))) AS reason""".strip()
+
+
+def stale_mark() -> str:
+    """A mark while the data is stale; no row else."""
+    return f"SELECT '■数据停更' AS mark FROM (\n{freshness()}\n) WHERE stale = 1"

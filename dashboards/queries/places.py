@@ -1,0 +1,367 @@
+"""The panels' SQL of the drill-down: a county, a township, a village, a micro-grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboards.queries.funds import MOVED
+from dashboards.queries.pieces import (
+    AT,
+    END,
+    LIMIT,
+    MONTH,
+    NEW_YEAR,
+    NEW_YEAR_HOUR,
+    TODAY,
+    YUAN,
+    ZONE,
+    arrays,
+    days,
+    one,
+    share,
+    visit_sums,
+)
+from dashboards.queries.visits import VISIT_LINES, hourly_visits
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of the drill-down.
+
+    Attributes:
+        name: the variable that holds its code, and the column of that code in the views.
+        zh: what it is called.
+        child: level below, None at the bottom.
+        daily: suffix of the views with its figures by day.
+
+    """
+
+    name: str
+    zh: str
+    child: str
+    daily: str
+
+    @property
+    def here(self) -> str:
+        """Condition that a row belongs to the chosen place."""
+        return f"{self.name} = {one(self.name)}"
+
+    @property
+    def in_township(self) -> str:
+        """Condition that a row belongs to the chosen village, told by its township too.
+
+        Small cells are withheld by township: with it no other township is reckoned.
+        """
+        return f"{self.here} AND township = substring({one(self.name)}, 1, 9)"
+
+    @property
+    def in_grids(self) -> str:
+        """Condition on a view of micro-grids; by prefix too, which the table's key finds."""
+        return f"{self.here} AND startsWith(grid, {one(self.name)})"
+
+    @property
+    def covered(self) -> str:
+        """Where the counts of the place's micro-grids are."""
+        return f"visits_covered(at = {AT}) WHERE {self.in_grids}"
+
+
+COUNTY = Level("county", "县市区", "township", "township_day")
+TOWNSHIP = Level("township", "乡镇街道", "village", "township_day")
+VILLAGE = Level("village", "村社区", "grid", "village_day")
+MICROGRID = Level("grid", "微网格", "", "grid_day")
+
+
+def place_visits(level: Level) -> str:
+    """Visits and requests of the place: today and this year.
+
+    A county's by the hour, as on the wall; below it figures are kept by the day.
+    """
+    if level is COUNTY:
+        return hourly_visits(level.here)
+    return f"""
+SELECT {visit_sums(f"day = {TODAY}")}
+FROM visits_by_{level.daily}
+WHERE {level.here} AND day >= {NEW_YEAR} AND day <= {TODAY}""".strip()
+
+
+def place_coverage(level: Level) -> str:
+    """Share of the place's micro-grids visited this year, and how many never were."""
+    return f"""
+WITH (SELECT sum(microgrids) FROM divisions
+    WHERE level = 'village' AND startsWith(code, {one(level.name)})) AS grids
+SELECT {share("countIf(visits_this_year > 0)", "grids")} AS covered,
+  toInt64(grids) - countIf(visits > 0) AS never
+FROM {level.covered}""".strip()
+
+
+def village_petitions() -> str:
+    """Petitions of the village, only the year's count; a small one is withheld."""
+    return f"""
+SELECT if(count() = 0, 0, max(net_count)) AS registered_year
+FROM petitions_by_village_year
+WHERE {VILLAGE.in_township} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
+
+
+def place_mediations(level: Level) -> str:
+    """Disputes of the place; of a village only the year's counts, and small counts withheld."""
+    if level is VILLAGE:
+        # No row is a 0, a withheld count is NULL and makes the rate NULL.
+        types = [f"'mediation.{name}'" for name in ("filed", "agreement_reached", "terminated")]
+        filed, agreed, failed = (
+            f"if(countIf(type = {type_}) = 0, 0, maxIf(net_count, type = {type_}))"
+            for type_ in types
+        )
+        return f"""
+SELECT {filed} AS filed_year, {agreed} AS agreed, {failed} AS failed,
+  {share("agreed", "(agreed + failed)")} AS success
+FROM mediations_by_village_year
+WHERE {level.in_township} AND type IN ({", ".join(types)})
+  AND year = toYear({TODAY})""".strip()
+    ended = f"open = 0 AND ended_at >= {NEW_YEAR_HOUR}"
+    return f"""
+SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now,
+  avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success
+FROM mediations_cases(at = {AT}) WHERE {level.here}""".strip()
+
+
+def place_funds(level: Level) -> str:
+    """The place's fund, in 10,000 yuan."""
+    return f"""
+SELECT sum(balance) / {YUAN} AS balance_now, sum(raised) / {YUAN} AS raised_all,
+  {share("sum(spent)", "sum(raised)")} AS used
+FROM funds_balances(at = {AT}) WHERE {level.here}""".strip()
+
+
+_COMPARED = (
+    ("走访（户次）", "visits", "visit.recorded"),
+    ("诉求登记（件）", "visits", "visit.request_raised"),
+    ("诉求办结（件）", "visits", "visit.request_closed"),
+    ("信访登记（件）", "petitions", "petition.registered"),
+    ("调解成功（件）", "mediations", "mediation.agreement_reached"),
+    ("基金筹集（万元）", "funds", "fund.contributed"),
+    ("基金支出（万元）", "funds", "fund.disbursed"),
+)
+"""What is compared, and its family and event type."""
+_MONTHS = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
+
+
+def place_compared(level: Level) -> list[str]:
+    """This month to the day against last month's and last year's same days, and the city's mean.
+
+    The rows of as many queries as there are views to read: all families of a county or township
+    are in one, a village's are in one each.
+    """
+    if level in (COUNTY, TOWNSHIP):
+        return [_compared(level, _COMPARED)]
+    topics = ("visits", "funds") if level is VILLAGE else ("visits",)
+    return [_compared(level, [f for f in _COMPARED if f[1] == topic]) for topic in topics]
+
+
+def _compared(level: Level, figures: Sequence[tuple[str, str, str]]) -> str:
+    shown, _, kinds = arrays(figures)
+    parts = _compared_months(level, figures)
+    # A figure without any event is a row of zeros.
+    parts.append(f"SELECT arrayJoin({kinds}) AS type, month AS began, 0. AS own, 0. AS whole")
+    union = "\nUNION ALL ".join(parts)
+    sums = (
+        f"sumIf(own, began = {month}) AS {name}_"
+        for month, name in zip(_MONTHS, ("now", "month", "year"), strict=True)
+    )
+    peers = (
+        "(SELECT sum(microgrids) FROM divisions WHERE level = 'village')"
+        if level is MICROGRID
+        else f"(SELECT count() FROM divisions WHERE level = '{level.name}')"
+    )
+    return f"""
+WITH {TODAY} AS today, {MONTH} AS month
+SELECT transform(type, {kinds}, {shown}) AS `指标`,
+  now_ AS `本月至今`, month_ AS `上月同期`, {share("now_ - month_", "month_")} AS `环比`,
+  year_ AS `去年同期`, {share("now_ - year_", "year_")} AS `同比`,
+  mean AS `全市平均`, {share("now_ - mean", "mean")} AS `较均值`
+FROM (SELECT type, {", ".join(sums)}, sumIf(whole, began = month) / {peers} AS mean
+  FROM ({union}) GROUP BY type)
+ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
+
+
+def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Of each month that is compared the place's figures and, of this one, the whole city's.
+
+    A part a view: each is analysed, and reads its view anew.
+    """
+    # By the month and the day of it, so that no day after today's is among them.
+    months = f"began IN ({', '.join(_MONTHS)}) AND toDayOfMonth(day) <= toDayOfMonth(today)"
+
+    def part(view: str, topics: Sequence[str], where: str, own: str, whole: str) -> str:
+        types = ", ".join(f"'{type_}'" for _, topic, type_ in figures if topic in topics)
+        moved = f" AND {MOVED}" if "funds" in topics else ""
+        return (
+            f"SELECT type, toStartOfMonth(day) AS began, {own} AS own, {whole} AS whole\n"
+            f"  FROM {view} WHERE type IN ({types}) AND {where}{moved}\n"
+            "  GROUP BY type, began"
+        )
+
+    def either(condition: str) -> str:
+        money = f"sumIf(net_amount, {condition}) / {YUAN}"
+        return f"if(startsWith(type, 'fund.'), {money}, toFloat64(sumIf(net_count, {condition})))"
+
+    topics, city = list(dict.fromkeys(topic for _, topic, _ in figures)), "all_by_township_day"
+    # A mean over places is of what has a place among them.
+    placed = {COUNTY: "NOT endsWith(county, '00')", TOWNSHIP: "township != ''"}.get(
+        level, "village_known = 1"
+    )
+    if level in (COUNTY, TOWNSHIP):
+        return [part(city, topics, months, own=either(level.here), whole=either(placed))]
+    own = {"funds": f"sum(net_amount) / {YUAN}"}
+    this_month = f"day >= month AND day <= today AND {placed}"
+    return [
+        *(
+            part(f"{topic}_by_{level.daily}", [topic], f"{level.here} AND {months}",
+                 own=own.get(topic, "toFloat64(sum(net_count))"), whole="0.")
+            for topic in topics
+        ),
+        part(city, topics, this_month, own="0.", whole=either("1")),
+    ]  # fmt: skip
+
+
+def place_trend(level: Level) -> str:
+    """Visits and requests of the place by day; a day without any is a 0, and no line over it."""
+    first = f"toDate(toTimeZone($__fromTime, '{ZONE}'))"
+    return f"""
+SELECT toDateTime(day, '{ZONE}') AS time, {VISIT_LINES} FROM visits_by_{level.daily}
+WHERE {level.here} AND day >= {first} AND day <= {TODAY}
+GROUP BY time
+ORDER BY time WITH FILL FROM toDateTime({first}, '{ZONE}') TO {END} STEP toIntervalDay(1)
+LIMIT 2000""".strip()
+
+
+def place_children(level: Level) -> tuple[str, str]:
+    """The places one level below: visits, and by the same codes cases and money.
+
+    A village's petitions are of the whole year; a small count is withheld, and none is a 0. A part
+    a view, added up by place: joined, they took a sixth longer.
+    """
+    child = level.child
+    # Counts have no sign and sums do; a column of both would be a Variant, which nothing sums.
+    petitions = (
+        ("township", f"petitions_pending(at = {AT}) WHERE {level.here}",
+         {"filed": "toInt64(sum(begun_this_year))", "open_": "toInt64(sum(open_cases))"})
+        if child == "township"
+        else ("village", f"petitions_by_village_year WHERE {level.here} "
+              f"AND type = 'petition.registered' AND year = toYear({TODAY})",
+              {"filed": "max(net_count)", "withheld": "toUInt8(max(net_count) IS NULL)"})
+    )  # fmt: skip
+    visits = _by_child(
+        level,
+        {"grids": "0", "visited": "0", "visits": "0", "closed": "0"},
+        {"grids": "toInt64(sumIf(microgrids, level = 'village'))"},
+        (child, level.covered, {"visited": "toInt64(countIf(visits_this_year > 0))",
+         "visits": "sum(visits_this_year)", "closed": "sum(requests_closed)"}),
+    )  # fmt: skip
+    others = _by_child(
+        level, dict.fromkeys([*petitions[2], "money"], "0"), {}, petitions,
+        (child, f"funds_balances(at = {AT}) WHERE {level.here}", {"money": "sum(balance)"}),
+    )  # fmt: skip
+    cases = "if(max(p.withheld) = 1, NULL, max(p.filed)) AS `全年信访`"
+    if child == "township":
+        cases = "sum(p.filed) AS `本年信访`, sum(p.open_) AS `未结信访`"
+    return (
+        f"SELECT max(p.name) AS `名称`, sum(p.grids) AS `微网格`, "
+        f"{share('sum(p.visited)', 'sum(p.grids)')} AS `覆盖率`,\n"
+        f"  sum(p.visits) AS `本年走访`, sum(p.closed) AS `本年诉求办结`, place AS code\n{visits}",
+        f"SELECT {cases}, sum(p.money) / {YUAN} AS `基金余额`, place AS code\n{others}",
+    )
+
+
+_Part = tuple[str, str, dict[str, str]]
+"""Of a view: the column that tells the place, the view with its condition, and figures of it."""
+
+
+def _by_child(level: Level, none: dict[str, str], of_place: dict[str, str], *parts: _Part) -> str:
+    """From the parts added up by the places one level below, named ones only, in their order.
+
+    Args:
+        level: of the chosen place.
+        none: what a figure is in the parts that do not tell it.
+        of_place: figures of the register of places itself.
+        parts: the others.
+    """
+    child, digits = level.child, 6 if level is COUNTY else 9
+    inside = f"level IN ('{child}', 'village') AND substring(code, 1, {digits}) = {one(level.name)}"
+    named = {"name": f"anyIf(name, level = '{child}')"}
+    known: _Part = (f"substring(code, 1, {digits + 3})", f"divisions WHERE {inside}",
+                    named | of_place)  # fmt: skip
+
+    def part(place: str, source: str, figures: dict[str, str]) -> str:
+        told = {"name": "''"} | none | figures
+        shown = ", ".join(f"{sql} AS {name}" for name, sql in told.items())
+        return f"SELECT {place} AS place, {shown}\n    FROM {source} GROUP BY place"
+
+    union = "\n  UNION ALL ".join(part(*each) for each in (known, *parts))
+    return (
+        f"FROM ({union}) AS p\nGROUP BY place HAVING max(p.name) != '' ORDER BY code LIMIT {LIMIT}"
+    )
+
+
+def microgrids() -> str:
+    """The village's micro-grids that were ever visited by then, and when each was last."""
+    return f"""
+SELECT grid AS `微网格`, last_visit AS `最近走访`,
+  {days("last_visit", TODAY)} AS `距今天数`, visits_this_year AS `本年走访`,
+  requests_found AS `本年诉求`, requests_closed AS `本年办结`
+FROM visits_coverage(at = {AT}) WHERE {VILLAGE.in_grids} AND visits > 0
+ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
+
+
+def grid_options() -> str:
+    """The micro-grids of the table; shown without the village's own code."""
+    return (
+        f"SELECT grid, substring(grid, 13) AS name FROM {VILLAGE.covered} AND visits > 0 "
+        "ORDER BY grid LIMIT 500"
+    )
+
+
+def microgrid() -> str:
+    """One micro-grid: visits, requests and the days since it was last visited."""
+    return f"""
+SELECT max(visits_this_year) AS visits_year, max(visits) AS visits_all,
+  max(requests_found) AS raised_year, max(requests_closed) AS closed_year,
+  {days("max(last_visit)", TODAY)} AS idle_days
+FROM visits_coverage(at = {AT}) WHERE {MICROGRID.here}""".strip()
+
+
+def microgrid_compared() -> str:
+    """One micro-grid against the means of its village, township, county and of the city.
+
+    Means over all micro-grids there are, never visited ones included, of what is known by
+    micro-grid: all of it is in one view, read once. Each place lies within the next, so a place's
+    sum is all sums up to it.
+    """
+    code = one("grid")
+
+    def under(column: str, digits: int) -> str:
+        return f"startsWith({column}, substring({code}, 1, {digits}))"
+
+    means = (("全村平均", 12), ("乡镇平均", 9), ("全县平均", 6), ("全市平均", 4))
+    grids = ", ".join(f"sumIf(microgrids, {under('code', digits)})" for _, digits in means)
+    scopes = ", ".join(f"'{zh}'" for zh in ("本微网格", *(zh for zh, _ in means)))
+    nearest = ", ".join(
+        f"{under('grid', digits)}, {n}" for n, (_, digits) in enumerate(means[:-1], start=2)
+    )
+    figures = {
+        "visits_this_year": "本年走访",
+        "requests_found": "本年诉求",
+        "requests_closed": "本年办结",
+    }
+    sums = ", ".join(
+        f"sum(sum({column})) OVER (ORDER BY scope) / grids[scope] AS `{zh}`"
+        for column, zh in figures.items()
+    )
+    return f"""
+WITH (SELECT [1, {grids}] FROM divisions WHERE level = 'village') AS grids
+SELECT [{scopes}][scope] AS `范围`, {sums}
+FROM (SELECT multiIf({MICROGRID.here}, 1, {nearest}, {len(means) + 1}) AS scope,
+    {", ".join(figures)}
+  FROM visits_covered(at = {AT})
+  UNION ALL SELECT arrayJoin(range(1, {len(means) + 2})), 0, 0, 0)
+GROUP BY scope ORDER BY scope LIMIT 10""".strip()

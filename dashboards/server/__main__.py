@@ -1,0 +1,63 @@
+"""`python -m dashboards`: the board server as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from dashboards.server.app import ServerConfig, serve
+from schemas.errors import GulouError, Misconfigured
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 after a clean stop, else that of the error that is printed."""
+    parser = argparse.ArgumentParser(prog="dashboards", description="The board server.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=13000, help="0 takes a free one")
+    parser.add_argument("--state", type=Path, required=True, help="directory of what is published")
+    parser.add_argument("--token-file", type=Path, help="file that holds the access token")
+    parser.add_argument("--data-sources", type=Path, help="JSON file, stored at each start")
+    parser.add_argument("--boards", type=Path, help="directory of board JSON, stored at each start")
+    parser.add_argument("--closed", action="store_true", help="ask for the token here too")
+    parser.add_argument("--zone", default="UTC", help="day of $__dateFilter")
+    parser.add_argument("--rows", type=int, default=10_000, help="rows kept of an answer")
+    parser.add_argument("--query-seconds", type=float, default=30.0, help="a query's ceiling")
+    given = parser.parse_args(arguments)
+    try:
+        serve(
+            ServerConfig(
+                state=given.state,
+                host=given.host,
+                port=given.port,
+                token=_token(given.token_file),
+                data_sources=given.data_sources,
+                boards=given.boards,
+                closed=given.closed,
+                zone=given.zone,
+                rows=given.rows,
+                query_s=given.query_seconds,
+            )
+        )
+    except GulouError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def _token(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(
+            f"token file {path} cannot be read ({error.strerror}).", do="Make it, mode 0600."
+        ) from error
+    if not token:
+        raise Misconfigured(f"token file {path} is empty.", do="Write a long random word into it.")
+    return token
+
+
+if __name__ == "__main__":
+    sys.exit(main())

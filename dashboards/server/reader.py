@@ -1,0 +1,261 @@
+"""Queries of the boards: as the board user, bounded in time and rows, shared by many screens."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import clickhouse_driver
+from clickhouse_driver.errors import Error as DriverError
+from clickhouse_driver.errors import ServerException
+
+from dashboards.server.frames import Column, column
+from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
+
+T = TypeVar("T")
+
+PARALLEL_QUERIES = 8
+# As many as there are threads: more would only wait inside the pool.
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a data source's queries go: the fields of the plugin's JSON that a reader needs.
+
+    Args:
+        version: grows with each change of the data source, so that nothing old is shared.
+        cafile: of the certificates to trust where `secure`; empty trusts the usual ones. The
+            plugin's own field holds the certificate's text, and the driver wants a file.
+        settings: the data source's `customSettings`, sent with each query.
+    """
+
+    uid: str
+    version: int
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    secure: bool = False
+    cafile: str = ""
+    dial_s: float = 10.0
+    query_s: float = 60.0
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Columns of a result; `cut` when rows beyond the limit were left out."""
+
+    columns: list[Column]
+    cut: bool
+
+
+def source(record: Mapping[str, Any], password: str) -> Source:
+    """A data source's stored JSON as an address.
+
+    Raises:
+        Misconfigured: another plugin's data source, the HTTP protocol, or no host.
+    """
+    uid, kind = str(record["uid"]), record.get("type")
+    if kind != "grafana-clickhouse-datasource":
+        raise Misconfigured(
+            f"data source {uid!r} is of type {kind!r}; this server queries ClickHouse only.",
+            do="Give it the type grafana-clickhouse-datasource.",
+        )
+    data = record.get("jsonData") or {}
+    host = data.get("host") or data.get("server")
+    if not host or data.get("protocol", "native") != "native":
+        raise Misconfigured(
+            f"data source {uid!r} needs jsonData.host and the native protocol.",
+            do="Set jsonData.host, jsonData.port and protocol native, then publish again.",
+        )
+    secure = bool(data.get("secure"))
+    return Source(
+        uid=uid,
+        version=int(record.get("version", 1)),
+        host=str(host),
+        port=int(data.get("port") or (9440 if secure else 9000)),
+        user=str(data.get("username") or "default"),
+        password=password,
+        database=str(data.get("defaultDatabase") or ""),
+        secure=secure,
+        cafile=str(data.get("tlsCACertFile") or ""),
+        dial_s=float(data.get("dialTimeout") or data.get("timeout") or 10),
+        query_s=float(data.get("queryTimeout") or 60),
+        settings=tuple(
+            (str(s["setting"]), str(s["value"])) for s in data.get("customSettings") or ()
+        ),
+    )
+
+
+class Reader:
+    """Runs SQL on data sources; one query at a time per distinct key, its answer shared.
+
+    Args:
+        rows: rows of a result that are kept; the rest is left out and said so.
+        seconds: ceiling of a query's run time, whatever the data source asks for.
+    """
+
+    def __init__(self, rows: int, seconds: float) -> None:
+        self.rows = rows
+        self.seconds = seconds
+        self._threads = ThreadPoolExecutor(PARALLEL_QUERIES, thread_name_prefix="board-query")
+        self._lock = threading.Lock()
+        self._idle: dict[str, _Idle] = {}
+        self._shared: dict[object, tuple[asyncio.Task[Any], float | None]] = {}
+
+    async def shared(
+        self, key: object, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]
+    ) -> T:
+        """What `work` returned for `key`, at most `seconds` old; run once for all who ask.
+
+        An error is shared like an answer: fifty walls must not ask a struggling server fifty times.
+        """
+        loop = asyncio.get_running_loop()
+        task, ended = self._shared.get(key, (None, None))
+        if task is None or (ended is not None and loop.time() - ended > seconds):
+            task = loop.create_task(work())
+            self._shared[key] = (task, None)
+            task.add_done_callback(lambda done: self._keep(key, done, seconds))
+        # Shielded: a screen that goes away must not cancel the query others wait for.
+        answer: T = await asyncio.shield(task)
+        return answer
+
+    def _keep(self, key: object, done: asyncio.Task[Any], seconds: float) -> None:
+        if not done.cancelled():
+            done.exception()  # Marks it as seen when every screen has gone.
+        loop = asyncio.get_running_loop()
+        kept = (done, loop.time())
+        if self._shared.get(key, (None, None))[0] is done:
+            self._shared[key] = kept
+        loop.call_later(seconds, self._drop, key, kept)
+
+    def _drop(self, key: object, kept: tuple[asyncio.Task[Any], float]) -> None:
+        if self._shared.get(key) == kept:
+            del self._shared[key]
+
+    async def run(self, origin: Source, sql: str) -> Answer:
+        """One query's answer.
+
+        Raises:
+            Refused: ClickHouse refused the query; the message is ClickHouse's.
+            Unavailable: ClickHouse does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._run, origin, sql)
+
+    def forget(self, uid: str) -> None:
+        """Closes a data source's connections: it was changed or is gone."""
+        with self._lock:
+            old = self._idle.pop(uid, None)
+        for client in old.clients if old else ():
+            client.disconnect()
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for uid in list(self._idle):
+            self.forget(uid)
+
+    def _run(self, origin: Source, sql: str) -> Answer:
+        client = self._taken(origin) or _client(origin, self.seconds)
+        try:
+            answer = _answer(client, sql, self.rows)
+        except ServerException as error:
+            self._given_back(origin, client)
+            raise Refused(_message(error)) from None
+        except (DriverError, OSError, EOFError) as error:
+            client.disconnect()
+            raise Unavailable(
+                f"ClickHouse at {origin.host}:{origin.port} does not answer "
+                f"({type(error).__name__}).",
+                do="See that it runs and that the data source's address is right.",
+            ) from error
+        except GulouError:
+            client.disconnect()
+            raise
+        self._given_back(origin, client)
+        return answer
+
+    def _taken(self, origin: Source) -> clickhouse_driver.Client | None:
+        """An idle connection; those of an earlier version of the data source are closed."""
+        with self._lock:
+            idle = self._idle.get(origin.uid)
+            if idle and idle.version == origin.version:
+                return idle.clients.pop() if idle.clients else None
+            self._idle[origin.uid] = _Idle(origin.version)
+        for client in idle.clients if idle else ():
+            client.disconnect()
+        return None
+
+    def _given_back(self, origin: Source, client: clickhouse_driver.Client) -> None:
+        with self._lock:
+            idle = self._idle.get(origin.uid)
+            if idle and idle.version == origin.version:
+                idle.clients.append(client)
+                return
+        # The data source was changed while the query ran: nobody would take this one again.
+        client.disconnect()
+
+
+@dataclass(slots=True)
+class _Idle:
+    """Connections of one version of a data source that wait for the next query."""
+
+    version: int
+    clients: list[clickhouse_driver.Client] = field(default_factory=list)
+
+
+def _client(origin: Source, ceiling_s: float) -> clickhouse_driver.Client:
+    seconds = min(origin.query_s, ceiling_s)
+    return clickhouse_driver.Client(
+        origin.host,
+        port=origin.port,
+        user=origin.user,
+        password=origin.password,
+        database=origin.database,
+        secure=origin.secure,
+        ca_certs=origin.cafile or None,
+        connect_timeout=origin.dial_s,
+        # Longer than the query may run, so that ClickHouse's own message arrives first.
+        send_receive_timeout=seconds + 5,
+        client_name="gulou-boards",
+        compression="lz4",
+        settings={"max_execution_time": max(int(seconds), 1), **dict(origin.settings)},
+    )
+
+
+def _answer(client: clickhouse_driver.Client, sql: str, limit: int) -> Answer:
+    # Counted here, not by max_result_rows: a board user with readonly=1 may not change that.
+    stream = client.execute_iter(sql, with_column_types=True)
+    head: list[tuple[str, str]] = next(stream, [])
+    rows: list[tuple[Any, ...]] = []
+    cut = False
+    for row in stream:
+        if len(rows) == limit:
+            cut = True
+            # Closing the connection is what stops the server's side of the query.
+            client.disconnect()
+            break
+        rows.append(row)
+    zone = _server_zone(client)
+    cells = list(zip(*rows, strict=True)) if rows else [()] * len(head)
+    return Answer([column(n, t, c, zone) for (n, t), c in zip(head, cells, strict=True)], cut)
+
+
+def _server_zone(client: clickhouse_driver.Client) -> ZoneInfo:
+    info = client.connection.server_info
+    try:
+        return ZoneInfo(info.get_timezone() if info else "UTC")
+    except (ZoneInfoNotFoundError, ValueError, TypeError):
+        return ZoneInfo("UTC")
+
+
+def _message(error: ServerException) -> str:
+    text = str(error.message).partition("Stack trace:")[0].strip()
+    return f"code: {error.code}, message: {text.removeprefix('DB::Exception: ')}"

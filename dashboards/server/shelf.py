@@ -1,0 +1,207 @@
+"""What was published here: boards, folders, data sources and playlists, as plain JSON files.
+
+    <state>/dashboards/<uid>.json   the board as published, with its folder and version
+    <state>/folders.json  playlists.json  datasources.json
+    <state>/secrets.json            passwords of data sources; 0600, never leaves by the API
+
+A file is replaced in one step, so a crash leaves the old or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from schemas.errors import Misconfigured, Refused
+
+Record = dict[str, Any]
+Kind = Literal["folders", "playlists", "datasources"]
+
+UID = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
+
+
+class Conflict(Refused):
+    """The record exists already, or was changed since the caller read it."""
+
+
+class Store:
+    """All state of the board server; one process owns the directory.
+
+    Args:
+        root: made when missing, readable by its owner only.
+
+    Raises:
+        Misconfigured: a file in it is not JSON.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "dashboards").mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)
+        self._lists: dict[Kind, list[Record]] = {
+            kind: self._load(root / f"{kind}.json", [])
+            for kind in ("folders", "playlists", "datasources")
+        }
+        self._secrets: dict[str, dict[str, str]] = self._load(root / "secrets.json", {})
+        self._boards: dict[str, Record] = {
+            path.stem: self._load(path, {}) for path in sorted((root / "dashboards").glob("*.json"))
+        }
+
+    # ------------------------------------------------------------------ folders, sources, lists
+
+    def all(self, kind: Kind) -> list[Record]:
+        return self._lists[kind]
+
+    def find(self, kind: Kind, **want: Any) -> Record | None:
+        """The one record whose fields equal `want`."""
+        return next(
+            (r for r in self._lists[kind] if all(r.get(k) == v for k, v in want.items())), None
+        )
+
+    def add(self, kind: Kind, record: Record) -> Record:
+        """`record` with a uid when it has none, a numeric id and version 1, stored.
+
+        Raises:
+            Refused: its uid is not fit for a URL.
+            Conflict: the uid is taken.
+        """
+        record = {**record, "uid": checked_uid(record.get("uid")) or secrets.token_urlsafe(8)}
+        if self.find(kind, uid=record["uid"]):
+            raise Conflict(f"{kind}: uid {record['uid']!r} is taken.", do="Update it by its uid.")
+        now = _now()
+        ids = [r["id"] for r in self._lists[kind]]
+        record |= {"id": max(ids, default=0) + 1, "version": 1, "created": now, "updated": now}
+        self._lists[kind].append(record)
+        self._save(kind)
+        return record
+
+    def change(self, kind: Kind, old: Record, fields: Record) -> Record:
+        """`old` with `fields` over it, version one higher; uid, id and birth stay."""
+        keep = {k: old[k] for k in ("uid", "id", "created")}
+        new = {**old, **fields, **keep, "version": old["version"] + 1, "updated": _now()}
+        self._lists[kind] = [new if r is old else r for r in self._lists[kind]]
+        self._save(kind)
+        return new
+
+    def remove(self, kind: Kind, record: Record) -> None:
+        self._lists[kind] = [r for r in self._lists[kind] if r is not record]
+        self._save(kind)
+        if kind == "datasources" and self._secrets.pop(record["uid"], None) is not None:
+            _write(self.root / "secrets.json", self._secrets)
+
+    # --------------------------------------------------------------------------------- secrets
+
+    def keep_secrets(self, uid: str, fields: dict[str, str]) -> None:
+        """Adds to a data source's secrets; one that is not named keeps its value."""
+        self._secrets[uid] = {**self._secrets.get(uid, {}), **fields}
+        _write(self.root / "secrets.json", self._secrets)
+
+    def secret(self, uid: str, name: str) -> str:
+        return self._secrets.get(uid, {}).get(name, "")
+
+    def secret_names(self, uid: str) -> list[str]:
+        return sorted(name for name, value in self._secrets.get(uid, {}).items() if value)
+
+    # ---------------------------------------------------------------------------------- boards
+
+    def boards(self) -> list[Record]:
+        """Every stored board's record: dashboard, folderUid, version, created, updated."""
+        return list(self._boards.values())
+
+    def board(self, uid: str) -> Record | None:
+        return self._boards.get(uid)
+
+    def put_board(
+        self, dashboard: Record, *, folder: str, overwrite: bool, message: str = ""
+    ) -> Record:
+        """The stored record. A board equal to what is stored keeps its version.
+
+        Raises:
+            Refused: no title, or a uid that is not fit for a URL.
+            Conflict: not `overwrite`, and the version is not the stored one.
+        """
+        if not str(dashboard.get("title") or "").strip():
+            raise Refused("Dashboard title cannot be empty", do="Give the board a title.")
+        uid = checked_uid(dashboard.get("uid")) or secrets.token_urlsafe(8)
+        old = self._boards.get(uid)
+        if old and not overwrite and dashboard.get("version") != old["version"]:
+            raise Conflict(
+                "The dashboard has been changed by someone else",
+                do="Read it again, or publish with overwrite.",
+            )
+        now = _now()
+        number = old["id"] if old else max((b["id"] for b in self._boards.values()), default=0) + 1
+        body = {k: v for k, v in dashboard.items() if k not in ("id", "version")} | {"uid": uid}
+        if old and old["folderUid"] == folder and _body(old) == body:
+            return old
+        version = old["version"] + 1 if old else 1
+        record = {
+            "id": number,
+            "folderUid": folder,
+            "version": version,
+            "message": message,
+            "created": old["created"] if old else now,
+            "updated": now,
+            "dashboard": {"id": number, "version": version, **body},
+        }
+        _write(self.root / "dashboards" / f"{uid}.json", record)
+        self._boards[uid] = record
+        return record
+
+    def remove_board(self, uid: str) -> None:
+        del self._boards[uid]
+        (self.root / "dashboards" / f"{uid}.json").unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------------------------ files
+
+    def _load(self, path: Path, empty: Any) -> Any:
+        if not path.exists():
+            return empty
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise Misconfigured(
+                f"{path} is not JSON ({error}).", do="Move it away and publish the boards again."
+            ) from error
+
+    def _save(self, kind: Kind) -> None:
+        _write(self.root / f"{kind}.json", self._lists[kind])
+
+
+def checked_uid(uid: object) -> str:
+    """`uid` as it is, or "" for none.
+
+    Raises:
+        Refused: it holds what a URL or a file name can't, or is longer than 40.
+    """
+    if uid is None or uid == "":
+        return ""
+    if not isinstance(uid, str) or not UID.match(uid):
+        raise Refused(
+            f"uid {uid!r} contains illegal characters or is longer than 40.",
+            do="Use letters, digits, - and _ only.",
+        )
+    return uid
+
+
+def _body(record: Record) -> Record:
+    return {k: v for k, v in record["dashboard"].items() if k not in ("id", "version")}
+
+
+def _write(path: Path, value: Any) -> None:
+    partial = path.with_suffix(".part")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

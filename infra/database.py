@@ -1,0 +1,218 @@
+"""Brings ClickHouse to what `schemas/` declares: live against declared gives a plan, then does it.
+
+What was applied is remembered as one digest an object in the table `applied`. An events table only
+ever gains columns and indexes. A projection whose query or columns changed is dropped with its
+target and made anew; the worker's next claim fills it from the events, as it does after any crash.
+Comments are words about a column, not the column: they are brought up to date where they stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infra.settings import Settings
+from schemas import names
+from schemas.errors import Misconfigured
+from schemas.families import families
+from schemas.reference.divisions import SHIPPED, Divisions, microgrids, parent
+from schemas.sql.columns import quoted
+from schemas.sql.tables import Layout, Statement, database_statements, statements
+from streams.warehouse import Address
+
+_APPLIED = "applied"
+_COMMENT = re.compile(r"\sCOMMENT '(?:[^'\\]|\\.)*'")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the plan: what it does, in words, and the SQL that does it."""
+
+    what: str
+    sql: tuple[str, ...]
+
+
+def address(settings: Settings) -> Address:
+    """Where ClickHouse is, as the user that owns both databases."""
+    host, port = settings.clickhouse_address
+    options: dict[str, Any] = {}
+    if settings.clickhouse_secure:
+        options = {"secure": True, "ca_certs": settings.clickhouse_cafile}
+    return Address(
+        host,
+        port,
+        settings.clickhouse_user,
+        settings.clickhouse_password.get_secret_value(),
+        options,
+    )
+
+
+def layout(settings: Settings) -> Layout:
+    """Where the objects are, and on how many servers."""
+    return Layout(
+        settings.database,
+        settings.published_database,
+        settings.timezone,
+        settings.clickhouse_cluster,
+    )
+
+
+def divisions(settings: Settings) -> Divisions:
+    """The city's divisions."""
+    return Divisions.load(settings.divisions or SHIPPED)
+
+
+def apply(settings: Settings) -> list[Change]:
+    """Applies the plan; returns what was done, nothing when all was as declared.
+
+    Raises:
+        Misconfigured: an events table has a column of another type than declared.
+        Unavailable: ClickHouse does not answer.
+    """
+    place = layout(settings)
+    client = address(settings).connect()
+    try:
+        for statement in database_statements(place):
+            client.execute(statement.sql)
+        client.execute(
+            f"CREATE TABLE IF NOT EXISTS `{place.database}`.`{_APPLIED}`{place.on_cluster} "
+            "(name String, digest String, at DateTime64(3) DEFAULT now64(3)) "
+            f"ENGINE = {place.engine('ReplacingMergeTree')}(at) ORDER BY name"
+        )
+        done = list(_plan(client, place))
+        for change in done:
+            for sql in change.sql:
+                client.execute(sql)
+        _reference(client, place, settings)
+    finally:
+        client.disconnect()
+    return done
+
+
+def _plan(client: Any, place: Layout) -> Iterator[Change]:
+    there = {
+        (database, name)
+        for database, name in client.execute(
+            "SELECT database, name FROM system.tables WHERE database IN %(dbs)s",
+            {"dbs": [place.database, place.published]},
+        )
+    }
+    applied = dict(
+        client.execute(f"SELECT name, digest FROM `{place.database}`.`{_APPLIED}` FINAL")
+    )
+    declared = statements(families(), place)
+    rebuilt: set[str] = set()
+    for statement in declared:
+        exists = (statement.database, statement.name) in there
+        full, digest = f"{statement.database}.{statement.name}", _digest(statement)
+        remember = (
+            f"INSERT INTO `{place.database}`.`{_APPLIED}` (name, digest) "
+            f"SELECT {quoted(full)}, {quoted(digest)}"
+        )
+        # A view keeps the types its columns had: it is made anew with the table it reads.
+        stands = not rebuilt if statement.kind == "view" else statement.name not in rebuilt
+        if exists and applied.get(full) == digest and stands:
+            continue
+        if not exists:
+            yield Change(f"create {statement.kind} {full}", (statement.sql, remember))
+        elif statement.kind == "view":
+            yield Change(f"replace view {full}", (statement.sql, remember))
+        elif statement.kind in ("target", "materialized view"):
+            yield from _rebuild(statement, declared, place, remember)
+            rebuilt |= {statement.name, f"{statement.name}_mv"}
+        else:
+            yield Change(f"alter {full}", (*_added(client, statement, place), remember))
+    yield from _described(client, declared, place, rebuilt)
+
+
+def _described(
+    client: Any, declared: Sequence[Statement], place: Layout, rebuilt: set[str]
+) -> Iterator[Change]:
+    """Comments of columns that are there and are not what the classes say."""
+    live = {
+        (table, column): comment
+        for table, column, comment in client.execute(
+            "SELECT table, name, comment FROM system.columns WHERE database = %(db)s",
+            {"db": place.database},
+        )
+    }
+    for statement in declared:
+        if statement.kind not in ("table", "target") or statement.name in rebuilt:
+            continue
+        table = f"`{statement.database}`.`{statement.name}`{place.on_cluster}"
+        alters = tuple(
+            f"ALTER TABLE {table} COMMENT COLUMN `{c.name}` {quoted(str(c.doc))}"
+            for c in statement.columns
+            if live.get((statement.name, c.name), str(c.doc)) != str(c.doc)
+        )
+        if alters:
+            yield Change(f"describe {statement.database}.{statement.name}", alters)
+
+
+def _rebuild(
+    statement: Statement, declared: Sequence[Statement], place: Layout, remember: str
+) -> Iterator[Change]:
+    """Drops a projection's view and target; the claim fills the new target from the events."""
+    table = statement.name.removesuffix("_mv")
+    view = f"{table}_mv"
+    again = [s.sql for s in declared if s.name in (table, view)]
+    drops = [
+        f"DROP TABLE IF EXISTS `{place.database}`.`{name}`{place.on_cluster} SYNC"
+        for name in (view, table)
+    ]
+    yield Change(f"rebuild projection {place.database}.{table}", (*drops, *again, remember))
+
+
+def _added(client: Any, statement: Statement, place: Layout) -> Iterator[str]:
+    table = f"`{statement.database}`.`{statement.name}`{place.on_cluster}"
+    live = {
+        name: (type_, codec)
+        for name, type_, codec in client.execute(
+            "SELECT name, type, compression_codec FROM system.columns "
+            "WHERE database = %(db)s AND table = %(table)s",
+            {"db": statement.database, "table": statement.name},
+        )
+    }
+    for column in statement.columns:
+        type_, codec = live.get(column.name, ("", ""))
+        if not type_:
+            yield f"ALTER TABLE {table} ADD COLUMN {column.ddl}"
+        elif _bare(type_) != _bare(column.type):
+            raise Misconfigured(
+                f"{statement.database}.{statement.name}.{column.name} is {type_!r}, "
+                f"declared as {column.type!r}; history is never rewritten.",
+                do="Declare a new column, or start a new database with GULOU_DATABASE.",
+            )
+        elif column.codec and not codec:  # Of parts to come; those that are there as they merge.
+            yield f"ALTER TABLE {table} MODIFY COLUMN `{column.name}` CODEC({column.codec})"
+    for index in statement.indexes:
+        yield f"ALTER TABLE {table} ADD INDEX IF NOT EXISTS {index}"
+
+
+def _bare(type_: str) -> str:
+    return "".join(type_.split())
+
+
+def _digest(statement: Statement) -> str:
+    # A view is cheap to make anew, its comment with it; figures are not.
+    sql = statement.sql if statement.kind == "view" else _COMMENT.sub("", statement.sql)
+    return hashlib.sha256(sql.encode()).hexdigest()[:32]
+
+
+def _reference(client: Any, place: Layout, settings: Settings) -> None:
+    """Loads the divisions with their micro-grids, when they are not what is stored."""
+    known = divisions(settings)
+    # Those of a file alone: a coverage reckoned with made-up micro-grids would be no figure.
+    grids = microgrids(settings.divisions or SHIPPED, known) or {}
+    wanted = [
+        (d.code, d.name, d.level, parent(d.code), grids.get(d.code, 0), d.valid_from, d.valid_to)
+        for d in known.values()
+    ]
+    table = f"`{place.database}`.`{names.DIVISIONS_TABLE}`"
+    columns = "code, name, level, parent, microgrids, valid_from, valid_to"
+    if sorted(client.execute(f"SELECT {columns} FROM {table} FINAL")) != sorted(wanted):
+        client.execute(f"TRUNCATE TABLE {table}{place.on_cluster}")
+        client.execute(f"INSERT INTO {table} ({columns}) VALUES", wanted)

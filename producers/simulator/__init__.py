@@ -1,0 +1,1 @@
+"""A seeded year of the city, a file a family."""

@@ -1,0 +1,398 @@
+"""The catalogue and the JSON Schemas, rendered from the classes.
+
+`CATALOG.md` tells people, in Chinese and in English, every event, deadline, figure and view;
+`docs/schemas/<type>.json` tells other programs what a message must look like. Both are text made of
+nothing but the classes, so `python -m schemas.catalog --check` finds the committed files stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import Field, TypeAdapter
+
+from schemas.chinese import column_names
+from schemas.clocks import Clock
+from schemas.event import Envelope, Event, FieldSpec, example, meaning
+from schemas.families import families
+from schemas.names import dead_topic, events_table
+from schemas.projections import CaseFold, Family, PublishedView
+from schemas.sql.columns import Column
+from schemas.sql.published import SMALL, published
+from schemas.sql.tables import STATUSES, Layout, event_columns
+from schemas.sql.targets import columns, key, target
+from schemas.wire import REASONS, wire_shape
+from schemas.words import Text
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+CATALOG: Final = "CATALOG.md"
+SCHEMAS: Final = "docs/schemas"
+_LAYOUT: Final = Layout()
+_CODE: Final = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
+_UNITS: Final = {"natural": "自然日 natural days", "working": "工作日 working days"}
+_STARTS: Final = {"first": "首次 the first", "last": "末次 the last"}
+_CONTENT: Final = Text("The content of the event type.", "该事件类型的内容。")
+_BEYOND: Final = Text(
+    "Absent fields are left out, never null. Beyond this schema: the division exists, the grid "
+    "lies in it, and recorded is not before time.",
+    "没有的字段不写，不写 null。此外还须：区划代码存在，微网格在该区划之内，"
+    "登记时间不早于发生时间。",
+)
+"""What holds of every message; the second sentence is what a schema cannot say."""
+_FILED: Final = {
+    "specversion": "1.0",
+    "id": "v-1",
+    "source": "//huaihua/grid",
+    "time": "2021-03-01T10:00:00+08:00",
+    "recorded": "2021-03-01T12:00:00+08:00",
+    "division": "431202001001",
+}
+
+
+def generated() -> dict[str, str]:
+    """Every generated file by its path from the root of the checkout."""
+    found = {CATALOG: catalog(families())}
+    for family in families():
+        for cls in family.events:
+            text = json.dumps(json_schema(cls), ensure_ascii=False, indent=2)
+            found[f"{SCHEMAS}/{cls.spec.name}.json"] = text + "\n"
+    return found
+
+
+def stale(root: Path = ROOT) -> list[str]:
+    """Paths of generated files that are missing, out of date, or of a type that is gone."""
+    wanted = generated()
+    old = [
+        path
+        for path, text in wanted.items()
+        if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != text
+    ]
+    extra = {str(path.relative_to(root)) for path in (root / SCHEMAS).glob("*.json")}
+    return sorted([*old, *(extra - set(wanted))])
+
+
+def write(root: Path = ROOT) -> list[str]:
+    """Brings every generated file up to date; returns the paths that changed."""
+    wanted, changed = generated(), stale(root)
+    for path in changed:
+        if path not in wanted:
+            (root / path).unlink()
+            continue
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(wanted[path], encoding="utf-8")
+    return changed
+
+
+# -- JSON Schema
+
+
+def json_schema(cls: type[Event]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of an event of the newest version, as it stands on the wire.
+
+    Names are titles, in Chinese; descriptions are in Chinese, then in English.
+    """
+    shape = TypeAdapter(wire_shape(cls, _CODE)).json_schema()
+    data = shape.pop("$defs")[cls.__name__]
+    shape["properties"]["data"] = data
+    for name, info in Envelope.model_fields.items():
+        zh, doc = meaning(info)
+        shape["properties"][name] |= {"title": zh, "description": str(doc)}
+    for name, spec in cls.fields.items():
+        data["properties"][name] |= _annotations(spec)
+    for part in (shape, data):
+        part.pop("title", None)
+        for inner in part["properties"].values():
+            if inner.get("title", "").isascii():
+                inner.pop("title", None)  # pydantic's echo of the name
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": cls.spec.urn,
+        "title": f"{cls.spec.zh} {cls.spec.name}",
+        "description": str(Text(_sentence(cls.spec.doc), cls.spec.doc.zh) + _BEYOND),
+        **shape,
+        "examples": [sample(cls)],
+    }
+
+
+def sample(cls: type[Event]) -> dict[str, Any]:
+    """A valid message of the newest version, as JSON would read it."""
+    head = dict(_FILED) | {"type": cls.spec.name, "dataschema": cls.spec.urn}
+    return head | {"data": example(cls)}
+
+
+def _annotations(spec: FieldSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": spec.zh, "description": str(spec.doc)}
+    if spec.labels:
+        found["x-labels"] = dict(spec.labels)
+    if spec.example is not ...:
+        found["examples"] = [spec.example]
+    if spec.personal:
+        found["x-personal"] = "sealed" if spec.sealed else "pseudonym"
+    return found
+
+
+# -- the catalogue
+
+
+def catalog(chosen: Sequence[Family]) -> str:
+    """The text of CATALOG.md for these families."""
+    views = published(chosen, _LAYOUT.database, _LAYOUT.zone)
+    parts: list[str] = [
+        "# 数据目录 Catalogue",
+        "本文件由 `make catalog` 从 `schemas/` 生成，请勿手改。"
+        "Generated from `schemas/` by `make catalog`; not to be edited.",
+        "## 事件族 Families",
+        _table(
+            (
+                "主题 topic",
+                "事件族 family",
+                "消息键 key",
+                "分区 partitions",
+                "死信 dead letters",
+                "事实表 events table",
+                "类型数 types",
+            ),
+            (
+                (
+                    f"[{f.topic}](#{f.zh}-{f.topic})",
+                    f.zh,
+                    f"`{f.events[0].spec.key}`",
+                    f.partitions,
+                    f"`{dead_topic(f.topic)}`",
+                    f"`{events_table(f.topic)}`",
+                    len(f.events),
+                )
+                for f in chosen
+            ),
+        ),
+        "## 信封 Envelope",
+        "CloudEvents 1.0, structured JSON, UTF-8. 没有的属性不写，不写 null。"
+        "An absent attribute is left out, never null.",
+        _table(
+            ("属性 attribute", "名称 name", "类型 type", "必填 required", "说明 meaning"),
+            _envelope(chosen[0].events[0]),
+        ),
+    ]
+    for family in chosen:
+        parts += _family(family)
+    parts += _views(views)
+    parts += _outcomes()
+    return "\n\n".join(parts) + "\n"
+
+
+def _envelope(cls: type[Event]) -> Iterator[tuple[object, ...]]:
+    schema = json_schema(cls)
+    for name, told in schema["properties"].items():
+        # These three are the event type's own.
+        own = {"type": "文本 text", "dataschema": "文本 text", "data": "对象 object"}
+        kind = own.get(name) or _kind(told)
+        required = "是 yes" if name in schema["required"] else "否 no"
+        zh, text = told.get("title", "事件内容"), told.get("description", _CONTENT)
+        yield f"`{name}`", zh, kind, required, text
+
+
+def _family(family: Family) -> Iterator[str]:
+    yield f"## {family.zh} {family.topic}"
+    yield from _paragraphs(family.doc)
+    if family.small_cells:
+        yield (
+            f"乡镇以下 1 至 {SMALL - 1} 的计数不公布。"
+            f"Counts of 1 to {SMALL - 1} below the township are withheld."
+        )
+    if family.county_only:
+        name, value = family.county_only
+        label = family.fields_named(name)[0].labels.get(value, value)
+        yield (
+            f"{label}（`{name} = {value}`）只公布到县级。"
+            f"Content with `{name} = {value}` is never shown below the county."
+        )
+    for cls in family.events:
+        yield from _event(cls)
+    if family.clocks:
+        yield f"### 期限 Deadlines of {family.topic}"
+        yield (
+            "当日不计；末日为法定休息日的顺延。"
+            "The first day is not counted; a last day of rest moves to the next working day."
+        )
+        yield _table(
+            (
+                "期限 deadline",
+                "自 from",
+                "长 length",
+                "延长 extension",
+                "满足 met by",
+                "依据 basis",
+            ),
+            (_clock(clock) for clock in family.clocks),
+        )
+    for projection in family.projections:
+        keys = ", ".join(f"`{name}`" for name in key(family, projection, _LAYOUT.zone))
+        kind = "个案折叠 case fold" if isinstance(projection, CaseFold) else "汇总 rollup"
+        yield f"### 表 Table `{target(family, projection)}`"
+        yield f"{kind}; 主键 key: {keys}."
+        yield _columns(columns(family, projection, _LAYOUT.zone))
+
+
+def _event(cls: type[Event]) -> Iterator[str]:
+    spec = cls.spec
+    yield f"### {spec.zh} `{spec.name}`"
+    yield from _paragraphs(spec.doc)
+    told = [f"版本 version {spec.version}"]
+    if spec.version > 1:
+        older = ", ".join(str(version) for version in range(1, spec.version))
+        told.append(f"仍接受 still accepted: {older}")
+    if spec.corrects:
+        told.append(f"更正 corrects `{spec.corrects}`")
+    if spec.voids:
+        told.append(f"作废 takes back {', '.join(f'`{name}`' for name in spec.voids)}")
+    schema = f"[JSON Schema]({SCHEMAS}/{spec.name}.json)"
+    yield f"{'; '.join(told)}. {schema}"
+    properties = json_schema(cls)["properties"]["data"]["properties"]
+    yield _table(
+        (
+            "字段 field",
+            "名称 name",
+            "类型 type",
+            "必填 required",
+            "用途 use",
+            "说明 meaning",
+            "例 example",
+        ),
+        (_field(f, _kind(properties[f.name])) for f in cls.fields.values()),
+    )
+    for f in cls.fields.values():
+        if f.labels:
+            words = ", ".join(f"`{value}` {zh}" for value, zh in f.labels.items())
+            yield f"`{f.name}`: {words}"
+
+
+def _field(spec: FieldSpec, kind: str) -> tuple[object, ...]:
+    uses = [
+        *(["合计 total"] if spec.total else []),
+        *(["案件 fact"] if spec.fact else []),
+        *(["加密 sealed"] if spec.sealed else ["假名 pseudonym"] if spec.personal else []),
+    ]
+    shown = "" if spec.example is ... else f"`{json.dumps(spec.example, ensure_ascii=False)}`"
+    required = "否 no" if spec.optional else "是 yes"
+    return f"`{spec.name}`", spec.zh, kind, required, ", ".join(uses), spec.doc, shown
+
+
+def _kind(told: dict[str, Any]) -> str:
+    if "const" in told:
+        return f"`{told['const']}`"
+    if "enum" in told:
+        return "词汇 vocabulary"
+    if told.get("format") == "date-time":
+        return "时刻 instant"
+    kind = {"string": "文本 text", "integer": "整数 integer", "boolean": "是否 yes or no"}[
+        told["type"]
+    ]
+    low, high = told.get("minimum"), told.get("maximum")
+    if low is not None:
+        kind += f" {low:,}–{high:,}"
+    if "pattern" in told:
+        kind += f" `{told['pattern']}`"
+    elif "maxLength" in told:
+        kind += f" ≤ {told['maxLength']:,}"
+    return kind
+
+
+def _clock(clock: Clock) -> tuple[object, ...]:
+    field, values = clock.when
+    condition = f", `{field}` = {', '.join(f'`{value}`' for value in values)}" if field else ""
+    longer = f"`{clock.extends}`, ≤ {clock.longest}" if clock.extends else ""
+    return (
+        f"{clock.zh} `{clock.name}`",
+        f"{_STARTS[clock.counts]} `{clock.starts}`{condition}",
+        f"{clock.days} {_UNITS[clock.unit]}",
+        longer,
+        ", ".join(f"`{name}`" for name in clock.ends),
+        clock.basis,
+    )
+
+
+def _views(views: Sequence[PublishedView]) -> Iterator[str]:
+    yield "## 公布视图 Published views"
+    yield (
+        "看板、报表与审计只读这些视图。带 `at` 的视图按该时刻（1970 年起的毫秒数）判断，"
+        "例如 `petitions_cases(at = 1640966399000)`。"
+        "Boards, reports and auditors read only these. A view with `at` judges by that instant, in "
+        "milliseconds since 1970."
+    )
+    by_topic = {family.topic: family for family in families()}
+    for view in views:
+        call = f"{view.name}(at)" if "{at:" in view.sql else view.name
+        yield f"### {view.zh} `{call}`"
+        yield str(view.doc)
+        names = column_names(by_topic.get(view.name.partition("_")[0]))
+        yield _table(
+            ("列 column", "名称 name", "说明 meaning"),
+            ((f"`{name}`", names.get(name, ""), doc) for name, doc in view.columns.items()),
+        )
+
+
+def _outcomes() -> Iterator[str]:
+    yield "## 消息去向 What becomes of a message"
+    yield _table(
+        ("状态 status", "名称 name", "说明 meaning"),
+        ((f"`{name}`", zh, text) for name, (zh, text) in STATUSES.items()),
+    )
+    yield "### 死信原因 Reasons in the dead-letter topic"
+    yield _table(
+        ("原因 reason", "名称 name", "说明 meaning"),
+        ((f"`{name}`", zh, text) for name, (zh, text) in REASONS.items()),
+    )
+    yield "### 事实表 Events tables"
+    yield (
+        "每个主题一张，每个偏移一行，只增不改；`events` 为全部主题。"
+        "One a topic, one row an offset, never changed; "
+        "`events` is all of them."
+    )
+    yield _columns(event_columns(_LAYOUT.zone))
+
+
+def _columns(cols: Iterable[Column]) -> str:
+    rows = ((f"`{c.name}`", f"`{c.type}`", c.doc) for c in cols)
+    return _table(("列 column", "类型 type", "说明 meaning"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _paragraphs(doc: Text) -> Iterator[str]:
+    yield doc.zh
+    for part in doc.en.split("\n\n"):
+        yield " ".join(part.split())
+
+
+def _sentence(doc: Text) -> str:
+    """The first paragraph of a docstring."""
+    return " ".join(doc.en.partition("\n\n")[0].split())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the generated files, or with `--check` says which of the committed are stale."""
+    parser = argparse.ArgumentParser(prog="python -m schemas.catalog", description=main.__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if stale")
+    check = parser.parse_args(arguments).check
+    paths = stale() if check else write()
+    for path in paths:
+        sys.stdout.write(f"{'stale' if check else 'written'}: {path}\n")
+    if check and paths:
+        sys.stdout.write("Run make catalog, and commit what it writes.\n")
+    return 1 if check and paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

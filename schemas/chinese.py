@@ -1,0 +1,102 @@
+"""Chinese names of the published views' columns.
+
+What comes of a field, an event type or a deadline is named by its own declaration; only the columns
+that no family declares are named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from schemas.projections import Family, Rollup, verb
+
+COLUMNS: Final[Mapping[str, str]] = {
+    "type": "事件类型",
+    "county": "县市区",
+    "township": "乡镇街道",
+    "village": "村社区",
+    "grid": "微网格",
+    "minute": "分钟",
+    "hour": "小时",
+    "day": "日期",
+    "year": "年份",
+    "gross_count": "原报件次",
+    "net_count": "净件次",
+    "suppressed": "是否不公布",
+    "village_known": "村社区是否已知",
+    "case": "编号",
+    "state": "状态",
+    "begun": "开始时间",
+    "came_from": "原状态",
+    "since": "原状态起始",
+    "open": "是否未结",
+    "ended_at": "结束时间",
+    "begun_today": "当日新案",
+    "begun_this_year": "本年新案",
+    "open_cases": "未结案件",
+    "overdue_cases": "逾期案件",
+    "raised": "累计筹集",
+    "spent": "累计支出",
+    "balance": "余额",
+    "last_visit": "最近走访",
+    "visits_this_year": "本年走访",
+    "visits": "累计走访",
+    "requests_found": "发现诉求",
+    "requests_closed": "办结诉求",
+    "clock": "期限",
+    "due": "届满时间",
+    "overdue": "是否逾期",
+    "on_time": "是否按期",
+    "code": "区划代码",
+    "name": "名称",
+    "level": "层级",
+    "parent": "上级代码",
+    "microgrids": "微网格数",
+    "field": "字段",
+    "value": "取值",
+    "zh": "中文名称",
+    "topic": "主题",
+    "kpart": "分区",
+    "stored": "已存偏移",
+    "newest": "最新写入",
+    "messages": "消息数",
+    "beat": "最近心跳",
+    "lag": "积压消息",
+    "behind_since": "积压起始",
+    "status": "去向",
+    "reason": "原因",
+    "projection": "统计表",
+    "reached": "已达偏移",
+    "table": "数据表",
+    "parts": "数据片段数",
+    "rows": "行数",
+    "bytes": "字节数",
+    "logged": "接收时间",
+    "time": "发生时间",
+}
+
+SPANS: Final[Mapping[str, str]] = {"today": "今日", "month": "本月", "year": "本年"}
+"""Spans of the views to date, by the suffix of their columns."""
+
+
+def column_names(family: Family | None) -> dict[str, str]:
+    """Chinese names by column: the general ones, and those that a family's declarations give."""
+    found = dict(COLUMNS)
+    if family is None:
+        return found
+    for projection in family.projections:
+        if isinstance(projection, Rollup):
+            found |= {dim: family.fields_named(dim)[0].zh for dim in projection.dims}
+    found |= {f.name: f.zh for f in family.facts}
+    for f in family.totals:
+        found |= {f"gross_{f.name}": f"原报{f.zh}", f"net_{f.name}": f"净{f.zh}"}
+    for span, zh in SPANS.items():
+        for name in ("count", *(f.name for f in family.totals)):
+            found[f"net_{name}_{span}"] = zh + found[f"net_{name}"]
+    found |= {f"{verb(cls.spec.name)}_at": f"{cls.spec.zh}时间" for cls in family.events}
+    for clock in family.clocks:
+        found[f"due_{clock.name}"] = f"{clock.zh}期限"
+        found[f"overdue_{clock.name}"] = f"{clock.zh}是否逾期"
+        found[f"on_time_{clock.name}"] = f"{clock.zh}是否按期"
+    return found

@@ -1,0 +1,350 @@
+"""The event: a CloudEvents 1.0 envelope around one family's content, told once as a pydantic class.
+
+A family is one file of this package, an event type one class in it. The class gives the name, the
+version, the Kafka key and the fields; validation, JSON Schema, topics, ClickHouse columns, rollups,
+the catalogue and sample data all derive from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+from pydantic_core import to_json
+
+from schemas.errors import SchemaError
+from schemas.names import schema_urn
+from schemas.words import DivisionCode, EventId, GridCode, Labels, Personal, Stored, Text
+
+Content = dict[str, Any]
+Upcast = Callable[[Content], Content]
+
+_STORED: Final[Mapping[type, str]] = {str: "String", int: "Int64", bool: "Bool"}
+_PLAIN: Final = (*_STORED, AwareDatetime)
+
+
+def field(
+    en: str,
+    zh_doc: str,
+    *,
+    zh: str,
+    example: object = ...,
+    total: bool = False,
+    fact: bool = False,
+    below_township: bool = True,
+    default: object = ...,
+) -> Any:
+    """Declares one field of an event, or one attribute of the envelope.
+
+    Args:
+        en: what it means, in English; becomes the column comment and the catalogue's text.
+        zh_doc: the same in Chinese.
+        zh: the field's name on Chinese boards and forms.
+        example: a valid value; required for every field without a default.
+        total: the integer is summed in every rollup, net and gross.
+        fact: the value describes the case as a whole and is kept in its case fold.
+        below_township: whether the total may be published for a village (persons helped may not).
+        default: of an event's field only `None`, which on the wire means that it is absent; null
+            is refused.
+    """
+    # Beside the annotation, not in it: nothing of this reaches the validators of the wire.
+    extra: dict[str, Any] = {
+        "zh": zh,
+        "zh_doc": zh_doc,
+        "total": total,
+        "fact": fact,
+        "below_township": below_township,
+    }
+    if example is not ...:
+        extra["example"] = example
+    return Field(default, description=en, json_schema_extra=extra)
+
+
+def meaning(info: FieldInfo) -> tuple[str, Text]:
+    """Chinese name and meaning of what was declared with `field`.
+
+    Raises:
+        KeyError: it was declared otherwise.
+    """
+    extra = info.json_schema_extra
+    if not isinstance(extra, dict) or not info.description:
+        raise KeyError("zh")
+    return str(extra["zh"]), Text(info.description, str(extra["zh_doc"]))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """What derives from one field of one event class.
+
+    `stored` is the ClickHouse type in which views read it and empty for sealed fields, which
+    views never read; `choices` are the values of a vocabulary, empty for open types; `bare` values
+    stand without quotes in JSON.
+    """
+
+    name: str
+    annotation: Any
+    doc: Text
+    zh: str
+    stored: str
+    optional: bool
+    total: bool
+    fact: bool
+    personal: bool
+    sealed: bool
+    choices: tuple[str, ...]
+    labels: Mapping[str, str]
+    below_township: bool
+    example: object
+    bare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """What derives from one event class besides its fields.
+
+    `corrects` names the type whose content this one replaces, `voids` the types it takes back.
+    """
+
+    name: str
+    version: int
+    key: str
+    zh: str
+    doc: Text
+    corrects: str
+    voids: tuple[str, ...]
+
+    @property
+    def urn(self) -> str:
+        """CloudEvents `dataschema` of the current version."""
+        return schema_urn(self.name, self.version)
+
+    @property
+    def corrective(self) -> bool:
+        """Whether the event changes what an earlier one said."""
+        return bool(self.corrects or self.voids)
+
+
+class Event(BaseModel):
+    """Content of an event; subclass it once for a family, then once for every event type.
+
+    Class arguments of a family: `topic`, `key`, `zh`, `zh_doc`, and `partitions`. Of an event type:
+    `name`, `zh`, `zh_doc`, and where they differ from the defaults `version`, `corrects`, `voids`.
+    `zh` is the name in Chinese, `zh_doc` what the docstring says in English.
+
+    Raises:
+        SchemaError: when the class is made, if it contradicts itself.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    spec: ClassVar[EventSpec]
+    fields: ClassVar[Mapping[str, FieldSpec]]
+    upcasts: ClassVar[Mapping[int, Upcast]] = {}
+    topic: ClassVar[str] = ""
+    key: ClassVar[str] = ""
+    family_zh: ClassVar[str] = ""
+    family_doc: ClassVar[Text] = Text("", "")
+    partitions: ClassVar[int] = 4
+    projections: ClassVar[tuple[Any, ...]] = ()
+    """How the family's events are kept as live figures; at most four (see `_projections`)."""
+    clocks: ClassVar[tuple[Any, ...]] = ()
+    views: ClassVar[tuple[Any, ...]] = ()
+    small_cells: ClassVar[bool] = False
+    """Whether counts of 1 to 4 below township are withheld."""
+    county_only: ClassVar[tuple[str, str]] = ("", "")
+    """Field and value of content that never appears below the county (条例 30)."""
+
+    @classmethod
+    def incoherent(cls, content: Content) -> str | None:
+        """Says what contradicts itself in validated content; None when nothing does."""
+        return None
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        # pydantic hands the class arguments to both hooks; they are used below, once fields exist.
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls,
+        *,
+        name: str = "",
+        zh: str = "",
+        zh_doc: str = "",
+        version: int = 1,
+        topic: str = "",
+        key: str = "",
+        partitions: int = 4,
+        corrects: str = "",
+        voids: tuple[str, ...] = (),
+        **_: Any,
+    ) -> None:
+        doc = Text((cls.__doc__ or "").strip(), zh_doc)
+        if topic:
+            cls.topic, cls.key, cls.family_zh, cls.partitions = topic, key, zh, partitions
+            cls.family_doc = doc
+        if not name:
+            return
+        cls.fields = {n: _field_spec(cls, n, info) for n, info in cls.model_fields.items()}
+        cls.spec = EventSpec(name, version, cls.key, zh, doc, corrects, voids)
+        _check(cls)
+
+
+def _field_spec(cls: type[Event], name: str, info: FieldInfo) -> FieldSpec:
+    try:
+        zh, doc = meaning(info)
+    except KeyError:
+        raise SchemaError(f"{cls.__name__}.{name} is not declared with schemas' field().") from None
+    extra: Mapping[str, Any] = info.json_schema_extra  # type: ignore[assignment]
+    inner, marks, optional = _unwrap(info)
+    choices = get_args(inner) if get_origin(inner) is Literal else ()
+    stored = next((m.type for m in marks if isinstance(m, Stored)), "")
+    personal = next((m for m in marks if isinstance(m, Personal)), None)
+    sealed = personal is not None and personal.sealed
+    if not all(isinstance(choice, str) for choice in choices) or not (choices or inner in _PLAIN):
+        # Flat and plain: the check for repeated keys counts quotes, and views read no nesting.
+        raise SchemaError(f"{cls.__name__}.{name} is no text, whole number, truth or instant.")
+    if not stored and not sealed:
+        stored = "String" if choices else _STORED.get(inner, "")
+    return FieldSpec(
+        name=name,
+        annotation=Annotated[inner, *marks] if marks else inner,
+        doc=doc,
+        zh=zh,
+        stored=stored,
+        optional=optional,
+        total=bool(extra["total"]),
+        fact=bool(extra["fact"]),
+        personal=personal is not None,
+        sealed=sealed,
+        choices=tuple(str(choice) for choice in choices),
+        labels=next((mark for mark in marks if isinstance(mark, Labels)), {}),
+        below_township=bool(extra["below_township"]),
+        example=extra.get("example", ...),
+        bare=inner in (int, bool),
+    )
+
+
+def _unwrap(info: FieldInfo) -> tuple[Any, list[Any], bool]:
+    """The bare type, its marks and constraints, and whether the field may be absent."""
+    annotation: Any = info.annotation
+    marks, optional = list(info.metadata), False
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        optional = len(kinds) < len(get_args(annotation))
+        annotation = kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # noqa: UP007
+    while get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        # FieldInfo inside Annotated carries the constraints of a shared word.
+        marks += more
+    return annotation, marks, optional
+
+
+def _check(cls: type[Event]) -> None:
+    spec, where = cls.spec, cls.__name__
+    if not cls.topic or spec.key not in cls.fields:
+        raise SchemaError(f"{where}: its family names no topic, or key {spec.key!r} is no field.")
+    missing = [v for v in range(1, spec.version) if v not in cls.upcasts]
+    beyond = [v for v in cls.upcasts if v >= spec.version]
+    if missing:
+        raise SchemaError(f"{where} is version {spec.version}: upcasts for {missing} are missing.")
+    if beyond:
+        raise SchemaError(f"{where} is version {spec.version}: upcasts from {beyond} are no past.")
+    if spec.corrective and "corrects" not in cls.fields:
+        raise SchemaError(f"{where} is corrective but has no field 'corrects'.")
+    for f in cls.fields.values():
+        if f.total and (f.stored != "Int64" or f.personal):
+            raise SchemaError(f"{where}.{f.name} is totalled but is no plain integer.")
+        if (f.fact and f.sealed) or (not f.stored and not f.sealed):
+            raise SchemaError(f"{where}.{f.name}: sealed as a fact, or of a type no view can read.")
+        if set(f.labels) != set(f.choices):
+            raise SchemaError(f"{where}.{f.name}: its labels do not name exactly its values.")
+        if f.optional and cls.model_fields[f.name].default is not None:
+            raise SchemaError(f"{where}.{f.name} may be absent, so its default must be None.")
+        if f.example is ... and not f.optional:
+            raise SchemaError(f"{where}.{f.name} has no example.")
+
+
+class Envelope(BaseModel):
+    """CloudEvents 1.0 attributes, structured JSON; the last six are Gulou's extensions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    specversion: Literal["1.0"] = field(
+        "CloudEvents version.", "CloudEvents 规范的版本。", zh="规范版本", default="1.0"
+    )
+    id: EventId = field(
+        "Unique within its source; sent again, the same event.",
+        "在同一来源内唯一；编号相同即同一事件的重复报送。",
+        zh="事件编号",
+    )
+    source: Annotated[str, Field(min_length=1, max_length=128)] = field(
+        "The office or ledger that says so, as a URI reference.",
+        "报送该事件的单位或者台账，写成 URI 引用。",
+        zh="来源",
+    )
+    type: str = field(
+        "Event type, such as visit.recorded.", "事件类型，例如 visit.recorded。", zh="事件类型"
+    )
+    dataschema: str = field(
+        "Type and version: urn:gulou:<type>:<version>.",
+        "事件类型与版本，写作 urn:gulou:<类型>:<版本>。",
+        zh="类型与版本",
+    )
+    time: AwareDatetime = field("When it happened.", "事件发生的时间。", zh="发生时间")
+    recorded: AwareDatetime = field(
+        "When the office knew; never before `time`.",
+        "单位登记该事件的时间，不早于发生时间 `time`。",
+        zh="登记时间",
+    )
+    division: DivisionCode = field(
+        "The narrowest division known; 9 or 12 digits best.",
+        "已知的最小一级区划代码，最好为9位或者12位。",
+        zh="区划代码",
+    )
+    grid: GridCode | None = field(
+        "Micro-grid, inside the village `division`.",
+        "微网格代码，须在 `division` 所指的村（社区）之内。",
+        zh="微网格",
+        default=None,
+    )
+    actor: Annotated[str, Field(min_length=1, max_length=64)] | None = field(
+        "Who filed it: an office code or a pseudonym, never a name.",
+        "填报者：单位代码或者假名，不得填写姓名。",
+        zh="填报者",
+        default=None,
+    )
+    correlationid: EventId | None = field(
+        "The wider matter it belongs to.", "所属的更大事项的编号。", zh="关联事项", default=None
+    )
+    causationid: EventId | None = field(
+        "The event that made this one happen.",
+        "引起该事件的事件编号。",
+        zh="起因事件",
+        default=None,
+    )
+
+
+def encode(event: Event, envelope: Mapping[str, Any]) -> bytes:
+    """Structured-JSON bytes of one event, compact UTF-8, absent fields left out.
+
+    Args:
+        event: the content.
+        envelope: attributes of `Envelope` besides type and dataschema, which follow from `event`.
+
+    Raises:
+        pydantic.ValidationError: an attribute is missing or malformed.
+    """
+    spec = type(event).spec
+    head = Envelope(type=spec.name, dataschema=spec.urn, **envelope)
+    return to_json(
+        head.model_dump(exclude_none=True) | {"data": event.model_dump(exclude_none=True)}
+    )
+
+
+def example(cls: type[Event]) -> Content:
+    """Valid content of `cls`, made of its fields' examples; fields that may be absent are."""
+    return {f.name: f.example for f in cls.fields.values() if f.example is not ...}

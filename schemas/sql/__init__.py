@@ -1,0 +1,1 @@
+"""The ClickHouse text that derives from the families; text only, no connection."""

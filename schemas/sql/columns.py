@@ -1,0 +1,77 @@
+"""Columns of ClickHouse tables, and what those mean that many tables and views have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from schemas.event import FieldSpec
+from schemas.words import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A ClickHouse column: name, type, and what people read in its comment and the catalogue."""
+
+    name: str
+    type: str
+    doc: Text
+    codec: str = ""
+    """How it is packed, if not as ClickHouse packs everything."""
+
+    @property
+    def ddl(self) -> str:
+        """As it stands in CREATE TABLE."""
+        packed = f" CODEC({self.codec})" if self.codec else ""
+        return f"`{self.name}` {self.type} COMMENT {quoted(str(self.doc))}{packed}"
+
+
+def quoted(text: str) -> str:
+    """A ClickHouse string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def moment(zone: str) -> str:
+    """The type of every stored instant: milliseconds, in a named zone, never the server's."""
+    return f"DateTime64(3, {quoted(zone)})"
+
+
+def codes_of(place: str) -> str:
+    """SQL: county and township of a place's code of 6 or 9 digits; no township in the shorter."""
+    return f"substring({place}, 1, 6) AS county, if(length({place}) = 9, {place}, '') AS township"
+
+
+TYPE: Final = Text("Event type.", "事件类型。")
+COUNTY: Final = Text("County, six digits.", "县市区代码，6位。")
+TOWNSHIP: Final = Text("Township, nine digits.", "乡镇街道代码，9位。")
+VILLAGE: Final = Text("Village or community, twelve digits.", "村（社区）代码，12位。")
+MICROGRID: Final = Text("Micro-grid.", "微网格代码。")
+TOPIC: Final = Text("Topic.", "主题。")
+KPART: Final = Text("Kafka partition.", "Kafka 分区。")
+YEAR: Final = Text("Calendar year, city's zone.", "所属年份，按本市时区。")
+COUNTY_OR_CITY: Final = Text(
+    "County, six digits; the city's own code: place unknown (未定位).",
+    "县市区代码，6位；为本市代码时表示未定位。",
+)
+TOWNSHIP_IF_SHOWN: Final = Text(
+    "Township, nine digits; empty when unknown or not shown below county.",
+    "乡镇街道代码，9位；不明或者只公布到县级时为空。",
+)
+GROSS: Final = Text("Events as first filed.", "原报件次。")
+NET: Final = Text("Events that still stand after corrections.", "更正、作废之后仍有效的件次。")
+_BUCKETS: Final = {"hour": "小时", "day": "日期"}
+
+
+def as_filed(f: FieldSpec) -> Text:
+    """Meaning of the gross total of a field."""
+    return Text(f"As first filed: {f.doc.en}", f"原报合计：{f.doc.zh}")
+
+
+def as_corrected(f: FieldSpec) -> Text:
+    """Meaning of the net total of a field."""
+    return Text(f"After corrections: {f.doc.en}", f"更正后合计：{f.doc.zh}")
+
+
+def starts(grain: Literal["hour", "day"]) -> Text:
+    """Meaning of the column of a time bucket."""
+    return Text(f"Start of the {grain}, city's zone.", f"所属{_BUCKETS[grain]}，按本市时区。")

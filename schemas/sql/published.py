@@ -1,0 +1,414 @@
+"""The published views: stable names over the figures, all that boards and auditors read.
+
+`<topic>_by_county_hour`, `_by_township_day`, `_by_village_year`, `_by_village_day` (where small
+cells need no cover), `_to_date(at)`, `_cases(at)`, `_pending(at)`, `_deadlines(at)` and `_steps`
+derive from a family's projections; a family may declare more in `views`.
+A parameterised view takes the instant `at` it is judged by, in ms since 1970: never the wall
+clock. From a board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from schemas import names
+from schemas.projections import CaseFold, Family, PublishedView, Rollup, instant
+from schemas.sql.cases import cases, deadlines, pending, steps
+from schemas.sql.columns import (
+    COUNTY,
+    COUNTY_OR_CITY,
+    GROSS,
+    NET,
+    TOWNSHIP,
+    TOWNSHIP_IF_SHOWN,
+    TYPE,
+    VILLAGE,
+    YEAR,
+    as_corrected,
+    as_filed,
+    codes_of,
+    quoted,
+    starts,
+)
+from schemas.sql.targets import target
+from schemas.sql.watched import watched
+from schemas.words import Text
+
+SMALL: Final = 5
+"""Counts of 1 to SMALL - 1 below township are withheld: a micro-grid has about 15 households."""
+
+_GRAINS: Final = {"hour": "小时", "day": "日期", "year": "年份"}
+
+
+def published(families: Sequence[Family], database: str, zone: str) -> list[PublishedView]:
+    """Every published view, in the order in which they may be created."""
+    found: list[PublishedView] = []
+    for family in families:
+        found += _family_views(family, database, zone)
+        found += [make(family, database, zone) for make in family.views]
+    return [
+        *found,
+        _united(families, database, "county"),
+        _united(families, database, "division"),
+        _divisions(database),
+        _labels(families),
+        *watched(families, database),
+    ]
+
+
+def _family_views(family: Family, database: str, zone: str) -> Iterator[PublishedView]:
+    for projection in family.projections:
+        if isinstance(projection, CaseFold):
+            yield cases(family, projection, database, zone)
+            yield pending(family, projection, database, zone)
+            if projection.stages:
+                yield steps(family, projection, database, zone)
+            if family.clocks:
+                yield deadlines(family, projection, database, zone)
+        elif not isinstance(projection, Rollup):
+            continue  # the family's own views read it
+        elif projection.place == "county" and projection.grain == "hour":
+            yield _by_county_hour(family, projection, database)
+            yield _to_date(family, projection, database, zone)
+        elif projection.place == "division":
+            yield _by_township_day(family, projection, database)
+            if family.small_cells:
+                yield _by_village_year_suppressed(family, projection, database)
+            else:
+                yield _by_village(family, projection, database, "day")
+                yield _by_village(family, projection, database, "year")
+
+
+def _figures(family: Family, *, below_township: bool = False) -> dict[str, Text]:
+    found = {"gross_count": GROSS, "net_count": NET}
+    for f in family.totals:
+        if below_township and not f.below_township:
+            continue
+        found[f"gross_{f.name}"] = as_filed(f)
+        found[f"net_{f.name}"] = as_corrected(f)
+    return found
+
+
+def _net(family: Family) -> dict[str, Text]:
+    return {name: text for name, text in _figures(family).items() if name.startswith("net_")}
+
+
+def _sums(family: Family) -> str:
+    return ", ".join(f"sum(t.{name}) AS {name}" for name in _figures(family))
+
+
+def _dims(family: Family, rollup: Rollup) -> dict[str, Text]:
+    return {d: family.fields_named(d)[0].doc for d in rollup.dims}
+
+
+def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedView:
+    dims = _dims(family, rollup)
+    group = ", ".join(["type", "county", *dims, "hour"])
+    return PublishedView(
+        f"{family.topic}_by_county_hour",
+        f"{family.zh}·县市区·小时",
+        Text("Figures by type, county and hour.", f"{family.zh}统计，按事件类型、县市区和小时。"),
+        {
+            "type": TYPE,
+            "county": COUNTY_OR_CITY,
+            **dims,
+            "hour": starts("hour"),
+            **_figures(family),
+        },
+        f"SELECT {group}, {_sums(family)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
+    )
+
+
+def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> PublishedView:
+    """Sums to the instant: from the view by hour they would be added up hour by hour first."""
+    dims = _dims(family, rollup)
+    group = ", ".join(["type", "county", *dims])
+    figures = _net(family)
+    spans = {
+        "today": ("toStartOfDay(upto)", Text("Of the day.", "当日。")),
+        "month": (
+            f"toDateTime(toStartOfMonth(upto), {quoted(zone)})",
+            Text("Of the month.", "当月。"),
+        ),
+        "year": (
+            f"toDateTime(toStartOfYear(upto), {quoted(zone)})",
+            Text("Of the year.", "当年。"),
+        ),
+    }
+    sums = [
+        f"sumIf(t.{name}, t.hour >= {span}) AS {name}_{span}" for span in spans for name in figures
+    ]
+    return PublishedView(
+        f"{family.topic}_to_date",
+        f"{family.zh}·县市区·至今",
+        Text(
+            "Figures by type and county: of the day, month and year of `at`, up to its hour.",
+            f"{family.zh}统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。",
+        ),
+        {
+            "type": TYPE,
+            "county": COUNTY_OR_CITY,
+            **dims,
+            **{
+                f"{name}_{span}": said + text
+                for span, (_, said) in spans.items()
+                for name, text in figures.items()
+            },
+        },
+        f"WITH {instant(zone)} AS upto,\n"
+        f"  {', '.join(f'{sql} AS {span}' for span, (sql, _) in spans.items())}\n"
+        f"SELECT {group}, {', '.join(sums)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
+        f"WHERE type != '' AND hour >= year AND hour <= upto\nGROUP BY {group}",
+    )
+
+
+def _by_township_day(family: Family, rollup: Rollup, database: str) -> PublishedView:
+    dims = _dims(family, rollup)
+    return PublishedView(
+        f"{family.topic}_by_township_day",
+        f"{family.zh}·乡镇街道·日",
+        Text(
+            "Figures by type, township and day.", f"{family.zh}统计，按事件类型、乡镇街道和日期。"
+        ),
+        {
+            "type": TYPE,
+            "county": COUNTY,
+            "township": TOWNSHIP_IF_SHOWN,
+            **dims,
+            "day": starts("day"),
+            **_figures(family),
+        },
+        # Grouped by the place, whose codes are told of each group: of each row, and as two keys,
+        # they took a quarter longer.
+        f"SELECT type, {codes_of('place')},\n"
+        f"  {', '.join([*dims, 'day'])}, {_sums(family)}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\n"
+        f"GROUP BY {', '.join(['type', 'substring(division, 1, 9) AS place', *dims, 'day'])}",
+    )
+
+
+def _united(families: Sequence[Family], database: str, place: str) -> PublishedView:
+    """The rollups of all families by that place, for what asks several families at once.
+
+    A view each takes half as long again to analyse. Not added up: to group the days of all
+    townships, of which who asks groups anew what is wanted, took as long as to read them. Only
+    what several families have is here: every column is analysed whether it is asked for or not.
+    """
+    rollups = [
+        (family, each)
+        for family in families
+        for each in family.projections
+        if isinstance(each, Rollup) and each.place == place
+    ]
+    texts: dict[str, Text] = {}
+    for family, _ in rollups:
+        texts = _net(family) | texts
+    had = Counter(name for family, _ in rollups for name in _net(family))
+    figures = {name: text for name, text in texts.items() if had[name] > 1}
+    # Of the vocabularies the one by which balances brought forward are told from movements.
+    dims = {
+        name: text
+        for family, rollup in rollups
+        for name, text in _dims(family, rollup).items()
+        if name == "entry"
+    }
+
+    def part(family: Family, rollup: Rollup) -> str:
+        has = {*rollup.dims, *_net(family)}
+        columns = [
+            *(d if d in has else f"toLowCardinality('') AS {d}" for d in dims),
+            rollup.grain,
+            # The cast sheds the SimpleAggregateFunction type, which board clients cannot read.
+            *(f"toInt64({f'r.{f}' if f in has else 0}) AS {f}" for f in figures),
+        ]
+        return (
+            f"SELECT type, {place}, {', '.join(columns)}\n"
+            f"FROM `{database}`.`{target(family, rollup)}` AS r WHERE type != ''"
+        )
+
+    parts = "\nUNION ALL\n".join(part(family, rollup) for family, rollup in rollups)
+    grain = rollups[0][1].grain
+    narrowest, zh, sql = "county", "县市区", parts
+    places = {"county": COUNTY_OR_CITY}
+    if place != "county":
+        narrowest, zh = "township", "乡镇街道"
+        # Whether, not which: some families withhold the small counts of a village.
+        known = Text("1 when its village is known too.", "所属村（社区）也已知时为1。")
+        places = {"county": COUNTY, "township": TOWNSHIP_IF_SHOWN, "village_known": known}
+        sql = (
+            "SELECT type, substring(division, 1, 6) AS county,\n"
+            # Of a dictionary one function is reckoned word by word and what comes of it stays a
+            # dictionary; an `if` over the length made it text, and took half as long again.
+            "  extract(division, '^.{9}') AS township, length(division) = 12 AS village_known,\n"
+            f"  {', '.join([*dims, grain, *figures])}\nFROM (\n{parts}\n)"
+        )
+    return PublishedView(
+        f"all_by_{narrowest}_{grain}",
+        f"全部·{zh}·{'日' if grain == 'day' else '小时'}",
+        Text(
+            f"Net figures of all families by type, {narrowest} and {grain}. Several rows may have "
+            "these the same: add them up.",
+            f"全部主题更正后的统计，按事件类型、{zh}和{_GRAINS[grain]}。"
+            "三者相同的可有多行，应予相加。",
+        ),
+        {"type": TYPE, **places, **dims, grain: starts(grain), **figures},
+        sql,
+    )
+
+
+def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> PublishedView:
+    dims = _dims(family, rollup)
+    bucket = "day" if grain == "day" else "toYear(day) AS year"
+    group = ", ".join(["type", "county", "township", "village", *dims, grain])
+    figures = _figures(family, below_township=True)
+    sums = {name: f"sum(t.{name})" for name in figures}
+    # An event that helps somebody is counted no more than the people it helped: one alone in a
+    # village points at a household. Its money is a total as others are.
+    helping = [
+        t for f in family.totals if not f.below_township for t in family.sayers(f.name, "total")
+    ]
+    if helping:
+        told = ", ".join(helping)
+        withheld = f"type IN ({', '.join(map(quoted, helping))})"
+        for name in ("gross_count", "net_count"):
+            figures[name] += Text(f"NULL of {told}.", f"{told} 的为 NULL。")
+            sums[name] = f"if({withheld}, NULL, {sums[name]})"
+        figures["suppressed"] = Text(
+            f"1 when the counts are withheld: {told}.", f"件次不公布时为1：{told}。"
+        )
+        sums["suppressed"] = f"toUInt8({withheld})"
+    return PublishedView(
+        f"{family.topic}_by_village_{grain}",
+        f"{family.zh}·村社区·{'日' if grain == 'day' else '年'}",
+        Text(
+            f"Figures by type, village and {grain}.",
+            f"{family.zh}统计，按事件类型、村（社区）和{_GRAINS[grain]}。",
+        ),
+        {
+            "type": TYPE,
+            "county": COUNTY,
+            "township": TOWNSHIP,
+            "village": VILLAGE,
+            **dims,
+            grain: starts("day") if grain == "day" else YEAR,
+            **figures,
+        },
+        "SELECT type, substring(division, 1, 6) AS county,\n"
+        "  substring(division, 1, 9) AS township, division AS village,\n"
+        f"  {''.join(f'{d}, ' for d in dims)}{bucket},\n"
+        f"  {', '.join(f'{sql} AS {name}' for name, sql in sums.items())}\n"
+        f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
+        f"WHERE type != '' AND length(division) = 12\nGROUP BY {group}",
+    )
+
+
+def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -> PublishedView:
+    """Withholds small cells, and one more of the township where one alone would be withheld.
+
+    A township's total is published, so a cell withheld alone could be got by subtraction. The
+    second is the smallest other, and where no other village has events one that has none, so
+    every village of the township takes part, with a zero. Only the sole village of a township
+    stays uncovered: it is its township.
+
+    There is no such view by day: nearly every cell would be withheld, and with the days of a
+    village's year as a second line of known sums, hiding one sibling a line is not enough.
+    Vocabularies are left out: they would make small cells of large ones.
+    """
+    figures = _figures(family, below_township=True)
+    cell = "type, substring(village, 1, 9) AS township, village, year"
+    small = f"gross_count BETWEEN 1 AND {SMALL - 1} OR abs(net_count) BETWEEN 1 AND {SMALL - 1}"
+    line = "PARTITION BY type, township, year"
+    table = f"`{database}`.`{target(family, rollup)}`"
+    villages = f"{table} AS t WHERE type != '' AND length(division) = 12"
+    return PublishedView(
+        f"{family.topic}_by_village_year",
+        f"{family.zh}·村社区·年",
+        Text(
+            f"Figures by type, village and year; counts of 1 to {SMALL - 1} are withheld, and one "
+            "sibling more where subtraction from the township would reveal them.",
+            f"{family.zh}统计，按事件类型、村（社区）和年份；1至{SMALL - 1}的计数不公布，"
+            "可由乡镇街道合计相减得出的，再隐去一个同级单位。",
+        ),
+        {
+            "type": TYPE,
+            "county": COUNTY,
+            "township": TOWNSHIP,
+            "village": VILLAGE,
+            "year": YEAR,
+            **figures,
+            "suppressed": Text("1 when the figures are withheld.", "统计数据不公布时为1。"),
+        },
+        # Not added up before the zeros come in: every CTE is analysed wherever it is named.
+        "WITH every AS (SELECT type, division AS village, toYear(day) AS year,\n"
+        f"  {', '.join(f'toInt64(t.{name}) AS {name}' for name in figures)}\n"
+        f"  FROM {villages}\n"
+        "  UNION ALL\n"
+        f"  SELECT l.type, v.code, l.year, {', '.join('0' for _ in figures)}\n"
+        "  FROM (SELECT DISTINCT type, substring(division, 1, 9) AS township,\n"
+        f"    toYear(day) AS year FROM {villages}) AS l\n"
+        f"  INNER JOIN (SELECT code, parent FROM `{database}`.`{names.DIVISIONS_TABLE}` FINAL\n"
+        "    WHERE level = 'village') AS v ON v.parent = l.township),\n"
+        f"cells AS (SELECT {cell}, {', '.join(f'sum(e.{name}) AS {name}' for name in figures)},\n"
+        f"  {small} AS small FROM every AS e GROUP BY type, village, year),\n"
+        f"marked AS (SELECT *, countIf(small) OVER ({line}) AS alone, row_number() OVER (\n"
+        f"  {line} ORDER BY small, gross_count = 0, gross_count, village) AS nth FROM cells),\n"
+        "judged AS (SELECT *, toUInt8(small OR (alone = 1 AND nth = 1)) AS suppressed\n"
+        "  FROM marked)\n"
+        "SELECT type, substring(village, 1, 6) AS county, township, village, year,\n"
+        f"  {', '.join(f'if(suppressed = 1, NULL, j.{name}) AS {name}' for name in figures)},\n"
+        "  suppressed\n"
+        "FROM judged AS j WHERE suppressed = 1 OR j.gross_count != 0 OR j.net_count != 0",
+    )
+
+
+def _divisions(database: str) -> PublishedView:
+    return PublishedView(
+        "divisions",
+        "行政区划",
+        Text("The city's divisions.", "本市行政区划。"),
+        {
+            "code": Text("Code of 6, 9 or 12 digits.", "6位、9位或者12位区划代码。"),
+            "name": Text("Name.", "区划名称。"),
+            "level": Text(
+                "city, county, township or village.",
+                "层级：city 市，county 县市区，township 乡镇街道，village 村社区。",
+            ),
+            "parent": Text("Code one level up.", "上一级区划的代码。"),
+            "microgrids": Text("Micro-grids of a village.", "村（社区）的微网格数。"),
+        },
+        f"SELECT code, name, level, parent, microgrids\n"
+        f"FROM `{database}`.`{names.DIVISIONS_TABLE}` FINAL",
+    )
+
+
+def _labels(families: Sequence[Family]) -> PublishedView:
+    rows = set()
+    for family in families:
+        for cls in family.events:
+            # Beside events of other families a bare 登记 is a riddle.
+            family_zh = "" if family.zh in cls.spec.zh else family.zh
+            rows.add(("type", cls.spec.name, family_zh + cls.spec.zh))
+            for f in cls.fields.values():
+                rows |= {(f.name, value, zh) for value, zh in f.labels.items()}
+    # As arrays: the table function values() evaluates every cell, which took the engine four times
+    # as long as the rest of a board's query.
+    columns = [f"[{', '.join(map(quoted, cells))}]" for cells in zip(*sorted(rows), strict=True)]
+    return PublishedView(
+        "labels",
+        "词汇",
+        Text(
+            "Chinese names of event types and of the values of every vocabulary.",
+            "事件类型和各词汇取值的中文名称。",
+        ),
+        {
+            "field": Text("Field name, or `type`.", "字段名，或者 `type`。"),
+            "value": Text("Value as stored.", "入库的取值。"),
+            "zh": Text("Chinese name.", "中文名称。"),
+        },
+        "SELECT field, value, zh FROM (SELECT {} AS f, {} AS v, {} AS z)\n"
+        "ARRAY JOIN f AS field, v AS value, z AS zh".format(*columns),
+    )
