@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	done; command -v python3)
 PIP := $(RUN) -m pip install --disable-pip-version-check --no-input --require-hashes
 SOURCES := schemas producers streams dashboards infra tests
-GENERATED := docs/settings.md docs/schemas CATALOG.md
+GENERATED := docs/settings.md docs/schemas docs/sql CATALOG.md
 # Arguments for the command: make up ARGS=--no-live
 ARGS ?=
 
@@ -67,7 +67,7 @@ chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared (
 boards: $(VENV)/.ready ## write the boards anew into dashboards/json
 	@$(RUN) -m dashboards.boards.wall
 
-catalog: $(VENV)/.ready ## write CATALOG.md and docs/schemas anew from the event classes
+catalog: $(VENV)/.ready ## write CATALOG.md, docs/schemas and docs/sql anew from the event classes
 	@$(RUN) -m schemas.catalog
 
 lock: $(VENV)/.ready-test ## pin the newest versions that fit, into locks/

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.catalog import json_schema
-from schemas.projections import Family
+from schemas.family import Family
 from schemas.sql.published import published
 from schemas.sql.tables import Layout, statements
 

@@ -146,8 +146,8 @@ def simulate(
 
 
 def ledger(
-    settings: Settings, path: Path, mapping: Path, rejects: Path, on_progress: ledgers.OnProgress
-) -> ledgers.Report:
+    settings: Settings, path: Path, mapping: Path, rejects: Path, on_progress: ledgers.OnRows
+) -> ledgers.ImportReport:
     """Imports a county's ledger."""
     divisions = Divisions.load(settings.divisions or SHIPPED)
     with (

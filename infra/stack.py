@@ -42,7 +42,7 @@ _FINAL_CODES = {Misconfigured.exit_code, Halted.exit_code}
 """Exit codes by which a part says that a restart would not help."""
 _MB = 1024 * 1024
 
-Report = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Stack:
         settings: Settings,
         compose: Callable[[Settings], Sequence[Part | Step]] = parts,
         pauses_s: Sequence[float] = _PAUSES_S,
-        tell: Report = lambda _: None,
+        tell: Announce = lambda _: None,
     ) -> None:
         self._pauses_s, self._tell = pauses_s, tell
         self.settings = with_ports(settings)
@@ -108,7 +108,7 @@ class Stack:
         # parts are looked after meanwhile.
         self._outages = ThreadPoolExecutor(thread_name_prefix="outage")
 
-    def start(self, report: Report = lambda _: None) -> None:
+    def start(self, report: Announce = lambda _: None) -> None:
         """Returns when every part is ready; stops what it started when one can't be.
 
         Args:
@@ -138,7 +138,7 @@ class Stack:
         self._supervisor = threading.Thread(target=self._supervise, name="stack", daemon=True)
         self._supervisor.start()
 
-    def stop(self, report: Report = lambda _: None) -> None:
+    def stop(self, report: Announce = lambda _: None) -> None:
         """Stops every part in reverse order and lets the home go; may be called at any time."""
         self._stopping.set()
         if self._supervisor is not None and self._supervisor is not threading.current_thread():

@@ -1,14 +1,17 @@
-"""The catalogue and the JSON Schemas, rendered from the classes.
+"""The catalogue, the JSON Schemas and the SQL, rendered from the classes.
 
-`CATALOG.md` tells people, in Chinese and in English, every event, deadline, figure and view;
-`docs/schemas/<type>.json` tells other programs what a message must look like. Both are text made of
-nothing but the classes, so `python -m schemas.catalog --check` finds the committed files stale.
+`CATALOG.md` describes every event, deadline, figure and view to people, in Chinese and English.
+`docs/schemas/<type>.json` describes to programs what a message must look like.
+`docs/sql/<topic>.sql` has every statement of the database: its diff shows what a change of a class
+does to the database. All is made of the classes alone; `python -m schemas.catalog --check` finds
+what is stale.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,14 +20,15 @@ from typing import Annotated, Any, Final
 from pydantic import Field, TypeAdapter
 
 from schemas.chinese import column_names
-from schemas.clocks import Clock
+from schemas.clocks import Clock, Term
 from schemas.event import Envelope, Event, FieldSpec, example, meaning
 from schemas.families import families
+from schemas.family import Family
 from schemas.names import dead_topic, events_table
-from schemas.projections import CaseFold, Family, PublishedView
-from schemas.sql.columns import Column
+from schemas.projections import CaseFold
+from schemas.sql.columns import Column, PublishedView
 from schemas.sql.published import SMALL, published
-from schemas.sql.tables import STATUSES, Layout, event_columns
+from schemas.sql.tables import STATUSES, Layout, database_statements, event_columns, statements
 from schemas.sql.targets import columns, key, target
 from schemas.wire import REASONS, wire_shape
 from schemas.words import Text
@@ -32,6 +36,9 @@ from schemas.words import Text
 ROOT: Final = Path(__file__).resolve().parents[1]
 CATALOG: Final = "CATALOG.md"
 SCHEMAS: Final = "docs/schemas"
+SQL: Final = "docs/sql"
+_OF_ALL: Final = "common"
+"""File of the statements that are made for no family alone."""
 _LAYOUT: Final = Layout()
 _CODE: Final = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
 _UNITS: Final = {"natural": "自然日 natural days", "working": "工作日 working days"}
@@ -61,18 +68,28 @@ def generated() -> dict[str, str]:
         for cls in family.events:
             text = json.dumps(json_schema(cls), ensure_ascii=False, indent=2)
             found[f"{SCHEMAS}/{cls.spec.name}.json"] = text + "\n"
-    return found
+    return found | {f"{SQL}/{name}.sql": text for name, text in rendered(families()).items()}
+
+
+def rendered(chosen: Sequence[Family]) -> dict[str, str]:
+    """Every statement of the database by topic; of no topic alone under `common`."""
+    found: dict[str, list[str]] = {_OF_ALL: []}
+    for each in (*database_statements(_LAYOUT), *statements(chosen, _LAYOUT)):
+        name = f"{each.database}.{each.name}" if each.name else each.database
+        found.setdefault(each.topic or _OF_ALL, []).append(f"-- {each.kind} {name}\n{each.sql};\n")
+    return {topic: "\n".join(texts) for topic, texts in found.items()}
 
 
 def stale(root: Path = ROOT) -> list[str]:
-    """Paths of generated files that are missing, out of date, or of a type that is gone."""
+    """Paths of generated files that are missing, out of date, or of a class that is gone."""
     wanted = generated()
     old = [
         path
         for path, text in wanted.items()
         if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != text
     ]
-    extra = {str(path.relative_to(root)) for path in (root / SCHEMAS).glob("*.json")}
+    there = [*(root / SCHEMAS).glob("*.json"), *(root / SQL).glob("*.sql")]
+    extra = {path.relative_to(root).as_posix() for path in there}
     return sorted([*old, *(extra - set(wanted))])
 
 
@@ -146,6 +163,8 @@ def catalog(chosen: Sequence[Family]) -> str:
         "# 数据目录 Catalogue",
         "本文件由 `make catalog` 从 `schemas/` 生成，请勿手改。"
         "Generated from `schemas/` by `make catalog`; not to be edited.",
+        "## 索引 Index",
+        *_index(chosen, views),
         "## 事件族 Families",
         _table(
             (
@@ -161,7 +180,7 @@ def catalog(chosen: Sequence[Family]) -> str:
                 (
                     f"[{f.topic}](#{f.zh}-{f.topic})",
                     f.zh,
-                    f"`{f.events[0].spec.key}`",
+                    f"`{f.key}`",
                     f.partitions,
                     f"`{dead_topic(f.topic)}`",
                     f"`{events_table(f.topic)}`",
@@ -183,6 +202,39 @@ def catalog(chosen: Sequence[Family]) -> str:
     parts += _views(views)
     parts += _outcomes()
     return "\n\n".join(parts) + "\n"
+
+
+def _index(chosen: Sequence[Family], views: Sequence[PublishedView]) -> Iterator[str]:
+    """A line a family, with what it has; one for all other chapters."""
+    for family in chosen:
+        events = ", ".join(_to(f"{c.spec.zh} `{c.spec.name}`", c.spec.zh) for c in family.events)
+        deadlines = f"Deadlines of {family.topic}"
+        shown = [_to(f"期限 {deadlines}", f"期限 {deadlines}")] if family.clocks else []
+        for projection in family.projections:
+            table = f"表 Table `{target(family, projection)}`"
+            shown.append(_to(table, f"`{target(family, projection)}`"))
+        yield (
+            f"- **{_to(f'{family.zh} {family.topic}', f'{family.zh} {family.topic}')}**: {events}; "
+            f"{', '.join(shown)}"
+        )
+    names = ", ".join(_to(_heading(view), f"`{view.name}`") for view in views)
+    yield f"- **{_to('公布视图 Published views', '公布视图 Published views')}**: {names}"
+    yield (
+        f"- {_to('信封 Envelope', '信封 Envelope')}, "
+        f"{_to('消息去向 What becomes of a message', '消息去向 What becomes of a message')}, "
+        f"{_to('死信原因 Reasons in the dead-letter topic', '死信原因 Reasons')}, "
+        f"{_to('事实表 Events tables', '事实表 Events tables')}"
+    )
+
+
+def _to(heading: str, shown: str) -> str:
+    """A link to a heading of this page, as GitHub and most others make its anchor."""
+    anchor = re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+    return f"[{shown}](#{anchor})"
+
+
+def _heading(view: PublishedView) -> str:
+    return f"{view.zh} `{view.name}(at)`" if "{at:" in view.sql else f"{view.zh} `{view.name}`"
 
 
 def _envelope(cls: type[Event]) -> Iterator[tuple[object, ...]]:
@@ -228,7 +280,7 @@ def _family(family: Family) -> Iterator[str]:
                 "满足 met by",
                 "依据 basis",
             ),
-            (_clock(clock) for clock in family.clocks),
+            (_clock(clock, term) for clock in family.clocks for term in clock.terms),
         )
     for projection in family.projections:
         keys = ", ".join(f"`{name}`" for name in key(family, projection, _LAYOUT.zone))
@@ -302,17 +354,17 @@ def _kind(told: dict[str, Any]) -> str:
     return kind
 
 
-def _clock(clock: Clock) -> tuple[object, ...]:
-    field, values = clock.when
+def _clock(clock: Clock, term: Term) -> tuple[object, ...]:
+    field, values = term.when
     condition = f", `{field}` = {', '.join(f'`{value}`' for value in values)}" if field else ""
-    longer = f"`{clock.extends}`, ≤ {clock.longest}" if clock.extends else ""
+    longer = f"`{clock.extends}`, ≤ {term.longest}" if clock.extends else ""
     return (
         f"{clock.zh} `{clock.name}`",
         f"{_STARTS[clock.counts]} `{clock.starts}`{condition}",
-        f"{clock.days} {_UNITS[clock.unit]}",
+        f"{term.days} {_UNITS[term.unit]}",
         longer,
         ", ".join(f"`{name}`" for name in clock.ends),
-        clock.basis,
+        term.basis,
     )
 
 
@@ -326,10 +378,9 @@ def _views(views: Sequence[PublishedView]) -> Iterator[str]:
     )
     by_topic = {family.topic: family for family in families()}
     for view in views:
-        call = f"{view.name}(at)" if "{at:" in view.sql else view.name
-        yield f"### {view.zh} `{call}`"
+        yield f"### {_heading(view)}"
         yield str(view.doc)
-        names = column_names(by_topic.get(view.name.partition("_")[0]))
+        names = column_names(by_topic.get(view.topic))
         yield _table(
             ("列 column", "名称 name", "说明 meaning"),
             ((f"`{name}`", names.get(name, ""), doc) for name, doc in view.columns.items()),

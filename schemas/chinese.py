@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from schemas.projections import Family, Rollup, verb
+from schemas.family import Family
+from schemas.projections import verb
+from schemas.sql.coverage import this_year
 
 COLUMNS: Final[Mapping[str, str]] = {
     "type": "事件类型",
@@ -39,11 +41,6 @@ COLUMNS: Final[Mapping[str, str]] = {
     "raised": "累计筹集",
     "spent": "累计支出",
     "balance": "余额",
-    "last_visit": "最近走访",
-    "visits_this_year": "本年走访",
-    "visits": "累计走访",
-    "requests_found": "发现诉求",
-    "requests_closed": "办结诉求",
     "clock": "期限",
     "due": "届满时间",
     "overdue": "是否逾期",
@@ -85,9 +82,16 @@ def column_names(family: Family | None) -> dict[str, str]:
     found = dict(COLUMNS)
     if family is None:
         return found
-    for projection in family.projections:
-        if isinstance(projection, Rollup):
-            found |= {dim: family.fields_named(dim)[0].zh for dim in projection.dims}
+    for rollup in family.rollups:
+        found |= {dim: family.fields_named(dim)[0].zh for dim in rollup.dims}
+    if diary := family.diary:
+        found |= {kept.column: kept.label for kept in diary.also}
+        seen = diary.seen
+        found |= {
+            diary.last: f"最近{seen.label}",
+            seen.column: f"累计{seen.label}",
+            this_year(seen): f"本年{seen.label}",
+        }
     found |= {f.name: f.zh for f in family.facts}
     for f in family.totals:
         found |= {f"gross_{f.name}": f"原报{f.zh}", f"net_{f.name}": f"净{f.zh}"}

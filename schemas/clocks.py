@@ -11,38 +11,62 @@ from schemas.reference.calendars import Calendar
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """How long a clock runs, for the cases that come under it.
+
+    Attributes:
+        days: length in `unit`.
+        basis: the law's article.
+        unit: natural days, or working days of the calendar.
+        when: field and values of the starting event that put a case under this term; empty: all.
+        longest: the most days an extension may add.
+    """
+
+    days: int
+    basis: str
+    unit: Literal["natural", "working"] = "natural"
+    when: tuple[str, tuple[str, ...]] = ("", ())
+    longest: int = 0
+
+    def covers(self, content: Mapping[str, Any]) -> bool:
+        """Whether a case with this content comes under the term."""
+        field, values = self.when
+        return not field or content.get(field) in values
+
+
+@dataclass(frozen=True, slots=True)
 class Clock:
-    """One deadline of a case.
+    """One deadline of a case; the case fold has one set of columns for it.
+
+    What several terms may not differ in stands here, so that they cannot disagree. A duty that
+    other events end is another clock, with a name and columns of its own.
 
     Attributes:
         name: `due_<name>` is its column in the case fold.
         zh: what boards call it.
-        starts: event type whose `time` starts it; an extension restarts nothing, it `extends`.
-        days: length in `unit`.
-        ends: event types any of which stops it, and in time meets it.
+        starts: event type whose `time` starts it.
+        terms: its lengths; the first that covers the starting event's content counts.
+        ends: event types that stop it; one in time meets it.
         lapses: those of `ends` that take the duty away instead of meeting it; a case that ended so
             before the due date is in neither side of an on-time rate.
-        basis: the law's article.
-        unit: natural days, or working days of the calendar.
-        when: field and values of the starting event that put the case under this clock.
-        extends: event type whose field `days` lengthens it, counted from its field `since`.
-        longest: the most days an extension may add.
+        extends: event type that lengthens it by its field `days`, counted from its field `since`.
         counts: which of several starts: the first where starting again gives no more time, the last
-            where each start is another office's own time. Clocks of one name share their columns.
+            where each start is another office's own time.
     """
 
     name: str
     zh: str
     starts: str
-    days: int
+    terms: tuple[Term, ...]
     ends: tuple[str, ...]
-    basis: str
-    unit: Literal["natural", "working"] = "natural"
-    when: tuple[str, tuple[str, ...]] = ("", ())
-    extends: str = ""
-    longest: int = 0
     lapses: tuple[str, ...] = ()
+    extends: str = ""
     counts: Literal["first", "last"] = "first"
+
+    @property
+    def basis(self) -> str:
+        """The articles of all terms, each once."""
+        return "；".join(dict.fromkeys(term.basis for term in self.terms))
 
     @property
     def moves(self) -> bool:
@@ -57,12 +81,12 @@ class Clock:
         self, type_: str, happened: datetime, content: Mapping[str, Any], calendar: Calendar
     ) -> datetime | None:
         """Due instant set by an event of type `type_`; None when it sets none on this clock."""
-        field, values = self.when
-        if field and content.get(field) not in values:
+        if type_ not in (self.starts, self.extends):
+            return None
+        term = next((term for term in self.terms if term.covers(content)), None)
+        if term is None:
             return None
         if type_ == self.starts:
-            return calendar.due(happened, self.days, self.unit)
-        if type_ == self.extends:
-            more = min(int(content["days"]), self.longest)
-            return calendar.due(content["since"], self.days + more, self.unit)
-        return None
+            return calendar.due(happened, term.days, term.unit)
+        more = min(int(content["days"]), term.longest)
+        return calendar.due(content["since"], term.days + more, term.unit)

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from schemas.errors import SchemaError
 from schemas.names import schema_urn
-from schemas.words import DivisionCode, EventId, GridCode, Labels, Personal, Stored, Text
+from schemas.words import DivisionCode, EventId, GridCode, Labels, Money, Personal, StoredAs, Text
 
 Content = dict[str, Any]
 Upcast = Callable[[Content], Content]
@@ -82,7 +82,7 @@ class FieldSpec:
 
     `stored` is the ClickHouse type in which views read it and empty for sealed fields, which
     views never read; `choices` are the values of a vocabulary, empty for open types; `bare` values
-    stand without quotes in JSON.
+    stand without quotes in JSON; `money` is in fen.
     """
 
     name: str
@@ -100,6 +100,7 @@ class FieldSpec:
     below_township: bool
     example: object
     bare: bool
+    money: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +153,9 @@ class Event(BaseModel):
     projections: ClassVar[tuple[Any, ...]] = ()
     """How the family's events are kept as live figures; at most four (see `_projections`)."""
     clocks: ClassVar[tuple[Any, ...]] = ()
-    views: ClassVar[tuple[Any, ...]] = ()
     small_cells: ClassVar[bool] = False
     """Whether counts of 1 to 4 below township are withheld."""
-    county_only: ClassVar[tuple[str, str]] = ("", "")
+    county_only: ClassVar[tuple[str, str] | None] = None
     """Field and value of content that never appears below the county (条例 30)."""
 
     @classmethod
@@ -199,9 +199,9 @@ def _field_spec(cls: type[Event], name: str, info: FieldInfo) -> FieldSpec:
     except KeyError:
         raise SchemaError(f"{cls.__name__}.{name} is not declared with schemas' field().") from None
     extra: Mapping[str, Any] = info.json_schema_extra  # type: ignore[assignment]
-    inner, marks, optional = _unwrap(info)
+    inner, marks, optional = unwrapped(info)
     choices = get_args(inner) if get_origin(inner) is Literal else ()
-    stored = next((m.type for m in marks if isinstance(m, Stored)), "")
+    stored = next((m.type for m in marks if isinstance(m, StoredAs)), "")
     personal = next((m for m in marks if isinstance(m, Personal)), None)
     sealed = personal is not None and personal.sealed
     if not all(isinstance(choice, str) for choice in choices) or not (choices or inner in _PLAIN):
@@ -225,10 +225,11 @@ def _field_spec(cls: type[Event], name: str, info: FieldInfo) -> FieldSpec:
         below_township=bool(extra["below_township"]),
         example=extra.get("example", ...),
         bare=inner in (int, bool),
+        money=any(isinstance(mark, Money) for mark in marks),
     )
 
 
-def _unwrap(info: FieldInfo) -> tuple[Any, list[Any], bool]:
+def unwrapped(info: FieldInfo) -> tuple[Any, list[Any], bool]:
     """The bare type, its marks and constraints, and whether the field may be absent."""
     annotation: Any = info.annotation
     marks, optional = list(info.metadata), False

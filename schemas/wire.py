@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from typing_extensions import TypedDict
 
-from schemas.event import Content, Envelope, Event, _unwrap
+from schemas.event import Content, Envelope, Event, unwrapped
 from schemas.names import schema_urn
 from schemas.reference.divisions import Divisions
-from schemas.words import VILLAGE_DIGITS, DivisionMark, Labels, Personal, Stored, Text
+from schemas.words import VILLAGE_DIGITS, DivisionMark, Labels, Personal, StoredAs, Text
 
 Reason = Literal[
     "null",
@@ -312,10 +312,10 @@ def wire_shape(cls: type[Event], codes: Any) -> Any:
 def _typed_dict(cls: type[BaseModel], codes: Any, replaced: dict[str, Any]) -> Any:
     annotations: dict[str, Any] = {}
     for name, info in cls.model_fields.items():
-        inner, marks, optional = _unwrap(info)
+        inner, marks, optional = unwrapped(info)
         if any(isinstance(mark, DivisionMark) for mark in marks):
             inner, marks = codes, []
-        marks = [mark for mark in marks if not isinstance(mark, Labels | Personal | Stored)]
+        marks = [mark for mark in marks if not isinstance(mark, Labels | Personal | StoredAs)]
         kind = Annotated[inner, *marks] if marks else inner
         # Required on the wire even where the class has a default: two spellings of one message
         # would be two payloads of one event.

@@ -1,7 +1,7 @@
 """The shared value types: what a word means, its unit, its range, its source.
 
 Each is a plain Python type with constraints that pydantic checks and marks that the rest derives
-from: `Stored` names the ClickHouse type that views read it as, `Personal` forbids it in any
+from: `StoredAs` names the ClickHouse type that views read it as, `Personal` forbids it in any
 projection, label or message, `DivisionMark` is replaced by the codes of the city's divisions file.
 """
 
@@ -44,7 +44,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredAs:
     """The ClickHouse type in which views extract the value from `data`."""
 
     type: str
@@ -63,6 +63,11 @@ class Personal:
     digest: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Marks an amount of money, in fen."""
+
+
 class Labels(dict[str, str]):
     """Marks a vocabulary: every value with its Chinese name on forms and boards."""
 
@@ -72,31 +77,31 @@ class DivisionMark:
     """Marks a code that must stand in the city's divisions file."""
 
 
-Fen = Annotated[int, Field(ge=0, le=10**13), Stored("Int64")]
+Fen = Annotated[int, Field(ge=0, le=10**13), StoredAs("Int64"), Money()]
 """Money in fen (0.01 yuan), 0 to 100 bn yuan. Never a float."""
 
-Persons = Annotated[int, Field(ge=0, le=1_000_000), Stored("Int64")]
+Persons = Annotated[int, Field(ge=0, le=1_000_000), StoredAs("Int64")]
 """People, 人次 unless the field says 人."""
 
-Quantity = Annotated[int, Field(ge=0, le=10_000_000), Stored("Int64")]
+Quantity = Annotated[int, Field(ge=0, le=10_000_000), StoredAs("Int64")]
 """Things of one kind, counted; the opening balance of a whole city fits."""
 
-Minutes = Annotated[int, Field(ge=0, le=1440), Stored("Int64")]
+Minutes = Annotated[int, Field(ge=0, le=1440), StoredAs("Int64")]
 """A duration within one day."""
 
-Days = Annotated[int, Field(ge=1, le=366), Stored("Int64")]
+Days = Annotated[int, Field(ge=1, le=366), StoredAs("Int64")]
 """Natural days."""
 
-Flag = Annotated[bool, Stored("Bool")]
+Flag = Annotated[bool, StoredAs("Bool")]
 """Yes or no."""
 
-Stars = Annotated[int, Field(ge=1, le=5), Stored("Int64")]
+Stars = Annotated[int, Field(ge=1, le=5), StoredAs("Int64")]
 """满意度, 1 very dissatisfied to 5 very satisfied."""
 
 Moment = Annotated[
     AwareDatetime,
     Field(ge=datetime(1971, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
-    Stored("DateTime64(3)"),
+    StoredAs("DateTime64(3)"),
 ]
 """An instant with its offset, 1971 to 2099: what dates and deadlines can be reckoned with."""
 
@@ -106,22 +111,22 @@ DivisionCode = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")
 GridCode = Annotated[str, Field(pattern=r"^[0-9]{15,24}$")]
 """A micro-grid: the village's twelve digits, then grid and micro-grid; widths are the city's."""
 
-EventId = Annotated[str, Field(min_length=1, max_length=64), Stored("String")]
+EventId = Annotated[str, Field(min_length=1, max_length=64), StoredAs("String")]
 """Unique within its source (CloudEvents `id`)."""
 
-CaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,64}$"), Stored("String")]
+CaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,64}$"), StoredAs("String")]
 """An office's own number of a case, a fund or a project; never a person's number."""
 
-Office = Annotated[str, Field(min_length=1, max_length=64), Stored("String")]
+Office = Annotated[str, Field(min_length=1, max_length=64), StoredAs("String")]
 """An office or organisation by its code or short name; never a person."""
 
 Pseudonym = Annotated[
-    str, Field(pattern=r"^[a-z0-9]{1,8}\.[0-9a-f]{32}$"), Stored("String"), Personal()
+    str, Field(pattern=r"^[a-z0-9]{1,8}\.[0-9a-f]{32}$"), StoredAs("String"), Personal()
 ]
 """A person or household as `<key id>.<first 128 bits of HMAC-SHA-256>`, never a name or number."""
 
 Digest = Annotated[
-    str, Field(pattern=r"^[a-z0-9]{1,8}\.[0-9a-f]{32}$"), Stored("String"), Personal(digest=True)
+    str, Field(pattern=r"^[a-z0-9]{1,8}\.[0-9a-f]{32}$"), StoredAs("String"), Personal(digest=True)
 ]
 """A keyed digest of personal content, so that equal content is found without reading it."""
 
@@ -136,8 +141,8 @@ Sealed = Annotated[
 and the field's name, so that a ciphertext cannot be moved to another event.
 """
 
-Category = Annotated[str, Field(min_length=1, max_length=40), Stored("String")]
+Category = Annotated[str, Field(min_length=1, max_length=40), StoredAs("String")]
 """A class out of a list that is a city's own data, such as 三级分类."""
 
-Note = Annotated[str, Field(min_length=1, max_length=200), Stored("String")]
+Note = Annotated[str, Field(min_length=1, max_length=200), StoredAs("String")]
 """A short remark about a thing or a place, never about a person."""

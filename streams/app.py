@@ -27,7 +27,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas import names
 from schemas.errors import Unavailable
-from schemas.projections import Family
+from schemas.family import Family
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
 from schemas.sql.tables import Layout
@@ -37,7 +37,7 @@ from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest
 from streams.limits import Limits
 from streams.pipeline import Pipeline
-from streams.warehouse import Address, Warehouse
+from streams.warehouse import Address, ClickHouseStore
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,9 @@ class GulouApp(faust.App):  # type: ignore[misc]
             bury=self.bury,
         )
 
-    def open_warehouse(self) -> Warehouse:
+    def open_warehouse(self) -> ClickHouseStore:
         """A connection of its own."""
-        return Warehouse(self.config.warehouse, self.families, self.config.layout)
+        return ClickHouseStore(self.config.warehouse, self.families, self.config.layout)
 
     def _new_transport(self) -> ChunkedTransport:
         return ChunkedTransport(self.conf.broker_consumer, self, loop=self.loop)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from pydantic_core import to_json
 
 from schemas.event import Content, Event
+from schemas.family import Family
 from schemas.partitions import partitions
-from schemas.projections import Family
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
 from schemas.sql.tables import event_columns
@@ -40,7 +40,7 @@ LATE_MS: Final = 86_400_000  # 补录: recorded more than a day before it reache
 _COLUMNS: Final = tuple(column.name for column in event_columns("UTC"))
 
 
-class Stored(NamedTuple):
+class StoredEvent(NamedTuple):
     """A counted row of the events table, as far as repeats and corrections need it; times in ms."""
 
     kpart: int
@@ -96,11 +96,11 @@ class Rows:
         columns = self.columns
         return columns["kpart"][row], columns["source"][row], columns["corrects"][row]
 
-    def stored(self, row: int) -> Stored:
+    def stored(self, row: int) -> StoredEvent:
         """The row as the warehouse would give it back."""
-        return Stored(*(self.columns[name][row] for name in Stored._fields))
+        return StoredEvent(*(self.columns[name][row] for name in StoredEvent._fields))
 
-    def counted(self, wanted: set[Identity]) -> list[Stored]:
+    def counted(self, wanted: set[Identity]) -> list[StoredEvent]:
         """Of settled rows: the counted ones whose identity or root is wanted."""
         found = {n for n, identity in enumerate(self.identities) if identity in wanted}
         found |= {n for n in self.corrective if self.root(n) in wanted}
@@ -128,7 +128,7 @@ class Ingest:
         self._decode = Decoder(family.events, divisions)
         self._classes: dict[str, type[Event]] = {cls.spec.name: cls for cls in family.events}
         self._versions = {name: cls.spec.version for name, cls in self._classes.items()} | {"": 0}
-        self._key = family.events[0].spec.key
+        self._key = family.key
         # Without "", which is the type of a dead message as of the extension that a clock has not.
         self._clocked = {type_ for c in family.clocks for type_ in (c.starts, c.extends)} - {""}
         self._corrective = {n for n, cls in self._classes.items() if cls.spec.corrective}
@@ -249,7 +249,7 @@ class Ingest:
         self,
         rows: Rows,
         suspects: Iterable[int],
-        related: Iterable[Stored],
+        related: Iterable[StoredEvent],
         awaited: set[Identity],
     ) -> None:
         """Marks repeats and conflicts, and writes the postings of corrections, in place.
@@ -298,13 +298,13 @@ class _Corrections:
         self,
         classes: Mapping[str, type[Event]],
         rows: Rows,
-        before: Iterable[Stored],
+        before: Iterable[StoredEvent],
         awaited: set[Identity],
     ) -> None:
         self._classes, self._rows, self._awaited = classes, rows, awaited
         self._corrective = set(rows.corrective)
         self._roots = awaited | {rows.root(row) for row in rows.corrective}
-        self._members: dict[Identity, list[Stored]] = {}
+        self._members: dict[Identity, list[StoredEvent]] = {}
         for each in before:
             if each.root in self._roots:
                 self._members.setdefault(each.root, []).append(each)
@@ -355,23 +355,23 @@ class _Corrections:
             postings = [_posting(new, 1, 0), *self._counted(new, after, 1)]
             self._rows.columns["net"][row] = to_json(postings)
 
-    def _standing(self, original: Stored, members: Sequence[Stored]) -> Stored:
+    def _standing(self, original: StoredEvent, members: Sequence[StoredEvent]) -> StoredEvent:
         """The member whose content counts now."""
         fit = [m for m in members if m.corrects and self._fits(m, original)]
         return max(fit, key=lambda m: (m.recorded, m.id), default=original)
 
-    def _fits(self, correction: Stored, original: Stored) -> bool:
+    def _fits(self, correction: StoredEvent, original: StoredEvent) -> bool:
         spec = self._classes[correction.type].spec
         return original.type in (spec.corrects, *spec.voids)
 
-    def _counted(self, original: Stored, standing: Stored, sign: int) -> list[Content]:
+    def _counted(self, original: StoredEvent, standing: StoredEvent, sign: int) -> list[Content]:
         """Net posting of the content that stands, at the type and time of the original."""
         if self._classes[standing.type].spec.voids:
             return []
         return [_posting(standing._replace(type=original.type, time=original.time), 0, sign)]
 
 
-def _posting(row: Stored, gross: int, net: int) -> Content:
+def _posting(row: StoredEvent, gross: int, net: int) -> Content:
     return {
         "gross": gross,
         "net": net,

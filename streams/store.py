@@ -7,7 +7,7 @@ from typing import Protocol
 
 from streams.chunks import Position
 from streams.identities import Hashes
-from streams.ingest import Identity, Rows, Stored
+from streams.ingest import Identity, Rows, StoredEvent
 from streams.warehouse import Bury, Claim
 
 
@@ -23,7 +23,9 @@ class Store(Protocol):
     def insert(self, rows: Rows, token: int) -> None:
         """Stores all rows when it returns; when it raises, all or none of them."""
 
-    def related(self, topic: str, identities: set[Identity], roots: set[Identity]) -> list[Stored]:
+    def related(
+        self, topic: str, identities: set[Identity], roots: set[Identity]
+    ) -> list[StoredEvent]:
         """Counted rows that bear one of the identities, and corrections of the roots."""
 
     def identities(self, topic: str, kpart: int, after: int) -> Hashes:

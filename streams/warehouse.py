@@ -24,12 +24,13 @@ from clickhouse_driver import errors as driver_errors
 
 from schemas import names
 from schemas.errors import Halted, Unavailable
-from schemas.projections import HI, Family, Projection
+from schemas.family import Family
+from schemas.projections import HI, Projection
 from schemas.sql.tables import Layout, event_columns
 from schemas.sql.targets import select, target
 from streams.chunks import Position
 from streams.identities import Hashes
-from streams.ingest import Identity, Rows, Stored
+from streams.ingest import Identity, Rows, StoredEvent
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ Bury = Callable[[Sequence[Poison]], None]
 """Sends poison to the dead letters; returns when they are safe there."""
 
 
-class Warehouse:
+class ClickHouseStore:
     """One connection to ClickHouse and the operations the worker needs of it."""
 
     def __init__(self, address: Address, families: Sequence[Family], layout: Layout) -> None:
@@ -184,7 +185,9 @@ class Warehouse:
                 do="The partitions are claimed again and the rows re-read.",
             ) from error
 
-    def related(self, topic: str, identities: set[Identity], roots: set[Identity]) -> list[Stored]:
+    def related(
+        self, topic: str, identities: set[Identity], roots: set[Identity]
+    ) -> list[StoredEvent]:
         """Counted rows that bear one of the ids, and corrections of the roots.
 
         Ids are compared without their source, so there may be others too.
@@ -233,7 +236,7 @@ class Warehouse:
             ) from error
 
     def _counted_rows(self, topic: str, kparts: Sequence[int], condition: str) -> str:
-        columns = ", ".join(_READ_AS.get(name, name) for name in Stored._fields)
+        columns = ", ".join(_READ_AS.get(name, name) for name in StoredEvent._fields)
         return (
             f"SELECT {columns} FROM {self._table(names.events_table(topic))} "
             f"WHERE kpart IN ({', '.join(map(str, kparts))}) AND {condition} AND {_COUNTED}"
@@ -485,12 +488,12 @@ class Warehouse:
 
 
 _PREFIX: Final = "gulou."
-_WORDS: Final = frozenset(name for name, kind in get_type_hints(Stored).items() if kind is str)
+_WORDS: Final = frozenset(name for name, kind in get_type_hints(StoredEvent).items() if kind is str)
 _READ_AS: Final = {
     "status": "toString(status)",
     **{name: f"toUnixTimestamp64Milli({name})" for name in ("time", "recorded")},
 }
-"""How a column of `Stored` is read where not as it stands."""
+"""How a column of `StoredEvent` is read where not as it stands."""
 
 
 def _mark(topic: str, kpart: int) -> str:
@@ -507,8 +510,8 @@ def _span(kpart: int, after: int, upto: int) -> str:
     return f"kpart = {kpart} AND koff > {after} AND koff <= {upto}"
 
 
-def _stored_row(row: Sequence[Any]) -> Stored:
-    found = Stored(*row)
+def _stored_row(row: Sequence[Any]) -> StoredEvent:
+    found = StoredEvent(*row)
     words = {n: v.decode() for n, v in found._asdict().items() if n in _WORDS}
     return found._replace(**words)
 

@@ -9,7 +9,7 @@ import pytest
 from infra.broker import Broker
 from infra.settings import Settings
 from infra.stack import Stack
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from tests.live import Live, without_boards
 from tests.town import Town, town
 
@@ -32,9 +32,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     """An embedded ClickHouse shared by the session: use databases of your own, leave it running."""
-    with Warehouse(tmp_path_factory.mktemp("clickhouse")) as running:
+    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
         yield running
 
 

@@ -168,16 +168,50 @@ def test_no_folder_shadows_a_library() -> None:
 def test_names_of_topics_and_tables_are_spelled_in_one_file() -> None:
     spelled = re.compile(r"""f?["'](events_|gulou-ingest|urn:gulou:)""")
     found = {local(path) for path in CODE if spelled.search(path.read_text(encoding="utf-8"))}
-    # _clickhouse: the regular expression of the Merge table; _watched takes the prefix off it;
-    # _wire and _event name the urn in what they say; _broken writes messages that are wrong.
+    # tables: the regular expression of the Merge table; watched takes the prefix off it;
+    # wire and event name the urn in their messages; broken writes messages that are wrong.
     known = {"schemas/names.py", "schemas/sql/tables.py", "schemas/sql/watched.py"}
     known |= {"schemas/wire.py", "schemas/event.py", "producers/simulator/broken.py"}
     assert found - known == set()
 
 
-def test_a_family_is_one_file_named_for_its_events() -> None:
-    public = [path.stem for path in files("schemas") if not path.stem.startswith("_")]
-    assert public == sorted(public)
-    for stem in public:
-        text = (ROOT / "schemas" / f"{stem}.py").read_text(encoding="utf-8")
+def test_every_file_of_the_families_is_one_and_is_named_for_its_events() -> None:
+    rooms = ROOT / "schemas" / "families"
+    found = sorted(path.stem for path in rooms.glob("*.py") if path.name != "__init__.py")
+    assert found
+    assert [path for path in rooms.iterdir() if path.is_dir() and path.name != "__pycache__"] == []
+    for stem in found:
+        text = (rooms / f"{stem}.py").read_text(encoding="utf-8")
         assert set(re.findall(r'name="(\w+)\.\w+"', text)) == {stem}
+
+
+@each
+def test_what_begins_with_an_underscore_is_private_to_its_folder(path: Path) -> None:
+    here = ".".join(path.relative_to(ROOT).parent.parts)
+    strays = [
+        name
+        for name in {*names_imported(path)}
+        if any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+        and name.partition(".")[0] in PACKAGES
+        and name.rpartition("._")[0] != here
+        and not here.startswith(name.partition("._")[0] + ".")
+    ]
+    assert strays == []
+
+
+def names_imported(path: Path) -> Iterator[str]:
+    """Every module and every name that a file imports, with dots before it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_two_classes_never_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in CODE:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(local(path))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -24,7 +24,7 @@ from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
 from streams.chunks import Chunk
 from streams.ingest import Ingest
-from streams.warehouse import Address, Warehouse
+from streams.warehouse import Address, ClickHouseStore
 from tests.dashboards.shipped import HOUR_MS, OWNER_TOKEN, Shipped, shipped
 from tests.histories.told import Told, message, ms, topic_of
 
@@ -48,7 +48,7 @@ class Town:
 
     shipped: Shipped
     ingests: dict[str, Ingest]
-    warehouse: Warehouse
+    warehouse: ClickHouseStore
     _offsets: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(lambda: -1))
     _awaited: dict[str, set[Any]] = field(default_factory=lambda: defaultdict(set))
 
@@ -139,7 +139,7 @@ def town(root: Path) -> Iterator[Town]:
     """Starts the engine with all that is declared and no event."""
     divisions, calendar = Divisions.load(), Calendar.load("Asia/Shanghai")
     with shipped(root) as running:
-        warehouse = Warehouse(
+        warehouse = ClickHouseStore(
             Address(running.warehouse.host, running.warehouse.port, "gulou", "owns"),
             families(),
             apply.layout(Settings()),

@@ -24,7 +24,7 @@ _UIDS: Final = ("gulou-wall", "gulou-county", "gulou-township", "gulou-village")
 
 
 def of_level(
-    level: places.Level, uid: str, title: str, description: str, panels: Sequence[Placed]
+    level: places.PlaceLevel, uid: str, title: str, description: str, panels: Sequence[Placed]
 ) -> dict[str, Any]:
     """The board of one level, with the variables that choose its place and the way up."""
     depth = _LEVELS.index(level)
@@ -62,7 +62,7 @@ def _themes() -> dict[str, tuple[str, str]]:
     }
 
 
-def panels(level: places.Level) -> list[Placed]:
+def panels(level: places.PlaceLevel) -> list[Placed]:
     """Figures, comparison, trend and the places one level below."""
     to_visits = _themes()["visits"]
     return [
@@ -76,7 +76,7 @@ def panels(level: places.Level) -> list[Placed]:
 
 
 def _visit_figures(
-    level: places.Level,
+    level: places.PlaceLevel,
 ) -> list[Placed]:
     span = "hour in which the range ends" if level is places.COUNTY else "day on which it ends"
     year = f"Calendar year of the end of the range, to the end of the {span}."
@@ -98,7 +98,7 @@ def _visit_figures(
     ]  # fmt: skip
 
 
-def _case_and_fund_figures(level: places.Level) -> list[Placed]:
+def _case_and_fund_figures(level: places.PlaceLevel) -> list[Placed]:
     at_village = level is places.VILLAGE
     whole = "Calendar year of the end of the range, all of it: below the township the year is one."
     case_year = whole if at_village else "Calendar year of the end of the range, to it."
@@ -123,7 +123,7 @@ def _case_and_fund_figures(level: places.Level) -> list[Placed]:
     ]  # fmt: skip
 
 
-def _petition_figures(level: places.Level) -> list[Placed]:
+def _petition_figures(level: places.PlaceLevel) -> list[Placed]:
     backlog, to_petitions = petitions.petition_backlog(level.here), _themes()["petitions"]
     return [
         (stat(Number("未结信访（件）", Unit.COUNT, "Registered and not ended at the end of the "
@@ -158,7 +158,7 @@ def _village_figures(case_year: str) -> list[Placed]:
     ]  # fmt: skip
 
 
-def _below(level: places.Level) -> Any:
+def _below(level: places.PlaceLevel) -> Any:
     uid, variable, kept = _DOWN[level.name]
     code = "${__data.fields.微网格}" if level is places.VILLAGE else "${__data.fields.code}"
     go = url_of(uid, **{name: _VALUES[name] for name in kept}, **{variable: code})
@@ -187,7 +187,7 @@ def _below(level: places.Level) -> Any:
     return table(number, *places.place_children(level))
 
 
-def compared(level: places.Level, to: tuple[str, str], source: str, *, decimals: int) -> Any:
+def compared(level: places.PlaceLevel, to: tuple[str, str], source: str, *, decimals: int) -> Any:
     # Days are kept by village: which micro-grid a visit was in is not told for a whole city's.
     placed = "village" if level is places.MICROGRID else "place of this level"
     return table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "

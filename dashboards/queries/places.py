@@ -26,7 +26,7 @@ from dashboards.queries.visits import VISIT_LINES, hourly_visits
 
 
 @dataclass(frozen=True)
-class Level:
+class PlaceLevel:
     """A level of the drill-down.
 
     Attributes:
@@ -66,13 +66,13 @@ class Level:
         return f"visits_covered(at = {AT}) WHERE {self.in_grids}"
 
 
-COUNTY = Level("county", "县市区", "township", "township_day")
-TOWNSHIP = Level("township", "乡镇街道", "village", "township_day")
-VILLAGE = Level("village", "村社区", "grid", "village_day")
-MICROGRID = Level("grid", "微网格", "", "grid_day")
+COUNTY = PlaceLevel("county", "县市区", "township", "township_day")
+TOWNSHIP = PlaceLevel("township", "乡镇街道", "village", "township_day")
+VILLAGE = PlaceLevel("village", "村社区", "grid", "village_day")
+MICROGRID = PlaceLevel("grid", "微网格", "", "grid_day")
 
 
-def place_visits(level: Level) -> str:
+def place_visits(level: PlaceLevel) -> str:
     """Visits and requests of the place: today and this year.
 
     A county's by the hour, as on the wall; below it figures are kept by the day.
@@ -85,7 +85,7 @@ FROM visits_by_{level.daily}
 WHERE {level.here} AND day >= {NEW_YEAR} AND day <= {TODAY}""".strip()
 
 
-def place_coverage(level: Level) -> str:
+def place_coverage(level: PlaceLevel) -> str:
     """Share of the place's micro-grids visited this year, and how many never were."""
     return f"""
 WITH (SELECT sum(microgrids) FROM divisions
@@ -103,7 +103,7 @@ FROM petitions_by_village_year
 WHERE {VILLAGE.in_township} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
 
 
-def place_mediations(level: Level) -> str:
+def place_mediations(level: PlaceLevel) -> str:
     """Disputes of the place; of a village only the year's counts, and small counts withheld."""
     if level is VILLAGE:
         # No row is a 0, a withheld count is NULL and makes the rate NULL.
@@ -125,7 +125,7 @@ SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now
 FROM mediations_cases(at = {AT}) WHERE {level.here}""".strip()
 
 
-def place_funds(level: Level) -> str:
+def place_funds(level: PlaceLevel) -> str:
     """The place's fund, in 10,000 yuan."""
     return f"""
 SELECT sum(balance) / {YUAN} AS balance_now, sum(raised) / {YUAN} AS raised_all,
@@ -146,7 +146,7 @@ _COMPARED = (
 _MONTHS = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
 
 
-def place_compared(level: Level) -> list[str]:
+def place_compared(level: PlaceLevel) -> list[str]:
     """This month to the day against last month's and last year's same days, and the city's mean.
 
     The rows of as many queries as there are views to read: all families of a county or township
@@ -158,7 +158,7 @@ def place_compared(level: Level) -> list[str]:
     return [_compared(level, [f for f in _COMPARED if f[1] == topic]) for topic in topics]
 
 
-def _compared(level: Level, figures: Sequence[tuple[str, str, str]]) -> str:
+def _compared(level: PlaceLevel, figures: Sequence[tuple[str, str, str]]) -> str:
     shown, _, kinds = arrays(figures)
     parts = _compared_months(level, figures)
     # A figure without any event is a row of zeros.
@@ -184,7 +184,7 @@ FROM (SELECT type, {", ".join(sums)}, sumIf(whole, began = month) / {peers} AS m
 ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
 
 
-def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> list[str]:
+def _compared_months(level: PlaceLevel, figures: Sequence[tuple[str, str, str]]) -> list[str]:
     """Of each month that is compared the place's figures and, of this one, the whole city's.
 
     A part a view: each is analysed, and reads its view anew.
@@ -224,7 +224,7 @@ def _compared_months(level: Level, figures: Sequence[tuple[str, str, str]]) -> l
     ]  # fmt: skip
 
 
-def place_trend(level: Level) -> str:
+def place_trend(level: PlaceLevel) -> str:
     """Visits and requests of the place by day; a day without any is a 0, and no line over it."""
     first = f"toDate(toTimeZone($__fromTime, '{ZONE}'))"
     return f"""
@@ -235,7 +235,7 @@ ORDER BY time WITH FILL FROM toDateTime({first}, '{ZONE}') TO {END} STEP toInter
 LIMIT 2000""".strip()
 
 
-def place_children(level: Level) -> tuple[str, str]:
+def place_children(level: PlaceLevel) -> tuple[str, str]:
     """The places one level below: visits, and by the same codes cases and money.
 
     A village's petitions are of the whole year; a small count is withheld, and none is a 0. A part
@@ -277,7 +277,9 @@ _Part = tuple[str, str, dict[str, str]]
 """Of a view: the column that tells the place, the view with its condition, and figures of it."""
 
 
-def _by_child(level: Level, none: dict[str, str], of_place: dict[str, str], *parts: _Part) -> str:
+def _by_child(
+    level: PlaceLevel, none: dict[str, str], of_place: dict[str, str], *parts: _Part
+) -> str:
     """From the parts added up by the places one level below, named ones only, in their order.
 
     Args:

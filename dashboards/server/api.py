@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from dashboards.server.reader import Reader, source
-from dashboards.server.shelf import Conflict, Kind, Record, Store
+from dashboards.server.shelf import Conflict, Record, Shelf, ShelfKind
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 VERSION = "13.2.2"  # The Grafana whose components the page is made of.
@@ -49,7 +49,7 @@ async def body_of(request: web.Request) -> Record:
     return body
 
 
-def save_source(store: Store, fields: Record, old: Record | None = None) -> Record:
+def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Record:
     """Adds or changes a data source; what is secret goes apart and never comes back.
 
     Raises:
@@ -82,7 +82,7 @@ def slug(title: str) -> str:
 class Api:
     """Handlers over one store; `routes` adds them to an application."""
 
-    def __init__(self, store: Store, reader: Reader) -> None:
+    def __init__(self, store: Shelf, reader: Reader) -> None:
         self.store = store
         self.reader = reader
 
@@ -480,4 +480,4 @@ def _playlist_fields(body: Record) -> Record:
     return {"uid": uid, "name": name, "interval": body.get("interval") or "1m", "items": items}
 
 
-__all__ = ["Api", "Kind", "body_of", "found", "reply", "save_source", "status_of"]
+__all__ = ["Api", "ShelfKind", "body_of", "found", "reply", "save_source", "status_of"]

@@ -20,8 +20,8 @@ from dashboards.server.api import Api, body_of, save_source, status_of
 from dashboards.server.frames import frames
 from dashboards.server.macros import Scope, expand
 from dashboards.server.page import Files, Gate, harden
-from dashboards.server.reader import Reader, Source, source
-from dashboards.server.shelf import Record, Store
+from dashboards.server.reader import DataSource, Reader, source
+from dashboards.server.shelf import Record, Shelf
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
@@ -105,7 +105,7 @@ def application(config: ServerConfig) -> web.Application:
         Misconfigured: see `serve`.
     """
     gate = Gate(config.host, config.token, closed=config.closed)
-    store = Store(config.state)
+    store = Shelf(config.state)
     _provision(store, config)
     reader = Reader(config.rows, config.query_s)
     files = Files()
@@ -148,7 +148,7 @@ async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
     return response
 
 
-def _provision(store: Store, config: ServerConfig) -> None:
+def _provision(store: Shelf, config: ServerConfig) -> None:
     if config.data_sources:
         content = _json(config.data_sources)
         rows = content.get("datasources") if isinstance(content, dict) else content
@@ -170,7 +170,7 @@ def _provision(store: Store, config: ServerConfig) -> None:
             _playlist(store)
 
 
-def _home(store: Store) -> str:
+def _home(store: Shelf) -> str:
     """The folder that publishing uses too: a start must not undo what was published."""
     uid, title = FOLDER
     old = store.find("folders", uid=uid)
@@ -181,7 +181,7 @@ def _home(store: Store) -> str:
     return uid
 
 
-def _playlist(store: Store) -> None:
+def _playlist(store: Shelf) -> None:
     """The walls' playlist, as it is published."""
     wanted = playlist()
     old = store.find("playlists", uid=wanted["uid"])
@@ -191,7 +191,7 @@ def _playlist(store: Store) -> None:
         store.change("playlists", old, wanted)
 
 
-def _folder(store: Store, name: str) -> str:
+def _folder(store: Shelf, name: str) -> str:
     found = store.find("folders", title=name) or store.add("folders", {"title": name})
     return str(found["uid"])
 
@@ -212,7 +212,7 @@ class _Result:
 class _Queries:
     """POST /api/ds/query: each query's frames or its error, in Grafana's envelope."""
 
-    def __init__(self, store: Store, reader: Reader, zone: str) -> None:
+    def __init__(self, store: Shelf, reader: Reader, zone: str) -> None:
         self.store = store
         self.reader = reader
         self.zone = zone
@@ -265,7 +265,7 @@ class _Queries:
             key, share_s, lambda: self._answer(origin, sql, form=form, ref=ref)
         )
 
-    async def _answer(self, origin: Source, sql: str, *, form: int, ref: str) -> _Result:
+    async def _answer(self, origin: DataSource, sql: str, *, form: int, ref: str) -> _Result:
         try:
             answer = await self.reader.run(origin, sql)
             notice = f"只显示前 {self.reader.rows} 行" if answer.cut else ""
@@ -274,7 +274,7 @@ class _Queries:
             return _failed(error, sql)
         return _Result(True, _encoded({"status": 200, "frames": made}))
 
-    def _origin(self, asked: Record) -> Source:
+    def _origin(self, asked: Record) -> DataSource:
         named = asked.get("datasource")
         uid = named.get("uid") if isinstance(named, dict) else named
         record = self.store.find("datasources", uid=uid) if uid else None

@@ -18,7 +18,7 @@ _VISUALISATION = {TABLE: "table", LOGS: "logs", TRACES: "trace"}
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class AnswerColumn:
     """One field of a frame.
 
     Args:
@@ -35,7 +35,7 @@ class Column:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-def column(name: str, clickhouse_type: str, values: Sequence[Any], zone: tzinfo) -> Column:
+def column(name: str, clickhouse_type: str, values: Sequence[Any], zone: tzinfo) -> AnswerColumn:
     """Values of a ClickHouse column as a frame's field.
 
     Args:
@@ -46,7 +46,7 @@ def column(name: str, clickhouse_type: str, values: Sequence[Any], zone: tzinfo)
     """
     plain, nullable = _unwrapped(clickhouse_type)
     kind, cell = _kind(plain)
-    return Column(name, kind, cell, nullable, [_cell(value, kind, zone) for value in values])
+    return AnswerColumn(name, kind, cell, nullable, [_cell(value, kind, zone) for value in values])
 
 
 _WRAPPER = re.compile(r"^(Nullable|LowCardinality|SimpleAggregateFunction)\((.*)\)$", re.DOTALL)
@@ -110,7 +110,7 @@ def _instant_ms(value: date | datetime, zone: tzinfo) -> int:
     return (aware - _EPOCH) // _MS
 
 
-def wide(columns: list[Column]) -> list[Column]:
+def wide(columns: list[AnswerColumn]) -> list[AnswerColumn]:
     """A long time series (time, labels, values) as one field per value and label set.
 
     The first time column is the time, each text or boolean column a label, every other column a
@@ -165,7 +165,7 @@ def _label(value: Any) -> str:
 
 
 def frames(
-    columns: list[Column], *, ref: str, form: int, sql: str, notice: str = ""
+    columns: list[AnswerColumn], *, ref: str, form: int, sql: str, notice: str = ""
 ) -> list[dict[str, Any]]:
     """The frames of one query in Grafana's JSON.
 
@@ -198,7 +198,7 @@ def frames(
     return [_frame(ref, meta, columns)]
 
 
-def _frame(ref: str, meta: dict[str, Any], columns: list[Column]) -> dict[str, Any]:
+def _frame(ref: str, meta: dict[str, Any], columns: list[AnswerColumn]) -> dict[str, Any]:
     fields, values, entities = [], [], []
     for c in columns:
         schema: dict[str, Any] = {

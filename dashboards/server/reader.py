@@ -14,7 +14,7 @@ import clickhouse_driver
 from clickhouse_driver.errors import Error as DriverError
 from clickhouse_driver.errors import ServerException
 
-from dashboards.server.frames import Column, column
+from dashboards.server.frames import AnswerColumn, column
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ PARALLEL_QUERIES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """Where a data source's queries go: the fields of the plugin's JSON that a reader needs.
 
     Args:
@@ -52,11 +52,11 @@ class Source:
 class Answer:
     """Columns of a result; `cut` when rows beyond the limit were left out."""
 
-    columns: list[Column]
+    columns: list[AnswerColumn]
     cut: bool
 
 
-def source(record: Mapping[str, Any], password: str) -> Source:
+def source(record: Mapping[str, Any], password: str) -> DataSource:
     """A data source's stored JSON as an address.
 
     Raises:
@@ -76,7 +76,7 @@ def source(record: Mapping[str, Any], password: str) -> Source:
             do="Set jsonData.host, jsonData.port and protocol native, then publish again.",
         )
     secure = bool(data.get("secure"))
-    return Source(
+    return DataSource(
         uid=uid,
         version=int(record.get("version", 1)),
         host=str(host),
@@ -140,7 +140,7 @@ class Reader:
         if self._shared.get(key) == kept:
             del self._shared[key]
 
-    async def run(self, origin: Source, sql: str) -> Answer:
+    async def run(self, origin: DataSource, sql: str) -> Answer:
         """One query's answer.
 
         Raises:
@@ -162,7 +162,7 @@ class Reader:
         for uid in list(self._idle):
             self.forget(uid)
 
-    def _run(self, origin: Source, sql: str) -> Answer:
+    def _run(self, origin: DataSource, sql: str) -> Answer:
         client = self._taken(origin) or _client(origin, self.seconds)
         try:
             answer = _answer(client, sql, self.rows)
@@ -182,7 +182,7 @@ class Reader:
         self._given_back(origin, client)
         return answer
 
-    def _taken(self, origin: Source) -> clickhouse_driver.Client | None:
+    def _taken(self, origin: DataSource) -> clickhouse_driver.Client | None:
         """An idle connection; those of an earlier version of the data source are closed."""
         with self._lock:
             idle = self._idle.get(origin.uid)
@@ -193,7 +193,7 @@ class Reader:
             client.disconnect()
         return None
 
-    def _given_back(self, origin: Source, client: clickhouse_driver.Client) -> None:
+    def _given_back(self, origin: DataSource, client: clickhouse_driver.Client) -> None:
         with self._lock:
             idle = self._idle.get(origin.uid)
             if idle and idle.version == origin.version:
@@ -211,7 +211,7 @@ class _Idle:
     clients: list[clickhouse_driver.Client] = field(default_factory=list)
 
 
-def _client(origin: Source, ceiling_s: float) -> clickhouse_driver.Client:
+def _client(origin: DataSource, ceiling_s: float) -> clickhouse_driver.Client:
     seconds = min(origin.query_s, ceiling_s)
     return clickhouse_driver.Client(
         origin.host,

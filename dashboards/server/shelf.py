@@ -20,7 +20,7 @@ from typing import Any, Literal
 from schemas.errors import Misconfigured, Refused
 
 Record = dict[str, Any]
-Kind = Literal["folders", "playlists", "datasources"]
+ShelfKind = Literal["folders", "playlists", "datasources"]
 
 UID = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 
@@ -29,7 +29,7 @@ class Conflict(Refused):
     """The record exists already, or was changed since the caller read it."""
 
 
-class Store:
+class Shelf:
     """All state of the board server; one process owns the directory.
 
     Args:
@@ -43,7 +43,7 @@ class Store:
         self.root = root
         (root / "dashboards").mkdir(parents=True, exist_ok=True)
         root.chmod(0o700)
-        self._lists: dict[Kind, list[Record]] = {
+        self._lists: dict[ShelfKind, list[Record]] = {
             kind: self._load(root / f"{kind}.json", [])
             for kind in ("folders", "playlists", "datasources")
         }
@@ -54,16 +54,16 @@ class Store:
 
     # ------------------------------------------------------------------ folders, sources, lists
 
-    def all(self, kind: Kind) -> list[Record]:
+    def all(self, kind: ShelfKind) -> list[Record]:
         return self._lists[kind]
 
-    def find(self, kind: Kind, **want: Any) -> Record | None:
+    def find(self, kind: ShelfKind, **want: Any) -> Record | None:
         """The one record whose fields equal `want`."""
         return next(
             (r for r in self._lists[kind] if all(r.get(k) == v for k, v in want.items())), None
         )
 
-    def add(self, kind: Kind, record: Record) -> Record:
+    def add(self, kind: ShelfKind, record: Record) -> Record:
         """`record` with a uid when it has none, a numeric id and version 1, stored.
 
         Raises:
@@ -80,7 +80,7 @@ class Store:
         self._save(kind)
         return record
 
-    def change(self, kind: Kind, old: Record, fields: Record) -> Record:
+    def change(self, kind: ShelfKind, old: Record, fields: Record) -> Record:
         """`old` with `fields` over it, version one higher; uid, id and birth stay."""
         keep = {k: old[k] for k in ("uid", "id", "created")}
         new = {**old, **fields, **keep, "version": old["version"] + 1, "updated": _now()}
@@ -88,7 +88,7 @@ class Store:
         self._save(kind)
         return new
 
-    def remove(self, kind: Kind, record: Record) -> None:
+    def remove(self, kind: ShelfKind, record: Record) -> None:
         self._lists[kind] = [r for r in self._lists[kind] if r is not record]
         self._save(kind)
         if kind == "datasources" and self._secrets.pop(record["uid"], None) is not None:
@@ -169,7 +169,7 @@ class Store:
                 f"{path} is not JSON ({error}).", do="Move it away and publish the boards again."
             ) from error
 
-    def _save(self, kind: Kind) -> None:
+    def _save(self, kind: ShelfKind) -> None:
         _write(self.root / f"{kind}.json", self._lists[kind])
 
 

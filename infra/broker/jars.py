@@ -25,7 +25,7 @@ LOCK = Path(__file__).with_name("jars.txt")
 _PARALLEL = 4
 _TIMEOUT_S = 30
 
-Report = Callable[[int, int], None]
+OnFetched = Callable[[int, int], None]
 """Told (bytes fetched, bytes in all) while fetching."""
 
 
@@ -51,7 +51,7 @@ def pinned() -> list[Jar]:
     return jars
 
 
-def fetch(cache: Path, *, mirror: str = "", report: Report | None = None) -> list[Path]:
+def fetch(cache: Path, *, mirror: str = "", report: OnFetched | None = None) -> list[Path]:
     """The jar files in class path order; those not yet under `cache` are fetched and checked.
 
     Needs no network once all of them are there, and no Java or Maven at any time.
@@ -87,7 +87,7 @@ def _mark(cache: Path) -> Path:
 
 
 class _Progress:
-    def __init__(self, total: int, report: Report | None) -> None:
+    def __init__(self, total: int, report: OnFetched | None) -> None:
         self.total, self.done, self.report = total, 0, report
 
     def add(self, size: int) -> None:

@@ -174,7 +174,7 @@ class Broker:
             )
             try:
                 self._wait()
-            except _PortLost:
+            except _KafkaPortLost:
                 # A free port was taken between choosing it and binding it; choose again.
                 if not self._any_port or attempt == _PORT_TRIES - 1:
                     raise
@@ -224,7 +224,7 @@ class Broker:
         """Why Kafka `what` ("ended with code 1 while starting"), from what it wrote."""
         text = "".join(map(self._written, (self.log, self._out)))
         if "Address already in use" in text:
-            return _PortLost(
+            return _KafkaPortLost(
                 f"Port {self.port} on {self.host}, wanted for Kafka, was taken meanwhile.",
                 do="Start again, or choose another port with GULOU_KAFKA_PORT.",
             )
@@ -300,7 +300,7 @@ class Broker:
         half.rename(self.data / "records")
 
 
-class _PortLost(Misconfigured):
+class _KafkaPortLost(Misconfigured):
     """The port was free when it was claimed and taken when Kafka bound it."""
 
 

@@ -54,15 +54,15 @@ _INT64 = struct.Struct("<q")
 
 
 class Stream(Protocol):
-    """What a walk needs of a stream; `infra.warehouse.wire.Source` is one."""
+    """What a walk needs of a stream; `infra.warehouse.wire.ByteSource` is one."""
 
     def skip(self, count: int) -> None: ...
     def read(self, count: int) -> bytes: ...
     def skip_strings(self, count: int) -> None: ...
 
 
-Step = Callable[[Stream, int], None]
-_Column = tuple[Step, Step]
+Walk = Callable[[Stream, int], None]
+_Column = tuple[Walk, Walk]
 """State prefix and data. All prefixes of a column stand before its first data byte."""
 
 

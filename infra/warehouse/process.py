@@ -24,7 +24,7 @@ _PASSWORD: Final = "tower"  # of the user made where no users file is given: tes
 _open = build_opener(ProxyHandler({})).open
 
 
-class Warehouse:
+class EmbeddedClickHouse:
     """A ClickHouse whose databases live in `data`; start, stop and kill it as often as needed.
 
     Keeps its ports over restarts. Dies with the process that started it.
@@ -100,7 +100,7 @@ class Warehouse:
             self._child = _child.spawn(self.prepare(), log=self.log, cwd=_ROOT)
             try:
                 self._wait()
-            except _PortLost:
+            except _ClickHousePortLost:
                 # A free port was taken between choosing it and binding it; choose again.
                 if not (self._any_port or self._any_http) or attempt == _PORT_TRIES - 1:
                     raise
@@ -126,7 +126,7 @@ class Warehouse:
             self._child.kill()
             self._child.wait()
 
-    def __enter__(self) -> Warehouse:
+    def __enter__(self) -> EmbeddedClickHouse:
         self.start()
         return self
 
@@ -138,7 +138,7 @@ class Warehouse:
         written = self._written()
         last = next((line for line in reversed(written.splitlines()) if line.strip()), "")
         if "cannot listen on" in last:
-            return _PortLost(last)
+            return _ClickHousePortLost(last)
         if what.startswith(f"ended with code {Misconfigured.exit_code} "):
             return Misconfigured(last)
         reason = re.sub(r"^[\d\- :,]+(?:ERROR|CRITICAL) ", "", last)
@@ -177,5 +177,5 @@ _ROOT: Final = Path(__file__).parents[2]
 """Where the packages are; the command must find them whatever the caller's folder is."""
 
 
-class _PortLost(Misconfigured):
+class _ClickHousePortLost(Misconfigured):
     """A port was free when it was claimed and taken when the server bound it."""

@@ -38,8 +38,8 @@ from infra.warehouse.watch import Watch, hang_up
 from infra.warehouse.wire import (
     Block,
     BytesSource,
-    Columns,
     MemoryFile,
+    WireColumns,
     first_columns,
     frame,
 )
@@ -455,12 +455,12 @@ class _Encoder:
             parts += self._block.rows(source)[1]
         return self.raw(b"".join(parts))
 
-    def zone(self, zoned: Callable[[Columns], list[str | None]], first: bytes) -> None:
+    def zone(self, zoned: Callable[[WireColumns], list[str | None]], first: bytes) -> None:
         """Puts back the zones that the format Native dropped; `first` is the first piece."""
         if self._block is not None:
             self._block.zoned = zoned(first_columns(first))
 
-    def header(self, columns: Columns) -> bytes:
+    def header(self, columns: WireColumns) -> bytes:
         """A block without rows, where the client knows blocks; nothing otherwise."""
         return self._block.header(columns) if self._block is not None else b""
 

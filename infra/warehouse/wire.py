@@ -1,6 +1,6 @@
 """ClickHouse's native protocol, read and written: streams, frames, blocks.
 
-Source of the layout: clickhouse-driver (`connection.py`, `streams/`, `clientinfo.py`) and
+ByteSource of the layout: clickhouse-driver (`connection.py`, `streams/`, `clientinfo.py`) and
 clickhouse-go v2, which both speak it to a real server.
 """
 
@@ -42,7 +42,7 @@ _BLOCK_INFO = bytes((1, 0, 2, 255, 255, 255, 255, 0))
 """Not overflowing, bucket -1: what every client sends and expects outside of clusters."""
 
 
-Columns = list[tuple[str, str]]
+WireColumns = list[tuple[str, str]]
 
 
 class Spool(Protocol):
@@ -52,7 +52,7 @@ class Spool(Protocol):
         """Appends."""
 
 
-class Source(BufferedReader):  # type: ignore[misc]  # compiled, without types
+class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without types
     """A stream of bytes that can record what is read from it, leaving out single bytes.
 
     Reads through clickhouse-driver's compiled reader. `fill` is the only thing a kind of stream
@@ -172,7 +172,7 @@ class Source(BufferedReader):  # type: ignore[misc]  # compiled, without types
         self._kept = self.position
 
 
-class SocketSource(Source):
+class SocketSource(ByteSource):
     """Bytes as they come from a socket."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -203,7 +203,7 @@ class _UsedUp(Exception):
     """The compiled reader wants the next buffer; it never leaves this module."""
 
 
-class FrameSource(Source):
+class FrameSource(ByteSource):
     """What compressed frames of a socket hold."""
 
     def __init__(self, raw: SocketSource) -> None:
@@ -234,7 +234,7 @@ class FrameSource(Source):
         return bool(self.position == self.current_buffer_size)
 
 
-class BytesSource(Source):
+class BytesSource(ByteSource):
     """Bytes that are all there."""
 
     def __init__(self, content: bytes) -> None:
@@ -271,7 +271,7 @@ def _unpack(method: int, packed: memoryview, target: memoryview) -> None:
         raise Fault(INCORRECT_DATA, f"A frame unpacked to {done} bytes instead of {len(target)}.")
 
 
-def receive_block(source: Source, revision: int, spool: Spool | None) -> int | None:
+def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int | None:
     """Reads one block and puts it into `spool` as the format Native has it.
 
     The wire has two things the format lacks: what precedes the block, and one byte a column.
@@ -339,7 +339,7 @@ class Block:
         return rows, pieces
 
 
-def first_columns(native: bytes) -> Columns:
+def first_columns(native: bytes) -> WireColumns:
     """Names and types of the first block of what the engine wrote in the format Native."""
     if not native:
         return []

@@ -26,10 +26,10 @@ from schemas.errors import Misconfigured
 
 __all__ = [
     "Code",
+    "ImportReport",
     "LedgerMapping",
-    "Outcome",
     "Rejection",
-    "Report",
+    "RowOutcome",
     "import_ledger",
     "load_mapping",
     "outcomes",
@@ -40,11 +40,11 @@ _HEAD: Final = ("行号", "列名", "原因代码", "说明")
 _FORMULA: Final = ("=", "+", "-", "@", "\t")
 
 _T = TypeVar("_T")
-OnProgress = Callable[[int, int | None], None]
+OnRows = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RowOutcome:
     """What became of one row: its messages, or why there are none."""
 
     row: int
@@ -54,7 +54,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ImportReport:
     """What an import came to; `rows` is `accepted` + `rejected` + `repeated_rows`.
 
     Attributes:
@@ -87,7 +87,7 @@ class Report:
 
 def outcomes(
     path: Path, mapping: LedgerMapping, encoder: Encoder, *, now: datetime | None = None
-) -> Iterator[Outcome]:
+) -> Iterator[RowOutcome]:
     """What becomes of each row, in order; touches no network.
 
     Args:
@@ -112,9 +112,9 @@ def import_ledger(
     producer: Producer,
     *,
     rejects: Path,
-    on_progress: OnProgress | None = None,
+    on_progress: OnRows | None = None,
     now: datetime | None = None,
-) -> Report:
+) -> ImportReport:
     """Sends a ledger's events and writes the rows it cannot take into `rejects`.
 
     An import that was cut short goes on where Kafka had acknowledged the last chunk: a small file
@@ -172,7 +172,7 @@ def import_ledger(
     mark.remove()
     if on_progress is not None:
         on_progress(count["rows"], count["rows"])
-    return Report(
+    return ImportReport(
         count["rows"],
         count["accepted"],
         count["rejected"],
@@ -189,7 +189,7 @@ def _chunks(items: Iterator[_T]) -> Iterator[tuple[_T, ...]]:
         yield chunk
 
 
-def _chunk(rows: tuple[Row, ...], converter: Converter, encoder: Encoder) -> Iterator[Outcome]:
+def _chunk(rows: tuple[Row, ...], converter: Converter, encoder: Encoder) -> Iterator[RowOutcome]:
     drafted: list[tuple[Row, list[Draft] | Rejection]] = []
     for row in rows:
         try:
@@ -201,15 +201,15 @@ def _chunk(rows: tuple[Row, ...], converter: Converter, encoder: Encoder) -> Ite
     encoder.vault.prepare(subject for found in sound for subject in converter.subjects(found))
     for row, found in drafted:
         if isinstance(found, Rejection):
-            yield Outcome(row.number, (), (), found)
+            yield RowOutcome(row.number, (), (), found)
             continue
         try:
             messages = converter.encoded(row, found)
         except Reject as reject:
-            yield Outcome(row.number, (), (), reject.why)
+            yield RowOutcome(row.number, (), (), reject.why)
             continue
         types = tuple(draft.made.type for draft in found)
-        yield Outcome(row.number, tuple(messages), types, None)
+        yield RowOutcome(row.number, tuple(messages), types, None)
 
 
 def _check_columns(path: Path, table: Table, mapping: LedgerMapping, encoder: Encoder) -> None:

@@ -19,7 +19,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, get_args
+from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -28,8 +28,7 @@ from producers.client import event_class
 from producers.ledgers.cells import units
 from producers.ledgers.tables import plain
 from schemas.errors import Misconfigured, Refused
-from schemas.event import Event, FieldSpec
-from schemas.words import Fen
+from schemas.event import Event
 
 EventClass = type[Event]
 
@@ -164,7 +163,7 @@ class Made(BaseModel):
             spec = fields[missing[0]]
             raise ValueError(f"{self.type} needs data.{missing[0]} ({spec.zh})")
         for name, feed in self.data.items():
-            if is_money(fields[name]) and feed.columns and not feed.unit:
+            if fields[name].money and feed.columns and not feed.unit:
                 raise ValueError(f"data.{name} is money: say its unit, {', '.join(units())}")
         return self
 
@@ -228,12 +227,6 @@ class LedgerMapping(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError("two events of one type: give each a name of its own")
         return self
-
-
-def is_money(spec: FieldSpec) -> bool:
-    """Whether the field is of the word Fen, which only its range tells from other integers."""
-    range_ = get_args(Fen)[1].metadata
-    return spec.stored == "Int64" and all(mark in get_args(spec.annotation) for mark in range_)
 
 
 def load_mapping(path: Path) -> LedgerMapping:

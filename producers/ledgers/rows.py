@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from producers.client import Encoded, Encoder
 from producers.ledgers import cells as _cells
-from producers.ledgers.mapping import From, LedgerMapping, Made, is_money
+from producers.ledgers.mapping import From, LedgerMapping, Made
 from producers.ledgers.places import Places
 from producers.ledgers.tables import Row, clean, plain
 from schemas.errors import Refused
@@ -246,7 +246,7 @@ class Converter:
         if spec.choices:
             return _choice(cell, column, spec)
         if spec.stored == "Int64":
-            money = is_money(spec) and feed.unit
+            money = spec.money and feed.unit
             number = _cells.fen(cell, feed.unit) if money else _cells.whole(cell)
             return _or_reject(
                 number, "number", column, f"“{spec.zh}”应为{_number_word(spec)}", cell
@@ -300,7 +300,7 @@ def _or_reject(value: Any, code: Code, column: str, message: str, cell: Any) -> 
 
 
 def _number_word(spec: FieldSpec) -> str:
-    return "金额" if is_money(spec) else "整数"
+    return "金额" if spec.money else "整数"
 
 
 def _column(feed: From | None, name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from producers.simulator.columns import Message
+from producers.simulator.series import Message
 
 _HUGE: Final = 120_000  # characters; the longest sealed text is 110,000
 

@@ -13,14 +13,14 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from producers.simulator.columns import DAY, FIRST_DAY, Choice, Ints, objects
+from producers.simulator.series import DAY, FIRST_DAY, Choices, Ints, objects
 from producers.vault import Vault
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import SHIPPED, Divisions, microgrids
 
 YEAR_END: Final = 365 * DAY  # s; first instant of 2022
 DAYS: Final = 442  # 2021-01-01 to 2022-03-18, the day of the article
-END: Final = DAYS * DAY
+END_S: Final = DAYS * DAY
 PER_PLACE: Final = 112_600 / 2_777  # micro-grids of a village, where no file says
 _FEWEST: Final = 6  # micro-grids of a village
 _PER_GRID: Final = 10  # micro-grids of a grid
@@ -141,10 +141,10 @@ class City:
         """A table by place of `pattern` with the county's code in place of `{}`."""
         return objects([pattern.format(code[:6]) for code in self.divisions])
 
-    def units(self, names: tuple[str, ...], place: Ints, which: Ints) -> Choice:
+    def units(self, names: tuple[str, ...], place: Ints, which: Ints) -> Choices:
         """The offices of the places' counties, named `<county>-<name>`."""
         table = objects([f"{code[:6]}-{name}" for code in self.divisions for name in names])
-        return Choice(table, place * len(names) + which)
+        return Choices(table, place * len(names) + which)
 
     @cached_property
     def rests(self) -> npt.NDArray[np.bool_]:

@@ -7,15 +7,15 @@ from typing import Final
 
 import numpy as np
 
-from producers.simulator.city import END, City, Draw, apportioned, cumulated, pick
-from producers.simulator.columns import (
+from producers.simulator.city import END_S, City, Draw, apportioned, cumulated, pick
+from producers.simulator.series import (
     DAY,
-    Choice,
-    Column,
+    Choices,
     Ints,
-    Number,
-    Person,
-    Serial,
+    Numbers,
+    Persons,
+    Serials,
+    Series,
     narrowed,
     objects,
 )
@@ -89,13 +89,13 @@ class _Funds:
         """Funds by the size of their village."""
         return pick(self.draw, n, cumulated(self.size))
 
-    def account(self, fund: Ints) -> Choice:
+    def account(self, fund: Ints) -> Choices:
         """Numbers of funds."""
-        return Choice(self.accounts, fund)
+        return Choices(self.accounts, fund)
 
     def add(
-        self, cls: type[Event], fund: Ints, time: Ints, data: dict[str, Column], **more: object
-    ) -> Serial:
+        self, cls: type[Event], fund: Ints, time: Ints, data: dict[str, Series], **more: object
+    ) -> Serials:
         """Adds events of funds to the sheet."""
         content = {"account": self.account(fund)} | data
         return self.sheet.add(cls, self.place[fund], time, content, **more)  # type: ignore[arg-type]
@@ -105,12 +105,12 @@ class _Funds:
         cls: type[Event],
         fund: Ints,
         time: Ints,
-        data: dict[str, Column],
-        head: dict[str, Column] | None = None,
-    ) -> Serial:
+        data: dict[str, Series],
+        head: dict[str, Series] | None = None,
+    ) -> Serials:
         """The same, and beside them wrong entries that are taken back: the sums stay."""
         ids = self.add(cls, fund, time, data, head=head)
-        wrong = np.flatnonzero((time < END) & some(self.draw, len(time), _WRONG))
+        wrong = np.flatnonzero((time < END_S) & some(self.draw, len(time), _WRONG))
         if not len(wrong):
             return ids
         slips = {name: _slip(column, wrong) for name, column in data.items()}
@@ -121,9 +121,9 @@ class _Funds:
         self.reverse(place, undone, taken, self.sheet.chosen(_REASONS, len(wrong)))
         return ids
 
-    def reverse(self, fund: Ints, time: Ints, taken: Serial, why: Choice) -> None:
+    def reverse(self, fund: Ints, time: Ints, taken: Serials, why: Choices) -> None:
         """Adds the reversals of entries, by the office that keeps the county's books."""
-        back: dict[str, Column] = {"corrects": taken, "why": why}
+        back: dict[str, Series] = {"corrects": taken, "why": why}
         office = self.sheet.filed_by(_OFFICE, self.place[fund])
         self.add(FundReversed, fund, time, back, recorded=time, head=office)
 
@@ -153,17 +153,17 @@ def _opening(made: _Funds, raised: int, helped: int) -> None:
     spent = (amount * _OPENING_SPENT * made.draw.uniform(0.6, 1.3, len(amount))).astype(np.int64)
     persons = np.zeros(len(amount), np.int64)
     persons[source == 0] = apportioned(helped, made.size)
-    table = Choice(objects(_SOURCES), source)
-    _begin(made, FundContributed, fund, {"amount": Number(amount), "source": table})
+    table = Choices(objects(_SOURCES), source)
+    _begin(made, FundContributed, fund, {"amount": Numbers(amount), "source": table})
     _begin(
         made,
         FundDisbursed,
         fund,
         {
-            "amount": Number(spent),
+            "amount": Numbers(spent),
             "source": table,
-            "use": Choice(objects(_USES), np.array(_OPENING_USES)[source]),
-            "helped": Number(persons),
+            "use": Choices(objects(_USES), np.array(_OPENING_USES)[source]),
+            "helped": Numbers(persons),
         },
     )
     made.left[fund, source] = amount - spent
@@ -173,18 +173,18 @@ def _opening_projects(made: _Funds, projects: int) -> None:
     count, kinds = len(made.accounts), len(_USES)
     fund, use = np.repeat(np.arange(count), kinds), np.tile(np.arange(kinds), count)
     opened = apportioned(projects, np.repeat(made.size, kinds) * np.tile([0.2, 0.2, 0.6], count))
-    names: Column = made.sheet.numbers("J0", len(fund))
-    shared: dict[str, Column] = {"project": names}
-    use_ = Choice(objects(_USES), use)
-    _begin(made, ProjectOpened, fund, shared | {"projects": Number(opened), "use": use_})
+    names: Series = made.sheet.numbers("J0", len(fund))
+    shared: dict[str, Series] = {"project": names}
+    use_ = Choices(objects(_USES), use)
+    _begin(made, ProjectOpened, fund, shared | {"projects": Numbers(opened), "use": use_})
     closed = (opened * _OPENING_CLOSED).astype(np.int64)
-    _begin(made, ProjectClosed, fund, shared | {"projects": Number(closed)})
+    _begin(made, ProjectClosed, fund, shared | {"projects": Numbers(closed)})
 
 
-def _begin(made: _Funds, cls: type[Event], fund: Ints, data: dict[str, Column]) -> None:
+def _begin(made: _Funds, cls: type[Event], fund: Ints, data: dict[str, Series]) -> None:
     """Opening balances: of the first midnight, entered on the first morning."""
     midnight = np.zeros(len(fund), np.int64)
-    data = data | {"entry": Choice(objects(["opening"]), np.zeros(len(fund), np.int8))}
+    data = data | {"entry": Choices(objects(["opening"]), np.zeros(len(fund), np.int8))}
     made.add(cls, fund, midnight, data, recorded=midnight + 8 * 3600, opening=True)
 
 
@@ -199,11 +199,11 @@ def _contributions(made: _Funds, total: int, n: int) -> None:
     share = np.array(_PLEDGED)[source]
     promised = draw.random(n) < share
     kept = sheet.city.in_office(draw, time, draw.gamma(2, 9, n))
-    paid = np.where(promised & (kept < END), kept, time)
-    giver = Person(sheet.city.vault, made.accounts, fund, draw.integers(1, 2_000, n))
-    data: dict[str, Column] = {
-        "amount": Number(amount),
-        "source": Choice(objects(_SOURCES), source.astype(np.int8)),
+    paid = np.where(promised & (kept < END_S), kept, time)
+    giver = Persons(sheet.city.vault, made.accounts, fund, draw.integers(1, 2_000, n))
+    data: dict[str, Series] = {
+        "amount": Numbers(amount),
+        "source": Choices(objects(_SOURCES), source.astype(np.int8)),
     }
     named = np.flatnonzero((source == 0) | (source == 2))
     nameless = np.flatnonzero((source == 1) | (source == 3))
@@ -213,7 +213,7 @@ def _contributions(made: _Funds, total: int, n: int) -> None:
     made.add_with_slips(FundContributed, fund[nameless], paid[nameless], _of(data, nameless))
     data["giver"] = giver
     unkept = ~promised & (draw.random(n) < share * _UNKEPT)
-    pledged = (promised & (kept < END)) | unkept
+    pledged = (promised & (kept < END_S)) | unkept
     by_name = np.flatnonzero(pledged & ((source == 0) | (source == 2)))
     nameless = np.flatnonzero(pledged & ((source == 1) | (source == 3)))
     made.add_with_slips(FundPledged, fund[by_name], time[by_name], _of(data, by_name))
@@ -233,16 +233,16 @@ def _help(made: _Funds, helped: int) -> None:
     wanted = np.minimum(draw.lognormal(6.7, 0.5, n), 5_000).astype(np.int64) * 100
     pay = _paid(made, made.some(n), time, wanted)
     use = pick(draw, n, cumulated(np.array([0.35, 0.65])))
-    data: dict[str, Column] = {
-        "amount": Number(pay.amount),
-        "use": Choice(objects(_USES), use.astype(np.int8)),
+    data: dict[str, Series] = {
+        "amount": Numbers(pay.amount),
+        "use": Choices(objects(_USES), use.astype(np.int8)),
     }
     decided = _before(time, draw.integers(1, 9, n))
     cause = made.add_with_slips(FundApproved, pay.fund, decided, data)
     data |= {
-        "source": Choice(objects(_SOURCES), pay.source),
-        "helped": Number(persons),
-        "receiver": Person(sheet.city.vault, made.accounts, pay.fund, draw.integers(1, 2_000, n)),
+        "source": Choices(objects(_SOURCES), pay.source),
+        "helped": Numbers(persons),
+        "receiver": Persons(sheet.city.vault, made.accounts, pay.fund, draw.integers(1, 2_000, n)),
     }
     made.add(FundDisbursed, pay.fund, time, data, head={"causationid": cause})
     _slipped_payments(made, pay, use, 1)
@@ -255,15 +255,15 @@ def _slipped_payments(made: _Funds, pay: _Payment, use: Ints, helped: int) -> No
         return
     entered = made.sheet.entered(pay.time[wrong])
     undone = made.sheet.after(entered, 4)
-    data: dict[str, Column] = {
-        "amount": Number(pay.amount[wrong]),
-        "use": Choice(objects(_USES), use[wrong]),
-        "source": Choice(objects(_SOURCES), pay.source[wrong]),
-        "helped": Number(np.full(len(wrong), helped)),
+    data: dict[str, Series] = {
+        "amount": Numbers(pay.amount[wrong]),
+        "use": Choices(objects(_USES), use[wrong]),
+        "source": Choices(objects(_SOURCES), pay.source[wrong]),
+        "helped": Numbers(np.full(len(wrong), helped)),
     }
     fund = made.some(len(wrong))
     ids = made.add(FundDisbursed, fund, pay.time[wrong], data, recorded=entered, undone=undone)
-    why = Choice(objects(["账户选错"]), np.zeros(len(wrong), np.int8))
+    why = Choices(objects(["账户选错"]), np.zeros(len(wrong), np.int8))
     made.reverse(fund, undone, ids, why)
 
 
@@ -277,28 +277,28 @@ def _projects(made: _Funds, n: int) -> None:
     paid = sheet.city.in_office(draw, time, draw.gamma(2, 5, n))
     pay = _paid(made, made.some(n), paid, wanted)
     which = pick(draw, n, cumulated(np.array([0.22, 0.18, 0.6])))
-    use = Choice(objects(_USES), which)
-    amount = Number(pay.amount)
+    use = Choices(objects(_USES), which)
+    amount = Numbers(pay.amount)
     decided = _before(time, draw.integers(1, 6, n))
     approved = made.add_with_slips(FundApproved, pay.fund, decided, {"amount": amount, "use": use})
     names = sheet.numbers("J", n)
-    one = Number(np.ones(n, np.int8))
-    links: dict[str, Column] = {"correlationid": names}
+    one = Numbers(np.ones(n, np.int8))
+    links: dict[str, Series] = {"correlationid": names}
     made.add_with_slips(
         ProjectOpened, pay.fund, time, {"project": names, "projects": one, "use": use}
     )
-    data: dict[str, Column] = {
+    data: dict[str, Series] = {
         "amount": amount,
-        "source": Choice(objects(_SOURCES), pay.source),
+        "source": Choices(objects(_SOURCES), pay.source),
         "use": use,
-        "helped": Number(np.zeros(n, np.int8)),
+        "helped": Numbers(np.zeros(n, np.int8)),
     }
     made.add(FundDisbursed, pay.fund, paid, data, head=links | {"causationid": approved})
-    in_time = pay.time < END
+    in_time = pay.time < END_S
     paid_ = _Payment(*(part[in_time] for part in (pay.fund, pay.time, pay.amount, pay.source)))
     _slipped_payments(made, paid_, which[in_time], 0)
     finished = sheet.city.in_office(draw, paid, draw.gamma(2, 22, n))
-    finished = step(paid < END, finished)
+    finished = step(paid < END_S, finished)
     made.add_with_slips(
         ProjectClosed, pay.fund, finished, {"project": names, "projects": one}, links
     )
@@ -326,16 +326,16 @@ def _paid(made: _Funds, fund: Ints, time: Ints, wanted: Ints) -> _Payment:
     return _Payment(fund, time, amount, source)
 
 
-def _of(data: dict[str, Column], rows: Ints) -> dict[str, Column]:
+def _of(data: dict[str, Series], rows: Ints) -> dict[str, Series]:
     """The given rows of every column."""
     return {name: narrowed(column, rows) for name, column in data.items()}
 
 
-def _slip(column: Column, rows: Ints) -> Column:
+def _slip(column: Series, rows: Ints) -> Series:
     """The given rows as a slip of the pen leaves them: a nought too many, another project."""
     made = narrowed(column, rows)
-    if isinstance(made, Number) and int(made.of.max()) > 1:
-        return Number(made.of * 10)
-    if isinstance(made, Serial):
-        return Serial(made.prefix + b"x", made.numbers)
+    if isinstance(made, Numbers) and int(made.of.max()) > 1:
+        return Numbers(made.of * 10)
+    if isinstance(made, Serials):
+        return Serials(made.prefix + b"x", made.numbers)
     return made

@@ -21,27 +21,27 @@ import numpy as np
 
 from producers.simulator.broken import KINDS, broken
 from producers.simulator.city import DAYS, YEAR_END, City, microgrid_counts
-from producers.simulator.columns import (
-    DAY,
-    FIRST_DAY,
-    NEVER,
-    Choice,
-    Ints,
-    Message,
-    Number,
-    Rows,
-    instant,
-)
 from producers.simulator.funds import funds
 from producers.simulator.mediations import mediations
 from producers.simulator.petitions import petitions
+from producers.simulator.series import (
+    DAY,
+    FIRST_DAY,
+    NEVER_S,
+    Choices,
+    EventRows,
+    Ints,
+    Message,
+    Numbers,
+    spelled_instant,
+)
 from producers.simulator.sheets import Sheet
 from producers.simulator.visits import visits
 from schemas.families import family
 from schemas.families.visit import VisitRecorded
 
 __all__ = [
-    "LAST_DAY",
+    "LAST_SIMULATED_DAY",
     "Batch",
     "City",
     "Figure",
@@ -59,7 +59,7 @@ __all__ = [
 Batch = list[Message]
 """Messages of one day, in order of when their offices recorded them."""
 
-LAST_DAY: Final = date(2022, 3, 18)
+LAST_SIMULATED_DAY: Final = date(2022, 3, 18)
 """The day of the article: nothing of a history is later."""
 
 FIGURES: Final = Path(__file__).parents[2] / "schemas" / "reference" / "data" / "figures_431200.csv"
@@ -150,7 +150,7 @@ class History:
         seed: int,
         *,
         scale: float = 1.0,
-        until: date = LAST_DAY,
+        until: date = LAST_SIMULATED_DAY,
         tag: str = "",
     ) -> None:
         self._vault = city.vault
@@ -252,7 +252,7 @@ _FIGURES: Final[Mapping[str, tuple[str, str, bool]]] = {
 
 
 def history(
-    city: City, seed: int, *, scale: float = 1.0, until: date = LAST_DAY
+    city: City, seed: int, *, scale: float = 1.0, until: date = LAST_SIMULATED_DAY
 ) -> Iterator[Batch]:
     """The history of a city, a day at a time; the arguments are those of `History`."""
     return iter(History(city, seed, scale=scale, until=until))
@@ -334,7 +334,7 @@ def live(
             started += timedelta(seconds=(due - most) / rate)
             due = most
         sent += max(0, due)
-        at = instant(now.astimezone(_ZONE))
+        at = spelled_instant(now.astimezone(_ZONE))
         fallen = (next(events) for _ in range(due))
         yield [(topic, key, payload.replace(_NOW, at)) for topic, key, payload in fallen]
 
@@ -360,7 +360,7 @@ def _unending(city: City, seed: int, clock: Callable[[], datetime]) -> Iterator[
 
 def _spoilt(
     sheets: tuple[Sheet, ...], draw: np.random.Generator, each: int
-) -> Iterator[tuple[int, str, Rows, Ints]]:
+) -> Iterator[tuple[int, str, EventRows, Ints]]:
     """When a broken message is sent, of what kind, and the sound one it is made of."""
     for sheet in sheets:
         sound = max(sheet.rows, key=len)
@@ -369,24 +369,24 @@ def _spoilt(
                 yield int(sound.sent[entry]), kind, sound, sound.rows[entry : entry + 1]
 
 
-def _added(rows: Rows, stands: Ints, field: str, year: bool) -> int:
+def _added(rows: EventRows, stands: Ints, field: str, year: bool) -> int:
     entries = rows.rows[stands]
     if year:
         entries = entries[rows.seconds[entries] < YEAR_END]
     if not field:
         return len(entries)
     column = rows.data[field]
-    assert isinstance(column, Number)
+    assert isinstance(column, Numbers)
     return int(column.of[entries].astype(np.int64).sum())
 
 
-def _grids(rows: Rows) -> Ints:
+def _grids(rows: EventRows) -> Ints:
     column = rows.head["grid"]
-    assert isinstance(column, Choice)
+    assert isinstance(column, Choices)
     return column.which
 
 
-def _rank(rows: Rows) -> int:
+def _rank(rows: EventRows) -> int:
     return family(rows.cls.topic).events.index(rows.cls)
 
 
@@ -399,4 +399,4 @@ def _base36(number: int, width: int) -> str:
     return text
 
 
-assert NEVER > DAYS * DAY
+assert NEVER_S > DAYS * DAY

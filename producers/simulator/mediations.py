@@ -11,16 +11,16 @@ from typing import Final
 import numpy as np
 
 from producers.simulator.city import City, Draw
-from producers.simulator.columns import (
+from producers.simulator.series import (
     DAY,
     TRUTH,
-    Choice,
-    Column,
+    Choices,
     Ints,
-    Number,
-    Person,
-    Sealed,
-    Serial,
+    Numbers,
+    Persons,
+    SealedTexts,
+    Serials,
+    Series,
     objects,
 )
 from producers.simulator.sheets import OFFICES, Sheet, some, step
@@ -39,7 +39,7 @@ from schemas.families.mediation import (
     MediatorAssigned,
 )
 
-CASES: Final = 52_000
+MEDIATIONS: Final = 52_000
 
 _WEEK: Final = (1.15, 1.05, 1.0, 1.0, 1.0, 0.45, 0.35)
 _DISPUTES: Final = {
@@ -98,7 +98,7 @@ _FACTS: Final = objects(
 )
 
 
-class _Cases:
+class _Mediations:
     """The cases of the year and what every step of theirs carries."""
 
     def __init__(self, sheet: Sheet, n: int) -> None:
@@ -114,21 +114,21 @@ class _Cases:
         self,
         cls: type[Event],
         time: Ints,
-        data: dict[str, Column] | None = None,
+        data: dict[str, Series] | None = None,
         *,
-        ids: Serial | None = None,
+        ids: Serials | None = None,
         happens: Ints | None = None,
-        head: dict[str, Column] | None = None,
+        head: dict[str, Series] | None = None,
     ) -> None:
         """Adds a step of the cases for which it ever happens."""
-        content: dict[str, Column] = {"case": self.case, **(data or {})}
+        content: dict[str, Series] = {"case": self.case, **(data or {})}
         self.sheet.add(cls, self.place, time, content, ids=ids, happens=happens, head=head)
 
     def later(self, after: Ints, days: Ints) -> Ints:
         """In office hours, so many days on."""
         return self.sheet.city.in_office(self.draw, after, days)
 
-    def is_one_of(self, choice: Choice, names: frozenset[str] | set[str]) -> Ints:
+    def is_one_of(self, choice: Choices, names: frozenset[str] | set[str]) -> Ints:
         """Which rows point at one of the names."""
         texts = [bytes(text).decode() in names for text in choice.table.tolist()]
         return np.array(texts)[choice.which]
@@ -145,8 +145,8 @@ def mediations(city: City, tag: str, draw: Draw, scale: float, petitions: Sheet)
         petitions: the year's petitions, that some of the disputes came from.
     """
     sheet = Sheet(city, "mediations", "m", tag, draw)
-    n = max(1, round(CASES * scale))
-    cases = _Cases(sheet, n)
+    n = max(1, round(MEDIATIONS * scale))
+    cases = _Mediations(sheet, n)
     filed = np.sort(sheet.times(sheet.days(n, _WEEK, rest=0.6), OFFICES))
     _file(cases, filed, petitions)
     mode = _mode(cases)
@@ -162,37 +162,37 @@ def mediations(city: City, tag: str, draw: Draw, scale: float, petitions: Sheet)
     return sheet
 
 
-def _file(cases: _Cases, filed: Ints, petitions: Sheet) -> None:
+def _file(cases: _Mediations, filed: Ints, petitions: Sheet) -> None:
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     scale = sheet.chosen(_SCALES, n)
     most = np.array([4, 18, 70])[scale.which]
     least = np.array([2, 5, 20])[scale.which]
-    party = Person(
+    party = Persons(
         sheet.city.vault, objects(["当事人"]), np.zeros(n, np.int8), draw.integers(0, 4 * n, n)
     )
     ids = sheet.ids(n)
-    data: dict[str, Column] = {
+    data: dict[str, Series] = {
         "dispute": cases.dispute,
         "origin": cases.origin,
         "scale": scale,
-        "people": Number(draw.integers(least, most + 1)),
+        "people": Numbers(draw.integers(least, most + 1)),
     }
-    facts = Choice(_FACTS, draw.integers(0, len(_FACTS), n))
-    named: dict[str, Column] = {"party": party}
-    sealed = named | {"facts": Sealed(sheet.city.vault, "facts", ids, party, facts)}
+    facts = Choices(_FACTS, draw.integers(0, len(_FACTS), n))
+    named: dict[str, Series] = {"party": party}
+    sealed = named | {"facts": SealedTexts(sheet.city.vault, "facts", ids, party, facts)}
     found = cases.is_one_of(cases.origin, {"grid"}) & sheet.city.has_villages
     known = ~some(draw, n, _NAMELESS)
     # A text is sealed under its party's key.
     texted = known & some(draw, n, _WITH_TEXT)
-    contents: tuple[tuple[Ints, dict[str, Column]], ...]
+    contents: tuple[tuple[Ints, dict[str, Series]], ...]
     contents = ((~known, {}), (known & ~texted, named), (texted, sealed))
-    grid: dict[str, Column] = {"grid": Choice(sheet.city.grid_codes, cases.grid)}
+    grid: dict[str, Series] = {"grid": Choices(sheet.city.grid_codes, cases.grid)}
     assert petitions.began is not None
     numbers, registered = petitions.began
     # One of the last two hundred registered before, so that the chain is a likely one.
     earlier = np.searchsorted(registered, filed) - draw.integers(1, 200, n)
     from_petition = cases.is_one_of(cases.origin, {"petition"}) & (earlier >= 0)
-    link: dict[str, Column] = {"correlationid": Serial(numbers.prefix, np.maximum(earlier, 0))}
+    link: dict[str, Series] = {"correlationid": Serials(numbers.prefix, np.maximum(earlier, 0))}
     for place, head in ((found, grid), (from_petition, link), (~found & ~from_petition, {})):
         for happens, more in contents:
             cases.add(
@@ -200,16 +200,16 @@ def _file(cases: _Cases, filed: Ints, petitions: Sheet) -> None:
             )
 
 
-def _mode(cases: _Cases) -> Choice:
+def _mode(cases: _Mediations) -> Choices:
     """How each came to the committee: by where it came from; courts have three ways."""
     draw, n = cases.draw, cases.n
     by_origin = np.array([_MODE_OF[origin] for origin in _ORIGINS])
     which = by_origin[cases.origin.which]
     court = 2 + np.searchsorted([0.6, 0.85], draw.random(n), side="right")
-    return Choice(objects(_MODES), np.where(which == 2, court, which).astype(np.int8))
+    return Choices(objects(_MODES), np.where(which == 2, court, which).astype(np.int8))
 
 
-def _sit(cases: _Cases, accepted: Ints, assigned: Ints, limit: Ints) -> Ints:
+def _sit(cases: _Mediations, accepted: Ints, assigned: Ints, limit: Ints) -> Ints:
     """Up to three sessions; returns when mediation ended, mostly within a court's limit."""
     draw, n = cases.draw, cases.n
     days = np.minimum(draw.lognormal(1.7, 0.7, n), 90)
@@ -220,7 +220,7 @@ def _sit(cases: _Cases, accepted: Ints, assigned: Ints, limit: Ints) -> Ints:
     # A few are still being talked over when the history ends.
     ended = step(~some(draw, n, 0.006), ended)
     span = np.minimum(ended, assigned + 60 * DAY) - assigned
-    people = Number(draw.integers(3, 9, n))
+    people = Numbers(draw.integers(3, 9, n))
     for share, least_days, part in ((1.0, 0, 1 / 3), (0.38, 3, 2 / 3), (0.25, 8, 0.9)):
         held = np.minimum(cases.later(assigned, span * part / DAY), ended - 60)
         sits = some(draw, n, share) & (span > least_days * DAY)
@@ -228,7 +228,7 @@ def _sit(cases: _Cases, accepted: Ints, assigned: Ints, limit: Ints) -> Ints:
     return ended
 
 
-def _agree(cases: _Cases, agreed: Ints) -> None:
+def _agree(cases: _Mediations, agreed: Ints) -> None:
     """Agreement, then performance or breach, and for some the court's confirmation."""
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     form = sheet.chosen(_FORMS, n)
@@ -239,9 +239,9 @@ def _agree(cases: _Cases, agreed: Ints) -> None:
         agreed,
         {
             "form": form,
-            "amount": Number(np.where(moneyless, 0, yuan * 100)),
-            "averted_crime": Choice(TRUTH, some(draw, n, 0.011).astype(np.int8)),
-            "averted_group": Choice(TRUTH, some(draw, n, 0.004).astype(np.int8)),
+            "amount": Numbers(np.where(moneyless, 0, yuan * 100)),
+            "averted_crime": Choices(TRUTH, some(draw, n, 0.011).astype(np.int8)),
+            "averted_group": Choices(TRUTH, some(draw, n, 0.004).astype(np.int8)),
         },
     )
     oral = form.which == 1
@@ -258,13 +258,13 @@ def _agree(cases: _Cases, agreed: Ints) -> None:
     # Nobody asks a court to confirm what is done already.
     applied = step(applied < performed, applied)
     courts = sheet.city.by_county("{}-人民法院")
-    cases.add(ConfirmationApplied, applied, {"court": Choice(courts, cases.place)})
+    cases.add(ConfirmationApplied, applied, {"court": Choices(courts, cases.place)})
     decided = cases.later(applied, draw.integers(3, 22, n))
     ruling = sheet.chosen({"confirmed": 97, "refused": 3}, n)
     cases.add(ConfirmationDecided, decided, {"ruling": ruling})
 
 
-def _give_up(cases: _Cases, ended: Ints) -> None:
+def _give_up(cases: _Mediations, ended: Ints) -> None:
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     cases.add(MediationTerminated, ended, {"why": sheet.chosen(_ENDED, n)})
     onward = step(some(draw, n, 0.7), cases.later(ended, draw.integers(0, 7, n)))

@@ -10,20 +10,20 @@ from typing import Final
 
 import numpy as np
 
-from producers.simulator.city import END, City, Draw, cumulated, pick
-from producers.simulator.columns import (
+from producers.simulator.city import END_S, City, Draw, cumulated, pick
+from producers.simulator.series import (
     DAY,
-    NEVER,
+    NEVER_S,
     TRUTH,
-    Choice,
-    Column,
-    Digest,
-    Instant,
+    Choices,
+    Digests,
+    Instants,
     Ints,
-    Number,
-    Person,
-    Sealed,
-    Serial,
+    Numbers,
+    Persons,
+    SealedTexts,
+    Serials,
+    Series,
     objects,
 )
 from producers.simulator.sheets import OFFICES, ONLINE, Sheet, some, step
@@ -48,7 +48,7 @@ from schemas.families.petition import (
     PetitionWithdrawn,
 )
 
-CASES: Final = 38_000
+PETITIONS: Final = 38_000
 
 _WEEK: Final = (1.3, 1.05, 1.0, 1.0, 0.95, 0.22, 0.16)
 _KINDS: Final = {"suggestion": 17, "accusation": 5, "appeal": 78}
@@ -108,7 +108,7 @@ _REPLIES: Final = objects(
 )
 
 
-class _Cases:
+class _Petitions:
     """The cases of the year and what every step of theirs carries."""
 
     def __init__(self, sheet: Sheet, n: int) -> None:
@@ -118,9 +118,9 @@ class _Cases:
         self.place = sheet.city.some_places(sheet.draw, n)
         self.appeal = self.kind.which == list(_KINDS).index("appeal")
         self.unit = self.some_units()
-        self.petitioner: Column | None = None
+        self.petitioner: Series | None = None
 
-    def some_units(self) -> Choice:
+    def some_units(self) -> Choices:
         """An office of each case's county."""
         which = self.draw.integers(0, len(_UNITS), self.n)
         return self.sheet.city.units(_UNITS, self.place, which)
@@ -129,16 +129,16 @@ class _Cases:
         self,
         cls: type[Event],
         time: Ints,
-        data: dict[str, Column] | None = None,
-        ids: Serial | None = None,
+        data: dict[str, Series] | None = None,
+        ids: Serials | None = None,
         happens: Ints | None = None,
     ) -> None:
         """Adds a step of the cases for which it ever happens."""
-        content: dict[str, Column] = {"petition": self.case, "kind": self.kind, **(data or {})}
+        content: dict[str, Series] = {"petition": self.case, "kind": self.kind, **(data or {})}
         self.sheet.add(cls, self.place, time, content, ids=ids, happens=happens)
 
     def add_texted(
-        self, cls: type[Event], time: Ints, data: dict[str, Column], among: Ints, **texts: Choice
+        self, cls: type[Event], time: Ints, data: dict[str, Series], among: Ints, **texts: Choices
     ) -> None:
         """The same, with sealed texts for a few of the cases, under the case's own key."""
         ids = self.sheet.ids(self.n)
@@ -146,11 +146,12 @@ class _Cases:
         own = _Subject("petitions", self.case), self.petitioner
         subjects, persons = (data["petitioner"], None) if "petitioner" in data else own
         vault = self.sheet.city.vault
-        sealed: dict[str, Column] = {
-            name: Sealed(vault, name, ids, subjects, text, persons) for name, text in texts.items()
+        sealed: dict[str, Series] = {
+            name: SealedTexts(vault, name, ids, subjects, text, persons)
+            for name, text in texts.items()
         }
         if "title" in texts:
-            sealed["content"] = Digest(vault, tuple(texts.values()))
+            sealed["content"] = Digests(vault, tuple(texts.values()))
         self.add(cls, time, data, ids, among & ~texted)
         self.add(cls, time, data | sealed, ids, among & texted)
 
@@ -159,16 +160,16 @@ class _Cases:
         return self.sheet.city.in_office(self.draw, after, days)
 
     def between(self, first: Ints, last: Ints) -> Ints:
-        """Some instant between two; `NEVER` where the first is."""
-        last = np.minimum(last, END + 30 * DAY)
+        """Some instant between two; `NEVER_S` where the first is."""
+        last = np.minimum(last, END_S + 30 * DAY)
         found = first + ((last - first) * self.draw.random(self.n)).astype(np.int64)
-        return step((first < NEVER) & (last > first), found)
+        return step((first < NEVER_S) & (last > first), found)
 
 
 class _Subject:
     """The name of a case's own key: what `Encoder.subject` says of events without a person."""
 
-    def __init__(self, topic: str, case: Serial) -> None:
+    def __init__(self, topic: str, case: Serials) -> None:
         self._head, self._case = f"{topic}:".encode(), case
 
     def values(self, rows: Ints) -> list[bytes]:
@@ -179,8 +180,8 @@ class _Subject:
 def petitions(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
     """The year's petitions, drawn up."""
     sheet = Sheet(city, "petitions", "p", tag, draw)
-    n = max(1, round(CASES * scale))
-    cases = _Cases(sheet, n)
+    n = max(1, round(PETITIONS * scale))
+    cases = _Petitions(sheet, n)
     registered = _register(cases)
     share = draw.random(n)
     refused, merged = share < 0.06, (share >= 0.06) & (share < 0.09) & (np.arange(n) > 0)
@@ -191,7 +192,7 @@ def petitions(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
         step(refused, cases.later(registered, draw.integers(1, 14, n))),
         {"reason": sheet.chosen(_REFUSALS, n)},
     )
-    into = Serial(cases.case.prefix, (np.arange(n) * draw.random(n)).astype(np.int32))
+    into = Serials(cases.case.prefix, (np.arange(n) * draw.random(n)).astype(np.int32))
     when = step(merged, cases.later(registered, draw.integers(0, 10, n)))
     cases.add(PetitionMerged, when, {"into": into})
     accepted = _hand_over(cases, step(~leaves, registered), withdrawn)
@@ -200,14 +201,14 @@ def petitions(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
     return sheet
 
 
-def _register(cases: _Cases) -> Ints:
+def _register(cases: _Petitions) -> Ints:
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     channel = sheet.chosen(_CHANNELS, n)
     days = np.sort(sheet.days(n, _WEEK, rest=0.6))
     online = channel.which == 0
     time = np.where(online, sheet.times(days, ONLINE), sheet.times(days, OFFICES))
     order = np.argsort(time)
-    time, channel = time[order], Choice(channel.table, channel.which[order])
+    time, channel = time[order], Choices(channel.table, channel.which[order])
     sheet.began = cases.case, time
     visit = channel.which == list(_CHANNELS).index("visit")
     group = visit & some(draw, n, 0.16)
@@ -215,18 +216,18 @@ def _register(cases: _Cases) -> Ints:
     repeated = some(draw, n, 0.22)
     # Who comes again is one of few; who comes for the first time is hardly ever the same.
     person = np.where(repeated, draw.integers(0, max(1, n // 12), n), n // 12 + np.arange(n))
-    cases.petitioner = Person(
+    cases.petitioner = Persons(
         sheet.city.vault, objects(["信访人"]), np.zeros(n, np.int8), person.astype(np.int64)
     )
-    data: dict[str, Column] = {
+    data: dict[str, Series] = {
         "channel": channel,
         "level": sheet.chosen(_LEVELS, n),
-        "people": Number(np.minimum(people, 60)),
-        "repeated": Choice(TRUTH, repeated.astype(np.int8)),
+        "people": Numbers(np.minimum(people, 60)),
+        "repeated": Choices(TRUTH, repeated.astype(np.int8)),
         "petitioner": cases.petitioner,
     }
     matter = draw.integers(0, len(_TITLES), n)
-    texts = {"title": Choice(_TITLES, matter), "text": Choice(_TEXTS, matter)}
+    texts = {"title": Choices(_TITLES, matter), "text": Choices(_TEXTS, matter)}
     category = sheet.chosen(_CATEGORIES, n)
     classed = ~some(draw, n, _UNCLASSED)
     for among, more in ((classed, {"category": category}), (~classed, {})):
@@ -234,7 +235,7 @@ def _register(cases: _Cases) -> Ints:
     return time
 
 
-def _hand_over(cases: _Cases, registered: Ints, withdrawn: Ints) -> Ints:
+def _hand_over(cases: _Petitions, registered: Ints, withdrawn: Ints) -> Ints:
     """Transfer, objection and second transfer; returns when each case was accepted."""
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     late = some(draw, n, 0.03)
@@ -255,7 +256,7 @@ def _hand_over(cases: _Cases, registered: Ints, withdrawn: Ints) -> Ints:
     cases.add(PetitionTransferred, transferred, {"mode": mode, "unit": cases.unit})
     cases.add(PetitionObjected, objected, {"unit": cases.unit})
     second = cases.some_units()
-    cases.unit = Choice(cases.unit.table, np.where(objects_, second.which, cases.unit.which))
+    cases.unit = Choices(cases.unit.table, np.where(objects_, second.which, cases.unit.which))
     cases.add(PetitionTransferred, again, {"mode": mode, "unit": cases.unit})
     cases.add(PetitionWithdrawn, gone)
     # A case that nobody takes up stays open, and becomes overdue on its own.
@@ -265,12 +266,12 @@ def _hand_over(cases: _Cases, registered: Ints, withdrawn: Ints) -> Ints:
     return step(~early & ~left, accepted)
 
 
-def _deal_with(cases: _Cases, accepted: Ints, withdrawn: Ints) -> Ints:
+def _deal_with(cases: _Petitions, accepted: Ints, withdrawn: Ints) -> Ints:
     """From acceptance to the written reply; returns when it went out."""
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     own = pick(draw, n, cumulated(np.array(_ROUTE_SHARES)))
     which = np.where(cases.appeal, own, len(_ROUTES) - 1)
-    route = Choice(objects(_ROUTES), which)
+    route = Choices(objects(_ROUTES), which)
     ordinary = which == _ROUTES.index("31.6")
     extends = ordinary & some(draw, n, 0.08)
     days = np.minimum(draw.lognormal(3.2, 0.55, n), 150)
@@ -280,7 +281,7 @@ def _deal_with(cases: _Cases, accepted: Ints, withdrawn: Ints) -> Ints:
     days = np.where(extends, draw.integers(61, 84, n), days)
     # A few are never answered within the history: on time / all that are due counts them.
     replied = step(~some(draw, n, 0.02), cases.later(accepted, days))
-    leaving = withdrawn & (accepted < NEVER)
+    leaving = withdrawn & (accepted < NEVER_S)
     gone = step(leaving, cases.between(accepted, np.minimum(replied, accepted + 30 * DAY)))
     replied = step(~leaving, replied)
     cases.add(PetitionAccepted, accepted, {"unit": cases.unit, "route": route})
@@ -288,25 +289,25 @@ def _deal_with(cases: _Cases, accepted: Ints, withdrawn: Ints) -> Ints:
     extended = step(extends & ~leaving, cases.later(accepted, draw.integers(42, 56, n)))
     cases.add(
         PetitionExtended,
-        np.where(extended < replied, extended, NEVER),
+        np.where(extended < replied, extended, NEVER_S),
         {
-            "days": Number(draw.integers(2, 7, n) * 5),
-            "since": Instant(accepted),
+            "days": Numbers(draw.integers(2, 7, n) * 5),
+            "since": Instants(accepted),
             "route": route,
         },
     )
     heard = step(some(draw, n, 0.015) & ~leaving, cases.between(accepted, replied))
-    cases.add(PetitionHearingHeld, heard, {"people": Number(draw.integers(5, 20, n))})
+    cases.add(PetitionHearingHeld, heard, {"people": Numbers(draw.integers(5, 20, n))})
     urged = step(some(draw, n, 0.04) & ~leaving, cases.between(accepted + 5 * DAY, replied))
     cases.add(PetitionUrged, urged, {"unit": cases.unit})
-    reply = Choice(_REPLIES, draw.integers(0, len(_REPLIES), n))
+    reply = Choices(_REPLIES, draw.integers(0, len(_REPLIES), n))
     result = sheet.chosen(_RESULTS, n)
-    cases.add_texted(PetitionReplied, replied, {"result": result}, replied < NEVER, reply=reply)
+    cases.add_texted(PetitionReplied, replied, {"result": result}, replied < NEVER_S, reply=reply)
     return replied
 
 
-def _review(cases: _Cases, replied: Ints) -> Ints:
-    """Review and recheck; returns when the last of all decisions was given, `NEVER` if pending."""
+def _review(cases: _Petitions, replied: Ints) -> Ints:
+    """Review and recheck; returns when the last decision was given, `NEVER_S` while pending."""
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     asks = cases.appeal & some(draw, n, 0.05)
     asked = step(asks, cases.later(replied, draw.integers(2, 26, n)))
@@ -324,18 +325,18 @@ def _review(cases: _Cases, replied: Ints) -> Ints:
     cases.add(PetitionReviewDecided, decided, {"verdict": verdict})
     cases.add(PetitionReplied, anew, {"result": sheet.chosen(_RESULTS_ANEW, n)})
     cases.add(PetitionRecheckRequested, rechecked)
-    cases.add(PetitionHearingHeld, heard, {"people": Number(draw.integers(5, 20, n))})
+    cases.add(PetitionHearingHeld, heard, {"people": Numbers(draw.integers(5, 20, n))})
     cases.add(PetitionRecheckDecided, ended, {"verdict": sheet.chosen(_VERDICTS, n)})
     return np.where(again, ended, np.where(revoked, anew, np.where(asks, decided, replied)))
 
 
-def _end(cases: _Cases, replied: Ints, decided: Ints) -> None:
+def _end(cases: _Petitions, replied: Ints, decided: Ints) -> None:
     """Closing and rating."""
     draw, n = cases.draw, cases.n
     closed = cases.later(decided, np.minimum(draw.gamma(1.2, 2, n), 14))
-    closed = step(replied < NEVER, closed)
+    closed = step(replied < NEVER_S, closed)
     cases.add(PetitionClosed, closed)
     stars = 1 + pick(draw, n, cumulated(np.array(_STARS, float)))
     rates = some(draw, n, 0.62)
     rated = step(rates, closed + (draw.exponential(4, n) * DAY).astype(np.int64) + 600)
-    cases.add(PetitionRated, rated, {"satisfaction": Number(stars)})
+    cases.add(PetitionRated, rated, {"satisfaction": Numbers(stars)})

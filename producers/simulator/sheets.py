@@ -9,17 +9,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from producers.simulator.city import END, YEAR_END, City, Draw, cumulated, pick
-from producers.simulator.columns import (
+from producers.simulator.city import END_S, YEAR_END, City, Draw, cumulated, pick
+from producers.simulator.series import (
     DAY,
     FIRST_DAY,
-    NEVER,
-    Choice,
-    Column,
-    Instant,
+    NEVER_S,
+    Choices,
+    EventRows,
+    Instants,
     Ints,
-    Rows,
-    Serial,
+    Serials,
+    Series,
     objects,
 )
 from schemas.event import Event
@@ -69,18 +69,18 @@ class Sheet:
         self._prefix, self._tag = f"{letter}-{tag}".encode(), tag
         self._sources = city.by_county("/{}/" + topic)
         self._next = 0
-        self.rows: list[Rows] = []
-        self.began: tuple[Serial, Ints] | None = None
+        self.rows: list[EventRows] = []
+        self.began: tuple[Serials, Ints] | None = None
         """Of the petitions: their numbers and when each was registered, ascending."""
 
-    def ids(self, n: int) -> Serial:
+    def ids(self, n: int) -> Serials:
         """Ids of `n` events that no other has."""
         start, self._next = self._next, self._next + n
-        return Serial(self._prefix, np.arange(start, start + n, dtype=np.int32))
+        return Serials(self._prefix, np.arange(start, start + n, dtype=np.int32))
 
-    def numbers(self, letter: str, n: int) -> Serial:
+    def numbers(self, letter: str, n: int) -> Serials:
         """`n` case numbers."""
-        return Serial(f"{letter}-{self._tag}".encode(), np.arange(n, dtype=np.int32))
+        return Serials(f"{letter}-{self._tag}".encode(), np.arange(n, dtype=np.int32))
 
     def days(self, n: int, weekdays: tuple[float, ...], rest: float) -> Ints:
         """Days of 2021, by the rhythm of the week, the holidays and the year.
@@ -129,29 +129,29 @@ class Sheet:
         found: Ints = np.maximum(instants, np.minimum(later, _last(instants)))
         return found
 
-    def filed_by(self, office: str, place: Ints) -> dict[str, Column]:
+    def filed_by(self, office: str, place: Ints) -> dict[str, Series]:
         """The envelope's actor: the office of each place's county."""
-        return {"actor": Choice(self.city.by_county("{}-" + office), place)}
+        return {"actor": Choices(self.city.by_county("{}-" + office), place)}
 
-    def chosen(self, names: Mapping[str, float], n: int) -> Choice:
+    def chosen(self, names: Mapping[str, float], n: int) -> Choices:
         """`n` draws out of a vocabulary with its weights."""
         which = pick(self.draw, n, cumulated(np.array(list(names.values()))))
-        return Choice(objects(list(names)), which.astype(np.int8))
+        return Choices(objects(list(names)), which.astype(np.int8))
 
     def add(
         self,
         cls: type[Event],
         place: Ints,
         time: Ints,
-        data: Mapping[str, Column],
+        data: Mapping[str, Series],
         *,
         recorded: Ints | None = None,
         happens: npt.NDArray[np.bool_] | None = None,
         undone: Ints | None = None,
-        ids: Serial | None = None,
-        head: Mapping[str, Column] | None = None,
+        ids: Serials | None = None,
+        head: Mapping[str, Series] | None = None,
         opening: bool = False,
-    ) -> Serial:
+    ) -> Serials:
         """Adds the events of one type that happen and are entered before the end; their ids.
 
         Args:
@@ -166,35 +166,35 @@ class Sheet:
             head: further envelope attributes.
             opening: whether these are opening balances.
         """
-        recorded = self.entered(np.minimum(time, NEVER)) if recorded is None else recorded
-        fit = (time < END) & (recorded < END)
+        recorded = self.entered(np.minimum(time, NEVER_S)) if recorded is None else recorded
+        fit = (time < END_S) & (recorded < END_S)
         rows = np.flatnonzero(fit if happens is None else fit & happens).astype(np.int32)
         ids = self.ids(len(time)) if ids is None else ids
-        columns: dict[str, Column] = {
+        columns: dict[str, Series] = {
             "id": ids,
-            "source": Choice(self._sources, place),
-            "time": Instant(time),
-            "recorded": Instant(recorded),
-            "division": Choice(self.city.codes, place),
+            "source": Choices(self._sources, place),
+            "time": Instants(time),
+            "recorded": Instants(recorded),
+            "division": Choices(self.city.codes, place),
             **(head or {}),
         }
         again = rows[self.draw.random(len(rows)) < (0 if opening else REPEATED)]
         entries = np.concatenate([rows, again])
         resent = recorded[again] + self.draw.integers(60, 25 * DAY, len(again))
-        sent = np.concatenate([recorded[rows], np.minimum(resent, END - 1)])
-        undone = np.full(len(time), NEVER) if undone is None else undone
+        sent = np.concatenate([recorded[rows], np.minimum(resent, END_S - 1)])
+        undone = np.full(len(time), NEVER_S) if undone is None else undone
         repeated = np.arange(len(entries)) >= len(rows)
         # Stable: of two sendings in one second, the repeat is the later.
         order = np.argsort(sent, kind="stable")
         if len(entries):
             self.rows.append(
-                Rows(
+                EventRows(
                     cls,
                     columns,
                     data,
                     entries[order],
                     sent[order],
-                    np.where(repeated, NEVER, undone[entries])[order],
+                    np.where(repeated, NEVER_S, undone[entries])[order],
                     repeated[order],
                     opening,
                 )
@@ -203,13 +203,13 @@ class Sheet:
 
 
 def _last(time: Ints) -> Ints:
-    last: Ints = np.where(time < YEAR_END, YEAR_END, END) - 1
+    last: Ints = np.where(time < YEAR_END, YEAR_END, END_S) - 1
     return last
 
 
 def step(when: npt.NDArray[np.bool_], time: Ints) -> Ints:
-    """The instants where `when`, `NEVER` elsewhere."""
-    found: Ints = np.where(when, time, NEVER)
+    """The instants where `when`, `NEVER_S` elsewhere."""
+    found: Ints = np.where(when, time, NEVER_S)
     return found
 
 

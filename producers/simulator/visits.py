@@ -7,17 +7,17 @@ from typing import Final
 
 import numpy as np
 
-from producers.simulator.city import END, YEAR_END, City, Draw
-from producers.simulator.columns import (
+from producers.simulator.city import END_S, YEAR_END, City, Draw
+from producers.simulator.series import (
     DAY,
-    NEVER,
-    Choice,
-    Column,
+    NEVER_S,
+    Choices,
     Ints,
-    Number,
-    Person,
-    Sealed,
-    Serial,
+    Numbers,
+    Persons,
+    SealedTexts,
+    Serials,
+    Series,
     narrowed,
     objects,
 )
@@ -86,9 +86,9 @@ class _Visits:
     recorded: Ints
     lasted: Ints
     place: Ints
-    household: Person
-    ids: Serial
-    grid: dict[str, Column]
+    household: Persons
+    ids: Serials
+    grid: dict[str, Series]
     stands: Ints
 
 
@@ -115,21 +115,21 @@ def _recorded(sheet: Sheet, stand: int) -> _Visits:
         sheet.entered(np.minimum(time + lasted.astype(np.int64) * 60, YEAR_END - 1)),
         lasted,
         place,
-        Person(city.vault, city.grid_codes, grid, number),
+        Persons(city.vault, city.grid_codes, grid, number),
         sheet.ids(n),
-        {"grid": Choice(city.grid_codes, grid)} if city.has_villages else {},
+        {"grid": Choices(city.grid_codes, grid)} if city.has_villages else {},
         stands,
     )
-    content: dict[str, Column] = {
+    content: dict[str, Series] = {
         "household": made.household,
         "role": sheet.chosen(_ROLES, n),
         "purpose": sheet.chosen(_PURPOSES, n),
-        "lasted": Number(lasted),
-        "met": Number(np.minimum(draw.poisson(2.1, n), 9).astype(np.int8)),
+        "lasted": Numbers(lasted),
+        "met": Numbers(np.minimum(draw.poisson(2.1, n), 9).astype(np.int8)),
     }
     undone = step(~stands, sheet.after(made.recorded, 6))
-    texts = Choice(_REMARKS, draw.integers(0, len(_REMARKS), n).astype(np.int8))
-    remark = Sealed(city.vault, "remark", made.ids, made.household, texts)
+    texts = Choices(_REMARKS, draw.integers(0, len(_REMARKS), n).astype(np.int8))
+    remark = SealedTexts(city.vault, "remark", made.ids, made.household, texts)
     texted = some(draw, n, _WITH_TEXT)
     for happens, data in ((~texted, content), (texted, content | {"remark": remark})):
         sheet.add(
@@ -149,7 +149,7 @@ def _recorded(sheet: Sheet, stand: int) -> _Visits:
 
 
 def _voided(sheet: Sheet, made: _Visits, undone: Ints) -> None:
-    data: dict[str, Column] = {
+    data: dict[str, Series] = {
         "household": made.household,
         "corrects": made.ids,
         "why": sheet.chosen(_REASONS, len(undone)),
@@ -160,12 +160,12 @@ def _voided(sheet: Sheet, made: _Visits, undone: Ints) -> None:
         undone,
         data,
         recorded=undone,
-        happens=undone < NEVER,
+        happens=undone < NEVER_S,
         head=made.grid | sheet.filed_by(_OFFICE, made.place),
     )
 
 
-def _corrections(sheet: Sheet, made: _Visits, content: dict[str, Column], undone: Ints) -> None:
+def _corrections(sheet: Sheet, made: _Visits, content: dict[str, Series], undone: Ints) -> None:
     """Forms set right, some of them twice, and some that are voided all the same."""
     draw = sheet.draw
     wrong = np.flatnonzero(made.stands & some(draw, len(undone), _CORRECTED))
@@ -173,7 +173,7 @@ def _corrections(sheet: Sheet, made: _Visits, content: dict[str, Column], undone
     _corrected(sheet, made, content, wrong, when)
     twice = some(draw, len(wrong), _TWICE)
     _corrected(sheet, made, content, wrong[twice], sheet.after(when[twice], 5))
-    voided = np.flatnonzero(undone < NEVER)
+    voided = np.flatnonzero(undone < NEVER_S)
     voided = voided[some(draw, len(voided), _IN_VAIN)]
     # What is recorded last stands, so a correction never shares the second of the void.
     open_s = undone[voided] - made.recorded[voided]
@@ -182,7 +182,7 @@ def _corrections(sheet: Sheet, made: _Visits, content: dict[str, Column], undone
 
 
 def _corrected(
-    sheet: Sheet, made: _Visits, content: dict[str, Column], wrong: Ints, when: Ints
+    sheet: Sheet, made: _Visits, content: dict[str, Series], wrong: Ints, when: Ints
 ) -> None:
     """Corrections of the given visits, at the given instants."""
     draw, n = sheet.draw, len(wrong)
@@ -190,18 +190,18 @@ def _corrected(
     anew = some(draw, n, _REDRAWN)
     for name, names in (("role", _ROLES), ("purpose", _PURPOSES)):
         filed, drawn = whole[name], sheet.chosen(names, n)
-        assert isinstance(filed, Choice)
-        whole[name] = Choice(filed.table, np.where(anew, drawn.which, filed.which))
+        assert isinstance(filed, Choices)
+        whole[name] = Choices(filed.table, np.where(anew, drawn.which, filed.which))
     whole |= {
-        "met": Number(draw.integers(1, 7, n).astype(np.int8)),
-        "lasted": Number(np.minimum(made.lasted[wrong] + 5, 240)),
+        "met": Numbers(draw.integers(1, 7, n).astype(np.int8)),
+        "lasted": Numbers(np.minimum(made.lasted[wrong] + 5, 240)),
         "corrects": narrowed(made.ids, wrong),
     }
     place, ids = made.place[wrong], sheet.ids(n)
     head = {name: narrowed(column, wrong) for name, column in made.grid.items()}
     head |= sheet.filed_by(_OFFICE, place)
-    texts = Choice(_REMARKS, draw.integers(0, len(_REMARKS), n).astype(np.int8))
-    remark = Sealed(sheet.city.vault, "remark", ids, whole["household"], texts)
+    texts = Choices(_REMARKS, draw.integers(0, len(_REMARKS), n).astype(np.int8))
+    remark = SealedTexts(sheet.city.vault, "remark", ids, whole["household"], texts)
     texted = some(draw, n, _REMARKED)
     for happens, data in ((~texted, whole), (texted, whole | {"remark": remark})):
         sheet.add(
@@ -219,17 +219,17 @@ def _requests(sheet: Sheet, made: _Visits, closed: int) -> None:
     asked = np.minimum(asked, YEAR_END - 1)
     raised = np.maximum(made.recorded[visit], asked)
     place = made.place[visit]
-    grid: dict[str, Column] = {}
+    grid: dict[str, Series] = {}
     household = made.household.of(visit)
     if made.grid:
-        grid = {"grid": Choice(sheet.city.grid_codes, household.which)}
+        grid = {"grid": Choices(sheet.city.grid_codes, household.which)}
     numbers = sheet.numbers("r", n)
-    shared: dict[str, Column] = {"household": household, "request": numbers}
+    shared: dict[str, Series] = {"household": household, "request": numbers}
     content = shared | {"matter": sheet.chosen(_MATTERS, n)}
-    ids, visits = sheet.ids(n), Serial(made.ids.prefix, made.ids.numbers[visit])
-    wishes = Choice(_WISHES, draw.integers(0, len(_WISHES), n).astype(np.int8))
+    ids, visits = sheet.ids(n), Serials(made.ids.prefix, made.ids.numbers[visit])
+    wishes = Choices(_WISHES, draw.integers(0, len(_WISHES), n).astype(np.int8))
     texted = some(draw, n, _WITH_TEXT)
-    sealed = Sealed(sheet.city.vault, "text", ids, household, wishes)
+    sealed = SealedTexts(sheet.city.vault, "text", ids, household, wishes)
     for happens, data in ((~texted, content), (texted, content | {"text": sealed})):
         sheet.add(
             RequestRaised,
@@ -245,7 +245,7 @@ def _requests(sheet: Sheet, made: _Visits, closed: int) -> None:
     time = _closing(sheet, np.maximum(left, asked), closed)
     recorded = np.maximum(sheet.entered(time), raised)
     data = shared | {"outcome": sheet.chosen(_OUTCOMES, n)}
-    links: dict[str, Column] = {"correlationid": numbers, "causationid": ids}
+    links: dict[str, Series] = {"correlationid": numbers, "causationid": ids}
     sheet.add(RequestClosed, place, time, data, recorded=recorded, head=grid | links)
 
 
@@ -272,4 +272,4 @@ def _closing(sheet: Sheet, left: Ints, closed: int) -> Ints:
     elif surplus < 0:
         settled = draw.permutation(np.flatnonzero(time >= YEAR_END))[:-surplus]
         time[settled] = left[settled]
-    return np.where(time < END, time, NEVER)
+    return np.where(time < END_S, time, NEVER_S)

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from schemas.errors import SchemaError
 from schemas.event import Event
-from schemas.projections import Family
+from schemas.family import Family
 
 
 @cache
@@ -46,13 +46,14 @@ def _family(module: ModuleType) -> Family:
         )
     return Family(
         topic=head.topic,
+        key=head.key,
         zh=head.family_zh,
         module=head.__module__,
         partitions=head.partitions,
         events=events,
         projections=head.projections,
         clocks=head.clocks,
-        views=head.views,
         small_cells=head.small_cells,
+        county_only=head.county_only,
         doc=head.family_doc,
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from schemas.event import Event, field
-from schemas.projections import Family, PublishedView, Rollup, instant
-from schemas.sql.columns import COUNTY
-from schemas.sql.targets import target
-from schemas.words import CaseId, EventId, Fen, Labels, Note, Persons, Pseudonym, Quantity, Text
+from schemas.projections import Balance, Rollup
+from schemas.words import CaseId, EventId, Fen, Labels, Note, Persons, Pseudonym, Quantity
 
 Source = Annotated[
     Literal["pledge", "collective", "donation", "reward"],
@@ -27,42 +25,6 @@ _ENTRY = (
 )
 
 
-def _balances(family: Family, database: str, zone: str) -> PublishedView:
-    ledger = family.projections[1]
-    return PublishedView(
-        "funds_balances",
-        "幸福基金余额",
-        Text(
-            "Balance of the funds of a village by source, at the end of the day of `at`.",
-            "各村幸福基金按资金来源的余额，以 `at` 当日终了为准。",
-        ),
-        {
-            "county": COUNTY,
-            "township": Text(
-                "Township, nine digits; empty when unknown.", "乡镇街道代码，9位；不明时为空。"
-            ),
-            "village": Text(
-                "Village, twelve digits; empty when the fund is a township's or county's.",
-                "村（社区）代码，12位；乡镇街道或者县市区的基金为空。",
-            ),
-            "source": Text("Where the money came from.", "资金的来源。"),
-            "raised": Text("Contributions that stand, in fen.", "有效的筹集金额合计，以分计。"),
-            "spent": Text("Disbursements that stand, in fen.", "有效的支出金额合计，以分计。"),
-            "balance": Text("Raised less spent, in fen.", "筹集减去支出的余额，以分计。"),
-        },
-        "SELECT substring(division, 1, 6) AS county,\n"
-        "  if(length(division) >= 9, substring(division, 1, 9), '') AS township,\n"
-        "  if(length(division) = 12, division, '') AS village, source,\n"
-        "  sumIf(net_amount, type = 'fund.contributed') AS raised,\n"
-        "  sumIf(net_amount, type = 'fund.disbursed') AS spent, raised - spent AS balance\n"
-        f"FROM `{database}`.`{target(family, ledger)}`\n"
-        "WHERE type IN ('fund.contributed', 'fund.disbursed')\n"
-        f"  AND day <= toDate({instant(zone)})\n"
-        # By the place itself, whose codes are told of each group and not of each booking.
-        "GROUP BY division, source",
-    )
-
-
 class Fund(
     Event,
     topic="funds",
@@ -77,10 +39,20 @@ class Fund(
     )
 
     projections: ClassVar = (
-        Rollup("hourly", "county", "hour", dims=("entry",)),
-        Rollup("ledger", "division", "day", dims=("source", "use", "entry"), ledger=True),
+        Rollup("hourly", "county", dims=("entry",)),
+        Rollup(
+            "ledger",
+            "division",
+            dims=("source", "use", "entry"),
+            balance=Balance(
+                "amount",
+                raised="fund.contributed",
+                spent="fund.disbursed",
+                by="source",
+                opening=("entry", "opening"),
+            ),
+        ),
     )
-    views: ClassVar = (_balances,)
 
 
 class FundContributed(Fund, name="fund.contributed", zh="筹集", zh_doc="资金到账。"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from schemas.clocks import Clock
+from schemas.clocks import Clock, Term
 from schemas.event import Event, field
-from schemas.projections import CaseFold, Rollup
+from schemas.projections import CaseFold, Rollup, Stage
 from schemas.words import CaseId, Fen, Flag, Labels, Office, Persons, Pseudonym, Sealed
 
 Dispute = Annotated[
@@ -112,38 +112,38 @@ class Mediation(
 
     small_cells: ClassVar = True
     projections: ClassVar = (
-        Rollup("hourly", "county", "hour", dims=("dispute",)),
-        Rollup("daily", "division", "day"),
+        Rollup("hourly", "county", dims=("dispute",)),
+        Rollup("daily", "division"),
         CaseFold(
             "cases",
+            opens="mediation.filed",
             stages=(
-                ("mediation.filed", "filed"),
-                ("mediation.accepted", "accepted"),
-                ("mediation.session_held", "in_session"),
-                ("mediation.agreement_reached", "agreed"),
-                ("mediation.performed", "performed"),
-                ("mediation.breached", "breached"),
-                ("mediation.terminated", "terminated"),
-                ("mediation.referred", "referred"),
+                Stage("mediation.filed", "filed", "已登记"),
+                Stage("mediation.accepted", "accepted", "已受理"),
+                Stage("mediation.session_held", "in_session", "调解中"),
+                Stage("mediation.agreement_reached", "agreed", "达成协议"),
+                Stage("mediation.performed", "performed", "履行完毕"),
+                Stage("mediation.breached", "breached", "未履行"),
+                Stage("mediation.terminated", "terminated", "终止"),
+                Stage("mediation.referred", "referred", "引导诉讼仲裁行政"),
             ),
             ends=_ENDED,
         ),
     )
-    clocks: ClassVar = tuple(
+    clocks: ClassVar = (
         Clock(
             "mediate",
             "法院委派委托调解",
             "mediation.accepted",
-            days,
+            terms=(
+                Term(
+                    30, "最高法 2020 民事诉讼程序繁简分流试点", when=("mode", ("court_delegated",))
+                ),
+                Term(15, "民诉法解释", when=("mode", ("court_ordinary",))),
+                Term(7, "民诉法解释", when=("mode", ("court_summary",))),
+            ),
             ends=_ENDED,
-            basis=basis,
-            when=("mode", (mode,)),
-        )
-        for mode, days, basis in (
-            ("court_delegated", 30, "最高法 2020 民事诉讼程序繁简分流试点, 委派 30 日"),
-            ("court_ordinary", 15, "民诉法解释, 委托 15 日"),
-            ("court_summary", 7, "民诉法解释, 委托 7 日"),
-        )
+        ),
     )
 
 

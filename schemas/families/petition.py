@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from schemas.clocks import Clock
+from schemas.clocks import Clock, Term
 from schemas.event import Content, Event, field
-from schemas.projections import CaseFold, Rollup
+from schemas.projections import CaseFold, Rollup, Stage
 from schemas.words import (
     CaseId,
     Category,
@@ -109,23 +109,24 @@ class Petition(
     small_cells: ClassVar = True
     county_only: ClassVar = ("kind", "accusation")
     projections: ClassVar = (
-        Rollup("hourly", "county", "hour", dims=("kind",)),
-        Rollup("daily", "division", "day"),
+        Rollup("hourly", "county", dims=("kind",)),
+        Rollup("daily", "division"),
         CaseFold(
             "cases",
+            opens="petition.registered",
             stages=(
-                ("petition.registered", "registered"),
-                ("petition.transferred", "transferred"),
-                ("petition.accepted", "accepted"),
-                ("petition.replied", "replied"),
-                ("petition.review_requested", "in_review"),
-                ("petition.review_decided", "reviewed"),
-                ("petition.recheck_requested", "in_recheck"),
-                ("petition.recheck_decided", "rechecked"),
-                ("petition.closed", "closed"),
-                ("petition.not_accepted", "not_accepted"),
-                ("petition.merged", "merged"),
-                ("petition.withdrawn", "withdrawn"),
+                Stage("petition.registered", "registered", "已登记"),
+                Stage("petition.transferred", "transferred", "已转送"),
+                Stage("petition.accepted", "accepted", "办理中"),
+                Stage("petition.replied", "replied", "已答复"),
+                Stage("petition.review_requested", "in_review", "复查中"),
+                Stage("petition.review_decided", "reviewed", "已复查"),
+                Stage("petition.recheck_requested", "in_recheck", "复核中"),
+                Stage("petition.recheck_decided", "rechecked", "已复核"),
+                Stage("petition.closed", "closed", "已办结"),
+                Stage("petition.not_accepted", "not_accepted", "不予受理"),
+                Stage("petition.merged", "merged", "并案"),
+                Stage("petition.withdrawn", "withdrawn", "撤回"),
             ),
             ends=_ENDS,
         ),
@@ -133,22 +134,20 @@ class Petition(
     clocks: ClassVar = (
         Clock(
             "transfer",
-            "登记后转送",
+            "转送",
             "petition.registered",
-            15,
+            terms=(Term(15, "信访工作条例 22"),),
             ends=("petition.transferred", "petition.accepted", "petition.replied", *_ENDS),
-            basis="信访工作条例 22",
             lapses=_GONE,
         ),
         Clock(
             "notice",
             "受理告知",
             "petition.transferred",
-            15,
+            terms=(Term(15, "信访工作条例 23"),),
             # Not petition.objected: whom the petition goes to next owes the notice, and until it
             # goes to somebody the time of the unit that objected runs on.
             ends=("petition.accepted", "petition.replied", *_ENDS),
-            basis="信访工作条例 23",
             lapses=_GONE,
             counts="last",
         ),
@@ -156,30 +155,25 @@ class Petition(
             "close",
             "办结",
             "petition.accepted",
-            60,
+            terms=(Term(60, "信访工作条例 34", when=("route", ("31.6",)), longest=30),),
             ends=("petition.replied", *_ENDS),
-            basis="信访工作条例 34",
-            when=("route", ("31.6",)),
-            extends="petition.extended",
-            longest=30,
             lapses=(*_GONE, "petition.not_accepted"),
+            extends="petition.extended",
         ),
         Clock(
             "review",
             "复查",
             "petition.review_requested",
-            30,
+            terms=(Term(30, "信访工作条例 35"),),
             ends=("petition.review_decided", *_ENDS),
-            basis="信访工作条例 35",
             lapses=_GONE,
         ),
         Clock(
             "recheck",
             "复核",
             "petition.recheck_requested",
-            30,
+            terms=(Term(30, "信访工作条例 36"),),
             ends=("petition.recheck_decided", *_ENDS),
-            basis="信访工作条例 36",
             lapses=_GONE,
         ),
     )

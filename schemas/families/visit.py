@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from schemas.event import Content, Event, field
-from schemas.projections import Diary, Family, PublishedView, Rollup, instant
-from schemas.sql.columns import COUNTY, MICROGRID, NET, TOWNSHIP, TYPE, VILLAGE, quoted, starts
-from schemas.sql.targets import LAST_DAY, count_of, days_of, target
-from schemas.words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed, Text
+from schemas.projections import Diary, Kept, Rollup
+from schemas.words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed
 
 Role = Annotated[
     Literal["grid_member", "party_member", "working_party_member", "cadre"],
@@ -53,155 +50,6 @@ def _hours_to_minutes(content: Content) -> Content:
     return rest | {"lasted": hours * 60}
 
 
-_RECORDED, _RAISED, _CLOSED = "visit.recorded", "visit.request_raised", "visit.request_closed"
-_KEPT = (_RECORDED, _RAISED, _CLOSED)
-"""What the diary keeps the days of."""
-_NEVER: Final = "toDate(0)"
-
-
-def _diary(family: Family, database: str) -> str:
-    return f"`{database}`.`{target(family, family.projections[2])}`"
-
-
-def _taken_back(table: str) -> str:
-    """SQL: the micro-grids of which a part of the table holds a day below zero."""
-    return f"SELECT grid FROM {table} WHERE arrayExists(n -> n < 0, {days_of(_RECORDED)}.2)"
-
-
-def _up_to_today(table: str, *, last_visit: bool) -> str:
-    """SQL: of every row of the diary its counts and its last visit, as of the day `today`."""
-    went, taken_back = days_of(_RECORDED), _taken_back(table)
-
-    def rows(last: str, mended: str, counts: Iterable[str], of: str, year: str = "year") -> str:
-        visits, found, closed = counts
-        lasts = f"\n    {last} AS last, {mended} AS mended," if last_visit else ""
-        return (
-            f"SELECT grid, {year} AS year,{lasts}\n"
-            f"    {visits} AS visits, {found} AS found, {closed} AS closed\n"
-            f"  FROM {of}"
-        )
-
-    # Of rows that end by the day the counts say all; to look into the days takes twice as long.
-    ended = rows(
-        f"{went}.1[-1]",
-        _NEVER,
-        map(count_of, _KEPT),
-        f"{table} WHERE grid != '' AND {LAST_DAY} <= today",
-    )
-    going_on = rows(
-        f"arrayLast(day -> day <= today, {went}.1)",
-        _NEVER,
-        (
-            f"arraySum((day, n) -> if(day <= today, n, 0), {days}.1, {days}.2)"
-            for days in map(days_of, _KEPT)
-        ),
-        f"{table} WHERE grid != '' AND {LAST_DAY} > today AND year <= this_year",
-    )
-    if not last_visit:
-        return "\n  UNION ALL\n  ".join((ended, going_on))
-    # A part of the table may hold a visit and a later one that it was taken back: days are then
-    # added up, but for those few micro-grids alone, beside the others. To carry the days of all
-    # along takes half as long again, and a join costs where nobody asks for the last visit.
-    summed = rows(
-        _NEVER,
-        f"arrayMax((day, n) -> if(n > 0 AND day <= today, day, {_NEVER}), days.1, days.2)",
-        "000",
-        f"(SELECT grid, sumMap({went}) AS days FROM {table}\n"
-        f"    WHERE grid != '' AND year <= this_year AND grid IN ({taken_back}) GROUP BY grid)",
-        "0",
-    )
-    return "\n  UNION ALL\n  ".join((ended, going_on, summed))
-
-
-_PLACES = {"county": COUNTY, "township": TOWNSHIP, "village": VILLAGE, "grid": MICROGRID}
-_COUNTS = {
-    "visits_this_year": Text(
-        "Visits that stand in the calendar year of `at`.", "`at` 所在年份的有效走访户次。"
-    ),
-    "visits": Text("Visits that stand, all years.", "历年有效走访户次合计。"),
-    "requests_found": Text(
-        "Requests raised in visits of the calendar year of `at`.",
-        "`at` 所在年份走访中登记的诉求件数。",
-    ),
-    "requests_closed": Text(
-        "Requests closed in the calendar year of `at`.", "`at` 所在年份办结的诉求件数。"
-    ),
-}
-
-
-def _by_grid(family: Family, database: str, zone: str, *, last_visit: bool) -> str:
-    """SQL: a row a micro-grid with its places, its last visit if wanted, and its counts."""
-    table = _diary(family, database)
-    last = f"if(grid IN ({_taken_back(table)}), max(r.mended), max(r.last))"
-    lasts = f"  nullIf({last}, {_NEVER}) AS last_visit,\n" if last_visit else ""
-    return (
-        f"WITH toDate({instant(zone)}) AS today, toYear(today) AS this_year\n"
-        "SELECT substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,\n"
-        f"  substring(grid, 1, 12) AS village, r.grid AS grid,\n{lasts}"
-        "  sumIf(r.visits, year = this_year) AS visits_this_year, sum(r.visits) AS visits,\n"
-        "  sumIf(r.found, year = this_year) AS requests_found,\n"
-        "  sumIf(r.closed, year = this_year) AS requests_closed\n"
-        f"FROM (\n  {_up_to_today(table, last_visit=last_visit)}\n) AS r\nGROUP BY grid"
-    )
-
-
-def _coverage(family: Family, database: str, zone: str) -> PublishedView:
-    last_visit = Text(
-        "Day of the last visit that stands; NULL when none does.",
-        "最近一次有效走访的日期；没有时为 NULL。",
-    )
-    return PublishedView(
-        "visits_coverage",
-        "走访覆盖",
-        Text(
-            "Micro-grids with an event by the end of the year of `at`, as of its day.",
-            "至 `at` 所在年末有过事件的微网格，数据以 `at` 当日为准。",
-        ),
-        {**_PLACES, "last_visit": last_visit, **_COUNTS},
-        _by_grid(family, database, zone, last_visit=True),
-    )
-
-
-def _covered(family: Family, database: str, zone: str) -> PublishedView:
-    """Most ask for counts alone, and to find the last visit is half of the engine's analysis."""
-    return PublishedView(
-        "visits_covered",
-        "走访户次·微网格",
-        Text(
-            "The counts of `visits_coverage` alone, which the engine reads faster.",
-            "只含 `visits_coverage` 的各项计数，查询更快。",
-        ),
-        {**_PLACES, **_COUNTS},
-        _by_grid(family, database, zone, last_visit=False),
-    )
-
-
-def _by_grid_day(family: Family, database: str, _zone: str) -> PublishedView:
-    table = _diary(family, database)
-    kept = ", ".join(f"({quoted(t)}, {days_of(t)})" for t in _KEPT)
-    return PublishedView(
-        "visits_by_grid_day",
-        "走访·微网格·日",
-        Text("Events by type, micro-grid and day.", "走访统计，按事件类型、微网格和日期。"),
-        {
-            "type": TYPE,
-            "county": COUNTY,
-            "township": TOWNSHIP,
-            "village": VILLAGE,
-            "grid": MICROGRID,
-            "day": starts("day"),
-            "net_count": NET,
-        },
-        "SELECT type, substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,\n"
-        "  substring(grid, 1, 12) AS village, grid, day, sum(n) AS net_count\n"
-        f"FROM (SELECT grid, kept.1 AS type, kept.2 AS days FROM {table}\n"
-        f"  ARRAY JOIN [{kept}] AS kept WHERE grid != '')\n"
-        "ARRAY JOIN days.1 AS day, days.2 AS n\n"
-        # A day taken back adds up to nothing, and leaves the map only when parts are merged.
-        "GROUP BY type, grid, day HAVING net_count != 0",
-    )
-
-
 class Visit(
     Event,
     topic="visits",
@@ -223,11 +71,31 @@ class Visit(
     )
 
     projections: ClassVar = (
-        Rollup("hourly", "county", "hour", dims=("role",)),
-        Rollup("daily", "division", "day"),
-        Diary("coverage", _KEPT),
+        Rollup("hourly", "county", dims=("role",)),
+        Rollup("daily", "division"),
+        Diary(
+            "coverage",
+            "走访覆盖",
+            seen=Kept("visit.recorded", "visits", "走访", "Visits that stand", "有效走访户次"),
+            last="last_visit",
+            also=(
+                Kept(
+                    "visit.request_raised",
+                    "requests_found",
+                    "发现诉求",
+                    "Requests raised in visits",
+                    "走访中登记的诉求件数",
+                ),
+                Kept(
+                    "visit.request_closed",
+                    "requests_closed",
+                    "办结诉求",
+                    "Requests closed",
+                    "办结的诉求件数",
+                ),
+            ),
+        ),
     )
-    views: ClassVar = (_coverage, _covered, _by_grid_day)
 
 
 class VisitRecorded(

@@ -7,9 +7,10 @@ from typing import Final
 
 from schemas.clocks import Clock
 from schemas.event import FieldSpec
-from schemas.projections import NEVER, CaseFold, Family, PublishedView, instant, verb
-from schemas.sql.columns import TOWNSHIP_IF_SHOWN, codes_of, moment, quoted
-from schemas.sql.targets import one_each, target
+from schemas.family import Family
+from schemas.projections import NEVER, CaseFold, verb
+from schemas.sql.columns import TOWNSHIP_IF_SHOWN, PublishedView, codes_of, instant, moment, quoted
+from schemas.sql.targets import target
 from schemas.words import Text
 
 
@@ -29,7 +30,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         columns[f.name] = f.doc
         said = _said(f)
         # Said later than the instant is not yet known at it; the opening is known of every row.
-        if not _is_opening(family, f):
+        if not _is_opening(family, fold, f):
             first = _first(family.sayers(f.name, "fact"))
             said = f"if({first} > {_NOW}, defaultValueOfTypeName('{f.stored}'), {said})"
         picks.append(f"{said} AS {f.name}")
@@ -40,7 +41,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         )
         picks.append(_known(_at(cls.spec.name), f"{verb(cls.spec.name)}_at"))
     terms: dict[str, str] = {_UNKNOWN: f"CAST(NULL AS Nullable({moment(zone)}))"}
-    for clock in one_each(family.clocks):
+    for clock in family.clocks:
         terms |= _clock_terms(clock)
         for name, text, sql in _clock(clock):
             columns[name] = text
@@ -56,6 +57,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         ),
         columns,
         f"SELECT {', '.join(picks)}\n{_begun(family, fold, database, zone, terms)}",
+        family.topic,
     )
 
 
@@ -65,9 +67,9 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
     All of it is in `cases` too, whose many columns take the engine longer to analyse than the cases
     to count.
     """
-    opening, year = _at(family.events[0].spec.name), f"toStartOfYear({_NOW})"
+    opening, year = _at(fold.opens), f"toStartOfYear({_NOW})"
     begun = {"today": f"toStartOfDay({_NOW})", "this_year": f"toDateTime({year}, {quoted(zone)})"}
-    clocks = one_each(family.clocks)
+    clocks = family.clocks
     overdue = " OR ".join(f"({_past_due(clock)})" for clock in clocks)
     moved = {_latest(clock): _clock_terms(clock)[_latest(clock)] for clock in clocks if clock.moves}
     return PublishedView(
@@ -97,6 +99,7 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
         f"{_begun(family, fold, database, zone, moved)}\n"
         # Not by county and township: of each case, and as two keys, they took a sixth of the time.
         "GROUP BY _place",
+        family.topic,
     )
 
 
@@ -106,7 +109,7 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     The same is in `cases`, a column a clock and thing told of it: what asks for all clocks alike
     is analysed here once, not once a clock.
     """
-    clocks = one_each(family.clocks)
+    clocks = family.clocks
     terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
     running = {
         "clock": [quoted(clock.name) for clock in clocks],
@@ -118,7 +121,9 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     words, on_time = _case_words(family, fold), _ON_TIME
     # What sorts a case from its first day; the rest of what is known of it is in `cases`.
     sorts = {
-        f.name: f for f in family.facts if f.choices and not f.personal and _is_opening(family, f)
+        f.name: f
+        for f in family.facts
+        if f.choices and not f.personal and _is_opening(family, fold, f)
     }
     if lapses := sorted({name for clock in clocks for name in clock.lapses}):
         on_time += _lapsed_by(lapses)
@@ -152,6 +157,7 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
         f"{_begun(family, fold, database, zone, terms)})\n"
         f"ARRAY JOIN {', '.join(f'{name}s AS {name}' for name in running)}\n"
         f"WHERE due < {_NEVER}",
+        family.topic,
     )
 
 
@@ -164,7 +170,7 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
     words = _case_words(family, fold)
     reached = ", ".join(
         f"({_at(name)}, toUInt8({n}), {quoted(state)})"
-        for n, (name, state) in enumerate(fold.stages)
+        for n, (name, state, _) in enumerate(fold.stages)
     )
     never = f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
     return PublishedView(
@@ -190,7 +196,7 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             "time": Text("When it came into it.", "进入该状态的时间。"),
         },
         f"SELECT c.case AS case, {_PLACES},\n"
-        f"  CAST({_at(family.events[0].spec.name)} AS {moment(zone)}) AS begun,\n"
+        f"  CAST({_at(fold.opens)} AS {moment(zone)}) AS begun,\n"
         "  step.1.3 AS came_from,\n"
         "  if(step.1.3 = '', NULL, step.1.1) AS since, step.2.3 AS state, step.2.1 AS time\n"
         # Two steps of one instant come in their legal order. The cast sheds the type of aggregates,
@@ -200,6 +206,7 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         f"  arrayPopBack(arrayPushFront(taken, ({never}, toUInt8(0), ''))) AS before,\n"
         "  arrayJoin(arrayZip(before, taken)) AS step\n"
         f"FROM `{database}`.`{target(family, fold)}` AS c FINAL) AS c",
+        family.topic,
     )
 
 
@@ -220,7 +227,7 @@ def _begun(
         f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())}\n"
         # A partition's mark of how far it has got is a row without a case, which never begins.
         f"FROM `{database}`.`{target(family, fold)}` AS c FINAL) AS c\n"
-        f"WHERE {_at(family.events[0].spec.name)} <= {_NOW}"
+        f"WHERE {_at(fold.opens)} <= {_NOW}"
     )
 
 
@@ -238,9 +245,9 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
         "county": _COUNTY,
         "township": TOWNSHIP_IF_SHOWN,
         "state": Text(
-            f"State at the instant: {', '.join(state for _, state in fold.stages)}.",
+            f"State at the instant: {', '.join(state for _, state, _ in fold.stages)}.",
             "该时刻的状态："
-            + "，".join(f"{state} {zh[name]}" for name, state in fold.stages)
+            + "，".join(f"{state} {zh[name]}" for name, state, _ in fold.stages)
             + "。",
         ),
         "open": Text("1 while begun and not ended at the instant.", "该时刻已开始而未结束时为1。"),
@@ -264,9 +271,9 @@ _COUNTY: Final = Text(
 )
 
 
-def _is_opening(family: Family, fact: FieldSpec) -> bool:
+def _is_opening(family: Family, fold: CaseFold, fact: FieldSpec) -> bool:
     """Whether the first event of a case says it, so that it is known of every case begun."""
-    return family.events[0].spec.name in family.sayers(fact.name, "fact")
+    return fold.opens in family.sayers(fact.name, "fact")
 
 
 def _said(fact: FieldSpec) -> str:
@@ -373,6 +380,6 @@ def _at(type_: str) -> str:
 
 def _state(fold: CaseFold) -> str:
     cases = ", ".join(
-        f"{_at(name)} <= {_NOW}, {quoted(state)}" for name, state in reversed(fold.stages)
+        f"{_at(name)} <= {_NOW}, {quoted(state)}" for name, state, _ in reversed(fold.stages)
     )
     return f"multiIf({cases}, '')"

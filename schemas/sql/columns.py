@@ -1,11 +1,13 @@
-"""Columns of ClickHouse tables, and what those mean that many tables and views have."""
+"""What tables and views are made of: columns, published views, literals and common meanings."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from schemas.event import FieldSpec
+from schemas.family import Family
 from schemas.words import Text
 
 
@@ -26,6 +28,27 @@ class Column:
         return f"`{self.name}` {self.type} COMMENT {quoted(str(self.doc))}{packed}"
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedView:
+    """A view of the published database.
+
+    Attributes:
+        name: stable; `<topic>_<what>`.
+        zh: what boards call it.
+        doc: what a row is, and of which instant where the view takes one.
+        columns: every column with its meaning and unit, in order.
+        sql: the query; tables are qualified, parameters in ClickHouse's `{name:Type}`.
+        topic: of the one family it shows; empty where it shows several, or none.
+    """
+
+    name: str
+    zh: str
+    doc: Text
+    columns: Mapping[str, Text]
+    sql: str
+    topic: str = ""
+
+
 def quoted(text: str) -> str:
     """A ClickHouse string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -34,6 +57,26 @@ def quoted(text: str) -> str:
 def moment(zone: str) -> str:
     """The type of every stored instant: milliseconds, in a named zone, never the server's."""
     return f"DateTime64(3, {quoted(zone)})"
+
+
+def instant(zone: str) -> str:
+    """The instant a parameterised view judges by: `at`, in ms since 1970.
+
+    Not a DateTime64: the engine hands a parameter over as text, written in the zone of the value
+    and read in that of the type, so that `toDateTime(…)` would come out hours away, silently.
+    """
+    return f"fromUnixTimestamp64Milli({{at:Int64}}, {quoted(zone)})"
+
+
+def of_types(family: Family, name: str, mark: str, column: str) -> str:
+    """Condition that a row is of an event type whose field `name` bears `mark`; empty: all are.
+
+    Another event type may have a field of that name: the people at a hearing are no petitioners.
+    """
+    sayers = family.sayers(name, mark)
+    if len(sayers) == len(family.fields_named(name)):
+        return ""
+    return f"{column} IN ({', '.join(map(quoted, sayers))})"
 
 
 def codes_of(place: str) -> str:

@@ -2,7 +2,8 @@
 
 `<topic>_by_county_hour`, `_by_township_day`, `_by_village_year`, `_by_village_day` (where small
 cells need no cover), `_to_date(at)`, `_cases(at)`, `_pending(at)`, `_deadlines(at)` and `_steps`
-derive from a family's projections; a family may declare more in `views`.
+derive from a family's rollups and case fold; `<topic>_balances(at)` from its ledger;
+`<topic>_<diary>(at)`, `_covered(at)` and `_by_grid_day` from its diary.
 A parameterised view takes the instant `at` it is judged by, in ms since 1970: never the wall
 clock. From a board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
 """
@@ -14,7 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas import names
-from schemas.projections import CaseFold, Family, PublishedView, Rollup, instant
+from schemas.errors import SchemaError
+from schemas.family import Family
+from schemas.projections import Rollup
+from schemas.sql.balances import balances
 from schemas.sql.cases import cases, deadlines, pending, steps
 from schemas.sql.columns import (
     COUNTY,
@@ -26,12 +30,15 @@ from schemas.sql.columns import (
     TYPE,
     VILLAGE,
     YEAR,
+    PublishedView,
     as_corrected,
     as_filed,
     codes_of,
+    instant,
     quoted,
     starts,
 )
+from schemas.sql.coverage import by_grid_day, coverage, covered
 from schemas.sql.targets import target
 from schemas.sql.watched import watched
 from schemas.words import Text
@@ -43,42 +50,53 @@ _GRAINS: Final = {"hour": "小时", "day": "日期", "year": "年份"}
 
 
 def published(families: Sequence[Family], database: str, zone: str) -> list[PublishedView]:
-    """Every published view, in the order in which they may be created."""
-    found: list[PublishedView] = []
-    for family in families:
-        found += _family_views(family, database, zone)
-        found += [make(family, database, zone) for make in family.views]
-    return [
-        *found,
+    """Every published view, in the order in which they may be created.
+
+    Raises:
+        SchemaError: two of them have one name.
+    """
+    found = [
+        *(view for family in families for view in _family_views(family, database, zone)),
         _united(families, database, "county"),
         _united(families, database, "division"),
         _divisions(database),
         _labels(families),
         *watched(families, database),
     ]
+    views: dict[str, PublishedView] = {}
+    for view in found:
+        if other := views.get(view.name):
+            raise SchemaError(
+                f"two published views have the name {view.name!r}: {other.zh} and {view.zh}."
+            )
+        views[view.name] = view
+    return found
 
 
 def _family_views(family: Family, database: str, zone: str) -> Iterator[PublishedView]:
-    for projection in family.projections:
-        if isinstance(projection, CaseFold):
-            yield cases(family, projection, database, zone)
-            yield pending(family, projection, database, zone)
-            if projection.stages:
-                yield steps(family, projection, database, zone)
-            if family.clocks:
-                yield deadlines(family, projection, database, zone)
-        elif not isinstance(projection, Rollup):
-            continue  # the family's own views read it
-        elif projection.place == "county" and projection.grain == "hour":
-            yield _by_county_hour(family, projection, database)
-            yield _to_date(family, projection, database, zone)
-        elif projection.place == "division":
-            yield _by_township_day(family, projection, database)
-            if family.small_cells:
-                yield _by_village_year_suppressed(family, projection, database)
-            else:
-                yield _by_village(family, projection, database, "day")
-                yield _by_village(family, projection, database, "year")
+    for rollup in family.rollups:
+        if rollup.place == "county":
+            yield _by_county_hour(family, rollup, database)
+            yield _to_date(family, rollup, database, zone)
+            continue
+        yield _by_township_day(family, rollup, database)
+        if family.small_cells:
+            yield _by_village_year_suppressed(family, rollup, database)
+        else:
+            yield _by_village(family, rollup, database, "day")
+            yield _by_village(family, rollup, database, "year")
+        if rollup.balance:
+            yield balances(family, rollup, database, zone)
+    if diary := family.diary:
+        yield coverage(family, diary, database, zone)
+        yield covered(family, diary, database, zone)
+        yield by_grid_day(family, diary, database)
+    if fold := family.fold:
+        yield cases(family, fold, database, zone)
+        yield pending(family, fold, database, zone)
+        yield steps(family, fold, database, zone)
+        if family.clocks:
+            yield deadlines(family, fold, database, zone)
 
 
 def _figures(family: Family, *, below_township: bool = False) -> dict[str, Text]:
@@ -119,6 +137,7 @@ def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedV
         },
         f"SELECT {group}, {_sums(family)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
+        family.topic,
     )
 
 
@@ -163,6 +182,7 @@ def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> Publis
         f"SELECT {group}, {', '.join(sums)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
         f"WHERE type != '' AND hour >= year AND hour <= upto\nGROUP BY {group}",
+        family.topic,
     )
 
 
@@ -188,6 +208,7 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
         f"  {', '.join([*dims, 'day'])}, {_sums(family)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\n"
         f"GROUP BY {', '.join(['type', 'substring(division, 1, 9) AS place', *dims, 'day'])}",
+        family.topic,
     )
 
 
@@ -199,22 +220,20 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     what several families have is here: every column is analysed whether it is asked for or not.
     """
     rollups = [
-        (family, each)
-        for family in families
-        for each in family.projections
-        if isinstance(each, Rollup) and each.place == place
+        (family, each) for family in families for each in family.rollups if each.place == place
     ]
     texts: dict[str, Text] = {}
     for family, _ in rollups:
         texts = _net(family) | texts
     had = Counter(name for family, _ in rollups for name in _net(family))
     figures = {name: text for name, text in texts.items() if had[name] > 1}
-    # Of the vocabularies the one by which balances brought forward are told from movements.
+    # Of the vocabularies only the mark of a balance brought forward: it is no movement.
+    openings = {f.ledger.balance.opening[0] for f in families if f.ledger and f.ledger.balance}
     dims = {
         name: text
         for family, rollup in rollups
         for name, text in _dims(family, rollup).items()
-        if name == "entry"
+        if name in openings
     }
 
     def part(family: Family, rollup: Rollup) -> str:
@@ -303,6 +322,7 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
         f"  {', '.join(f'{sql} AS {name}' for name, sql in sums.items())}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
         f"WHERE type != '' AND length(division) = 12\nGROUP BY {group}",
+        family.topic,
     )
 
 
@@ -362,6 +382,7 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
         f"  {', '.join(f'if(suppressed = 1, NULL, j.{name}) AS {name}' for name in figures)},\n"
         "  suppressed\n"
         "FROM judged AS j WHERE suppressed = 1 OR j.gross_count != 0 OR j.net_count != 0",
+        family.topic,
     )
 
 

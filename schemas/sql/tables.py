@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from schemas import names
-from schemas.projections import CaseFold, Family, Projection, PublishedView, Rollup
-from schemas.sql.columns import KPART, TOPIC, TYPE, Column, moment, quoted
+from schemas.family import Family
+from schemas.projections import CaseFold, Projection, Rollup
+from schemas.sql.columns import KPART, TOPIC, TYPE, Column, PublishedView, moment, quoted
 from schemas.sql.published import published
 from schemas.sql.targets import columns, key, select, target, view
 from schemas.words import Text
@@ -287,22 +288,24 @@ _DEFINER: Final = "DEFINER = CURRENT_USER SQL SECURITY DEFINER"
 boards' user has none on the truth. Materialized views run with their owner's, or unchecked where
 they say nothing, on every version; to say so there would rebuild all figures of every city."""
 
-Kind = Literal["database", "table", "target", "materialized view", "view"]
+ObjectKind = Literal["database", "table", "target", "materialized view", "view"]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One object to be created: where it lives, what it is called, what it is, and its SQL.
 
-    Of a table also its columns and its skip indexes, each as `name expression TYPE …`.
+    Of a table also its columns and its skip indexes, each as `name expression TYPE …`. `topic` is
+    the one family it is made for; empty where it is of none or of several.
     """
 
     database: str
     name: str
-    kind: Kind
+    kind: ObjectKind
     sql: str
     columns: tuple[Column, ...] = ()
     indexes: tuple[str, ...] = ()
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,8 +377,9 @@ def _table(
     *,
     extra: Sequence[str] = (),
     indexes: Sequence[str] = (),
-    kind: Kind = "table",
+    kind: ObjectKind = "table",
     doc: Text | None = None,
+    topic: str = "",
 ) -> Statement:
     held = tuple(_dated(cols, layout.zone))
     body = ",\n  ".join([*(c.ddl for c in held), *extra, *(f"INDEX {each}" for each in indexes)])
@@ -385,7 +389,7 @@ def _table(
     )
     if doc:
         sql += f"\nCOMMENT {quoted(str(doc))}"
-    return Statement(layout.database, name, kind, sql, held, tuple(indexes))
+    return Statement(layout.database, name, kind, sql, held, tuple(indexes), topic)
 
 
 def _reference_tables(layout: Layout) -> list[Statement]:
@@ -439,6 +443,7 @@ def _events(family: Family, layout: Layout) -> Statement:
             f"Every message of topic {family.topic}, one row an offset.",
             f"{family.zh}：主题 {family.topic} 的全部消息，每个偏移一行。",
         ),
+        topic=family.topic,
     )
 
 
@@ -463,6 +468,7 @@ def _target(family: Family, projection: Projection, layout: Layout) -> Statement
             f"{type(projection).__name__} {projection.name}.",
             f"{family.zh}：{kind} {projection.name}。",
         ),
+        topic=family.topic,
     )
 
 
@@ -473,7 +479,7 @@ def _view(family: Family, projection: Projection, layout: Layout) -> Statement:
         f"TO `{layout.database}`.`{target(family, projection)}` AS\n"
         + select(family, projection, layout.zone, database=layout.database)
     )
-    return Statement(layout.database, name, "materialized view", sql)
+    return Statement(layout.database, name, "materialized view", sql, topic=family.topic)
 
 
 def _all_events(layout: Layout) -> Statement:
@@ -499,4 +505,4 @@ def _published(item: PublishedView, layout: Layout) -> Statement:
         + f"\nCOMMENT {quoted(str(item.doc))}"
     )
     cols = tuple(Column(name, "", doc) for name, doc in item.columns.items())
-    return Statement(layout.published, item.name, "view", sql, cols)
+    return Statement(layout.published, item.name, "view", sql, cols, topic=item.topic)

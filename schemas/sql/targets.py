@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
-from schemas.clocks import Clock
+from schemas.family import Family
 from schemas.names import events_table, target_table, target_view
-from schemas.projections import HI, NEVER, CaseFold, Diary, Family, Projection, Rollup, verb
+from schemas.projections import HI, NEVER, CaseFold, Diary, Projection, Rollup, verb
 from schemas.sql.columns import (
     GROSS,
     MICROGRID,
@@ -18,6 +17,7 @@ from schemas.sql.columns import (
     as_corrected,
     as_filed,
     moment,
+    of_types,
     quoted,
     starts,
 )
@@ -76,7 +76,7 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     time = Column(projection.grain, unit, starts(projection.grain))
     # Days and hours first are read for the span asked alone, however many years there are. A ledger
     # is asked from its first day on, and by place.
-    head += [place, *dims, time] if projection.ledger else [time, place, *dims]
+    head += [place, *dims, time] if projection.balance else [time, place, *dims]
     return head + _figure_columns(family) + tail
 
 
@@ -196,7 +196,7 @@ def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, w
     picks = ["kpart", *(f"{parts[name]} AS {name}" for name in names if name != "kpart")]
     sums = ["sum(p.gross) AS gross_count", "sum(p.net) AS net_count"]
     for f in family.totals:
-        only = family.sayers_only(f.name, "total", "p.type")
+        only = of_types(family, f.name, "total", "p.type")
         value = f"if({only}, p.data.{f.name}, 0)" if only else f"p.data.{f.name}"
         sums += [f"sum(p.gross * {value}) AS gross_{f.name}"]
         sums += [f"sum(p.net * {value}) AS net_{f.name}"]
@@ -285,7 +285,7 @@ def _case_columns(family: Family, fold: CaseFold, zone: str) -> list[Column]:
             "案件中有只公布到县级的事件时为1。",
         )
         found.append(Column("county_only", _agg("max", "UInt8"), text))
-    for clock in one_each(family.clocks):
+    for clock in family.clocks:
         text = Text(
             "End of the last day by the first start, 2299 when no such clock runs.",
             f"“{clock.zh}”期限届满的时刻，自首次起算；无此期限时为2299年。依据：{clock.basis}。",
@@ -312,8 +312,7 @@ def _by_instant(zone: str) -> str:
 
 def _case_select(family: Family, fold: CaseFold, zone: str, source: str, where: str) -> str:
     never = f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
-    opening = quoted(family.events[0].spec.name)
-    clocks = one_each(family.clocks)
+    opening, clocks = quoted(fold.opens), family.clocks
     wanted = {f.name: f.stored for f in family.facts}
     wanted |= {f"due_{clock.name}": "Int64" for clock in clocks}
     picks = [
@@ -332,7 +331,7 @@ def _case_select(family: Family, fold: CaseFold, zone: str, source: str, where: 
         picks.append(f"{first([cls.spec.name])} AS {verb(cls.spec.name)}_at")
     picks.append(f"{first(fold.ends)} AS ended_at")
     for f in family.facts:
-        only = family.sayers_only(f.name, "fact", "type")
+        only = of_types(family, f.name, "fact", "type")
         picks.append(f"{f'maxIf(d.{f.name}, {only})' if only else f'max(d.{f.name})'} AS {f.name}")
     if family.county_only:
         name, value = family.county_only
@@ -357,16 +356,6 @@ def _case_select(family: Family, fold: CaseFold, zone: str, source: str, where: 
     )
     body = ",\n  ".join(picks)
     return f"SELECT {body},\n  max(koff) AS {HI}\nFROM ({inner}) AS e\nGROUP BY kpart, case"
-
-
-def one_each(clocks: Sequence[Clock]) -> list[Clock]:
-    """The clocks, those that share a column as one whose basis names the law of each."""
-    found: dict[str, Clock] = {}
-    for clock in clocks:
-        other = found.get(clock.name)
-        basis = f"{other.basis}; {clock.basis}" if other else clock.basis
-        found[clock.name] = replace(clock, basis=basis)
-    return list(found.values())
 
 
 def _tuple(fields: Mapping[str, str]) -> str:

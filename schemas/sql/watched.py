@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas import names
-from schemas.projections import HI, Family, PublishedView
-from schemas.sql.columns import COUNTY, KPART, TOPIC, TYPE, quoted
+from schemas.family import Family
+from schemas.projections import HI
+from schemas.sql.columns import COUNTY, KPART, TOPIC, TYPE, PublishedView, quoted
 from schemas.sql.targets import target
 from schemas.words import Text
 

@@ -23,7 +23,7 @@ from clickhouse_driver.errors import ServerException
 
 from infra import database as apply
 from infra.settings import PREFIX, Settings
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 
 DEADLINE_S = 60
 REAL = os.environ.get("GULOU_TEST_CLICKHOUSE", "")
@@ -76,7 +76,7 @@ class Address:
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
-    with Warehouse(tmp_path_factory.mktemp("clickhouse")) as running:
+    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
         yield Address(
             running.host,
             running.port,

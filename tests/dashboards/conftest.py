@@ -12,7 +12,7 @@ import pytest
 from clickhouse_driver import Client
 from playwright.sync_api import Browser, Page
 
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from infra.warehouse.access import write_users
 from tests.dashboards.browsers import chromium, program, tab
 from tests.dashboards.city import DATABASE, REPLAY, statements
@@ -48,13 +48,13 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def city_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def city_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     """ClickHouse with the fixture city, a writer and a board user."""
     root = tmp_path_factory.mktemp("city")
     users = root / "users.json"
     board = {"password": BOARD_USER[1], "role": "board", "databases": [DATABASE, REPLAY]}
     write_users(users, {WRITER[0]: {"password": WRITER[1], "role": "writer"}, BOARD_USER[0]: board})
-    with Warehouse(root, users=users) as running:
+    with EmbeddedClickHouse(root, users=users) as running:
         client = writer(running)
         for statement in statements():
             client.execute(statement)
@@ -62,13 +62,13 @@ def city_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wareho
         yield running
 
 
-def writer(warehouse: Warehouse) -> Client:
+def writer(warehouse: EmbeddedClickHouse) -> Client:
     """A connection that may change the city."""
     return Client(warehouse.host, port=warehouse.port, user=WRITER[0], password=WRITER[1])
 
 
 @pytest.fixture(scope="session")
-def city_source(city_clickhouse: Warehouse) -> dict[str, Any]:
+def city_source(city_clickhouse: EmbeddedClickHouse) -> dict[str, Any]:
     """The data source as it is published to Grafana."""
     return {
         "name": "City",

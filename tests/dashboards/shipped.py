@@ -16,7 +16,7 @@ from dashboards import publish
 from dashboards.server.macros import Scope, expand
 from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from infra.warehouse.access import write_users
 from schemas.families import families
 from schemas.sql.targets import target
@@ -31,7 +31,7 @@ HOUR_MS = 3_600_000
 class Shipped:
     """The warehouse, rows going in as a worker's, and panels' queries answered as to a page."""
 
-    warehouse: Warehouse
+    warehouse: EmbeddedClickHouse
     city: City
     source: dict[str, Any]
 
@@ -89,7 +89,7 @@ def shipped(root: Path) -> Iterator[Shipped]:
     word = root / "word"
     word.write_text("owns")
     # Another zone than the city's: whatever forgets to name its zone is then hours away.
-    with Warehouse(root, users=users, timezone="UTC") as running:
+    with EmbeddedClickHouse(root, users=users, timezone="UTC") as running:
         settings = Settings(
             home=root / "home",
             clickhouse_host=running.host,

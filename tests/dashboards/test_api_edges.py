@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.server.api import slug, status_of
 from dashboards.server.app import ServerConfig
-from dashboards.server.shelf import Conflict, Store, checked_uid
+from dashboards.server.shelf import Conflict, Shelf, checked_uid
 from schemas.errors import GulouError, Halted, Misconfigured, Refused, Unavailable
 from tests.dashboards.inside import Inside, inside, without_times
 
@@ -272,7 +272,7 @@ def test_a_uid_has_at_most_40_characters_of_an_address(tmp_path: Path) -> None:
     for wrong in (longest + "x", "a b", "a.b", 7):
         with pytest.raises(Refused, match="illegal characters or is longer than 40"):
             checked_uid(wrong)
-    made = Store(tmp_path / "s").put_board({"title": "一"}, folder="", overwrite=False)
+    made = Shelf(tmp_path / "s").put_board({"title": "一"}, folder="", overwrite=False)
     assert checked_uid(made["dashboard"]["uid"]) != ""
 
 
@@ -367,7 +367,7 @@ def test_a_count_lies_between_1_and_nine_digits(shelved: Inside, query: str) -> 
 
 
 def test_a_search_gives_a_thousand_hits_unless_it_is_asked_for_more(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state")
+    store = Shelf(tmp_path / "state")
     store._lists["folders"] = [
         {"id": n, "uid": f"u{n:04}", "title": f"t{n:04}"} for n in range(1001)
     ]
@@ -439,14 +439,14 @@ def test_a_playlist_that_no_wall_could_play_is_refused(
 def test_a_record_keeps_its_birth_and_a_conflict_is_raised_by_its_uid_alone(
     tmp_path: Path,
 ) -> None:
-    store = Store(tmp_path / "s")
+    store = Shelf(tmp_path / "s")
     born = store.add("folders", {"uid": "f", "title": "一"})
     old = {**born, "created": "2000-01-01T00:00:00Z", "updated": "2000-01-01T00:00:00Z"}
     store._lists["folders"] = [old]
     new = store.change("folders", old, {"title": "二", "uid": "x", "id": 5, "created": "never"})
     assert new["created"] == old["created"] != new["updated"]
     assert without_times(new) == {"uid": "f", "title": "二", "id": 1, "version": 2}
-    assert Store(tmp_path / "s").all("folders") == [new]
+    assert Shelf(tmp_path / "s").all("folders") == [new]
     with pytest.raises(Conflict):
         store.add("folders", {"uid": "f", "title": "三"})
     assert store.add("folders", {"uid": "F", "title": "二"})["id"] == 2
@@ -454,7 +454,7 @@ def test_a_record_keeps_its_birth_and_a_conflict_is_raised_by_its_uid_alone(
 
 
 def test_a_board_keeps_its_birth_its_number_and_the_senders_words(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s")
+    store = Shelf(tmp_path / "s")
     first = store.put_board({"uid": "b", "title": "一"}, folder="", overwrite=False, message="m")
     first["created"] = "2000-01-01T00:00:00Z"
     second = store.put_board({"uid": "b", "title": "二"}, folder="", overwrite=True, message="n")
@@ -463,14 +463,14 @@ def test_a_board_keeps_its_birth_its_number_and_the_senders_words(tmp_path: Path
     assert without_times(second) == {
         "id": 1, "folderUid": "", "version": 2, "message": "n", "dashboard": body,
     }  # fmt: skip
-    assert Store(tmp_path / "s").boards() == [second]
+    assert Shelf(tmp_path / "s").boards() == [second]
 
 
 def test_a_secret_keeps_its_value_until_it_is_named_again(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s")
+    store = Shelf(tmp_path / "s")
     store.keep_secrets("u", {"password": "a", "key": "k"})
     store.keep_secrets("u", {"password": "b", "empty": ""})
-    again = Store(tmp_path / "s")
+    again = Shelf(tmp_path / "s")
     assert [again.secret("u", n) for n in ("password", "key", "other")] == ["b", "k", ""]
     assert (again.secret_names("u"), again.secret_names("v")) == (["key", "password"], [])
     assert again.secret("v", "password") == ""
@@ -478,10 +478,10 @@ def test_a_secret_keeps_its_value_until_it_is_named_again(tmp_path: Path) -> Non
 
 def test_the_state_is_the_owners_alone_and_a_broken_file_is_named(tmp_path: Path) -> None:
     root = tmp_path / "s"
-    Store(root).add("folders", {"title": "一"})
+    Shelf(root).add("folders", {"title": "一"})
     assert (root.stat().st_mode & 0o777, (root / "folders.json").stat().st_mode & 0o777) == (
         0o700, 0o600,
     )  # fmt: skip
     (root / "folders.json").write_text("{")
     with pytest.raises(Misconfigured, match=r"folders\.json is not JSON"):
-        Store(root)
+        Shelf(root)

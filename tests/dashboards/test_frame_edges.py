@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards.server.frames import Column, _kind, column, frames, wide
+from dashboards.server.frames import AnswerColumn, _kind, column, frames, wide
 from schemas.errors import Refused
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -83,14 +83,14 @@ def test_a_column_may_be_empty_where_its_own_type_says_so(
     assert (made.nullable, made.cell) == (nullable, cell)
 
 
-T = Column("t", "time", "time.Time", True, [1, 1, 2])
-NAME = Column("name", "string", "string", False, ["b", "a", "a"])
-GOOD = Column("good", "boolean", "bool", True, [True, None, False])
-N = Column("n", "number", "uint8", False, [5, 6, 7])
-M = Column("m", "number", "float64", False, [1.0, INF, 3.0])
+T = AnswerColumn("t", "time", "time.Time", True, [1, 1, 2])
+NAME = AnswerColumn("name", "string", "string", False, ["b", "a", "a"])
+GOOD = AnswerColumn("good", "boolean", "bool", True, [True, None, False])
+N = AnswerColumn("n", "number", "uint8", False, [5, 6, 7])
+M = AnswerColumn("m", "number", "float64", False, [1.0, INF, 3.0])
 
 
-def made(form: int, *columns: Column, notice: str = "") -> list[dict[str, Any]]:
+def made(form: int, *columns: AnswerColumn, notice: str = "") -> list[dict[str, Any]]:
     return frames(list(columns), ref="R", form=form, sql="SELECT 1", notice=notice)
 
 
@@ -101,7 +101,7 @@ def schema(meta: dict[str, Any], *fields: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def entry(of: Column, nullable: bool = False, **labels: str) -> dict[str, Any]:
+def entry(of: AnswerColumn, nullable: bool = False, **labels: str) -> dict[str, Any]:
     told: dict[str, Any] = {"frame": of.cell} | ({"nullable": True} if nullable else {})
     return {"name": of.name, "type": of.kind, "typeInfo": told} | (
         {"labels": labels} if labels else {}
@@ -161,7 +161,9 @@ def test_a_multi_series_is_a_frame_for_each_line() -> None:
 @pytest.mark.parametrize(
     "columns", [[T, N], [NAME, N], [T, NAME], [N], [T]], ids=lambda c: "-".join(x.name for x in c)
 )
-def test_a_series_without_a_time_a_label_or_a_value_stays_as_it_is(columns: list[Column]) -> None:
+def test_a_series_without_a_time_a_label_or_a_value_stays_as_it_is(
+    columns: list[AnswerColumn],
+) -> None:
     assert wide(columns) is columns
     for form in (0, 4):
         (frame,) = made(form, *columns)
@@ -172,7 +174,7 @@ def test_a_series_without_a_time_a_label_or_a_value_stays_as_it_is(columns: list
 
 
 def test_the_first_time_is_the_time_and_a_second_one_is_a_value() -> None:
-    late = Column("late", "time", "time.Time", False, [8, 9, 10])
+    late = AnswerColumn("late", "time", "time.Time", False, [8, 9, 10])
     first, *lines = wide([NAME, T, late])
     assert (first.name, first.values, first.nullable) == ("t", [1, 2], False)
     assert [(c.name, c.labels, c.values, c.nullable) for c in lines] == [
@@ -189,7 +191,7 @@ def test_a_format_says_how_its_answer_is_best_shown(form: int, shown: str) -> No
 
 
 def test_an_answer_without_rows_is_an_error_to_series_alone() -> None:
-    none = Column("n", "number", "uint8", False, [])
+    none = AnswerColumn("n", "number", "uint8", False, [])
     for form in (0, 4):
         for columns in ([], [none]):
             with pytest.raises(Refused, match="no results returned from query"):
@@ -210,7 +212,7 @@ def test_an_answer_without_rows_is_an_error_to_series_alone() -> None:
 def test_times_of_a_series_never_fall_and_none_is_missing(
     times: list[int | None], told: str
 ) -> None:
-    columns = [Column("t", "time", "time.Time", True, times), NAME, N]
+    columns = [AnswerColumn("t", "time", "time.Time", True, times), NAME, N]
     if not told:
         assert wide(columns)[0].values == sorted(set(times), key=lambda at: at or 0)
         return
@@ -219,7 +221,9 @@ def test_times_of_a_series_never_fall_and_none_is_missing(
 
 
 def test_numbers_that_json_lacks_are_named_with_their_places() -> None:
-    odd = Column("o", "number", "float64", False, [INF, 0.0, -INF, float("nan"), INF, float("nan")])
+    odd = AnswerColumn(
+        "o", "number", "float64", False, [INF, 0.0, -INF, float("nan"), INF, float("nan")]
+    )
     assert made(1, odd)[0]["data"] == {
         "values": [[None, 0.0, None, None, None, None]],
         "entities": [{"Inf": [0, 4], "NegInf": [2], "NaN": [3, 5]}],

@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards.server.frames import MULTI, TABLE, TIME_SERIES, Column, column, frames
+from dashboards.server.frames import MULTI, TABLE, TIME_SERIES, AnswerColumn, column, frames
 from schemas.errors import Refused
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
-def _column(kind: str, *values: Any) -> Column:
+def _column(kind: str, *values: Any) -> AnswerColumn:
     return column("c", kind, values, SHANGHAI)
 
 
@@ -55,7 +55,7 @@ def test_decimals_are_numbers_and_nested_values_are_json() -> None:
     assert _column("Array(Date)", [date(2021, 1, 1)]).values == [["2021-01-01"]]
 
 
-def _frame(columns: list[Column], form: int) -> dict[str, Any]:
+def _frame(columns: list[AnswerColumn], form: int) -> dict[str, Any]:
     return frames(columns, ref="A", form=form, sql="SELECT 1")[0]
 
 
@@ -88,7 +88,7 @@ def test_format_multi_makes_a_frame_per_series() -> None:
 
 
 def test_a_series_out_of_order_is_an_error_as_in_grafana() -> None:
-    turned = [Column(c.name, c.kind, c.cell, c.nullable, c.values[::-1]) for c in LONG]
+    turned = [AnswerColumn(c.name, c.kind, c.cell, c.nullable, c.values[::-1]) for c in LONG]
     with pytest.raises(Refused, match="long series must be sorted ascending by time"):
         _frame(turned, TIME_SERIES)
 

@@ -83,7 +83,7 @@ def of_wall() -> list[Key]:
     ]
 
 
-def of_place(level: places.Level) -> list[Key]:
+def of_place(level: places.PlaceLevel) -> list[Key]:
     visits, coverage = places.place_visits(level), places.place_coverage(level)
     return [
         ("今日走访（户次）", visits, "visits_today", "count", CALM),
@@ -95,7 +95,7 @@ def of_place(level: places.Level) -> list[Key]:
     ]
 
 
-def of_cases(level: places.Level) -> list[Key]:
+def of_cases(level: places.PlaceLevel) -> list[Key]:
     where = f"{level.name} = decodeURLComponent('${{{level.name}:percentencode}}')"
     backlog, punctual = petitions.petition_backlog(where), petitions.petition_punctuality(where)
     mediations, funds = places.place_mediations(level), places.place_funds(level)

@@ -91,7 +91,7 @@ def of_wall() -> list[Picture]:
     ]
 
 
-def of_place(level: places.Level) -> list[Picture]:
+def of_place(level: places.PlaceLevel) -> list[Picture]:
     trend = [places.place_trend(level)]
     below = {
         "名称": "text",

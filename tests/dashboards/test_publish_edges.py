@@ -14,8 +14,8 @@ from dashboards.panels import OUTLINES, PLUGIN
 from dashboards.publish import Grafana
 from dashboards.server import __main__ as command
 from dashboards.server.app import ServerConfig, application
-from dashboards.server.shelf import Store
-from infra.warehouse import Warehouse
+from dashboards.server.shelf import Shelf
+from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured, Unavailable
 from tests.dashboards.inside import Inside, inside
 
@@ -163,7 +163,9 @@ def test_a_playlist_under_another_uid_is_found_by_its_name(grafana: Grafana) -> 
     assert listed == [("first", "别的", "1m"), ("own", "鼓楼大屏轮播", "1m")]
 
 
-def test_a_source_that_works_is_left_as_it_was(grafana: Grafana, warehouse: Warehouse) -> None:
+def test_a_source_that_works_is_left_as_it_was(
+    grafana: Grafana, warehouse: EmbeddedClickHouse
+) -> None:
     data = {"host": warehouse.host, "port": warehouse.port, "username": warehouse.user}
     right = {**SOURCE, "jsonData": data, "secureJsonData": {"password": warehouse.password}}
     wrong = {**right, "secureJsonData": {"password": "wrong"}}
@@ -224,7 +226,7 @@ def variable(name: str, sql: str, **more: Any) -> dict[str, Any]:
 
 
 def test_each_query_is_asked_with_the_variables_before_it(
-    grafana: Grafana, warehouse: Warehouse
+    grafana: Grafana, warehouse: EmbeddedClickHouse
 ) -> None:
     data = {"host": warehouse.host, "port": warehouse.port, "username": warehouse.user}
     source = {**SOURCE, "jsonData": data, "secureJsonData": {"password": warehouse.password}}
@@ -292,7 +294,7 @@ def test_a_boards_folder_on_the_disk_is_its_folder_here(tmp_path: Path) -> None:
     write(disk / "notes.txt", {})
     for _start in range(2):
         application(config)
-        store = Store(config.state)
+        store = Shelf(config.state)
         titles = {each["uid"]: each["title"] for each in store.all("folders")}
         assert titles["gulou"] == "鼓楼"
         assert sorted(titles.values()) == ["治理", "治理-县", "鼓楼"]
@@ -303,7 +305,7 @@ def test_a_boards_folder_on_the_disk_is_its_folder_here(tmp_path: Path) -> None:
     store.change("folders", store.all("folders")[0], {"title": "改"})
     write(disk / "a.json", {"uid": "a", "title": "A2"})
     application(config)
-    store = Store(config.state)
+    store = Shelf(config.state)
     home, changed = store.find("folders", uid="gulou"), store.board("a")
     assert home is not None
     assert changed is not None
@@ -315,7 +317,7 @@ def test_the_walls_playlist_is_there_once_all_its_boards_are(tmp_path: Path) -> 
 
     def lists() -> list[tuple[int, dict[str, Any]]]:
         application(config)
-        kept = Store(config.state).all("playlists")
+        kept = Shelf(config.state).all("playlists")
         return [(each["version"], {k: each[k] for k in LIST}) for each in kept]
 
     for uid in WALLS[:-1]:
@@ -323,14 +325,14 @@ def test_the_walls_playlist_is_there_once_all_its_boards_are(tmp_path: Path) -> 
     assert lists() == []
     write(disk / "last.json", {"uid": WALLS[-1], "title": "last"})
     assert [lists(), lists()] == [[(1, LIST)], [(1, LIST)]]
-    store = Store(config.state)
+    store = Shelf(config.state)
     store.change("playlists", store.all("playlists")[0], {"items": LIST["items"][::-1]})
     assert [lists(), lists()] == [[(3, LIST)], [(3, LIST)]]
 
 
 def test_without_boards_on_the_disk_nothing_is_made(tmp_path: Path) -> None:
     application(ServerConfig(tmp_path / "state"))
-    store = Store(tmp_path / "state")
+    store = Shelf(tmp_path / "state")
     assert (store.boards(), store.all("folders"), store.all("playlists")) == ([], [], [])
 
 

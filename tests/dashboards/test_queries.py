@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from tests.dashboards.city import COUNTIES, DATABASE
 from tests.dashboards.conftest import BOARDS, writer
 from tests.dashboards.servers import BoardServer, board_server
@@ -139,7 +139,7 @@ def test_a_hostile_value_in_the_safe_form_finds_no_row(city: BoardServer, value:
 
 
 def test_many_screens_share_one_query_per_refresh(
-    city: BoardServer, city_clickhouse: Warehouse
+    city: BoardServer, city_clickhouse: EmbeddedClickHouse
 ) -> None:
     client = writer(city_clickhouse)
     client.execute(f"CREATE TABLE {DATABASE}.tally (n UInt64) ENGINE = MergeTree ORDER BY n")
@@ -185,7 +185,7 @@ def test_a_data_source_that_is_published_again_leaves_no_connection_behind(
     tmp_path: Path,
     provisioned: tuple[str, ...],
     city_source: dict[str, Any],
-    city_clickhouse: Warehouse,
+    city_clickhouse: EmbeddedClickHouse,
 ) -> None:
     def connections() -> int:
         process = psutil.Process(changing.process.pid)

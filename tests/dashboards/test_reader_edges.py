@@ -15,8 +15,8 @@ from clickhouse_driver.errors import ServerException
 
 from dashboards.server import app as board_server
 from dashboards.server.app import ServerConfig
-from dashboards.server.reader import Reader, Source, _client, _message, source
-from infra.warehouse import Warehouse
+from dashboards.server.reader import DataSource, Reader, _client, _message, source
+from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured, Refused
 from tests.dashboards.inside import Inside, inside
 
@@ -26,7 +26,7 @@ PLUGIN = "grafana-clickhouse-datasource"
 HOST = {"host": "ch.example"}
 
 
-def live(warehouse: Warehouse) -> dict[str, Any]:
+def live(warehouse: EmbeddedClickHouse) -> dict[str, Any]:
     """A data source that answers."""
     data = {"host": warehouse.host, "port": warehouse.port, "username": warehouse.user}
     return {"uid": "live", "name": "Live", "type": PLUGIN, "isDefault": True, "jsonData": data,
@@ -68,12 +68,12 @@ PLAIN: dict[str, Any] = {
 def test_a_data_source_is_an_address_with_the_plugins_defaults(
     data: dict[str, Any], differs: dict[str, Any]
 ) -> None:
-    assert source(record(**(HOST | data)), "p") == Source(**(PLAIN | differs))
+    assert source(record(**(HOST | data)), "p") == DataSource(**(PLAIN | differs))
 
 
 def test_a_data_source_without_a_version_is_the_first() -> None:
     bare = {"uid": 7, "type": PLUGIN, "jsonData": HOST}
-    assert source(bare, "") == Source(**(PLAIN | {"uid": "7", "version": 1, "password": ""}))
+    assert source(bare, "") == DataSource(**(PLAIN | {"uid": "7", "version": 1, "password": ""}))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_data_source_of_another_kind_is_refused(given: dict[str, Any], told: s
 def test_a_query_runs_as_long_as_the_lower_of_two_limits(
     asked_s: float, ceiling_s: float, runs_s: int, waits_s: float
 ) -> None:
-    client = _client(Source(**(PLAIN | {"query_s": asked_s, "dial_s": 3.0})), ceiling_s)
+    client = _client(DataSource(**(PLAIN | {"query_s": asked_s, "dial_s": 3.0})), ceiling_s)
     assert client.settings == {"max_execution_time": runs_s}
     line = client.connection
     assert (line.connect_timeout, line.send_receive_timeout) == (3.0, waits_s)
@@ -112,7 +112,7 @@ def test_a_query_runs_as_long_as_the_lower_of_two_limits(
 
 def test_a_connection_is_made_as_the_data_source_says() -> None:
     def line(**differs: Any) -> tuple[Any, ...]:
-        client = _client(Source(**(PLAIN | differs)), 30.0)
+        client = _client(DataSource(**(PLAIN | differs)), 30.0)
         one = client.connection
         trusted = one.ssl_options.get("ca_certs")
         return (list(one.hosts), one.user, one.password, one.database, one.secure_socket, trusted,
@@ -257,7 +257,9 @@ class Watched(Reader):
 
 
 @pytest.fixture(scope="module")
-def asked(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+def asked(
+    warehouse: EmbeddedClickHouse, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Inside]:
     """A server that keeps three rows, over ClickHouse, with a default that is not the first."""
     root = tmp_path_factory.mktemp("asked")
     sources = [
@@ -344,7 +346,7 @@ def test_rows_beyond_the_limit_are_cut_and_the_panel_says_so(
 
 
 def test_connections_wait_for_the_next_query_until_their_source_changes(
-    warehouse: Warehouse,
+    warehouse: EmbeddedClickHouse,
 ) -> None:
     reader = Reader(1, 30.0)
     fields = live(warehouse)
@@ -374,7 +376,7 @@ def test_connections_wait_for_the_next_query_until_their_source_changes(
 
 
 def test_a_changed_or_removed_source_closes_its_connections_at_once(
-    asked: Inside, warehouse: Warehouse
+    asked: Inside, warehouse: EmbeddedClickHouse
 ) -> None:
     other = live(warehouse) | {"uid": "other", "name": "Other", "isDefault": False}
     query = {"datasource": {"uid": "other"}}

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from tests.dashboards.city import COUNTIES, DATABASE, REPLAY, TOWNSHIPS
 from tests.dashboards.conftest import BOARDS, writer
 from tests.dashboards.pages import eventually, opened, panel, rows_of, settled
@@ -243,7 +243,7 @@ def test_what_is_being_typed_outlasts_the_answer_to_the_value_before(
 
 
 def test_another_data_source_shows_its_own_figures_on_the_same_board(
-    page: Page, city: BoardServer, city_clickhouse: Warehouse, city_source: dict[str, Any]
+    page: Page, city: BoardServer, city_clickhouse: EmbeddedClickHouse, city_source: dict[str, Any]
 ) -> None:
     client = writer(city_clickhouse)
     client.execute(f"CREATE DATABASE IF NOT EXISTS {REPLAY}")
@@ -469,7 +469,7 @@ def test_memory_does_not_grow_over_a_thousand_answered_refreshes(
 
 
 def test_a_new_event_appears_at_the_next_refresh(
-    page: Page, city: BoardServer, city_clickhouse: Warehouse
+    page: Page, city: BoardServer, city_clickhouse: EmbeddedClickHouse
 ) -> None:
     client = writer(city_clickhouse)
     _open(page, city, WALL + "&refresh=1s")
@@ -491,7 +491,7 @@ def test_a_new_event_appears_at_the_next_refresh(
 
 
 def test_a_pipeline_that_stands_still_turns_the_board_grey_and_says_why(
-    page: Page, city: BoardServer, city_clickhouse: Warehouse
+    page: Page, city: BoardServer, city_clickhouse: EmbeddedClickHouse
 ) -> None:
     client = writer(city_clickhouse)
     _open(page, city, WALL + "&refresh=1s")

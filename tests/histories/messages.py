@@ -9,7 +9,7 @@ from datetime import timedelta, timezone
 from pathlib import Path
 
 CITY = timezone(timedelta(hours=8))
-_CODES = Path(__file__).parents[2] / "schemas" / "data" / "divisions_431200.csv"
+_CODES = Path(__file__).parents[2] / "schemas" / "reference" / "data" / "divisions_431200.csv"
 with _CODES.open(encoding="utf-8") as _lines:
     PLACES = [row["code"] for row in csv.DictReader(_lines)]
 VILLAGES = [code for code in PLACES if len(code) == 12][::97]

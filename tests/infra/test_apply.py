@@ -10,12 +10,12 @@ from clickhouse_driver import Client
 
 from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from schemas.families import family
 from schemas.sql.tables import statements
 
 
-def elsewhere(warehouse: Warehouse, tmp_path: Path, database: str) -> Settings:
+def elsewhere(warehouse: EmbeddedClickHouse, tmp_path: Path, database: str) -> Settings:
     """Settings of a database of one's own on the server under test."""
     password = tmp_path / "password"
     password.write_text(warehouse.password, encoding="utf-8")
@@ -33,7 +33,7 @@ def elsewhere(warehouse: Warehouse, tmp_path: Path, database: str) -> Settings:
 
 @contextmanager
 def applied(
-    warehouse: Warehouse, tmp_path: Path, database: str
+    warehouse: EmbeddedClickHouse, tmp_path: Path, database: str
 ) -> Iterator[tuple[Settings, Client]]:
     """A database of one's own with everything in it, and a client of its server."""
     settings = elsewhere(warehouse, tmp_path, database)
@@ -46,7 +46,7 @@ def applied(
 
 
 def test_a_better_word_is_a_new_comment_and_no_new_figures(
-    warehouse: Warehouse, tmp_path: Path
+    warehouse: EmbeddedClickHouse, tmp_path: Path
 ) -> None:
     (spec,) = [f for f in family("visits").totals if f.name == "met"]
     with applied(warehouse, tmp_path, "described") as (settings, client):
@@ -71,7 +71,7 @@ def test_a_better_word_is_a_new_comment_and_no_new_figures(
 
 
 def test_offsets_stored_before_they_were_packed_by_their_steps_are_packed_so_from_now_on(
-    warehouse: Warehouse, tmp_path: Path
+    warehouse: EmbeddedClickHouse, tmp_path: Path
 ) -> None:
     codecs = (
         "SELECT compression_codec FROM system.columns WHERE database = 'packed' "
@@ -92,7 +92,7 @@ def test_offsets_stored_before_they_were_packed_by_their_steps_are_packed_so_fro
 
 
 def test_a_view_of_a_target_made_anew_has_the_types_of_the_new_one(
-    warehouse: Warehouse, tmp_path: Path
+    warehouse: EmbeddedClickHouse, tmp_path: Path
 ) -> None:
     types = (
         "SELECT type FROM system.columns WHERE database = 'retyped_published' "
@@ -116,7 +116,7 @@ def test_a_view_of_a_target_made_anew_has_the_types_of_the_new_one(
 
 
 def test_coverage_has_the_base_that_stands_beside_the_divisions_of_any_city(
-    warehouse: Warehouse, tmp_path: Path
+    warehouse: EmbeddedClickHouse, tmp_path: Path
 ) -> None:
     places = tmp_path / "places.csv"
     places.write_text(

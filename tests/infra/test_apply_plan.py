@@ -11,7 +11,7 @@ from clickhouse_driver import Client
 from infra import database as apply
 from infra.database import _digest
 from infra.settings import Settings
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured
 from schemas.sql.tables import Statement
 from tests.infra.test_apply import applied
@@ -38,7 +38,9 @@ class Planned:
 
 
 @pytest.fixture(scope="module")
-def planned(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
+def planned(
+    warehouse: EmbeddedClickHouse, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Planned]:
     with applied(warehouse, tmp_path_factory.mktemp("planned"), DB) as (settings, client):
         yield Planned(settings, client)
 

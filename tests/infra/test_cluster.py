@@ -10,12 +10,12 @@ import pytest
 
 from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from infra.worker import configure
 from schemas.errors import Misconfigured
 
 
-def settings(warehouse: Warehouse, home: Path) -> Settings:
+def settings(warehouse: EmbeddedClickHouse, home: Path) -> Settings:
     password = home / "password"
     password.write_text(warehouse.password)
     name = f"cluster_{uuid.uuid4().hex[:8]}"
@@ -32,7 +32,7 @@ def settings(warehouse: Warehouse, home: Path) -> Settings:
 
 
 def test_on_a_cluster_all_that_is_planned_goes_to_every_server_and_is_replicated(
-    warehouse: Warehouse, tmp_path: Path
+    warehouse: EmbeddedClickHouse, tmp_path: Path
 ) -> None:
     given = settings(warehouse, tmp_path)
     place = apply.layout(given)
@@ -59,7 +59,7 @@ def test_on_a_cluster_all_that_is_planned_goes_to_every_server_and_is_replicated
     assert all(engine.startswith("Replicated") for engine in engines)
 
 
-def test_the_worker_knows_the_cluster_too(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_the_worker_knows_the_cluster_too(warehouse: EmbeddedClickHouse, tmp_path: Path) -> None:
     assert configure(settings(warehouse, tmp_path)).layout.cluster == "huaihua"
 
 

@@ -16,7 +16,7 @@ from infra.broker import Broker
 from infra.parts import Part
 from infra.settings import Settings
 from infra.stack import Stack
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Halted
 from tests.histories.small import History
 from tests.infra.test_stack import FAST, listens, script, settings
@@ -124,7 +124,7 @@ def test_a_stack_that_waits_for_a_server_outside_stops_at_once(tmp_path: Path) -
     assert len(told) == 1
 
 
-def citys_own(tmp_path: Path, outside: Broker | Warehouse) -> Settings:
+def citys_own(tmp_path: Path, outside: Broker | EmbeddedClickHouse) -> Settings:
     given: dict[str, object] = {**ZERO, "home": tmp_path / "home", "watchdog_s": 5}
     if isinstance(outside, Broker):
         return Settings.load(**given, kafka_bootstrap=outside.bootstrap)
@@ -144,10 +144,10 @@ def test_a_worker_outlasts_an_outage_of_a_citys_own_server_and_counts_on(
     tmp_path: Path, name: str
 ) -> None:
     told: list[str] = []
-    outside: Broker | Warehouse = (
+    outside: Broker | EmbeddedClickHouse = (
         Broker(tmp_path / "kafka", 0, cache=Settings.load().cache)
         if name == "Kafka"
-        else Warehouse(tmp_path / "clickhouse")
+        else EmbeddedClickHouse(tmp_path / "clickhouse")
     )
     with (
         outside,

@@ -28,7 +28,7 @@ from infra.broker import Broker, answers
 from infra.parts import board_source
 from infra.settings import Settings
 from infra.stack import Stack
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Unavailable
 from tests.live import Live, without_boards
 
@@ -152,7 +152,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def encrypted(warehouse: Warehouse, certificate: tuple[Path, Path]) -> Iterator[int]:
+def encrypted(warehouse: EmbeddedClickHouse, certificate: tuple[Path, Path]) -> Iterator[int]:
     """A port on which the embedded ClickHouse speaks TLS, which it does not do by itself."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
@@ -180,7 +180,7 @@ def encrypted(warehouse: Warehouse, certificate: tuple[Path, Path]) -> Iterator[
 
 
 def test_the_owner_and_the_boards_trust_the_citys_certificate_and_no_other(
-    warehouse: Warehouse, encrypted: int, certificate: tuple[Path, Path], tmp_path: Path
+    warehouse: EmbeddedClickHouse, encrypted: int, certificate: tuple[Path, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text(warehouse.password)
     trusting = Settings.load(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.families import families
-from schemas.projections import CaseFold, Family
+from schemas.family import Family
+from schemas.projections import CaseFold
 from tests.law.tables import (
     ENDINGS,
     FACTS,
@@ -53,17 +54,17 @@ def test_every_event_type_has_a_row_for_every_clock(family: Family, fold: CaseFo
     stateless = events - set(STATES[family.topic])
     assert stateless == STATELESS[family.topic], "give each a state or put it into STATELESS"
     assert not set(STATES[family.topic]) & STATELESS[family.topic]
-    assert OPENING[family.topic] == family.events[0].spec.name.partition(".")[2]
+    assert OPENING[family.topic] == fold.opens.partition(".")[2]
 
 
 @each_family
 def test_every_clock_has_its_rows(family: Family, fold: CaseFold) -> None:
-    def name_of(clock: str, values: tuple[str, ...]) -> str:
-        """Clocks of one name are told apart by what puts a case under them."""
-        several = [other for other in family.clocks if other.name == clock]
-        return f"{clock}, {'/'.join(values)}" if len(several) > 1 else clock
-
-    declared = {name_of(clock.name, clock.when[1]) for clock in family.clocks}
+    # The terms of a clock that has several are named by what puts a case under them.
+    declared = {
+        f"{clock.name}, {'/'.join(term.when[1])}" if len(clock.terms) > 1 else clock.name
+        for clock in family.clocks
+        for term in clock.terms
+    }
     running = {name for name, c in RUNNING.items() if c.topic == family.topic}
     assert running == declared, "a clock without a row in RUNNING of tests/law/tables.py, or gone"
     names = {clock.name for clock in family.clocks}
@@ -79,8 +80,8 @@ def test_every_clock_has_its_rows(family: Family, fold: CaseFold) -> None:
 
 @each_family
 def test_every_state_and_ending_has_its_row(family: Family, fold: CaseFold) -> None:
-    assert set(STATES[family.topic].values()) == {state for _, state in fold.stages}
-    assert set(STATES[family.topic]) == verbs([name for name, _ in fold.stages])
+    assert set(STATES[family.topic].values()) == {stage.state for stage in fold.stages}
+    assert set(STATES[family.topic]) == verbs([stage.type for stage in fold.stages])
     assert set(ENDINGS[family.topic]) == verbs(fold.ends)
     # Or the case would be over and stay in the state before.
     assert set(ENDINGS[family.topic]) <= set(STATES[family.topic])

@@ -30,7 +30,7 @@ NEVER = round(datetime(2299, 1, 1, tzinfo=ZONE).timestamp() * 1000)
 FIXED = {(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)}
 SKEW_MS, DAY_MS = 60_000, 24 * 60 * 60 * 1000
 """How far an office's clock may be ahead of the broker's; more than a day late is 补录."""
-_DATA = Path(__file__).parents[2] / "schemas" / "data"
+_DATA = Path(__file__).parents[2] / "schemas" / "reference" / "data"
 _VERSION = re.compile(r"[1-9][0-9]{0,3}")
 
 

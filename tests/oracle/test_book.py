@@ -14,9 +14,11 @@ from typing import Any, get_args
 
 import pytest
 
+from schemas.clocks import Clock, Term
 from schemas.event import Event, FieldSpec
 from schemas.families import families
-from schemas.projections import CaseFold, Diary, Family, Rollup
+from schemas.family import Family
+from schemas.projections import CaseFold, Diary, Rollup
 from schemas.wire import REASONS, Reason
 from tests.histories.wrong import refused
 from tests.oracle.articles import DUTIES, ENDINGS, OPENING, STATES, Duty
@@ -67,7 +69,7 @@ def test_with_the_oracle_no_part_of_the_product_is_loaded() -> None:
 
 def test_every_topic_is_in_the_book_with_its_key_and_partitions() -> None:
     assert {topic.topic: (topic.key, topic.partitions) for topic in BOOK.values()} == {
-        family.topic: (family.events[0].spec.key, family.partitions) for family in FAMILIES.values()
+        family.topic: (family.key, family.partitions) for family in FAMILIES.values()
     }
 
 
@@ -133,10 +135,10 @@ def _figure(figure: Sums | Days | Cases) -> tuple[Any, ...]:
 
 def _projection(projection: Rollup | Diary | CaseFold) -> tuple[Any, ...]:
     match projection:
-        case Rollup(name, place, grain, dims):
-            return "sums", name, place, grain, dims
-        case Diary(name, types):
-            return "days", name, types
+        case Rollup():
+            return "sums", projection.name, projection.place, projection.grain, projection.dims
+        case Diary():
+            return "days", projection.name, projection.types
     return "cases", projection.name
 
 
@@ -156,9 +158,9 @@ def test_every_state_and_ending_of_a_case_is_in_the_articles(family: Family) -> 
     folds = [each for each in family.projections if isinstance(each, CaseFold)]
     assert bool(folds) == (family.topic in STATES) == (family.topic in ENDINGS)
     for fold in folds:
-        assert STATES[family.topic] == fold.stages
+        assert STATES[family.topic] == tuple((stage.type, stage.state) for stage in fold.stages)
         assert ENDINGS[family.topic] == set(fold.ends)
-        assert OPENING[family.topic] == family.events[0].spec.name
+        assert OPENING[family.topic] == fold.opens
         assert OPENING[family.topic] == next(iter(BOOK[family.topic].forms))
 
 
@@ -167,7 +169,7 @@ def test_every_clock_is_a_duty_of_the_articles_with_its_term_and_ends(family: Fa
     duties = DUTIES.get(family.topic, {})
     assert sorted(
         (_duty(name, duty) for name, several in duties.items() for duty in several), key=repr
-    ) == sorted((_clock(clock) for clock in family.clocks), key=repr)
+    ) == sorted((_clock(c, term) for c in family.clocks for term in c.terms), key=repr)
 
 
 def _duty(name: str, duty: Duty) -> tuple[Any, ...]:
@@ -177,14 +179,14 @@ def _duty(name: str, duty: Duty) -> tuple[Any, ...]:
     return name, duty.start, duty.days, ends, gone, duty.only, *longer, newest
 
 
-def _clock(clock: Any) -> tuple[Any, ...]:
-    box, values = clock.when
-    assert clock.unit == "natural"
+def _clock(clock: Clock, term: Term) -> tuple[Any, ...]:
+    box, values = term.when
+    assert term.unit == "natural"
     assert len(values) <= 1
-    newest, longer = clock.counts == "last", (clock.extends, clock.longest)
+    newest, longer = clock.counts == "last", (clock.extends, term.longest)
     only = (box, *values) if box else ("", "")
     ends, gone = sorted(clock.ends), sorted(clock.lapses)
-    return clock.name, clock.starts, clock.days, ends, gone, only, *longer, newest
+    return clock.name, clock.starts, term.days, ends, gone, only, *longer, newest
 
 
 def test_every_reason_of_a_refusal_has_a_wrong_message() -> None:

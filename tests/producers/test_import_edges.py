@@ -14,7 +14,7 @@ import pytest
 
 from infra.broker import Broker, ensure_topics
 from producers.client import Producer
-from producers.ledgers.importing import LedgerMapping, Report, import_ledger, load_mapping
+from producers.ledgers.importing import ImportReport, LedgerMapping, import_ledger, load_mapping
 from producers.vault import Vault
 from schemas.errors import Misconfigured
 from schemas.families import families
@@ -82,7 +82,7 @@ def test_a_ledger_is_sent_in_pieces_of_500_rows(
     )
     assert seen == steps
     events = {"petition.merged": count} if count else {}
-    assert report == Report(count, count, 0, 0, count, 0, events, {})
+    assert report == ImportReport(count, count, 0, 0, count, 0, events, {})
     assert producer.sent - before == count
     assert rejected(tmp_path / "rejects.csv") == [["行号", "列名", "原因代码", "说明"]]
 
@@ -176,7 +176,7 @@ def test_refused_and_repeated_rows_are_counted_apart_and_all_named(
     report = import_ledger(ledger, MAPPING, producer, rejects=rejects, now=NOW)
     # 1, 6 and 8 are in; 2 repeats; 3 is blank, 4 and 5 are no case numbers, 7 contradicts 1.
     reasons = {"blank": 1, "refused": 2, "conflict": 1}
-    assert report == Report(8, 3, 4, 1, 3, 0, {"petition.merged": 3}, reasons)
+    assert report == ImportReport(8, 3, 4, 1, 3, 0, {"petition.merged": 3}, reasons)
     assert str(report) == "共 8 行：入库 3 行，退回 4 行，重复 1 行；发送事件 3 条。"
     lines = [(row, column, code) for row, column, code, _ in rejected(rejects)[1:]]
     assert lines == [
@@ -200,7 +200,7 @@ def test_a_repeat_within_a_piece_and_beyond_it_is_the_same(
 
 
 def test_a_report_says_how_many_it_had_sent_before() -> None:
-    report = Report(12_345, 10_000, 2_345, 0, 1_234, 8_766, {}, {})
+    report = ImportReport(12_345, 10_000, 2_345, 0, 1_234, 8_766, {}, {})
     assert str(report) == (
         "共 12,345 行：入库 10,000 行，接着上次的 8,766 行，退回 2,345 行，重复 0 行；"
         "发送事件 1,234 条。"

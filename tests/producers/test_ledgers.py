@@ -20,7 +20,13 @@ from kafka import KafkaConsumer
 from infra.broker import Broker, ensure_topics
 from producers.client import Encoder, Producer
 from producers.ledgers import importing as ledgers
-from producers.ledgers.importing import LedgerMapping, Report, import_ledger, load_mapping, outcomes
+from producers.ledgers.importing import (
+    ImportReport,
+    LedgerMapping,
+    import_ledger,
+    load_mapping,
+    outcomes,
+)
 from producers.vault import Vault
 from schemas.errors import Misconfigured
 from schemas.families import families
@@ -288,7 +294,7 @@ def payloads(broker: Broker, source: str) -> list[bytes]:
 
 def run(
     producer: Producer, path: Path, mapping: LedgerMapping, rejects: Path, **how: Any
-) -> Report:
+) -> ImportReport:
     return import_ledger(path, mapping, producer, rejects=rejects, now=NOW, **how)
 
 

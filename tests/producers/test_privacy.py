@@ -17,7 +17,7 @@ import pytest
 
 from infra.broker import Broker, ensure_topics
 from producers.client import Encoded, Encoder, Producer
-from producers.ledgers.importing import LedgerMapping, Outcome, import_ledger, outcomes
+from producers.ledgers.importing import LedgerMapping, RowOutcome, import_ledger, outcomes
 from producers.vault import Vault
 from schemas.families import families
 from tests.producers.traces import (
@@ -271,7 +271,7 @@ def test_what_differs_between_two_persons_depends_on_the_key(
 ) -> None:
     form = FORMS[name]
 
-    def made(rows: Sequence[Mapping[str, str]], encoder: Encoder) -> list[Outcome]:
+    def made(rows: Sequence[Mapping[str, str]], encoder: Encoder) -> list[RowOutcome]:
         return list(outcomes(write(tmp_path, "jsonl", rows), form.mapping, encoder, now=NOW))
 
     one, other = made(ROWS, producer.encoder), made(OTHERS, producer.encoder)
@@ -285,18 +285,18 @@ def test_what_differs_between_two_persons_depends_on_the_key(
         assert tells - {"met"} <= keyed
 
 
-def fates(made: Sequence[Outcome]) -> list[tuple[str, str]]:
+def fates(made: Sequence[RowOutcome]) -> list[tuple[str, str]]:
     return [
         (each.rejection.code, each.rejection.column) if each.rejection else ("in", "")
         for each in made
     ]
 
 
-def sent(made: Sequence[Outcome]) -> list[Encoded]:
+def sent(made: Sequence[RowOutcome]) -> list[Encoded]:
     return [message for each in made for message in each.messages]
 
 
-def leaves(made: Sequence[Outcome]) -> list[dict[str, Any]]:
+def leaves(made: Sequence[RowOutcome]) -> list[dict[str, Any]]:
     """Key, attributes and fields of every message."""
     events = [(m.key, json.loads(m.payload)) for m in sent(made)]
     return [{**event.pop("data"), "key": key, **event} for key, event in events]

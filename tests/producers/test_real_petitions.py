@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from producers.client import Encoder
-from producers.ledgers.importing import Outcome, load_mapping, outcomes
+from producers.ledgers.importing import RowOutcome, load_mapping, outcomes
 from producers.vault import Vault
 from schemas.reference.divisions import Divisions
 from tests.producers import petition_figures as expected
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[RowOutcome]:
     path: Path = tmp_path_factory.mktemp("keys") / "keys.db"
     with Vault(path) as vault:
         encoder = Encoder(vault, Divisions.load())
@@ -35,7 +35,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
 
 
 @pytest.fixture(scope="module")
-def events(found: list[Outcome]) -> list[Mapping[str, Any]]:
+def events(found: list[RowOutcome]) -> list[Mapping[str, Any]]:
     return [json.loads(message.payload) for each in found for message in each.messages]
 
 
@@ -65,7 +65,7 @@ def at(event: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(event["time"])
 
 
-def test_every_row_makes_two_events_or_is_explained(found: list[Outcome]) -> None:
+def test_every_row_makes_two_events_or_is_explained(found: list[RowOutcome]) -> None:
     assert [each.row for each in found] == list(range(2, 2_818))
     assert all(len(each.messages) == 2 or each.rejection is not None for each in found)
     assert not [each for each in found if each.rejection is not None]

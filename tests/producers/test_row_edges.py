@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from producers.client import Encoder
-from producers.ledgers.importing import LedgerMapping, Outcome, outcomes
+from producers.ledgers.importing import LedgerMapping, RowOutcome, outcomes
 from producers.vault import Vault
 from schemas.words import TEXT_MAX
 from tests.producers.traces import PLACES, event, mapping, petition, visit, write
@@ -31,7 +31,7 @@ class Office:
     def __init__(self, folder: Path, encoder: Encoder) -> None:
         self._folder, self.encoder = folder, encoder
 
-    def outcomes(self, wanted: LedgerMapping, *rows: Mapping[str, Any]) -> list[Outcome]:
+    def outcomes(self, wanted: LedgerMapping, *rows: Mapping[str, Any]) -> list[RowOutcome]:
         lines = [{**ROW, **row} for row in rows or [{}]]
         path = write(self._folder, "jsonl", lines)
         return list(outcomes(path, wanted, self.encoder, now=NOW))

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from producers.simulator.columns import (
+from producers.simulator.history import City
+from producers.simulator.series import (
     FIRST_DAY,
-    NEVER,
-    Choice,
-    Number,
-    Person,
-    Serial,
-    instant,
+    NEVER_S,
+    Choices,
+    Numbers,
+    Persons,
+    Serials,
     narrowed,
     objects,
+    spelled_instant,
 )
-from producers.simulator.history import City
 from producers.simulator.sheets import Sheet, exactly, some, step
 from schemas.families.visit import RequestClosed
 from tests.producers.drawn import (
@@ -117,11 +117,11 @@ def test_what_comes_after_comes_ten_minutes_to_some_days_later_in_the_same_books
     assert set(end.tolist()) == {YEAR_END - 1}
 
 
-def closings(city: City, time: np.ndarray[Any, Any], **more: Any) -> tuple[Sheet, Serial]:
+def closings(city: City, time: np.ndarray[Any, Any], **more: Any) -> tuple[Sheet, Serials]:
     made = sheet(city)
     n = len(time)
     content: dict[str, Any] = {
-        "household": Person(city.vault, city.codes, np.zeros(n, np.int8), np.arange(n)),
+        "household": Persons(city.vault, city.codes, np.zeros(n, np.int8), np.arange(n)),
         "request": made.numbers("r", n),
         "outcome": made.chosen({"settled": 1}, n),
     }
@@ -152,9 +152,9 @@ def test_opening_balances_are_sent_once(huaihua: City) -> None:
 def test_what_happens_or_is_entered_after_the_end_or_not_at_all_is_left_out(
     huaihua: City,
 ) -> None:
-    time = np.array([0, END - 1, END, 5, 6, 7, NEVER])
-    recorded = np.array([0, END - 1, END, END, 6, 7, NEVER])
-    undone = np.array([NEVER, NEVER, NEVER, NEVER, NEVER, 99, NEVER])
+    time = np.array([0, END - 1, END, 5, 6, 7, NEVER_S])
+    recorded = np.array([0, END - 1, END, END, 6, 7, NEVER_S])
+    undone = np.array([NEVER_S, NEVER_S, NEVER_S, NEVER_S, NEVER_S, 99, NEVER_S])
     made, ids = closings(
         huaihua,
         time,
@@ -164,7 +164,7 @@ def test_what_happens_or_is_entered_after_the_end_or_not_at_all_is_left_out(
     )
     (rows,) = made.rows
     assert rows.rows.tolist() == [0, 5, 1]
-    assert rows.undone.tolist() == [NEVER, 99, NEVER]
+    assert rows.undone.tolist() == [NEVER_S, 99, NEVER_S]
     assert [m[2].split(b'"id":"')[1][:8] for m in rows.messages(rows.rows)] == [
         b"v-t00000",
         b"v-t00005",
@@ -180,19 +180,19 @@ def test_ids_of_a_sheet_never_come_twice_and_count_in_base_36(huaihua: City) -> 
     assert first.values(np.array([0, 10, 35])) == [b"v-t00000", b"v-t0000a", b"v-t0000z"]
     assert second.values(np.array([0, 1])) == [b"v-t00010", b"v-t00011"]
     assert made.numbers("r", 3).values(np.array([2])) == [b"r-t00002"]
-    assert Serial(b"x", np.array([36**5 - 1])).values(np.array([0])) == [b"xzzzzz"]
+    assert Serials(b"x", np.array([36**5 - 1])).values(np.array([0])) == [b"xzzzzz"]
 
 
 def test_a_choice_of_rows_keeps_what_they_say_and_texts_have_none(huaihua: City) -> None:
     rows = np.array([2, 0])
     table = objects(["a", "b", "c"])
-    assert narrowed(Choice(table, np.array([0, 1, 2])), rows).values(rows[1:]) == [b"c"]
-    assert narrowed(Number(np.array([7, 8, 9])), rows).values(np.arange(2)) == [9, 7]
-    assert narrowed(Serial(b"x", np.array([7, 8, 9])), rows).values(np.arange(2)) == [
+    assert narrowed(Choices(table, np.array([0, 1, 2])), rows).values(rows[1:]) == [b"c"]
+    assert narrowed(Numbers(np.array([7, 8, 9])), rows).values(np.arange(2)) == [9, 7]
+    assert narrowed(Serials(b"x", np.array([7, 8, 9])), rows).values(np.arange(2)) == [
         b"x00009",
         b"x00007",
     ]
-    people = Person(huaihua.vault, table, np.array([0, 1, 2]), np.array([5, 5, 5]))
+    people = Persons(huaihua.vault, table, np.array([0, 1, 2]), np.array([5, 5, 5]))
     assert narrowed(people, rows).values(np.arange(2)) == people.values(rows)
     with pytest.raises(TypeError, match="list has no rows"):
         narrowed([], rows)  # type: ignore[arg-type]
@@ -201,14 +201,15 @@ def test_a_choice_of_rows_keeps_what_they_say_and_texts_have_none(huaihua: City)
 def test_people_are_told_apart_by_group_and_number(huaihua: City) -> None:
     table = objects(["a", "b"])
     group, number = np.array([0, 0, 1, 0]), np.array([1, 2, 1, 1])
-    found = Person(huaihua.vault, table, group, number).values(np.arange(4))
+    found = Persons(huaihua.vault, table, group, number).values(np.arange(4))
     assert found[0] == found[3] == huaihua.vault.pseudonym("a-1").encode()
     assert len(set(found)) == 3
 
 
 def test_a_moment_is_spelled_to_the_second() -> None:
     assert (
-        instant(datetime(2026, 5, 1, 1, 2, 3, 999_999, tzinfo=UTC)) == b"2026-05-01T01:02:03+00:00"
+        spelled_instant(datetime(2026, 5, 1, 1, 2, 3, 999_999, tzinfo=UTC))
+        == b"2026-05-01T01:02:03+00:00"
     )
 
 
@@ -216,7 +217,7 @@ def test_shares_and_exact_numbers_are_drawn(huaihua: City) -> None:
     draw = np.random.default_rng(1)
     assert_near(int(some(draw, 100_000, 0.2).sum()), 100_000, 0.2)
     assert exactly(draw, 1_000, 137).sum() == 137
-    assert step(np.array([True, False]), np.array([5, 6])).tolist() == [5, NEVER]
+    assert step(np.array([True, False]), np.array([5, 6])).tolist() == [5, NEVER_S]
     assert_shares(
         [
             b"ab".index(x)
@@ -298,4 +299,4 @@ def test_offices_are_named_after_the_county_of_their_place(huaihua: City) -> Non
 
 def test_the_history_begins_on_the_first_of_2021() -> None:
     assert date(2021, 1, 1) == FIRST_DAY
-    assert NEVER > END
+    assert NEVER_S > END

@@ -13,10 +13,10 @@ from uuid import UUID
 import pytest
 from clickhouse_driver import Client
 
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from schemas.event import Content, Event, encode, example
 from schemas.families import families
-from schemas.projections import Family
+from schemas.family import Family
 from schemas.reference.divisions import Divisions
 from schemas.sql.tables import Layout, database_statements, event_columns, statements
 from schemas.wire import Decoder, Rejected
@@ -151,7 +151,7 @@ def _shown(value: Any, type_: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def client(warehouse: Warehouse) -> Iterator[Client]:
+def client(warehouse: EmbeddedClickHouse) -> Iterator[Client]:
     with Client(
         warehouse.host, warehouse.port, user=warehouse.user, password=warehouse.password
     ) as connected:

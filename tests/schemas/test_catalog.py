@@ -102,7 +102,7 @@ def test_the_catalogue_tells_every_event_field_deadline_view_status_and_reason()
                 assert all(f"`{value}` {zh}" in text for value, zh in f.labels.items())
         for clock in found.clocks:
             assert f"| {clock.zh} `{clock.name}` |" in text
-            assert f"| {clock.basis} |" in text
+            assert all(f"| {term.basis} |" in text for term in clock.terms)
     for view in published(families(), "gulou", "Asia/Shanghai"):
         assert f"### {view.zh} `{view.name}" in text
         for name, doc in view.columns.items():
@@ -165,7 +165,8 @@ def test_stale_files_are_named_mended_and_those_of_lost_types_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     types = sum(len(family.events) for family in families())
-    assert len(_catalog.write(tmp_path)) == 1 + types  # the catalogue, and a schema a type
+    # The catalogue, a schema a type, the SQL of each topic and that of none.
+    assert len(_catalog.write(tmp_path)) == 1 + types + len(families()) + 1
     assert _catalog.write(tmp_path) == []
     lost = tmp_path / "docs" / "schemas" / "fund.stolen.json"
     lost.write_text("{}", encoding="utf-8")

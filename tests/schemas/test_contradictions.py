@@ -9,11 +9,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
-from schemas.clocks import Clock
+from schemas.clocks import Clock, Term
 from schemas.errors import SchemaError
 from schemas.event import Content, Event, field
 from schemas.families import _family, families, family
-from schemas.projections import CaseFold, Rollup
+from schemas.projections import (
+    Balance,
+    CaseFold,
+    Diary,
+    Kept,
+    Projection,
+    Rollup,
+    Stage,
+)
+from schemas.sql.published import published
 from schemas.words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Sealed
 
 
@@ -172,36 +181,178 @@ def test_a_class_that_contradicts_itself_is_refused(make: Callable[[], type], sa
         make()
 
 
-CLOSE = Clock("close", "办结", "petition.accepted", 60, ends=("petition.closed",), basis="34")
-FAMILY_WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"projections": (Rollup("a", "county", "hour", dims=("people",)),)}, "'people' divides 'a'"),
-    ({"projections": (Rollup("a", "county", "hour", dims=("color",)),)}, "'color' divides 'a'"),
-    ({"projections": tuple(Rollup(n, "county", "day") for n in "abcde")}, "5 projections"),
-    ({"projections": (CaseFold("cases"),)}, "case fold 'cases' has no stages"),
+TERM = Term(60, "条例 34")
+CLOSE = Clock("close", "办结", "petition.accepted", (TERM,), ends=("petition.closed",))
+STAGE = Stage("petition.registered", "registered", "已登记")
+FOLD = CaseFold("cases", "petition.registered", (STAGE,))
+DAILY = Rollup("daily", "division")
+MONEY = Balance("amount", "fund.contributed", "fund.disbursed", "source", ("entry", "opening"))
+LEDGER = Rollup("ledger", "division", ("source", "use", "entry"), MONEY)
+SEEN = Kept("visit.recorded", "visits", "走访", "Visits", "走访户次")
+
+
+def by_route(days: int, *routes: str, longest: int = 0) -> Term:
+    return Term(days, f"条例 31 ({days})", when=("route", routes), longest=longest)
+
+
+def with_clocks(*clocks: Clock) -> dict[str, Any]:
+    return {"clocks": clocks}
+
+
+def with_kept(*projections: Projection) -> dict[str, Any]:
+    return {"projections": projections, "clocks": ()}
+
+
+FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
+    # What divides a figure
+    ("petitions", with_kept(Rollup("a", "county", dims=("people",))), "'people' divides 'a'"),
+    ("petitions", with_kept(Rollup("a", "county", dims=("color",))), "'color' divides 'a'"),
+    ("petitions", with_kept(*(Rollup(n, "county") for n in "abcde")), "5 projections"),
+    # Names: two of one, and none that is no name
     (
-        {"projections": (CaseFold("cases", stages=(("petition.opened", "open"),)),)},
+        "petitions",
+        with_kept(DAILY, Rollup("weekly", "division")),
+        "Rollup 'daily' and Rollup 'weekly' would make one view, petitions_by_township_day",
+    ),
+    (
+        "petitions",
+        with_kept(FOLD, replace(FOLD, name="files")),
+        "CaseFold 'cases' and CaseFold 'files' would make one view, petitions_deadlines",
+    ),
+    (
+        "visits",
+        with_kept(replace(DAILY, name="x"), Diary("x", "走访", SEEN, "last_visit")),
+        "two projections, Rollup 'x' and Diary 'x', have one name",
+    ),
+    ("petitions", with_kept(replace(DAILY, name="Daily")), "'Daily' is not named in small"),
+    ("petitions", {"topic": "Petitions"}, "topic 'Petitions' is not 2 to 20 small letters"),
+    ("petitions", {"topic": "peti_tions"}, "topic 'peti_tions' is not"),
+    ("petitions", {"topic": "peti-tions"}, "topic 'peti-tions' is not"),
+    ("petitions", {"topic": "p"}, "topic 'p' is not"),
+    ("petitions", {"topic": "p" * 21}, "is not 2 to 20 small letters"),
+    ("petitions", {"topic": "events"}, "names that begin with 'events' are no family's"),
+    # Cases
+    ("petitions", with_kept(replace(FOLD, stages=())), "case fold 'cases' has no stages"),
+    (
+        "petitions",
+        with_kept(replace(FOLD, stages=(STAGE, Stage("petition.opened", "open", "已开")))),
         "'petition.opened' is named but is none of its events",
     ),
     (
-        {"projections": (CaseFold("c", (("petition.closed", "x"),), ends=("petition.shut",)),)},
+        "petitions",
+        with_kept(replace(FOLD, ends=("petition.shut",))),
         "'petition.shut' is named",
     ),
-    ({"clocks": (replace(CLOSE, starts="petition.taken"),)}, "'petition.taken' is named"),
-    ({"clocks": (replace(CLOSE, ends=("petition.shut",)),)}, "'petition.shut' is named"),
-    ({"clocks": (replace(CLOSE, extends="petition.rated"),)}, "no fields days and since"),
     (
-        {"clocks": (CLOSE, replace(CLOSE, counts="last"))},
-        "clocks named 'close' disagree on which start counts",
+        "petitions",
+        with_kept(replace(FOLD, stages=(STAGE, Stage("petition.closed", "registered", "已办结")))),
+        "two stages of 'cases' have one state 'registered'",
     ),
+    (
+        "petitions",
+        with_kept(replace(FOLD, stages=(STAGE, Stage("petition.closed", "closed", "已登记")))),
+        "two stages of 'cases' have one Chinese name '已登记'",
+    ),
+    (
+        "petitions",
+        with_kept(replace(FOLD, stages=(STAGE, STAGE._replace(state="again")))),
+        "two stages of 'cases' have one event type 'petition.registered'",
+    ),
+    (
+        "petitions",
+        with_kept(replace(FOLD, opens="petition.accepted")),
+        "case fold 'cases' opens with 'petition.accepted', which is not its first stage",
+    ),
+    # Clocks
+    ("petitions", {"projections": (DAILY,)}, "clock 'transfer' has no case fold to stand in"),
+    ("petitions", with_clocks(replace(CLOSE, starts="petition.taken")), "'petition.taken' is nam"),
+    ("petitions", with_clocks(replace(CLOSE, ends=("petition.shut",))), "'petition.shut' is named"),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, extends="petition.rated")),
+        "no fields days and since",
+    ),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, lapses=("petition.merged",))),
+        "lapses by 'petition.merged', which does not end it",
+    ),
+    (
+        "petitions",
+        with_clocks(CLOSE, replace(CLOSE, zh="履职", terms=(by_route(90, "31.5"),))),
+        r"clocks\[0\] \(办结, 条例 34\) and clocks\[1\] \(履职, 条例 31 \(90\)\) share the name",
+    ),
+    ("petitions", with_clocks(CLOSE, replace(CLOSE, counts="last")), "share the name 'close'"),
+    ("petitions", with_clocks(CLOSE, CLOSE), "share the name 'close'"),
+    ("petitions", with_clocks(replace(CLOSE, name="to close")), "clock 'to close' is not named"),
+    ("petitions", with_clocks(replace(CLOSE, terms=())), "clock 'close' has no term"),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, terms=(by_route(60, "31.6"), by_route(90, "31.5", "31.6")))),
+        r"60 days \(条例 31 \(60\)\) and 90 days \(条例 31 \(90\)\), may cover one case",
+    ),
+    ("petitions", with_clocks(replace(CLOSE, terms=(TERM, by_route(90, "31.5")))), "may cover one"),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, terms=(by_route(60, "31.7"),))),
+        "asks 'petition.accepted' for route",
+    ),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, terms=(by_route(60, "31.6", longest=30),))),
+        "clock 'close' has terms that nothing extends",
+    ),
+    # Money
+    ("funds", with_kept(replace(LEDGER, place="county")), "ledger 'ledger' is by county"),
+    (
+        "funds",
+        with_kept(replace(LEDGER, balance=replace(MONEY, amount="projects"))),
+        "adds up 'projects', which is no money",
+    ),
+    (
+        "funds",
+        with_kept(replace(LEDGER, balance=replace(MONEY, raised="fund.reversed"))),
+        "'fund.reversed' has no total 'amount'",
+    ),
+    ("funds", with_kept(replace(LEDGER, dims=("use", "entry"))), "is not divided by 'source'"),
+    ("funds", with_kept(replace(LEDGER, dims=("source", "use"))), "is not divided by 'entry'"),
+    (
+        "funds",
+        with_kept(replace(LEDGER, balance=replace(MONEY, opening=("entry", "closing")))),
+        "'entry' has no value 'closing'",
+    ),
+    ("petitions", {"county_only": ("kind", "rumour")}, "'kind' has no value 'rumour'"),
 ]
 
 
-@pytest.mark.parametrize(("change", "says"), FAMILY_WRONG)
-def test_a_family_that_speaks_of_what_it_does_not_have_is_refused(
-    change: dict[str, Any], says: str
+@pytest.mark.parametrize(("topic", "change", "says"), FAMILY_WRONG)
+def test_a_family_that_contradicts_itself_is_refused_with_both_places_named(
+    topic: str, change: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(SchemaError, match=says):
-        replace(family("petitions"), **change)
+        replace(family(topic), **change)
+
+
+def test_a_family_means_the_same_in_whatever_order_it_is_declared() -> None:
+    for found in families():
+        turned = replace(
+            found,
+            events=found.events[::-1],
+            projections=found.projections[::-1],
+            clocks=found.clocks[::-1],
+        )
+        assert (turned.key, turned.fold, turned.ledger, turned.diary) == (
+            *(found.key, found.fold, found.ledger, found.diary),
+        )
+        straight, other = (published([f], "gulou", "Asia/Shanghai") for f in (found, turned))
+        assert {v.name: sorted(v.columns) for v in straight} == {
+            v.name: sorted(v.columns) for v in other
+        }
+
+
+def test_two_views_of_one_name_are_refused_whatever_makes_them() -> None:
+    with pytest.raises(SchemaError, match="views have the name 'funds_by_county_hour'"):
+        published([family("funds"), family("funds")], "gulou", "Asia/Shanghai")
 
 
 def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() -> None:
@@ -216,7 +367,7 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
 
     plain = replace(family("funds"), clocks=(), projections=())
     for events, says in (
-        ((Counted, Counted), "two classes have one event name"),
+        ((Counted, Counted), "two classes, Counted and Counted, have one event name"),
         ((Taken,), "field 'state' has the name of a column"),
         ((Counted, Named), "field 'size' has one type in one event and another in another"),
     ):
@@ -246,7 +397,7 @@ def test_families_are_found_by_their_files_in_the_order_of_their_topics() -> Non
 def test_events_are_named_in_the_past_tense_of_their_family() -> None:
     for found in families():
         heads = {cls.spec.name.partition(".")[0] for cls in found.events}
-        assert heads == {found.module.removeprefix("schemas.")}
+        assert heads == {found.module.removeprefix("schemas.families.")}
         assert all(cls.__doc__ and cls.spec.zh for cls in found.events)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.clocks import Clock
+from schemas.clocks import Clock, Term
 from schemas.errors import Misconfigured
 from schemas.reference.calendars import Calendar
 
@@ -126,7 +126,7 @@ def test_who_starts_later_is_never_due_earlier(
 
 
 def test_a_clock_in_working_days_counts_them() -> None:
-    clock = Clock("object", "异议", "a.b", 5, ends=(), basis="条例 23", unit="working")
+    clock = Clock("object", "异议", "a.b", (Term(5, "条例 23", "working"),), ends=())
     # Tuesday 9 February 2021 + 5 working days over 春节: Monday 22 February, see above
     due = clock.due("a.b", midnight("2021-02-09"), {}, CALENDAR)
     assert due == midnight("2021-02-23")

@@ -16,7 +16,7 @@ from schemas.families import families
 from schemas.families.visit import VisitRecorded
 from schemas.reference.divisions import Divisions
 from schemas.wire import Decoder, Rejected
-from schemas.words import CaseId, Flag, Note, Persons, Stored
+from schemas.words import CaseId, Flag, Note, Persons, StoredAs
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import Decode, MakeMessage
@@ -34,12 +34,12 @@ class ProbeTaken(Probe, name="probe.taken", zh="试"):
     """Every kind of value, each once required and once not."""
 
     count: Persons = field("How many.", "数。", zh="数", example=1)
-    narrow: Annotated[int, Field(ge=0, le=9), Stored("UInt8")] = field(
+    narrow: Annotated[int, Field(ge=0, le=9), StoredAs("UInt8")] = field(
         "Few.", "少。", zh="少", example=1
     )
     sure: Flag = field("Whether.", "否。", zh="否", example=True)
     more: Persons | None = field("How many more.", "再。", zh="再", default=None)
-    less: Annotated[int, Stored("Int32")] | None = field("Fewer.", "减。", zh="减", default=None)
+    less: Annotated[int, StoredAs("Int32")] | None = field("Fewer.", "减。", zh="减", default=None)
     again: Flag | None = field("Whether again.", "又。", zh="又", default=None)
     note: Note | None = field("A remark.", "注。", zh="注", default=None)
 

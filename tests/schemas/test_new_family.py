@@ -19,7 +19,7 @@ from schemas.wire import Decoder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from schemas.projections import Family
+    from schemas.family import Family
     from schemas.reference.divisions import Divisions
     from tests.schemas.conftest import City, MakeMessage
 
@@ -51,8 +51,8 @@ POINTS = '''
             "Household.", "户。", zh="户", example="k1.0123456789abcdef0123456789abcdef"
         )
         projections: ClassVar = (
-            Rollup("hourly", "county", "hour", dims=("aspect",)),
-            Rollup("daily", "division", "day"),
+            Rollup("hourly", "county", dims=("aspect",)),
+            Rollup("daily", "division"),
         )
 
 

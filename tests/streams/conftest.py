@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from infra.warehouse import Warehouse as Server
+from infra.warehouse import EmbeddedClickHouse as Server
 from tests.histories.small import History
 from tests.live import Live
 from tests.streams.ground import Ground, Told, ground

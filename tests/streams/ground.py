@@ -9,13 +9,13 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-from infra.warehouse import Warehouse as Server
+from infra.warehouse import EmbeddedClickHouse as Server
 from schemas.families import family
 from schemas.sql.tables import Layout, database_statements, statements
 from schemas.sql.targets import target
 from streams.chunks import Chunk
 from streams.ingest import Rows
-from streams.warehouse import Address, Poison, Warehouse
+from streams.warehouse import Address, ClickHouseStore, Poison
 from tests.streams.driven import ingests
 from tests.streams.stories import Said, log
 
@@ -38,10 +38,10 @@ class Ground:
     client: Client
     buried: list[Poison] = field(default_factory=list)
 
-    def worker(self) -> Warehouse:
-        return Warehouse(self.address, [FAMILY], self.layout)
+    def worker(self) -> ClickHouseStore:
+        return ClickHouseStore(self.address, [FAMILY], self.layout)
 
-    def claim(self, worker: Warehouse, *positions: tuple[str, int]) -> int:
+    def claim(self, worker: ClickHouseStore, *positions: tuple[str, int]) -> int:
         """Claims the positions, both if none is given; returns the token."""
         return worker.claim(positions or (HERE, THERE), self.buried.extend).token
 
@@ -53,7 +53,7 @@ class Ground:
         return rows
 
     def store(
-        self, worker: Warehouse, token: int, *said: Said, kpart: int = 0, first: int = 0
+        self, worker: ClickHouseStore, token: int, *said: Said, kpart: int = 0, first: int = 0
     ) -> None:
         worker.insert(self.rows(*said, kpart=kpart, first=first), token)
 
@@ -101,7 +101,7 @@ class Ground:
         self.buried.clear()
 
 
-Told = tuple[Ground, Warehouse, int]
+Told = tuple[Ground, ClickHouseStore, int]
 """What the fixture `told` gives: who stored some visits, and with which token."""
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from schemas.errors import Unavailable
 from streams.chunks import Position
 from streams.identities import Hashes, hashes
-from streams.ingest import Identity, Rows, Stored
+from streams.ingest import Identity, Rows, StoredEvent
 from streams.warehouse import Bury, Claim, Poison
 
 Row = dict[str, Any]
@@ -143,13 +143,15 @@ class Door:
 
         self._do("insert", (rows.topic, len(rows)), work)
 
-    def related(self, topic: str, identities: set[Identity], roots: set[Identity]) -> list[Stored]:
-        def work() -> list[Stored]:
+    def related(
+        self, topic: str, identities: set[Identity], roots: set[Identity]
+    ) -> list[StoredEvent]:
+        def work() -> list[StoredEvent]:
             wanted = identities | roots
             kparts, ids = {kpart for kpart, *_ in wanted}, {id_ for *_, id_ in wanted}
             corrected = {id_ for *_, id_ in roots}
             return [
-                Stored(*(row[name] for name in Stored._fields))
+                StoredEvent(*(row[name] for name in StoredEvent._fields))
                 for row in self._table.counted(topic)
                 if row["kpart"] in kparts and (row["id"] in ids or row["corrects"] in corrected)
             ]

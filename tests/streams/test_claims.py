@@ -9,13 +9,13 @@ import pytest
 
 from infra import database as apply
 from infra.settings import Settings
-from infra.warehouse import Warehouse as Server
+from infra.warehouse import EmbeddedClickHouse as Server
 from schemas.families import family
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
 from streams.chunks import Chunk
 from streams.ingest import Ingest
-from streams.warehouse import Address, Poison, Warehouse
+from streams.warehouse import Address, ClickHouseStore, Poison
 from tests.histories.small import History
 from tests.streams.test_ingest import LOGGED, Arrived
 
@@ -36,14 +36,14 @@ class Owners:
         self.client = self._address.connect()
         self.buried: list[Poison] = []
 
-    def worker(self) -> Warehouse:
-        return Warehouse(self._address, [FAMILY], apply.layout(self._settings))
+    def worker(self) -> ClickHouseStore:
+        return ClickHouseStore(self._address, [FAMILY], apply.layout(self._settings))
 
-    def claim(self, worker: Warehouse) -> int:
+    def claim(self, worker: ClickHouseStore) -> int:
         """The token."""
         return worker.claim([PLACE], self.buried.extend).token
 
-    def store(self, worker: Warehouse, token: int, seed: int, after: int) -> int:
+    def store(self, worker: ClickHouseStore, token: int, seed: int, after: int) -> int:
         """Inserts some visits behind offset `after`; returns the last offset."""
         messages = [m for m in History(seed).messages(400) if m.topic == "visits"]
         records = [Arrived(after + n, LOGGED, m.key, m.payload) for n, m in enumerate(messages, 1)]

@@ -15,7 +15,7 @@ from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
 from streams.chunks import Chunk
 from streams.dead_letters import DeadLetter
-from streams.ingest import Ingest, Rows, Stored
+from streams.ingest import Ingest, Rows, StoredEvent
 from streams.warehouse import Poison
 from tests.histories.messages import Message
 from tests.histories.small import History, refused
@@ -65,7 +65,7 @@ def settled(*sent: Told, batches: Sequence[int] = ()) -> list[dict[str, Any]]:
     topic, kpart = messages[0].topic, place(messages[0])
     for start, end in zip([0, *batches], [*batches, len(records)], strict=True):
         rows = ingest(topic).prepare([Chunk(topic, kpart, 1, start - 1, records[start:end])])
-        before = [Stored(*(each[name] for name in Stored._fields)) for each in found]
+        before = [StoredEvent(*(each[name] for name in StoredEvent._fields)) for each in found]
         counted = [each for each in before if each.status in ("ok", "orphan")]
         ingest(topic).settle(rows, range(len(rows)), counted, awaited)
         found += [row(rows, n) for n in range(len(rows))]

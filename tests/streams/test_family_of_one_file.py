@@ -48,7 +48,7 @@ class Patrol(
 
     street: CaseId = field("Street walked.", "街道。", zh="街道", example="S-1")
 
-    projections: ClassVar = (Rollup("daily", "division", "day", dims=("found",)),)
+    projections: ClassVar = (Rollup("daily", "division", dims=("found",)),)
 
 
 class PatrolWalked(Patrol, name="patrol.walked", zh="巡防登记", zh_doc="巡查了一条街道。"):
@@ -96,8 +96,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     skipped = shutil.ignore_patterns("node_modules", "__pycache__", "viewer", "dist")
     for name in ("schemas", "streams", "producers", "dashboards", "infra"):
         shutil.copytree(ROOT / name, copy / name, ignore=skipped)
-    (copy / "schemas" / "patrol.py").write_text(_FILE)
-    sql = copy / "schemas" / "_targets.py"
+    (copy / "schemas" / "families" / "patrol.py").write_text(_FILE)
+    sql = copy / "schemas" / "sql" / "targets.py"
     assert sql.read_text().count(_SOUND) == 1
     sql.write_text(sql.read_text().replace(_SOUND, _DEFECT))
     ports = {PREFIX + n.upper(): "0" for n in Settings.model_fields if n.endswith("_port")}

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from kafka.partitioner.default import murmur2
 
 from schemas.families import family
-from schemas.projections import Family
+from schemas.family import Family
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
 from streams.chunks import Chunk
-from streams.ingest import Identity, Ingest, Rows, Stored
+from streams.ingest import Identity, Ingest, Rows, StoredEvent
 from tests.histories.small import History, Message
 from tests.oracle import BOOK, Law, Record, Row
 
@@ -55,7 +55,7 @@ class Partition:
 
     def _store(self, rows: Rows) -> None:
         ok = [n for n, status in enumerate(rows.columns["status"]) if status == "ok"]
-        counted = [Stored(*(row[n] for n in Stored._fields)) for row in self._counted()]
+        counted = [StoredEvent(*(row[n] for n in StoredEvent._fields)) for row in self._counted()]
         self.ingest.settle(rows, ok, counted, self.awaited)
         names = list(rows.columns)
         columns = zip(*rows.columns.values(), strict=True)

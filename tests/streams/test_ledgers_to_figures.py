@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from producers.client import Producer
-from producers.ledgers.importing import Report, import_ledger
+from producers.ledgers.importing import ImportReport, import_ledger
 from producers.vault import Vault
 from schemas.reference.divisions import Divisions
 from tests.live import Live
@@ -27,7 +27,7 @@ def producer(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield sending
 
 
-def _import(producer: Producer, ledger: Path, mapping: Path, tmp_path: Path) -> Report:
+def _import(producer: Producer, ledger: Path, mapping: Path, tmp_path: Path) -> ImportReport:
     return import_ledger(ledger, mapping, producer, rejects=tmp_path / "rejects.csv")
 
 

@@ -13,7 +13,7 @@ from clickhouse_driver import errors as driver_errors
 from schemas.errors import Halted, Unavailable
 from schemas.sql.targets import select as whole
 from streams import warehouse as module
-from streams.warehouse import Poison, Warehouse
+from streams.warehouse import ClickHouseStore, Poison
 from tests.streams.ground import DAILY, FAMILY, HERE, TARGETS, THERE, Ground, Told
 from tests.streams.stories import LOGGED, Said, fresh
 
@@ -167,7 +167,7 @@ def spoilt(
     monkeypatch.setattr(module, "select", select)
 
 
-def worker_of(ground: Ground) -> Warehouse:
+def worker_of(ground: Ground) -> ClickHouseStore:
     """A worker whose server throws with the code it is told."""
     found = ground.worker()
     found._client.settings["allow_custom_error_code_in_throwif"] = 1

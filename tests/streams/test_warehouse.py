@@ -10,8 +10,8 @@ from infra import _child
 from schemas.errors import Unavailable
 from streams import warehouse as module
 from streams.identities import hashes
-from streams.ingest import Stored
-from streams.warehouse import Address, Warehouse
+from streams.ingest import StoredEvent
+from streams.warehouse import Address, ClickHouseStore
 from tests.histories.told import ms
 from tests.streams.ground import FAMILY, HERE, TARGETS, THERE, Ground
 from tests.streams.stories import GRID, LOGGED, Said, fresh
@@ -114,7 +114,7 @@ def test_no_two_claims_have_one_token_and_none_has_that_of_an_empty_table(ground
 
 
 @pytest.fixture
-def full(ground: Ground) -> tuple[Ground, Warehouse]:
+def full(ground: Ground) -> tuple[Ground, ClickHouseStore]:
     """Events of every status in partition 0, one of the same ids in partition 1."""
     worker = ground.worker()
     token = ground.claim(worker)
@@ -128,11 +128,11 @@ def full(ground: Ground) -> tuple[Ground, Warehouse]:
     return ground, worker
 
 
-def found(rows: list[Stored]) -> list[tuple[int, int, str]]:
+def found(rows: list[StoredEvent]) -> list[tuple[int, int, str]]:
     return sorted((row.kpart, row.koff, row.status) for row in rows)
 
 
-def test_rows_of_an_identity_are_given_whole(full: tuple[Ground, Warehouse]) -> None:
+def test_rows_of_an_identity_are_given_whole(full: tuple[Ground, ClickHouseStore]) -> None:
     ground, worker = full
     (row,) = worker.related("visits", {(0, SOURCE, "2")}, set())
     ((payload, digest, data),) = ground.client.execute(
@@ -140,7 +140,7 @@ def test_rows_of_an_identity_are_given_whole(full: tuple[Ground, Warehouse]) -> 
         settings={"strings_as_bytes": True},
     )
     assert b'"met":5' in payload
-    assert row == Stored(
+    assert row == StoredEvent(
         kpart=0,
         koff=6,
         source=SOURCE,
@@ -176,7 +176,10 @@ def test_rows_of_an_identity_are_given_whole(full: tuple[Ground, Warehouse]) -> 
     ],
 )
 def test_counted_rows_of_identities_and_corrections_of_roots_are_found(
-    full: tuple[Ground, Warehouse], identities: Any, roots: Any, right: list[tuple[int, int, str]]
+    full: tuple[Ground, ClickHouseStore],
+    identities: Any,
+    roots: Any,
+    right: list[tuple[int, int, str]],
 ) -> None:
     _, worker = full
     assert found(worker.related("visits", identities, roots)) == right
@@ -194,7 +197,7 @@ def test_ids_in_any_script_and_many_of_them_are_looked_up(ground: Ground) -> Non
 
 
 def test_hashes_of_counted_identities_behind_an_offset_are_given(
-    full: tuple[Ground, Warehouse],
+    full: tuple[Ground, ClickHouseStore],
 ) -> None:
     _, worker = full
     for after, ids in ((-1, "1bw2"), (0, "bw2"), (3, "w2"), (4, "2"), (6, "")):
@@ -230,7 +233,7 @@ def test_a_beat_that_the_server_refuses_is_told_and_the_next_one_is_written(
 
 def test_a_server_that_is_not_there_is_unavailable_to_every_operation(ground: Ground) -> None:
     nobody = Address("127.0.0.1", _child.free_port(), "gulou", "x", {"connect_timeout": 1})
-    worker = Warehouse(nobody, [FAMILY], ground.layout)
+    worker = ClickHouseStore(nobody, [FAMILY], ground.layout)
     with pytest.raises(Unavailable, match=r"^ClickHouse does not answer: ") as told:
         worker.claim([HERE], ground.buried.extend)
     assert told.value.do == "It is asked again."

@@ -8,10 +8,10 @@ from typing import Any
 
 from clickhouse_cityhash.cityhash import CityHash128
 
-from infra.warehouse.wire import FrameSource, SocketSource, Source
+from infra.warehouse.wire import ByteSource, FrameSource, SocketSource
 
 
-class Cut(Source):
+class Cut(ByteSource):
     """A stream whose buffers are the given pieces, one after the other.
 
     `asked` counts the buffers taken: a server that asks for one too many waits for ever.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from clickhouse_driver import Client
 
-from infra.warehouse import Warehouse, write_users
+from infra.warehouse import EmbeddedClickHouse, write_users
 
 USERS: dict[str, dict[str, Any]] = {
     "gulou": {"password": "tower", "role": "writer"},
@@ -22,7 +22,7 @@ USERS: dict[str, dict[str, Any]] = {
 }
 
 
-def connect(warehouse: Warehouse, user: str = "gulou", **options: Any) -> Client:
+def connect(warehouse: EmbeddedClickHouse, user: str = "gulou", **options: Any) -> Client:
     options = {"compression": "lz4", "password": USERS[user]["password"], **options}
     return Client(warehouse.host, warehouse.port, user=user, **options)
 
@@ -35,8 +35,10 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def warehouse(tmp_path_factory: pytest.TempPathFactory, users: Path) -> Iterator[Warehouse]:
-    with Warehouse(tmp_path_factory.mktemp("clickhouse"), users=users) as running:
+def warehouse(
+    tmp_path_factory: pytest.TempPathFactory, users: Path
+) -> Iterator[EmbeddedClickHouse]:
+    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"), users=users) as running:
         client = connect(running)
         for statement in (
             "CREATE DATABASE city",

@@ -11,7 +11,7 @@ import requests
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from infra.warehouse import Warehouse, write_users
+from infra.warehouse import EmbeddedClickHouse, write_users
 from tests.warehouse.conftest import USERS, connect
 
 SEEDS = 12
@@ -20,7 +20,7 @@ FUZZED_A_SEED = 25
 
 
 @pytest.fixture
-def board(warehouse: Warehouse) -> Any:
+def board(warehouse: EmbeddedClickHouse) -> Any:
     client = connect(warehouse, "board", database="city_published")
     yield client
     client.disconnect()
@@ -261,7 +261,7 @@ def test_broken_statements_are_refused_and_never_answered(board: Client, seed: i
         assert "secret" not in str(rows) and (7,) not in rows, "".join(sql)
 
 
-def test_limits_hold_and_can_only_be_lowered(warehouse: Warehouse) -> None:
+def test_limits_hold_and_can_only_be_lowered(warehouse: EmbeddedClickHouse) -> None:
     client = connect(warehouse, "board", settings_is_important=True)
     ask = "SELECT getSetting('max_execution_time'), getSetting('max_result_rows')"
 
@@ -279,7 +279,7 @@ def test_limits_hold_and_can_only_be_lowered(warehouse: Warehouse) -> None:
     assert (too_many.value.code, changed.value.code) == (396, 164)
 
 
-def test_the_same_holds_over_http(warehouse: Warehouse) -> None:
+def test_the_same_holds_over_http(warehouse: EmbeddedClickHouse) -> None:
     def ask(sql: str, **parameters: str) -> requests.Response:
         return requests.post(
             f"http://{warehouse.host}:{warehouse.http_port}/",
@@ -306,7 +306,7 @@ def test_the_same_holds_over_http(warehouse: Warehouse) -> None:
 
 
 def test_a_database_added_to_the_users_file_is_readable_at_once(
-    warehouse: Warehouse, users: Path
+    warehouse: EmbeddedClickHouse, users: Path
 ) -> None:
     writer = connect(warehouse)
     writer.execute("CREATE DATABASE replay_published")
@@ -326,7 +326,7 @@ def test_a_database_added_to_the_users_file_is_readable_at_once(
 
 
 def test_an_answer_without_rows_has_the_columns_its_view_has_now(
-    warehouse: Warehouse, board: Client
+    warehouse: EmbeddedClickHouse, board: Client
 ) -> None:
     writer = connect(warehouse)
 

@@ -17,7 +17,7 @@ import pytest
 from clickhouse_driver.block import ColumnOrientedBlock
 from clickhouse_driver.errors import Error
 
-from infra.warehouse import Warehouse, write_users
+from infra.warehouse import EmbeddedClickHouse, write_users
 from infra.warehouse._fault import Fault
 from infra.warehouse.access import Users
 from schemas.errors import Misconfigured
@@ -28,7 +28,7 @@ BLOCK = 30_000
 
 
 def test_a_row_that_was_acknowledged_survives_a_hard_kill(tmp_path: Path) -> None:
-    with Warehouse(tmp_path) as warehouse:
+    with EmbeddedClickHouse(tmp_path) as warehouse:
         client = connect(warehouse)
         client.execute("CREATE DATABASE d")
         client.execute("CREATE TABLE d.t (n UInt64) ENGINE = MergeTree ORDER BY n")
@@ -48,7 +48,7 @@ def test_a_row_that_was_acknowledged_survives_a_hard_kill(tmp_path: Path) -> Non
 def test_a_kill_during_an_insert_leaves_all_of_a_block_or_nothing(tmp_path: Path) -> None:
     columns: list[Any] = [list(range(BLOCK)), [b"x" * 200] * BLOCK]
     acknowledged = 0
-    with Warehouse(tmp_path) as warehouse:
+    with EmbeddedClickHouse(tmp_path) as warehouse:
         client = connect(warehouse)
         client.execute("CREATE DATABASE d")
         client.execute("CREATE TABLE d.t (n UInt64, s String) ENGINE = MergeTree ORDER BY n")
@@ -76,7 +76,7 @@ def test_a_kill_during_an_insert_leaves_all_of_a_block_or_nothing(tmp_path: Path
 
 
 def test_sigterm_is_a_clean_end_even_while_a_query_runs(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path)
+    warehouse = EmbeddedClickHouse(tmp_path)
     warehouse.start()
     client = connect(warehouse)
     client.connection.force_connect()
@@ -93,8 +93,8 @@ def test_sigterm_is_a_clean_end_even_while_a_query_runs(tmp_path: Path) -> None:
 
 
 def test_a_second_server_on_the_same_folder_says_so_in_one_sentence(tmp_path: Path) -> None:
-    with Warehouse(tmp_path) as first:
-        second = Warehouse(tmp_path)
+    with EmbeddedClickHouse(tmp_path) as first:
+        second = EmbeddedClickHouse(tmp_path)
         with pytest.raises(Misconfigured, match="Another ClickHouse works on") as refused:
             second.start()
 
@@ -107,7 +107,7 @@ def test_a_taken_port_is_one_sentence_with_the_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(Misconfigured, match=f"{port}.*GULOU_CLICKHOUSE_PORT"):
-            Warehouse(tmp_path, port).start()
+            EmbeddedClickHouse(tmp_path, port).start()
 
 
 def test_the_ready_line_tells_the_ports_that_were_found(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_ready_line_tells_the_ports_that_were_found(tmp_path: Path) -> None:
     assert (ready["ready"], ready["version"].split(".")[0]) == (True, "26")
 
 
-def test_it_listens_on_this_machine_only(warehouse: Warehouse) -> None:
+def test_it_listens_on_this_machine_only(warehouse: EmbeddedClickHouse) -> None:
     listening = {
         each.laddr[0]
         for each in psutil.Process(warehouse.pid).net_connections("tcp")
@@ -137,7 +137,7 @@ def test_it_listens_on_this_machine_only(warehouse: Warehouse) -> None:
     assert listening == {"127.0.0.1"}
 
 
-def test_noise_on_the_port_harms_nobody(warehouse: Warehouse) -> None:
+def test_noise_on_the_port_harms_nobody(warehouse: EmbeddedClickHouse) -> None:
     for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100_000, b"\0", b""):
         with socket.create_connection((warehouse.host, warehouse.port), timeout=10) as peer:
             peer.sendall(noise)
@@ -151,12 +151,12 @@ def test_noise_on_the_port_harms_nobody(warehouse: Warehouse) -> None:
     client.disconnect()
 
 
-def connections(warehouse: Warehouse) -> int:
+def connections(warehouse: EmbeddedClickHouse) -> int:
     found = psutil.Process(warehouse.pid).net_connections("tcp")
     return sum(each.status == psutil.CONN_ESTABLISHED for each in found)
 
 
-def test_a_client_that_sends_half_an_insert_stores_nothing(warehouse: Warehouse) -> None:
+def test_a_client_that_sends_half_an_insert_stores_nothing(warehouse: EmbeddedClickHouse) -> None:
     client = connect(warehouse)
     client.execute("CREATE DATABASE half")
     client.execute("CREATE TABLE half.t (n UInt64) ENGINE = MergeTree ORDER BY n")

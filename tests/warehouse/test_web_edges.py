@@ -16,7 +16,7 @@ import lz4.frame
 import pytest
 import requests
 
-from infra.warehouse import Warehouse, web
+from infra.warehouse import EmbeddedClickHouse, web
 from infra.warehouse._fault import BAD_ARGUMENTS, NOT_IMPLEMENTED, Fault
 from infra.warehouse.desk import Question
 from infra.warehouse.wire import MemoryFile
@@ -40,7 +40,7 @@ NEIGHBOURS = sorted({code + side for code in KNOWN for side in (-1, 1)} - KNOWN.
 
 
 @pytest.fixture(scope="module")
-def asked(warehouse: Warehouse) -> Iterator[Any]:
+def asked(warehouse: EmbeddedClickHouse) -> Iterator[Any]:
     """Asks the server over one connection."""
     with requests.Session() as session:
         session.trust_env = False
@@ -356,7 +356,7 @@ def test_an_empty_statement_is_refused(asked: Any) -> None:
         assert answer.text.startswith("Code: 36. DB::Exception: The query is empty.")
 
 
-def test_only_a_bare_address_is_a_ping(warehouse: Warehouse) -> None:
+def test_only_a_bare_address_is_a_ping(warehouse: EmbeddedClickHouse) -> None:
     connection = http.client.HTTPConnection(warehouse.host, warehouse.http_port, timeout=60)
     seen = []
     for method, path in (("GET", "/"), ("GET", "/ping"), ("GET", "/ping?x=1"), ("HEAD", "/x")):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.warehouse import Warehouse
+from infra.warehouse import EmbeddedClickHouse
 from infra.warehouse._fault import Fault
 from infra.warehouse.wire import (
     REVISION,
@@ -60,7 +60,7 @@ class Kept:
 
 
 @pytest.fixture(scope="module", params=TYPES)
-def native(request: pytest.FixtureRequest, warehouse: Warehouse) -> bytes:
+def native(request: pytest.FixtureRequest, warehouse: EmbeddedClickHouse) -> bytes:
     """A block of random values of a type, as the engine writes it."""
     structure = (
         "n UInt8, v " + request.param.replace("\\", "\\\\").replace("'", "\\'") + ", z String"

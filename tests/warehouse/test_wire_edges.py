@@ -219,7 +219,7 @@ def test_a_packet_has_numbers_texts_with_their_length_and_bytes_as_they_are() ->
     assert packet(BytesSource(b"\x02\xff\xfe").text()) == b"\x02\xff\xfe"
 
 
-WAYS: tuple[tuple[Callable[[wire.Source], object], object, bytes], ...] = (
+WAYS: tuple[tuple[Callable[[wire.ByteSource], object], object, bytes], ...] = (
     (lambda s: s.text(), "hello", b"!"),
     (lambda s: s.read(6), b"\x05hello", b"!"),
     (lambda s: s.read(7), b"\x05hello!", b""),

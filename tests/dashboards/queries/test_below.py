@@ -57,7 +57,7 @@ def petitions(place: str, times: int, *steps: str, **content: str) -> list[Told]
     return [event for events in each for event in events]
 
 
-def below(town: Town, level: places.Level, place: str, at: str = AT) -> list[list[Row]]:
+def below(town: Town, level: places.PlaceLevel, place: str, at: str = AT) -> list[list[Row]]:
     """The answers of both queries of the places below."""
     return [
         table(town.ask(sql, at, **chosen(level.name, place)))
@@ -186,7 +186,7 @@ def test_without_events_the_places_below_have_zeros(town: Town) -> None:
     ("level", "place"), [(COUNTY, HECHENG), (TOWNSHIP, CHENGZHONG)], ids=["county", "township"]
 )
 def test_of_more_than_200_places_below_the_first_200_are_listed(
-    town: Town, level: places.Level, place: str
+    town: Town, level: places.PlaceLevel, place: str
 ) -> None:
     codes = [f"{place}{n:03}" for n in range(201)]
     with registered(town, dict.fromkeys(codes, ("名", 0))):

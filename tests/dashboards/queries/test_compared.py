@@ -45,7 +45,7 @@ Row = tuple[object, ...]
 _CASES = itertools.count(1)
 
 
-def compared(town: Town, level: places.Level, at: str) -> list[Row]:
+def compared(town: Town, level: places.PlaceLevel, at: str) -> list[Row]:
     """The rows of all its queries below one line of names."""
     found = [
         table(town.ask(sql, at, **chosen(level.name, OF[level.name])))
@@ -231,7 +231,7 @@ OF_GRID = [
     ids=["county", "township", "village", "grid"],
 )
 def test_every_figure_is_compared_with_the_mean_of_all_places_of_its_level(
-    town: Town, level: places.Level, rows: list[Row]
+    town: Town, level: places.PlaceLevel, rows: list[Row]
 ) -> None:
     town.tell(*two_months())
     found = compared(town, level, "2021-06-15 14:30")
@@ -242,7 +242,7 @@ def test_every_figure_is_compared_with_the_mean_of_all_places_of_its_level(
 
 @about(places.place_compared)
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name)
-def test_a_figure_without_any_event_is_a_row_of_zeros(town: Town, level: places.Level) -> None:
+def test_a_figure_without_any_event_is_a_row_of_zeros(town: Town, level: places.PlaceLevel) -> None:
     names = {"county": 7, "township": 7, "village": 5, "grid": 3}
     found = compared(town, level, "2021-06-15 14:30")
     assert len(found) == names[level.name]

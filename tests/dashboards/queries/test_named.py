@@ -6,7 +6,8 @@ import pytest
 
 from dashboards.queries import mediations, petitions, wall
 from schemas.families import families
-from schemas.projections import CaseFold, Family
+from schemas.family import Family
+from schemas.projections import CaseFold
 
 STATES = {"petitions": petitions._PETITION_STATES, "mediations": mediations._MEDIATION_STATES}
 ALERTS = dict(zip(("petitions", "mediations"), wall.alerts(), strict=True))
@@ -23,7 +24,7 @@ def test_every_state_of_a_case_has_a_name_in_the_order_of_the_law(
     family: Family, fold: CaseFold
 ) -> None:
     named = [state for state, _ in STATES[family.topic]]
-    assert named == [state for _, state in fold.stages]
+    assert named == [stage.state for stage in fold.stages]
     assert all(any(letter > "\u4e00" for letter in zh) for _, zh in STATES[family.topic])
 
 

@@ -47,7 +47,7 @@ Row = tuple[object, ...]
 _CASES = itertools.count(1)
 
 
-def asked(town: Town, sql: str, level: places.Level, place: str, at: str = AT) -> list[Row]:
+def asked(town: Town, sql: str, level: places.PlaceLevel, place: str, at: str = AT) -> list[Row]:
     """The answer for one place of the level."""
     return table(town.ask(sql, at, **chosen(level.name, place)))
 
@@ -95,7 +95,7 @@ def a_day_of_visits() -> list[Told]:
     ids=lambda value: getattr(value, "name", value if isinstance(value, str) else ""),
 )
 def test_visits_of_the_day_and_year_to_the_end_of_the_hour_in_a_county_of_the_day_below(
-    town: Town, level: places.Level, place: str, figures: Row
+    town: Town, level: places.PlaceLevel, place: str, figures: Row
 ) -> None:
     town.tell(*a_day_of_visits())
     assert asked(town, places.place_visits(level), level, place) == [
@@ -132,7 +132,7 @@ def test_a_day_begins_at_midnight_of_the_city(town: Town) -> None:
     ],
 )
 def test_coverage_of_a_place_is_of_all_its_micro_grids(
-    town: Town, level: places.Level, place: str, covered: float | None, never: int
+    town: Town, level: places.PlaceLevel, place: str, covered: float | None, never: int
 ) -> None:
     town.tell(*a_year_of_coverage())
     sql = places.place_coverage(level)
@@ -288,7 +288,7 @@ def a_year_of_disputes() -> list[Told]:
     ],
 )
 def test_disputes_of_a_place_to_the_second_and_agreements_of_those_ended_in_the_year(
-    town: Town, level: places.Level, place: str, figures: Row
+    town: Town, level: places.PlaceLevel, place: str, figures: Row
 ) -> None:
     town.tell(*a_year_of_disputes())
     assert asked(town, places.place_mediations(level), level, place) == [
@@ -316,7 +316,7 @@ def test_disputes_of_a_place_to_the_second_and_agreements_of_those_ended_in_the_
     ],
 )
 def test_the_fund_of_a_place_is_that_of_all_below_it_too(
-    town: Town, level: places.Level, place: str, figures: Row
+    town: Town, level: places.PlaceLevel, place: str, figures: Row
 ) -> None:
     town.tell(*balances_of_all_years())
     sql = places.place_funds(level)
@@ -338,7 +338,7 @@ def test_the_fund_of_a_place_is_that_of_all_below_it_too(
     ],
 )
 def test_the_trend_of_a_place_has_every_day_of_the_range(
-    town: Town, level: places.Level, place: str, first: Row, third: Row
+    town: Town, level: places.PlaceLevel, place: str, first: Row, third: Row
 ) -> None:
     back = visited(XINJIE, "2021-06-03 09:00")
     town.tell(
@@ -398,7 +398,7 @@ def test_the_trend_of_a_place_counts_its_last_day_to_the_end_and_begins_at_midni
     ids=["county", "township", "village"],
 )  # fmt: skip
 def test_a_place_without_events_has_zeros_and_no_shares(
-    town: Town, level: places.Level, place: str, coverage: Row
+    town: Town, level: places.PlaceLevel, place: str, coverage: Row
 ) -> None:
     found = [
         asked(town, sql, level, place)[1]

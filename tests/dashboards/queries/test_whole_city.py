@@ -28,7 +28,7 @@ HERE = grid(XINJIE, 1)
     ids=["county", "township", "village", "grid"],
 )
 def test_a_mean_is_over_all_places_of_the_city_and_leaves_out_what_has_no_such_place(
-    town: Town, level: places.Level, place: str, placed: int, peers: int
+    town: Town, level: places.PlaceLevel, place: str, placed: int, peers: int
 ) -> None:
     town.tell(
         *visited(HERE, "2021-06-02"),

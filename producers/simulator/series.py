@@ -30,7 +30,7 @@ Message = tuple[str, bytes, bytes]
 FIRST_DAY: Final = date(2021, 1, 1)
 DAY: Final = 86_400  # s
 OFFSET: Final = "+08:00"
-NEVER: Final = 1 << 40  # s; later than every instant of a history
+NEVER_S: Final = 1 << 40  # s; later than every instant of a history
 _DAYS: Final = 800  # days that instants can be spelled for
 _DIGITS: Final = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyz", np.uint8)
 _KNOWN_MAX: Final = 50_000  # pseudonyms; 10 MB
@@ -52,7 +52,7 @@ _DATES: Final = objects([str(FIRST_DAY + timedelta(days=n)) for n in range(_DAYS
 TRUTH: Final = objects(["false", "true"])
 
 
-class Column(Protocol):
+class Series(Protocol):
     """One field of many events."""
 
     def values(self, rows: Ints) -> list[Any]:
@@ -61,7 +61,7 @@ class Column(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choices:
     """Rows that point into a table of byte strings, fit to stand in JSON as they are."""
 
     table: npt.NDArray[np.object_]
@@ -74,7 +74,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Numbers:
     """Whole numbers."""
 
     of: Ints
@@ -86,7 +86,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
+class Instants:
     """Seconds since the first midnight of the history, in the city's zone."""
 
     seconds: Ints
@@ -99,7 +99,7 @@ class Instant:
 
 
 @dataclass(frozen=True, slots=True)
-class Serial:
+class Serials:
     """Numbers behind a prefix, in base 36 of fixed width: ids of events and cases."""
 
     prefix: bytes
@@ -118,7 +118,7 @@ class Serial:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Persons:
     """Pseudonyms of made-up people and households, known by a group and a number inside it."""
 
     vault: Vault
@@ -143,13 +143,13 @@ class Person:
             found.append(person)
         return found
 
-    def of(self, rows: Ints) -> Person:
+    def of(self, rows: Ints) -> Persons:
         """The same people, the given rows only."""
-        return Person(self.vault, self.group, self.which[rows], self.number[rows], self.known)
+        return Persons(self.vault, self.group, self.which[rows], self.number[rows], self.known)
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedTexts:
     """Texts out of a table, sealed for their subject as one field of their event.
 
     `persons` are whose the subjects are, where these are cases.
@@ -157,10 +157,10 @@ class Sealed:
 
     vault: Vault
     name: str
-    ids: Column
-    subjects: Column
-    texts: Choice
-    persons: Column | None = None
+    ids: Series
+    subjects: Series
+    texts: Choices
+    persons: Series | None = None
 
     def named(self, rows: Ints) -> list[str]:
         """Whose keys seal the given rows."""
@@ -185,11 +185,11 @@ class Sealed:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class Digests:
     """Keyed digests of texts."""
 
     vault: Vault
-    texts: tuple[Choice, ...]
+    texts: tuple[Choices, ...]
 
     def values(self, rows: Ints) -> list[Any]:
         """The digests, equal for equal texts."""
@@ -197,21 +197,21 @@ class Digest:
         return [self.vault.digest(*(text.decode() for text in each)).encode() for each in found]
 
 
-def narrowed(column: Column, rows: Ints) -> Column:
+def narrowed(column: Series, rows: Ints) -> Series:
     """The given rows of a column, as a column of their own."""
-    if isinstance(column, Choice):
-        return Choice(column.table, column.which[rows])
-    if isinstance(column, Number):
-        return Number(column.of[rows])
-    if isinstance(column, Person):
+    if isinstance(column, Choices):
+        return Choices(column.table, column.which[rows])
+    if isinstance(column, Numbers):
+        return Numbers(column.of[rows])
+    if isinstance(column, Persons):
         return column.of(rows)
-    if isinstance(column, Serial):
-        return Serial(column.prefix, column.numbers[rows])
+    if isinstance(column, Serials):
+        return Serials(column.prefix, column.numbers[rows])
     raise TypeError(f"{type(column).__name__} has no rows to choose")
 
 
 @dataclass(frozen=True)
-class Rows:
+class EventRows:
     """Events of one type that have the same fields.
 
     Attributes:
@@ -220,14 +220,14 @@ class Rows:
         data: every field of the content.
         rows: row of the columns that each entry sends; a row that stands twice is sent twice.
         sent: when each entry is sent, in seconds; sorted.
-        undone: when the entry is voided or reversed, `NEVER` for those that stand.
+        undone: when the entry is voided or reversed, `NEVER_S` for those that stand.
         repeated: whether an entry was sent before, the same bytes.
         opening: whether these are opening balances.
     """
 
     cls: type[Event]
-    head: Mapping[str, Column]
-    data: Mapping[str, Column]
+    head: Mapping[str, Series]
+    data: Mapping[str, Series]
     rows: Ints
     sent: Ints
     undone: Ints
@@ -241,7 +241,7 @@ class Rows:
     def seconds(self) -> Ints:
         """When each row of the columns happened."""
         time = self.head["time"]
-        assert isinstance(time, Instant)
+        assert isinstance(time, Instants)
         return time.seconds
 
     @cached_property
@@ -280,8 +280,8 @@ class Rows:
         return [pair for column in self._sealed[:1] for pair in column.owned(rows)]
 
     @property
-    def _sealed(self) -> list[Sealed]:
-        return [column for column in self.data.values() if isinstance(column, Sealed)]
+    def _sealed(self) -> list[SealedTexts]:
+        return [column for column in self.data.values() if isinstance(column, SealedTexts)]
 
     def messages(self, rows: Ints, at: bytes | None = None) -> list[Message]:
         """The messages of the given rows of the columns.
@@ -296,7 +296,7 @@ class Rows:
         lists, keys = [], []
         for content, name in slots:
             column = (self.data if content else self.head)[name]
-            if at is not None and isinstance(column, Instant):
+            if at is not None and isinstance(column, Instants):
                 values: list[Any] = [at] * len(rows)
             else:
                 values = column.values(rows)
@@ -328,6 +328,6 @@ def _cut(
     return b"".join(pieces), [(content, name) for _, _, content, name, _ in slots]
 
 
-def instant(moment: datetime) -> bytes:
-    """A moment as `Instant` spells it, cut to the second."""
+def spelled_instant(moment: datetime) -> bytes:
+    """A moment as `Instants` spells it, cut to the second."""
     return moment.replace(microsecond=0).isoformat().encode()

@@ -1,0 +1,289 @@
+"""A family: all event types of one topic, and what is kept of them.
+
+What contradicts itself is refused when the family is made, so that nothing depends on the order in
+which things are declared, or on which of two declarations comes last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+from typing import Final
+
+from schemas.clocks import Clock
+from schemas.errors import SchemaError
+from schemas.event import Event, FieldSpec
+from schemas.projections import HI, CaseFold, Diary, Projection, Rollup
+from schemas.words import Text
+
+PROJECTIONS_MAX: Final = 4  # every view on a table costs a part an insert
+_TOPIC: Final = re.compile(r"[a-z]{2,20}")
+_TYPE: Final = re.compile(r"[a-z]{2,20}\.[a-z]+(_[a-z]+)*")
+_NAME: Final = re.compile(r"[a-z]+(_[a-z]+)*")
+_TAKEN_TOPICS: Final = frozenset({"all", "events", "table", "alerts", "recent"})
+"""Views and tables that are no family's begin with these."""
+_RESERVED: Final = frozenset(
+    {"kpart", "koff", "type", "county", "division", "township", "village", "grid", "hour", "day"}
+    | {"year", "case", "events", "state", "open", "ended_at", "county_only", HI}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All that derives from one file of `schemas/families`.
+
+    Attributes:
+        topic: Kafka topic, and the beginning of the names of its tables and views.
+        key: field whose value is the Kafka key; every event type has it.
+        events: in order of declaration, which nothing depends on but the order on a page.
+
+    Raises:
+        SchemaError: when it is made, if it contradicts itself.
+    """
+
+    topic: str
+    key: str
+    zh: str
+    module: str
+    partitions: int
+    events: tuple[type[Event], ...]
+    projections: tuple[Projection, ...]
+    clocks: tuple[Clock, ...] = ()
+    small_cells: bool = False
+    county_only: tuple[str, str] | None = None
+    doc: Text = field(default=Text("", ""), repr=False)
+
+    def __post_init__(self) -> None:
+        wrong = next(_contradictions(self), None)
+        if wrong:
+            raise SchemaError(f"Family {self.topic!r} in {self.module}: {wrong}.")
+
+    @property
+    def fold(self) -> CaseFold | None:
+        """The fold of its cases; None where it has no cases."""
+        return next((each for each in self.projections if isinstance(each, CaseFold)), None)
+
+    @property
+    def ledger(self) -> Rollup | None:
+        """The rollup that keeps balances; None where there is no money to keep."""
+        return next((each for each in self.rollups if each.balance), None)
+
+    @property
+    def diary(self) -> Diary | None:
+        """The diary of its micro-grids; None where it has none."""
+        return next((each for each in self.projections if isinstance(each, Diary)), None)
+
+    @property
+    def rollups(self) -> tuple[Rollup, ...]:
+        """Its rollups, at most one a kind of place."""
+        return tuple(each for each in self.projections if isinstance(each, Rollup))
+
+    @property
+    def totals(self) -> tuple[FieldSpec, ...]:
+        """Every summed field of the family, each once, in order of first declaration."""
+        return self._fields("total")
+
+    @property
+    def facts(self) -> tuple[FieldSpec, ...]:
+        """Every field kept in the case fold, each once."""
+        return self._fields("fact")
+
+    def _fields(self, mark: str) -> tuple[FieldSpec, ...]:
+        found: dict[str, FieldSpec] = {}
+        for cls in self.events:
+            for spec in cls.fields.values():
+                if getattr(spec, mark):
+                    found.setdefault(spec.name, spec)
+        return tuple(found.values())
+
+    def event(self, type_: str) -> type[Event]:
+        """The class of one event type; KeyError when there is none."""
+        return {cls.spec.name: cls for cls in self.events}[type_]
+
+    def fields_named(self, name: str) -> tuple[FieldSpec, ...]:
+        """The declarations of field `name` in the event types that have it."""
+        return tuple(cls.fields[name] for cls in self.events if name in cls.fields)
+
+    def sayers(self, name: str, mark: str) -> tuple[str, ...]:
+        """Event types whose field `name` bears `mark` (`total` or `fact`); others may reuse it."""
+        return tuple(
+            cls.spec.name
+            for cls in self.events
+            if name in cls.fields and getattr(cls.fields[name], mark)
+        )
+
+
+def _contradictions(family: Family) -> Iterator[str]:
+    """What a family's projections, clocks and corrections say of events it does not have."""
+    yield from _names(family)
+    yield from _projections(family)
+    yield from _clocks(family.clocks)
+    yield from _unknown(family)
+    yield from _fields(family)
+    yield from _undescribed(family)
+
+
+def _names(family: Family) -> Iterator[str]:
+    """Topics and types become names of tables, columns and metrics: one pattern each."""
+    if not _TOPIC.fullmatch(family.topic):
+        yield f"its topic {family.topic!r} is not 2 to 20 small letters"
+    if family.topic in _TAKEN_TOPICS:
+        yield f"names that begin with {family.topic!r} are no family's"
+    heads: dict[str, str] = {}
+    for cls in family.events:
+        name = cls.spec.name
+        if not _TYPE.fullmatch(name):
+            yield f"event type {name!r} of {cls.__name__} is not <family>.<verb> in small letters"
+        if name in heads:
+            yield f"two classes, {heads[name]} and {cls.__name__}, have one event name {name!r}"
+        heads[name] = cls.__name__
+    for one, other in pairwise(family.events):
+        if one.spec.name.partition(".")[0] != other.spec.name.partition(".")[0]:
+            yield f"{one.spec.name!r} and {other.spec.name!r} are named for two families"
+
+
+def _projections(family: Family) -> Iterator[str]:
+    found = family.projections
+    if len(found) > PROJECTIONS_MAX:
+        yield f"{len(found)} projections are more than {PROJECTIONS_MAX}"
+    for each in found:
+        if not _NAME.fullmatch(each.name):
+            yield f"projection {each.name!r} is not named in small letters"
+    for one, other in combinations(found, 2):
+        if one.name == other.name:
+            yield f"two projections, {_spoken(one)} and {_spoken(other)}, have one name"
+        for view in sorted(set(one.publishes) & set(other.publishes)):
+            both = f"{_spoken(one)} and {_spoken(other)}"
+            yield f"{both} would make one view, {family.topic}_{view}"
+    for rollup in family.rollups:
+        for dim in rollup.dims:
+            if not any(f.choices for f in family.fields_named(dim)):
+                yield f"{dim!r} divides {rollup.name!r} but is no vocabulary"
+        yield from _balance(family, rollup)
+    if family.fold:
+        yield from _fold(family, family.fold)
+    elif family.clocks:
+        yield f"clock {family.clocks[0].name!r} has no case fold to stand in"
+
+
+def _spoken(projection: Projection) -> str:
+    return f"{type(projection).__name__} {projection.name!r}"
+
+
+def _balance(family: Family, rollup: Rollup) -> Iterator[str]:
+    balance = rollup.balance
+    if balance is None:
+        return
+    if rollup.place != "division":
+        yield f"ledger {rollup.name!r} is by county: balances are kept by division"
+    if not all(f.money for f in family.fields_named(balance.amount)):
+        yield f"ledger {rollup.name!r} adds up {balance.amount!r}, which is no money"
+    for type_ in (balance.raised, balance.spent):
+        if type_ not in family.sayers(balance.amount, "total"):
+            yield f"ledger {rollup.name!r}: {type_!r} has no total {balance.amount!r}"
+    for dim in (balance.by, balance.opening[0]):
+        if dim and dim not in rollup.dims:
+            yield f"ledger {rollup.name!r} is not divided by {dim!r}"
+    name, value = balance.opening
+    if name and not any(value in f.choices for f in family.fields_named(name)):
+        yield f"{name!r} has no value {value!r}, which marks the openings of {rollup.name!r}"
+
+
+def _fold(family: Family, fold: CaseFold) -> Iterator[str]:
+    if not fold.stages:
+        yield f"case fold {fold.name!r} has no stages"
+    for what, values in (
+        ("event type", [stage.type for stage in fold.stages]),
+        ("state", [stage.state for stage in fold.stages]),
+        ("Chinese name", [stage.zh for stage in fold.stages]),
+    ):
+        if doubled := _doubled(values):
+            yield f"two stages of {fold.name!r} have one {what} {doubled!r}"
+    if fold.stages and fold.opens != fold.stages[0].type:
+        yield f"case fold {fold.name!r} opens with {fold.opens!r}, which is not its first stage"
+
+
+def _doubled(values: Iterable[str]) -> str:
+    counted = Counter(values)
+    return next((value for value, times in counted.items() if times > 1), "")
+
+
+def _clocks(clocks: Sequence[Clock]) -> Iterator[str]:
+    for (m, one), (n, other) in combinations(enumerate(clocks), 2):
+        if one.name == other.name:
+            yield (
+                f"clocks[{m}] ({one.zh}, {one.basis}) and clocks[{n}] ({other.zh}, {other.basis}) "
+                f"share the name {one.name!r} and so their columns: give one clock a term for "
+                "each length, or the two a name each"
+            )
+    for clock in clocks:
+        if not _NAME.fullmatch(clock.name):
+            yield f"clock {clock.name!r} is not named in small letters"
+        if not clock.terms:
+            yield f"clock {clock.name!r} has no term"
+        if stray := set(clock.lapses) - set(clock.ends):
+            yield f"clock {clock.name!r} lapses by {min(stray)!r}, which does not end it"
+        for first, second in combinations(clock.terms, 2):
+            (name, values), (another, others) = first.when, second.when
+            if not name or name != another or set(values) & set(others):
+                yield (
+                    f"two terms of clock {clock.name!r}, {first.days} days ({first.basis}) and "
+                    f"{second.days} days ({second.basis}), may cover one case"
+                )
+        if not clock.extends and any(term.longest for term in clock.terms):
+            yield f"clock {clock.name!r} has terms that nothing extends"
+
+
+def _unknown(family: Family) -> Iterator[str]:
+    """Event types, and fields of them, that are named and are not there."""
+    said = {t for cls in family.events for t in (cls.spec.corrects, *cls.spec.voids)}
+    for clock in family.clocks:
+        said |= {clock.starts, clock.extends, *clock.ends}
+    if family.fold:
+        said |= {family.fold.opens, *(stage.type for stage in family.fold.stages)}
+        said |= set(family.fold.ends)
+    if family.diary:
+        said |= set(family.diary.types)
+    there = {cls.spec.name for cls in family.events}
+    if unknown := sorted(said - there - {""}):
+        yield f"{unknown[0]!r} is named but is none of its events"
+        return
+    for clock in family.clocks:
+        if clock.extends and not {"days", "since"} <= set(family.event(clock.extends).fields):
+            yield f"{clock.extends!r} extends a clock but has no fields days and since"
+        for term in clock.terms:
+            yield from _uncovered(family, clock, *term.when)
+
+
+def _uncovered(family: Family, clock: Clock, name: str, values: Sequence[str]) -> Iterator[str]:
+    for type_ in filter(None, (clock.starts, clock.extends)):
+        spec = family.event(type_).fields.get(name)
+        if name and (spec is None or not set(values) <= set(spec.choices)):
+            yield f"clock {clock.name!r} asks {type_!r} for {name} {values}, which it cannot say"
+
+
+def _fields(family: Family) -> Iterator[str]:
+    for f in (*family.totals, *family.facts):
+        if f.name in _RESERVED:
+            yield f"field {f.name!r} has the name of a column of every target"
+        if len({other.stored for other in family.fields_named(f.name)}) > 1:
+            yield f"field {f.name!r} has one type in one event and another in another"
+    if family.county_only:
+        name, value = family.county_only
+        if not any(value in f.choices for f in family.fields_named(name)):
+            yield f"{name!r} has no value {value!r}, which is shown at the county alone"
+
+
+def _undescribed(family: Family) -> Iterator[str]:
+    for cls in family.events:
+        for name, doc in (
+            (cls.spec.name, cls.spec.doc),
+            *((f.name, f.doc) for f in cls.fields.values()),
+        ):
+            if not doc.whole:
+                yield f"{name!r} of {cls.__name__} is not described in English and in Chinese"
+    if not family.doc.whole:
+        yield "it is not described in English and in Chinese"
