@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from grafana_foundation_sdk.models import dashboard as sdk
 
+from dashboards.edition import edition, say
 from dashboards.panels import FRESH, PLUGIN, SOURCE, as_json, head_link
-from dashboards.queries import choices
-from dashboards.queries.freshness import stale_mark
-from dashboards.queries.pieces import ZONE
+from dashboards.queries import choices, freshness
 
 TAG: Final = "鼓楼"
+LISTED: Final = f"{TAG}-主题"
+"""Tag of the boards that other boards list: they need no place to be chosen."""
+ON_WALLS: Final = f"{TAG}-大屏"
+"""Tag of the boards that the walls' playlist goes through."""
 ALL: Final = "$__all"
 COLUMNS: Final = 24
 
+FIRST: Final = "gulou-wall"
+
+
+def in_order(board: Mapping[str, Any]) -> tuple[bool, str]:
+    """Key by which boards are sorted: the wall first, the others by uid."""
+    return board["uid"] != FIRST, board["uid"]
+
+
 Placed = tuple[sdk.Panel | sdk.RowPanel, int, int]
 """A panel with its width (of 24) and height (of 30 px rows); it flows after the one before."""
-
-_NOT_LISTED: Final = ("gulou-wall", "gulou-township", "gulou-village", "gulou-microgrid")
 
 _DEMO_YEAR: Final = ("2021-01-01T00:00:00+08:00", "2021-12-31T23:59:59+08:00")
 _DEMO_DAY: Final = ("2021-12-01T00:00:00+08:00", "2021-12-31T23:59:59+08:00")
@@ -46,11 +55,11 @@ def query_variable(
         multi: several or all may be chosen; else exactly one.
         timely: asked anew when the time range changes.
     """
-    chosen = sdk.VariableOption(text=["全部"], value=[ALL]) if multi else sdk.VariableOption()
+    chosen = sdk.VariableOption(text=[say("全部")], value=[ALL]) if multi else sdk.VariableOption()
     return sdk.VariableModel(
         type_val=sdk.VariableType.QUERY,
         name=name,
-        label=label,
+        label=say(label),
         datasource=SOURCE,
         query={"refId": "v", "queryType": "sql", "rawSql": sql},
         definition=sql,
@@ -68,10 +77,10 @@ def choice_variable(name: str, label: str, options: Sequence[tuple[str, str]]) -
     return sdk.VariableModel(
         type_val=sdk.VariableType.CUSTOM,
         name=name,
-        label=label,
-        query=", ".join(f"{text} : {value}" for value, text in options),
-        current=sdk.VariableOption(text=options[0][1], value=options[0][0]),
-        options=[sdk.VariableOption(text=text, value=value) for value, text in options],
+        label=say(label),
+        query=", ".join(f"{say(zh)} : {value}" for value, zh in options),
+        current=sdk.VariableOption(text=say(options[0][1]), value=options[0][0]),
+        options=[sdk.VariableOption(text=say(zh), value=value) for value, zh in options],
     )
 
 
@@ -84,7 +93,7 @@ def _source() -> sdk.VariableModel:
     return sdk.VariableModel(
         type_val=sdk.VariableType.DATASOURCE,
         name="source",
-        label="数据",
+        label=say("数据"),
         description="Live data, or a replay published as a data source of its own.",
         query=PLUGIN,
         current=sdk.VariableOption(text="gulou", value="gulou"),
@@ -95,7 +104,7 @@ def _source() -> sdk.VariableModel:
 
 def _fresh() -> sdk.VariableModel:
     """Empty while the data is fresh, else a mark for the titles; asked at every refresh."""
-    found = query_variable(FRESH, "数据状态", stale_mark(), timely=True)
+    found = query_variable(FRESH, "数据状态", freshness.stale_mark(), timely=True)
     found.hide = sdk.VariableHide(2)
     found.skip_url_sync = True
     return found
@@ -111,6 +120,8 @@ def board(
     up: tuple[str, str] | None = None,
     refresh: str = "30s",
     time: tuple[str, str] = ("now-30d", "now"),
+    listed: bool = True,
+    on_walls: bool = False,
 ) -> dict[str, Any]:
     """The board's JSON.
 
@@ -123,6 +134,9 @@ def board(
         up: title and address of the board one level up.
         refresh: how often all is asked anew.
         time: range it opens with.
+        listed: other boards list it. Not the wall, which is one level up of all, and not what lies
+            below a county, whose place must be chosen.
+        on_walls: the walls' playlist shows it.
     """
     # Named one by one: "all variables" would carry the freshness along, which must be asked anew.
     names = ["source", *(variable.name for variable in variables)]
@@ -135,29 +149,27 @@ def board(
         links.insert(0, head_link(*up))
     links.append(
         sdk.DashboardLink(
-            title="其他看板",
+            title=say("其他看板"),
             type_val=sdk.DashboardLinkType.DASHBOARDS,
             icon="dashboard",
-            tags=[f"{TAG}-主题"],
+            tags=[LISTED],
             keep_time=True,
             include_vars=True,  # Else a board of a replay would lead to live ones.
         )
     )
     made = sdk.Dashboard(
         uid=uid,
-        title=title,
+        title=say(title),
         description=description,
-        # The wall is one level up of all, and what lies below a county needs its place chosen.
-        tags=[TAG] if uid in _NOT_LISTED
-        else [TAG, f"{TAG}-主题"],
-        timezone=ZONE,
+        tags=[TAG, *([LISTED] if listed else []), *([ON_WALLS] if on_walls else [])],
+        timezone=edition().zone,
         week_start="monday",
         editable=True,
         refresh=refresh,
         time=sdk.DashboardDashboardTime(from_val=time[0], to=time[1]),
         timepicker=sdk.TimePickerConfig(
             refresh_intervals=["1s", "5s", "10s", "30s", "1m", "5m", "15m", "1h"],
-            quick_ranges=[sdk.TimeOption(display=d, from_val=f, to=t) for d, f, t in _RANGES],
+            quick_ranges=[sdk.TimeOption(display=say(d), from_val=f, to=t) for d, f, t in _RANGES],
         ),
         templating=sdk.DashboardDashboardTemplating(
             list_val=[_source(), *variables, _fresh()]

@@ -16,6 +16,10 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import dashboard as sdk
 from grafana_foundation_sdk.models.common import DataSourceRef
 
+from dashboards.columns import COLUMNS, columns_of
+from dashboards.edition import edition, say
+from schemas.errors import Misconfigured
+
 PLUGIN: Final = "grafana-clickhouse-datasource"
 PLUGIN_VERSION: Final = "4.20.0"  # 4.19 breaks variables whose values look like numbers.
 SOURCE: Final = DataSourceRef(type_val=PLUGIN, uid="${source}")
@@ -28,8 +32,9 @@ STALE_MARK: Final = "${" + FRESH + "}"
 """Ends the title of a key figure: nothing while the data is fresh, else a mark. The board server
 greys the whole board; a Grafana can't, and a tile must not look live beside one that warns."""
 
-OUTLINES: Final = "public/maps/huaihua.geojson"
-"""The counties' outlines, by address and in a Grafana's home: a map reads a file, never a query."""
+MAPS: Final = "public/maps"
+"""Where the counties' outlines are, by address and in a Grafana's home: a map reads a file, never a
+query."""
 
 TABLE, TIME_SERIES = 1, 0  # Codes of the plugin's `format`.
 
@@ -116,7 +121,7 @@ def stat(number: Number, sql: str, *, size: int = 0) -> sdk.Panel:
     """
     text = number.unit is Unit.TEXT
     if not text:
-        number = replace(number, title=number.title + STALE_MARK)
+        number = replace(number, title=say(number.title) + STALE_MARK)
     options = {
         "reduceOptions": {**_REDUCED, "fields": f"/^{number.column}$/" if number.column else ""},
         "graphMode": "none",
@@ -150,7 +155,7 @@ def gauge(number: Number, sql: str) -> sdk.Panel:
         "showThresholdMarkers": True,
         "showThresholdLabels": False,
     }
-    panel = _panel("gauge", replace(number, title=number.title + STALE_MARK), sql, options)
+    panel = _panel("gauge", replace(number, title=say(number.title) + STALE_MARK), sql, options)
     assert panel.field_config and panel.field_config.defaults
     panel.field_config.defaults.min_val, panel.field_config.defaults.max_val = 0.0, 1.0
     return panel
@@ -204,8 +209,25 @@ def shares(number: Number, sql: str) -> sdk.Panel:
     return _palette(_panel("piechart", number, sql, options))
 
 
-def trend(number: Number, sql: str, *, labelled: bool = False, least: str = "1h") -> sdk.Panel:
-    """Lines over time, one a number column; `labelled`: one a value of the text column `line`."""
+def trend(
+    number: Number,
+    sql: str,
+    names: Mapping[str, str] | None = None,
+    *,
+    labelled: bool = False,
+    least: str = "1h",
+) -> sdk.Panel:
+    """Lines over time.
+
+    Args:
+        number: what it shows.
+        sql: a column `time` and a number column a line.
+        names: what each line is called, by its column.
+        labelled: the lines are the values of the text column `line` instead.
+        least: width of a point, at least.
+    """
+    if names:
+        number = replace(number, columns={k: {"displayName": zh} for k, zh in names.items()})
     custom = {
         "lineWidth": 2,
         "fillOpacity": 12,
@@ -238,6 +260,13 @@ def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
         largest: column whose largest values come first in rows of several queries.
     """
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
+    named = {
+        name: {"displayName": COLUMNS[name]} | dict(number.columns.get(name, {}))
+        for sql in queries
+        for name in columns_of(sql)
+        if name in COLUMNS
+    }
+    number = replace(number, columns={**number.columns, **named})
     # One column leads on, or else the panel's head: a link in every cell is noise.
     plain = replace(number, link=None)
     panel = _panel("table", plain, queries[0], options, custom={"align": "auto", "minWidth": 64})
@@ -263,7 +292,17 @@ def city_map(number: Number, *queries: str) -> sdk.Panel:
 
     Nothing is fetched from the internet: the base map is an empty one, and the outlines are a file
     of the server that shows the board.
+
+    Raises:
+        Misconfigured: the edition's city has no outlines.
     """
+    city = edition()
+    if city.map is None:
+        raise Misconfigured(
+            f"There are no outlines of {city.city}.",
+            do=f"Put outlines_{city.code}.geojson beside its divisions file.",
+        )
+    (x, y), zoom = city.map.middle, 7.6
     style = {
         "size": {"field": "value", "fixed": 8, "min": 8, "max": 26},
         "color": {"field": "value", "fixed": GOOD},
@@ -272,25 +311,31 @@ def city_map(number: Number, *queries: str) -> sdk.Panel:
         "symbol": {"mode": "fixed", "fixed": "img/icons/marker/circle.svg"},
     }
     options = {
-        "view": {"id": "coords", "lat": 27.4, "lon": 109.9, "zoom": 7.6, "allLayers": True},
+        "view": {
+            "id": "coords",
+            "lat": round(y, 1),
+            "lon": round(x, 1),
+            "zoom": zoom,
+            "allLayers": True,
+        },
         "controls": {"showZoom": False, "mouseWheelZoom": False, "showAttribution": False},
         "basemap": {
             "type": "xyz",
-            "name": "无底图",
+            "name": say("无底图"),
             "config": {"url": _NO_TILE, "attribution": " "},
         },
         "layers": [
             {
                 "type": "geojson",
-                "name": "县界",
+                "name": say("县界"),
                 "config": {
-                    "src": OUTLINES,
+                    "src": f"{MAPS}/{city.code}.geojson",
                     "style": {"color": {"fixed": CALM}, "opacity": 0.15, "lineWidth": 1},
                 },
             },
             {
                 "type": "markers",
-                "name": "县市区",
+                "name": say("县市区"),
                 "location": {
                     "mode": "coords",
                     "latitude": "latitude",
@@ -314,9 +359,9 @@ def note(title: str, text: str) -> sdk.Panel:
     """A paragraph of Markdown."""
     return sdk.Panel(
         type_val="text",
-        title=title,
+        title=say(title),
         description="Explanation; no figures.",
-        options={"mode": "markdown", "content": text},
+        options={"mode": "markdown", "content": say(text)},
     )
 
 
@@ -333,7 +378,7 @@ def heading(text: str) -> sdk.Panel:
 
 def row(title: str) -> sdk.RowPanel:
     """A heading over the panels below it."""
-    return sdk.RowPanel(title=title, panels=[])
+    return sdk.RowPanel(title=say(title), panels=[])
 
 
 def url_of(board: str, *kept: str, **values: str) -> str:
@@ -351,13 +396,13 @@ def url_of(board: str, *kept: str, **values: str) -> str:
 
 def beside(board: str, title: str, *kept: str) -> str:
     """Address of another panel of the same board, by its title, until all have their numbers."""
-    return f"{url_of(board, *kept)}&viewPanel={{{title}}}"
+    return f"{url_of(board, *kept)}&viewPanel={{{say(title)}}}"
 
 
 def head_link(title: str, url: str) -> sdk.DashboardLink:
     """A link in the head of a board or of a panel."""
     return sdk.DashboardLink(
-        title=title, type_val=sdk.DashboardLinkType.LINK, icon="external link", url=url
+        title=say(title), type_val=sdk.DashboardLinkType.LINK, icon="external link", url=url
     )
 
 
@@ -379,26 +424,37 @@ def _panel(
         decimals=number.decimals,
         thresholds=_thresholds(number.steps),
         color=color,
-        no_value=number.none,
+        no_value=say(number.none),
         custom=custom,
         links=[_link(*number.link)] if number.link else None,
     )
     overrides = [
         sdk.DashboardFieldConfigSourceOverrides(
             matcher=sdk.MatcherConfig(id_val="byName", options=name),
-            properties=[sdk.DynamicConfigValue(id_val=k, value=v) for k, v in given.items()],
+            properties=[
+                sdk.DynamicConfigValue(id_val=k, value=_said(k, v)) for k, v in given.items()
+            ],
         )
         for name, given in number.columns.items()
     ]
     return sdk.Panel(
         type_val=kind,
-        title=number.title,
+        title=say(number.title),
         description=number.meaning,
         datasource=SOURCE,
         targets=[Target(sql)],
         field_config=sdk.FieldConfigSource(defaults=defaults, overrides=overrides),
         options=options,
     )
+
+
+def _said(key: str, value: Any) -> Any:
+    """A setting of a column with what people read of it in the language of the edition."""
+    if key == "displayName":
+        return say(value)
+    if key == "links":
+        return [{**link, "title": say(link["title"])} for link in value]
+    return value
 
 
 def _ask(panel: sdk.Panel, queries: Sequence[str], largest: str = "") -> None:
@@ -435,4 +491,4 @@ def _head(number: Number) -> list[sdk.DashboardLink] | None:
 
 def _link(title: str, url: str) -> sdk.DashboardLink:
     # A data link is a title and an address; the SDK's type for it carries a menu's fields too.
-    return cast(sdk.DashboardLink, {"title": title, "url": url})
+    return cast(sdk.DashboardLink, {"title": say(title), "url": url})

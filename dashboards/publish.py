@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -19,18 +19,12 @@ import requests
 from grafana_api import grafana_api as library
 from grafana_api.grafana_face import GrafanaFace
 
-from dashboards.panels import FRESHNESS, OUTLINES, PLUGIN, STALE_MARK
+from dashboards.layout import ON_WALLS
+from dashboards.panels import FRESHNESS, PLUGIN, STALE_MARK
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 FOLDER: Final = ("gulou", "鼓楼")
 PLAYLIST: Final = ("gulou-walls", "鼓楼大屏轮播", "1m")
-ON_WALLS: Final = (
-    "gulou-wall",
-    "gulou-petitions",
-    "gulou-mediations",
-    "gulou-visits",
-    "gulou-funds",
-)
 DAY_MS: Final = 86_400_000
 _TIMEOUT_S: Final = 35.0  # The boards' user is stopped after 30 s.
 
@@ -156,8 +150,8 @@ def publish(
     tell(f"folder {FOLDER[1]}: {_put_folder(grafana)}")
     for board in boards:
         tell(f"board {board['title']}: {_put_board(grafana, board)}")
-    tell(f"playlist {PLAYLIST[1]}: {_put_playlist(grafana)}")
-    missing = _outlines_missing(grafana)
+    tell(f"playlist {PLAYLIST[1]}: {_put_playlist(grafana, boards)}")
+    missing = _outlines_missing(grafana, boards)
     tell(f"map outlines: {missing}" if missing else "map outlines: as it was")
 
 
@@ -189,13 +183,22 @@ def _healthy(grafana: Grafana, path: str) -> bool:
         return False
 
 
-def _outlines_missing(grafana: Grafana) -> str:
+def _outlines_missing(grafana: Grafana, boards: Sequence[Board]) -> str:
     """How to add the counties' outlines, which are no board's part; empty where they are."""
-    if grafana.serves(OUTLINES):
+    layers = [
+        layer
+        for board in boards
+        for panel in board["panels"]
+        for layer in (panel.get("options") or {}).get("layers") or ()
+    ]
+    sources = sorted({layer["config"]["src"] for layer in layers if layer["type"] == "geojson"})
+    missing = [source for source in sources if not grafana.serves(source)]
+    if not missing:
         return ""
+    name = missing[0].rpartition("/")[2]
     return (
-        f"missing, so the map shows markers alone; copy dashboards/viewer/public/{OUTLINES} to "
-        f"{OUTLINES} in that Grafana's home (its image: /usr/share/grafana)"
+        f"missing, so the map shows markers alone; copy the city's outlines_{name} to {missing[0]} "
+        "in that Grafana's home (its image: /usr/share/grafana)"
     )
 
 
@@ -231,10 +234,11 @@ def _put_board(grafana: Grafana, board: Board) -> str:
     return "added" if there is None else "changed"
 
 
-def playlist() -> dict[str, Any]:
-    """The walls' playlist, as Grafana's API takes it."""
+def playlist(boards: Iterable[Board]) -> dict[str, Any]:
+    """The walls' playlist of the boards that are made for walls, as Grafana's API takes it."""
     uid, name, interval = PLAYLIST
-    items = [{"type": "dashboard_by_uid", "value": board, "title": board} for board in ON_WALLS]
+    uids = [board["uid"] for board in boards if ON_WALLS in board.get("tags", ())]
+    items = [{"type": "dashboard_by_uid", "value": board, "title": board} for board in uids]
     return {"uid": uid, "name": name, "interval": interval, "items": items}
 
 
@@ -248,8 +252,8 @@ def _found_playlist(grafana: Grafana) -> Any:
     return grafana.get(f"/playlists/{mine[0]['uid']}") if mine else None
 
 
-def _put_playlist(grafana: Grafana) -> str:
-    there, wanted = _found_playlist(grafana), playlist()
+def _put_playlist(grafana: Grafana, boards: Sequence[Board]) -> str:
+    there, wanted = _found_playlist(grafana), playlist(boards)
     if there is None:
         grafana.call("POST", "/playlists", wanted)
         return "added"
@@ -281,12 +285,12 @@ def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) 
             found.append(f"board {board['title']} is missing")
         else:
             found += [f"board {board['title']}: {d}" for d in _board_drift(there, board)]
-    if missing := _outlines_missing(grafana):
+    if missing := _outlines_missing(grafana, boards):
         found.append(f"map outlines: {missing}")
     listed = _found_playlist(grafana)
     if listed is None:
         found.append(f"playlist {PLAYLIST[1]} is missing")
-    elif _playlist_drift(listed, playlist()):
+    elif _playlist_drift(listed, playlist(boards)):
         found.append(f"playlist {PLAYLIST[1]} has other boards or another rhythm")
     return found
 

@@ -14,14 +14,17 @@ from typing import Any
 
 from clickhouse_driver.errors import Error as ClickHouseError
 
+from dashboards.boards import write
+from dashboards.edition import Edition
 from infra import _child
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
 from infra.database import address, apply
-from infra.settings import ROOT, Settings
+from infra.settings import Settings
 from infra.warehouse import access
 from schemas import names
 from schemas.errors import GulouError
 from schemas.families import families
+from schemas.reference.divisions import SHIPPED
 
 _PROBE_S = 2.0
 _ANSWER_S = 10.0
@@ -238,15 +241,18 @@ def _boards(settings: Settings) -> Part:
         )
         settings.secret(token.name)
         sources = _private(settings.home / "run" / "data-sources.json", [board_source(settings)])
-        shipped = ROOT / "dashboards" / "json"
+        made = settings.home / "run" / "boards"
+        write(made, edition(settings))
+        outlines = edition(settings).map
         return [
-            sys.executable, "-m", "dashboards",
+            sys.executable, "-m", "dashboards.server",
             "--host", settings.host,
             "--port", str(settings.board_port),
             "--state", str(state),
             "--token-file", str(token),
             "--data-sources", str(sources),
-            *(["--boards", str(shipped)] if shipped.is_dir() else []),
+            "--boards", str(made),
+            *(["--outlines", str(outlines.file)] if outlines else []),
             "--zone", settings.timezone,
         ]  # fmt: skip
 
@@ -287,6 +293,11 @@ def board_source(settings: Settings) -> dict[str, Any]:
         "jsonData": data,
         "secureJsonData": hidden,
     }
+
+
+def edition(settings: Settings) -> Edition:
+    """The city and the language that the boards are made for."""
+    return Edition.load(settings.divisions or SHIPPED, settings.timezone, settings.language)
 
 
 def _private(file: Path, content: object) -> Path:

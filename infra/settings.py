@@ -76,10 +76,15 @@ class Settings(BaseSettings):
         description="CSV file with another city's divisions (code,name,valid_from,valid_to); empty "
         "is the shipped one. Its row of six digits ending in 00 is the city, the place of events "
         "whose place is unknown (未定位). Coverage needs microgrids_<city>.csv (code,microgrids) "
-        "beside it.",
+        "beside it, a map outlines_<city>.geojson.",
     )
     timezone: str = Field(
         default="Asia/Shanghai", description="Zone of days, deadlines and columns."
+    )
+    language: str = Field(
+        default="zh",
+        pattern="^[a-z]{2,3}(_[A-Z]{2})?$",
+        description="Language of the boards: zh, or one with a file in dashboards/words.",
     )
 
     # -- Kafka

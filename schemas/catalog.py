@@ -28,9 +28,10 @@ from schemas.names import dead_topic, events_table
 from schemas.projections import CaseFold
 from schemas.sql.columns import Column, PublishedView
 from schemas.sql.published import SMALL, published
-from schemas.sql.tables import STATUSES, Layout, database_statements, event_columns, statements
+from schemas.sql.statuses import STATUSES
+from schemas.sql.tables import Layout, database_statements, event_columns, statements
 from schemas.sql.targets import columns, key, target
-from schemas.wire import REASONS, wire_shape
+from schemas.wire import Reason, wire_shape
 from schemas.words import Text
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -396,7 +397,7 @@ def _outcomes() -> Iterator[str]:
     yield "### 死信原因 Reasons in the dead-letter topic"
     yield _table(
         ("原因 reason", "名称 name", "说明 meaning"),
-        ((f"`{name}`", zh, text) for name, (zh, text) in REASONS.items()),
+        ((f"`{each}`", each.zh, each.doc) for each in Reason),
     )
     yield "### 事实表 Events tables"
     yield (

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, NotRequired, Union
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -24,96 +25,103 @@ from schemas.names import schema_urn
 from schemas.reference.divisions import Divisions
 from schemas.words import VILLAGE_DIGITS, DivisionMark, Labels, Personal, StoredAs, Text
 
-Reason = Literal[
-    "null",
-    "encoding",
-    "json",
-    "duplicate_key",
-    "unknown_type",
-    "newer_version",
-    "division",
-    "field",
-    "contradiction",
-    "key",
-    "partition",
-    "recorded_after_logged",
-    "projection",
-]
-"""Why a message is in the dead-letter topic; the label of the metric that counts them."""
 
-REASONS: Final[Mapping[Reason, tuple[str, Text]]] = {
-    "null": ("消息没有内容", Text("The message has no value.", "消息的值为空。")),
-    "encoding": (
+class Reason(StrEnum):
+    """Why a message is in the dead-letter topic; the label of the metric that counts them.
+
+    Attributes:
+        zh: what boards and the catalogue call it.
+        doc: what it means.
+    """
+
+    zh: str
+    doc: Text
+
+    def __new__(cls, value: str, zh: str, en: str, zh_doc: str) -> Reason:
+        """A member is its code, its Chinese name and its meaning in English and Chinese."""
+        made = str.__new__(cls, value)
+        made._value_, made.zh, made.doc = value, zh, Text(en, zh_doc)
+        return made
+
+    NULL = (
+        "null",
+        "消息没有内容",
+        "The message has no value.",
+        "消息的值为空。",
+    )
+    ENCODING = (
+        "encoding",
         "不是 UTF-8 编码",
-        Text("The bytes are not UTF-8.", "报文的字节不是有效的 UTF-8。"),
-    ),
-    "json": (
+        "The bytes are not UTF-8.",
+        "报文的字节不是有效的 UTF-8。",
+    )
+    JSON = (
+        "json",
         "不是一个 JSON 对象",
-        Text(
-            "Broken JSON, or more than one object in one message.",
-            "JSON 不完整，或者一条消息中有多个对象。",
-        ),
-    ),
-    "duplicate_key": (
+        "Broken JSON, or more than one object in one message.",
+        "JSON 不完整，或者一条消息中有多个对象。",
+    )
+    DUPLICATE_KEY = (
+        "duplicate_key",
         "同一对象中键重复",
-        Text(
-            "A key stands twice in one object: two readers, two sums.",
-            "同一对象中同一个键出现两次，不同程序会读出不同的数。",
-        ),
-    ),
-    "unknown_type": (
+        "A key stands twice in one object: two readers, two sums.",
+        "同一对象中同一个键出现两次，不同程序会读出不同的数。",
+    )
+    UNKNOWN_TYPE = (
+        "unknown_type",
         "事件类型未知",
-        Text("The topic has no such event type or version.", "该主题没有这一事件类型或者版本。"),
-    ),
-    "newer_version": (
+        "The topic has no such event type or version.",
+        "该主题没有这一事件类型或者版本。",
+    )
+    NEWER_VERSION = (
+        "newer_version",
         "版本高于本程序",
-        Text(
-            "Written by a newer program; parked, and counted once this one is upgraded.",
-            "由更新版本的程序写出；先行暂存，本程序升级后计入统计。",
-        ),
-    ),
-    "division": (
+        "Written by a newer program; parked, and counted once this one is upgraded.",
+        "由更新版本的程序写出；先行暂存，本程序升级后计入统计。",
+    )
+    DIVISION = (
+        "division",
         "区划代码不存在",
-        Text("The division is not in the city's divisions file.", "本市区划文件中没有该代码。"),
-    ),
-    "field": (
+        "The division is not in the city's divisions file.",
+        "本市区划文件中没有该代码。",
+    )
+    FIELD = (
+        "field",
         "字段缺失或不合规",
-        Text(
-            "A field is missing, malformed, out of range or unknown.",
-            "字段缺失、格式不符、超出范围或者未作定义。",
-        ),
-    ),
-    "contradiction": (
+        "A field is missing, malformed, out of range or unknown.",
+        "字段缺失、格式不符、超出范围或者未作定义。",
+    )
+    CONTRADICTION = (
+        "contradiction",
         "内容自相矛盾",
-        Text(
-            "Fields contradict one another, or an event corrects another kind.",
-            "字段之间互相矛盾，或者所更正的是另一类事件。",
-        ),
-    ),
-    "key": (
+        "Fields contradict one another, or an event corrects another kind.",
+        "字段之间互相矛盾，或者所更正的是另一类事件。",
+    )
+    KEY = (
+        "key",
         "消息键与内容不符",
-        Text(
-            "The Kafka key is not the value of the family's key field.",
-            "Kafka 消息键与该事件族的键字段的值不一致。",
-        ),
-    ),
-    "partition": (
+        "The Kafka key is not the value of the family's key field.",
+        "Kafka 消息键与该事件族的键字段的值不一致。",
+    )
+    PARTITION = (
+        "partition",
         "消息不在其键所属分区",
-        Text(
-            "In another Kafka partition than its key's, where it would not meet its repeats.",
-            "消息不在其键所属的 Kafka 分区，与其重复、更正消息不会相遇。",
-        ),
-    ),
-    "recorded_after_logged": (
+        "In another Kafka partition than its key's, where it would not meet its repeats.",
+        "消息不在其键所属的 Kafka 分区，与其重复、更正消息不会相遇。",
+    )
+    RECORDED_AFTER_LOGGED = (
+        "recorded_after_logged",
         "登记时间晚于接收时间",
-        Text("Recorded after the broker received it.", "登记时间晚于 Kafka 收到消息的时间。"),
-    ),
-    "projection": (
+        "Recorded after the broker received it.",
+        "登记时间晚于 Kafka 收到消息的时间。",
+    )
+    PROJECTION = (
+        "projection",
         "无法计入统计",
-        Text("The engine could not compute a figure from it.", "数据库无法据此计算统计数据。"),
-    ),
-}
-"""Every reason: Chinese name and meaning, as the catalogue tells it."""
+        "The engine could not compute a figure from it.",
+        "数据库无法据此计算统计数据。",
+    )
+
 
 _STRICT: Final = ConfigDict(strict=True, extra="forbid")
 FIRST_YEAR: Final = 1971  # ClickHouse's Date and DateTime begin with 1970, in every zone from 1971
@@ -235,20 +243,20 @@ class Decoder:
             b"\\" in payload
             or payload.count(b'"') != 2 * (2 * (len(event) + len(data)) - self._bare[type_] - 1)
         ) and (repeated := _repeated_key(payload)):
-            return Rejected("duplicate_key", f"key {repeated} stands twice")
+            return Rejected(Reason.DUPLICATE_KEY, f"key {repeated} stands twice")
         return None
 
     def _second_look(self, payload: bytes | None, error: ValidationError) -> Content | Rejected:
         """An older version brought up to date, or the reason of the refusal."""
         if not payload:
-            return Rejected("null", "the message has no value")
+            return Rejected(Reason.NULL, "the message has no value")
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
             try:
                 payload.decode()
             except UnicodeDecodeError as broken:
-                return Rejected("encoding", f"byte {broken.start} is not UTF-8")
-            return Rejected("json", f"not one JSON object: {first['ctx']['error']}")
+                return Rejected(Reason.ENCODING, f"byte {broken.start} is not UTF-8")
+            return Rejected(Reason.JSON, f"not one JSON object: {first['ctx']['error']}")
         if first["type"] in ("union_tag_invalid", "literal_error", "union_tag_not_found"):
             older = self._upcast(payload)
             if older is not None:
@@ -259,21 +267,21 @@ class Decoder:
         try:
             event = json.loads(payload, object_pairs_hook=_refusing_repeats)
         except _RepeatedKey as repeat:
-            return Rejected("duplicate_key", f"key {_named(repeat.args[0])} stands twice")
+            return Rejected(Reason.DUPLICATE_KEY, f"key {_named(repeat.args[0])} stands twice")
         except (ValueError, RecursionError) as error:
-            return Rejected("json", f"not one JSON object: {type(error).__name__}")
+            return Rejected(Reason.JSON, f"not one JSON object: {type(error).__name__}")
         if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
-            return Rejected("field", "data: an object is required")
+            return Rejected(Reason.FIELD, "data: an object is required")
         name = event.get("type")
         cls = self._by_name.get(name) if isinstance(name, str) else None
         if cls is None:
-            return Rejected("unknown_type", f"type {_shown(name, _NAME)} is not of this topic")
+            return Rejected(Reason.UNKNOWN_TYPE, f"type {_shown(name, _NAME)} is not of this topic")
         version = _version(cls, event.get("dataschema"))
         if version is None:
             return None
         if version > cls.spec.version:
             return Rejected(
-                "newer_version",
+                Reason.NEWER_VERSION,
                 f"{cls.spec.name} version {version} is newer than {cls.spec.version}, the newest "
                 "this program knows; upgrade it, then resubmit",
             )
@@ -282,10 +290,12 @@ class Decoder:
                 event["data"] = cls.upcasts[older](event["data"])
             text = json.dumps(event | {"dataschema": cls.spec.urn}, ensure_ascii=False)
         except KeyError as missing:
-            return Rejected("field", f"data: version {version} needs {_named(missing.args[0])}")
+            return Rejected(
+                Reason.FIELD, f"data: version {version} needs {_named(missing.args[0])}"
+            )
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             # Not valid when it was written either; the error's own words may repeat the value.
-            return Rejected("field", f"data: not the shape of version {version}")
+            return Rejected(Reason.FIELD, f"data: not the shape of version {version}")
         try:
             current: Content = self._validate(text)
         except ValidationError as error:
@@ -349,13 +359,13 @@ def _incoherent(event: Content, foreseen: bool, rule: _Rule | None) -> Rejected 
     if grid is not None and (
         len(event["division"]) != VILLAGE_DIGITS or not grid.startswith(event["division"])
     ):
-        return Rejected("contradiction", "grid lies outside its division")
+        return Rejected(Reason.CONTRADICTION, "grid lies outside its division")
     if foreseen:
-        return Rejected("contradiction", "recorded before it happened")
+        return Rejected(Reason.CONTRADICTION, "recorded before it happened")
     if event["time"].year < FIRST_YEAR:
-        return Rejected("contradiction", "time lies before 1971")
+        return Rejected(Reason.CONTRADICTION, "time lies before 1971")
     wrong = rule(event["data"]) if rule is not None else None
-    return Rejected("contradiction", f"data: {wrong}") if wrong else None
+    return Rejected(Reason.CONTRADICTION, f"data: {wrong}") if wrong else None
 
 
 class _RepeatedKey(ValueError):
@@ -395,13 +405,15 @@ def _explain(error: Any) -> Rejected:
     place = ".".join(_named(part) for part in error["loc"] if not str(part).startswith("urn:"))
     kind = error["type"]
     if kind == "union_tag_not_found":
-        return Rejected("field", "dataschema: a string is required")
+        return Rejected(Reason.FIELD, "dataschema: a string is required")
     if kind == "literal_error" and _CODE.match(str(error["ctx"]["expected"]).lstrip("'")):
-        return Rejected("division", f"{place} {_shown(error.get('input'), _CODE)} does not exist")
+        return Rejected(
+            Reason.DIVISION, f"{place} {_shown(error.get('input'), _CODE)} does not exist"
+        )
     if kind in ("union_tag_invalid", "literal_error") and place in ("", "dataschema", "type"):
-        return Rejected("unknown_type", "dataschema names no type and version of this topic")
+        return Rejected(Reason.UNKNOWN_TYPE, "dataschema names no type and version of this topic")
     # The value itself may be personal, so only its shape is told.
-    return Rejected("field", f"{place or 'message'}: {error['msg']}")
+    return Rejected(Reason.FIELD, f"{place or 'message'}: {error['msg']}")
 
 
 def _named(key: object) -> str:

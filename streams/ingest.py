@@ -230,13 +230,13 @@ class Ingest:
         if recorded > record.timestamp + CLOCK_SKEW_MS:
             ahead = (recorded - record.timestamp) // 1000
             return Rejected(
-                "recorded_after_logged", f"recorded {ahead} s after the broker appended it"
+                Reason.RECORDED_AFTER_LOGGED, f"recorded {ahead} s after the broker appended it"
             )
         # Elsewhere in the topic it would not meet its own repeats and corrections.
         if record.key != key.encode():
-            return Rejected("key", f"the Kafka key is not the value of {self._key!r}")
+            return Rejected(Reason.KEY, f"the Kafka key is not the value of {self._key!r}")
         (right,) = partitions([record.key], self._family.partitions)
-        return Rejected("partition", f"its key belongs in partition {right}, by murmur2")
+        return Rejected(Reason.PARTITION, f"its key belongs in partition {right}, by murmur2")
 
     def _date(self, event: Content) -> None:
         """Writes the due instants an event sets into its content, in ms."""
@@ -335,7 +335,9 @@ class _Corrections:
             return
         spec = self._classes[new.type].spec
         if original.type not in (spec.corrects, *spec.voids):
-            self._rows.refuse(row, "contradiction", f"{new.type} cannot correct {original.type}")
+            self._rows.refuse(
+                row, Reason.CONTRADICTION, f"{new.type} cannot correct {original.type}"
+            )
             return
         before = self._standing(original, members)
         members.append(new)

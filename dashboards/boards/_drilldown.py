@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from grafana_foundation_sdk.models import dashboard as sdk
 
-from dashboards.boards._shared import COVERED, HIDDEN, MANY, PERCENT, RATE, TRUST
+from dashboards.boards._shared import COVERED, HIDDEN, MANY, PERCENT, RATE, TRUST, type_names
 from dashboards.layout import Placed, board, query_variable
 from dashboards.panels import Number, Unit, stat, table, trend, trust, url_of
 from dashboards.queries import choices, freshness, petitions, places
+from dashboards.queries.pieces import VISIT_TYPES
 
 _LEDGERS: Final = "Sources: household visit forms and the counties' ledgers."
 _VALUES: Final = {name: "${%s:percentencode}" % name for name in ("county", "township", "village")}  # noqa: UP031
@@ -29,7 +30,8 @@ def of_level(
     """The board of one level, with the variables that choose its place and the way up."""
     depth = _LEVELS.index(level)
     way = (f"↑ {_PARENTS[depth]}", up(_UIDS[depth], depth))
-    return board(uid, title, description, panels, _chain()[: depth + 1], up=way)
+    chain = _chain()[: depth + 1]
+    return board(uid, title, description, panels, chain, up=way, listed=level is places.COUNTY)
 
 
 _LEVELS: Final = (places.COUNTY, places.TOWNSHIP, places.VILLAGE, places.MICROGRID)
@@ -70,7 +72,7 @@ def panels(level: places.PlaceLevel) -> list[Placed]:
         *_case_and_fund_figures(level),
         (compared(level, to_visits, _LEDGERS, decimals=1), 13, 9),
         (trend(Number("走访与诉求趋势（户次、件）", Unit.COUNT, "Visits, requests raised and closed by "
-         "day. Source: household visit form.", to_visits), places.place_trend(level)), 11, 9),
+         "day. Source: household visit form.", to_visits), places.place_trend(level), type_names("visits", VISIT_TYPES)), 11, 9),
         (_below(level), 24, 14),
     ]  # fmt: skip
 
@@ -160,7 +162,7 @@ def _village_figures(case_year: str) -> list[Placed]:
 
 def _below(level: places.PlaceLevel) -> Any:
     uid, variable, kept = _DOWN[level.name]
-    code = "${__data.fields.微网格}" if level is places.VILLAGE else "${__data.fields.code}"
+    code = "${__data.fields.grid}" if level is places.VILLAGE else "${__data.fields.code}"
     go = url_of(uid, **{name: _VALUES[name] for name in kept}, **{variable: code})
     link = {"links": [{"title": "进入下一级", "url": go}]}
     if level is places.VILLAGE:
@@ -168,8 +170,8 @@ def _below(level: places.PlaceLevel) -> Any:
             "visit, visits and requests of the year. Those never visited are counted above, but "
             "not listed: their numbers become known with the first visit. Source: household visit "
             "form.",
-            ("进入微网格", go), columns={"微网格": {"unit": "string", "custom.width": 240, **link},
-            "最近走访": {"unit": "time:YYYY-MM-DD"}})  # fmt: skip
+            ("进入微网格", go), columns={"grid": {"unit": "string", "custom.width": 240, **link},
+            "last_visit": {"unit": "time:YYYY-MM-DD"}})  # fmt: skip
         return table(number, places.microgrids())
     name = "乡镇街道" if level is places.COUNTY else "村社区"
     petitions = (
@@ -182,8 +184,8 @@ def _below(level: places.PlaceLevel) -> Any:
     number = Number(f"下一级：{name}（个、户次、件）", Unit.COUNT, "Each place one level below: "
         "micro-grids, share visited this year, visits, requests closed, petitions, fund balance in "
         f"10,000 yuan. {petitions} {_LEDGERS}", ("进入下一级", go),
-        columns={"名称": {"unit": "string", "custom.width": 220, **link}, "覆盖率": PERCENT,
-                 "基金余额": {"displayName": "基金余额（万元）", "decimals": 2}, "code": HIDDEN})  # fmt: skip
+        columns={"place_name": {"unit": "string", "custom.width": 220, **link}, "covered": PERCENT,
+                 "fund_balance": {"decimals": 2}, "code": HIDDEN})  # fmt: skip
     return table(number, *places.place_children(level))
 
 
@@ -195,5 +197,5 @@ def compared(level: places.PlaceLevel, to: tuple[str, str], source: str, *, deci
         "and against the mean of all places of this level in the city, those without any event "
         f"included; events of which no {placed} is known are in no mean. Changes are (now - then) / "
         f"then. {source}", to, decimals=decimals,
-        columns=dict.fromkeys(("环比", "同比", "较均值"), PERCENT)
-        | {"指标": {"unit": "string", "custom.width": 170}}), *places.place_compared(level))  # fmt: skip
+        columns=dict.fromkeys(("to_last_month", "to_last_year", "to_mean"), PERCENT)
+        | {"figure": {"unit": "string", "custom.width": 170}}), *places.place_compared(level))  # fmt: skip

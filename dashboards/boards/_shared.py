@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from dashboards.layout import Placed
 from dashboards.panels import BAD, GOOD, WARN, Columns, Number, Unit, stat, url_of
 from dashboards.queries import visits
+from schemas.families import family
+from schemas.projections import verb
 
 TRUST: Final = Number(
     "数据状态",
@@ -25,15 +28,15 @@ COVERED: Final = ((None, BAD), (visits.WATCHED, WARN), (visits.REACHED, GOOD))
 MANY: Final = ((None, GOOD), (1.0, BAD))
 PERCENT: Final = {"unit": "percentunit", "decimals": 1}
 STEPS: Final[Columns] = {
-    "用时中位数": {"displayName": "用时中位数（天）", "decimals": 1},
-    "从": {"unit": "string"},
-    "到": {"unit": "string"},
+    "median_days": {"decimals": 1},
+    "from_state": {"unit": "string"},
+    "to_state": {"unit": "string"},
 }
 BACK: Final = ("城市运行总览", url_of("gulou-wall"))
 TO_COUNTY: Final = ("进入县市区", url_of("gulou-county", county="${__data.fields.code}"))
 
 NAMED: Final[Columns] = {
-    "县市区": {"unit": "string", "custom.width": 160,
+    "county_name": {"unit": "string", "custom.width": 160,
               "links": [{"title": TO_COUNTY[0], "url": TO_COUNTY[1]}]},
     "code": HIDDEN,
 }  # fmt: skip
@@ -44,3 +47,9 @@ RULE: Final = "Judged at the end of the time range."
 def stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:
     """Figures of one query, side by side."""
     return [(stat(number, sql), width, 4) for number in numbers]
+
+
+def type_names(topic: str, types: Iterable[str]) -> dict[str, str]:
+    """What a line of each event type is called, by the verb that names its column."""
+    found = family(topic)
+    return {verb(type_): found.event(type_).spec.zh for type_ in types}

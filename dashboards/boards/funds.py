@@ -26,9 +26,7 @@ def _funds() -> list[Placed]:
     year = "Calendar year of the end of the range, to the end of the hour in which it ends."
     ledger = "Source: fund ledgers of the villages; reversed entries taken off."
     moved = "balances brought forward left out."
-    money = {
-        n: {"displayName": f"{n}（万元）", "decimals": 1} for n in ("累计筹集", "累计支出", "余额")
-    }
+    money = {n: {"decimals": 1} for n in ("raised_all", "spent_all", "balance_now")}
     return [
         *stats(figures, [
             Number("累计筹集（万元）", Unit.COUNT, f"Contributions, all years to the end of the day on "
@@ -62,17 +60,17 @@ def _funds() -> list[Placed]:
          f"end of its day. {ledger}", to,
          decimals=0), funds.fund_uses()), 8, 8),
         (trend(Number("筹集与支出（万元）", Unit.COUNT, f"Over the range, {moved} {ledger}", to),
-         funds.fund_trend()), 8, 8),
+         funds.fund_trend(), {"raised": "筹集", "spent": "支出"}), 8, 8),
         (table(Number("各县市区（万元）", Unit.COUNT, f"Side by side, largest balance first. Used: "
-         f"spent / raised. {ledger}", TO_COUNTY, columns={**NAMED, **money, "使用率": PERCENT}),
+         f"spent / raised. {ledger}", TO_COUNTY, columns={**NAMED, **money, "used": PERCENT}),
          funds.fund_counties()), 12, 12),
         (table(Number("透支的基金（万元）", Unit.COUNT, f"Paid out more than came in: an entry is "
          f"missing or wrong. {ledger}", to, decimals=2, none="没有透支的基金",
-         columns={n: {"displayName": f"{n}（万元）"} for n in ("筹集", "支出", "余额")}), funds.fund_negative()), 12, 12),
+         ), funds.fund_negative()), 12, 12),
     ]  # fmt: skip
 
 
 def boards() -> list[dict[str, Any]]:
     """One board."""
     return [board("gulou-funds", "幸福基金", f"Money in, money out, who was helped. {RULE}",
-                  _funds(), [counties()], up=BACK)]  # fmt: skip
+                  _funds(), [counties()], up=BACK, on_walls=True)]  # fmt: skip

@@ -14,6 +14,7 @@ from dashboards.boards._shared import (
     TO_COUNTY,
     TRUST,
     stats,
+    type_names,
 )
 from dashboards.layout import Placed, board, counties
 from dashboards.panels import (
@@ -68,8 +69,8 @@ def _mediations() -> list[Placed]:
         (ranking(Number("纠纷类型（件）", Unit.COUNT, f"By type. {year} Source: types of the "
          "national statistics form.", to), mediations.mediation_types()), 6, 12),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, lowest success first. Success: "
-         "agreements / ended. 人民调解法 28.", TO_COUNTY, columns={**NAMED, "成功率": PERCENT,
-         "协议金额": {"displayName": "协议金额（万元）", "decimals": 1}}),
+         "agreements / ended. 人民调解法 28.", TO_COUNTY, columns={**NAMED, "success": PERCENT,
+         "amount_year": {"decimals": 1}, "open_now": {"displayName": "在办"}}),
          mediations.mediation_counties()), 11, 12),
         (shares(Number("来源（件）", Unit.COUNT, f"诉源, 访源, 警源 and the grid's own. {year} Source: "
          "三源共治 statistics.", to), mediations.mediation_origins()), 7, 6),
@@ -80,7 +81,7 @@ def _mediations() -> list[Placed]:
          "state it left. 新收 are new ones. 人民调解法 17-31.", to, columns=STEPS),
          mediations.mediation_steps()), 12, 8),
         (trend(Number("进与出（件）", Unit.COUNT, "Filed, agreed, terminated and performed over the "
-         "range. 人民调解法 17-31.", to), mediations.mediation_flow()), 12, 8),
+         "range. 人民调解法 17-31.", to), mediations.mediation_flow(), type_names("mediations", mediations.MEDIATION_FLOW)), 12, 8),
         (columns(Number("在办件龄（件）", Unit.COUNT, "Open disputes by days since filing. "
          "人民调解法 17.", to),
          mediations.mediation_ageing()), 8, 8),
@@ -95,4 +96,4 @@ def _mediations() -> list[Placed]:
 def boards() -> list[dict[str, Any]]:
     """One board."""
     return [board("gulou-mediations", "矛盾调解", f"Disputes from filing to performance. {RULE}",
-                  _mediations(), [counties()], up=BACK)]  # fmt: skip
+                  _mediations(), [counties()], up=BACK, on_walls=True)]  # fmt: skip

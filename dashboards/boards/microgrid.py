@@ -32,7 +32,7 @@ def _microgrid() -> list[Placed]:
         (table(Number("对比：本年与各级平均（户次、件）", Unit.COUNT, f"The micro-grid against the means of all "
          f"micro-grids of its village, township, county and of the city, never visited ones "
          f"included. What no micro-grid is known of is in none. {source}", back, decimals=2,
-         columns={"范围": {"unit": "string"}}), places.microgrid_compared()), 11, 7),
+         columns={"scope_name": {"unit": "string"}}), places.microgrid_compared()), 11, 7),
         (note("为什么只有走访；从未走访的在哪里", "微网格约 15 户。信访、调解、受助人次在村以下不显示，"
          "以免指认到户（个人信息保护法 28）。\n\n台账只登记每个村社区的微网格**数目**，编号随第一次走访"
          "才知道：从未走访的微网格在“村社区下钻”计数，不能逐个打开。"), 24, 4),

@@ -15,6 +15,7 @@ from dashboards.boards._shared import (
     TO_COUNTY,
     TRUST,
     stats,
+    type_names,
 )
 from dashboards.layout import Placed, board, counties
 from dashboards.panels import (
@@ -86,7 +87,7 @@ def _petitions() -> list[Placed]:
          "due and not met, not due yet. Rate: met in time / (met + late + past due). Cases taken "
          "away before their day (withdrawn, merged) are in none. Source: the article in the last "
          "column.", to,
-         columns={"按期率": PERCENT, "时限": {"unit": "string"}, "依据": {"unit": "string"}}),
+         columns={"on_time_rate": PERCENT, "clock_name": {"unit": "string"}, "basis": {"unit": "string"}}),
          petitions.petition_clocks()), 12, 7),
         (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the 60-day clock by "
          "days left, overdue ones first. 信访工作条例 34; 民法典 201, 203.", to),
@@ -101,10 +102,10 @@ def _petitions() -> list[Placed]:
          "state it left. 新收 are new ones. 信访工作条例 22-36.", to, columns=STEPS),
          petitions.petition_steps()), 9, 10),
         (trend(Number("进与出（件）", Unit.COUNT, "Registered, accepted, replied and closed over "
-         "the range: more in than out is a growing pile. 信访工作条例 22-34.", to), petitions.petition_flow()), 9, 10),
+         "the range: more in than out is a growing pile. 信访工作条例 22-34.", to), petitions.petition_flow(), type_names("petitions", petitions.PETITION_FLOW)), 9, 10),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, worst on-time rate first. On time: "
          "closed in time / all due or done (信访工作条例 34). Satisfied: 4-5 stars / rated (21).",
-         TO_COUNTY, columns={**NAMED, "按期办结率": PERCENT, "满意率": PERCENT}),
+         TO_COUNTY, columns={**NAMED, "closed_on_time": PERCENT, "satisfied_share": PERCENT}),
          *petitions.petition_counties()), 24, 10),
         (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {_REGISTERED} 信访工作条例 29-31.", to),
          petitions.petition_kinds()), 8, 7),
@@ -114,11 +115,11 @@ def _petitions() -> list[Placed]:
          "信访工作条例 19.", to), petitions.petition_levels()), 8, 7),
         (table(Number("逾期信访件（天）", Unit.COUNT, "Each overdue petition, longest first, with the "
          "duty missed and the days past its last day. 检举控告 shows its county only (信访工作条例 30).", TO_COUNTY,
-         columns={**NAMED, "信访件": {"unit": "string"}}), petitions.petition_overdue_cases()), 24, 9),
+         columns={**NAMED, "case": {"unit": "string", "displayName": "信访件"}, "duty": {"displayName": "逾期事项"}}), petitions.petition_overdue_cases()), 24, 9),
     ]  # fmt: skip
 
 
 def boards() -> list[dict[str, Any]]:
     """One board."""
     return [board("gulou-petitions", "信访诉求", "Petitions under 信访工作条例: legal clocks, ageing, "
-                  f"flow. {RULE}", _petitions(), [counties()], up=BACK)]  # fmt: skip
+                  f"flow. {RULE}", _petitions(), [counties()], up=BACK, on_walls=True)]  # fmt: skip

@@ -19,6 +19,7 @@ from dashboards.panels import (
     trust,
 )
 from dashboards.queries import freshness, pipeline
+from schemas.families import families
 
 
 def _pipeline() -> list[Placed]:
@@ -59,26 +60,26 @@ def _pipeline() -> list[Placed]:
         ]),
         (trend(Number("入库速率（条/分钟）", Unit.COUNT, "Messages a minute by when the broker appended "
          f"them, counted or not, by stream. {source}", parts, decimals=0),
-         pipeline.pipeline_throughput(), least="1m"), 10, 9),
+         pipeline.pipeline_throughput(), {f.topic: f.zh for f in families()}, least="1m"), 10, 9),
         (ranking(Number("各主题积压（条）", Unit.COUNT, f"Messages not yet stored. {source}", parts),
          pipeline.pipeline_lag()), 5, 9),
         (table(Number("未计入的消息（条）", Unit.COUNT, f"By topic, status and reason code. {kept} "
          "Mend and resubmit: see the runbook.", BACK,
-         columns={"最近一日": {"unit": "time:YYYY-MM-DD"}, "原因": {"unit": "string"}}),
+         columns={"last_day": {"unit": "time:YYYY-MM-DD"}, "reason": {"unit": "string"}}),
          pipeline.pipeline_refused()), 9, 9),
         (table(Number("投影水位（条）", Unit.COUNT, "Whether the figures hold all that is stored: "
          "partitions whose projection has reached the highest offset stored, and the farthest "
          "that any lags. Source: the highest offset each projection keeps in the same part as "
-         "its figures.", BACK, columns={"主题": {"unit": "string"}, "投影": {"unit": "string"}}),
+         "its figures.", BACK, columns={"topic": {"unit": "string"}, "projection": {"unit": "string"}}),
          pipeline.pipeline_projections()), 12, 12),
         (table(Number("数据块（个、行）", Unit.COUNT, "Active parts of every table; merges keep them "
          "few, and ClickHouse slows inserts at 1,000. Source: system.parts.", BACK,
-         columns={"磁盘": {"unit": "bytes"}, "表": {"unit": "string", "custom.width": 190}}),
+         columns={"bytes": {"unit": "bytes"}, "table": {"unit": "string", "custom.width": 190}}),
          pipeline.pipeline_tables()), 12, 12),
         (table(Number("分区与水位（条）", Unit.COUNT, "Watermark: when the broker appended the newest "
          f"message stored. {source}", BACK, columns={
-             "水位": {"unit": "time:MM-DD HH:mm:ss"}, "心跳": {"unit": "time:MM-DD HH:mm:ss"},
-             "分区": {"unit": "string"}}), pipeline.pipeline_parts()), 24, 12),
+             "watermark": {"unit": "time:MM-DD HH:mm:ss"}, "heartbeat": {"unit": "time:MM-DD HH:mm:ss"},
+             "partition": {"unit": "string"}}), pipeline.pipeline_parts()), 24, 12),
     ]  # fmt: skip
 
 

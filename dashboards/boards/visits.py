@@ -15,6 +15,7 @@ from dashboards.boards._shared import (
     TO_COUNTY,
     TRUST,
     stats,
+    type_names,
 )
 from dashboards.layout import Placed, board, counties
 from dashboards.panels import (
@@ -31,6 +32,7 @@ from dashboards.panels import (
     url_of,
 )
 from dashboards.queries import freshness, visits
+from dashboards.queries.pieces import VISIT_TYPES
 
 
 def _visits() -> list[Placed]:
@@ -66,13 +68,13 @@ def _visits() -> list[Placed]:
          visits.coverage_roles()), 7, 8),
         (table(Number("各县市区（个、户次、件）", Unit.COUNT, "Side by side, lowest coverage first. "
          f"Coverage: micro-grids visited this year / all. {form}", TO_COUNTY,
-         columns={**NAMED, "覆盖率": PERCENT}), visits.coverage_counties()), 14, 12),
+         columns={**NAMED, "covered": PERCENT}), visits.coverage_counties()), 14, 12),
         (trend(Number("走访与诉求趋势（户次、件）", Unit.COUNT, f"Visits, requests raised and closed over "
-         f"the range. {form}", to), visits.coverage_trend()), 10, 12),
+         f"the range. {form}", to), visits.coverage_trend(), type_names("visits", VISIT_TYPES)), 10, 12),
         (table(Number("未走访微网格最多的村社区（个）", Unit.COUNT, f"Villages by micro-grids not "
          f"visited this year, and how many of them never were. {form}", ("进入村社区", village), columns={
-         "县市区": {"unit": "string", "custom.width": 190},
-         "村社区": {"unit": "string", "links": [{"title": "进入村社区", "url": village}]},
+         "county_name": {"unit": "string", "custom.width": 190},
+         "village_name": {"unit": "string", "links": [{"title": "进入村社区", "url": village}]},
          "county": HIDDEN, "township": HIDDEN, "village": HIDDEN}), visits.coverage_unvisited()), 24, 10),
     ]  # fmt: skip
 
@@ -80,4 +82,4 @@ def _visits() -> list[Placed]:
 def boards() -> list[dict[str, Any]]:
     """One board."""
     return [board("gulou-visits", "走访覆盖", "Household visits and the micro-grids nobody visited. "
-                  f"{RULE}", _visits(), [counties()], up=BACK)]  # fmt: skip
+                  f"{RULE}", _visits(), [counties()], up=BACK, on_walls=True)]  # fmt: skip

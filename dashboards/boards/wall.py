@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dashboards.boards._shared import HIDDEN, TRUST
+from dashboards.edition import edition, say
 from dashboards.layout import Placed, board, choice_variable
 from dashboards.panels import (
     BAD,
@@ -23,6 +24,7 @@ from dashboards.panels import (
 )
 from dashboards.queries import freshness, petitions, visits, wall
 from dashboards.queries.pieces import EVERYWHERE
+from schemas.projections import verb
 
 _FIGURES: Final = (
     ("visits", "本年走访（户次）"),
@@ -45,6 +47,8 @@ def boards() -> list[dict[str, Any]]:
             [*_wall_figures(), *_wall_pictures()],
             [choice_variable("figure", "地图指标", _FIGURES)],
             refresh="5s",
+            listed=False,
+            on_walls=True,
         )
     ]
 
@@ -66,7 +70,7 @@ def _wall_figures() -> list[Placed]:
     many = ((None, GOOD), (1.0, BAD))
     rate = ((None, BAD), (0.9, WARN), (0.95, GOOD))
     return [
-        (heading("# 怀化市 · 城市运行总览　　截至 ${__to:date:YYYY-MM-DD HH:mm:ss}"), 24, 2),
+        (heading(_of_city("# {city} · 城市运行总览　　截至 ${__to:date:YYYY-MM-DD HH:mm:ss}")), 24, 2),
         (stat(Number("今日走访（户次）", Unit.COUNT, "Household visits recorded, voided ones taken "
          f"off. {day} {form}", to_visits, column="visits_today"), household), 4, 4),
         (stat(Number("本年走访（户次）", Unit.COUNT, "Household visits recorded, voided ones taken "
@@ -117,40 +121,51 @@ def _wall_pictures() -> list[Placed]:
     """Ranking, map, trends, newest events and alerts."""
     to_visits = ("走访覆盖", url_of("gulou-visits"))
     to_petitions = ("信访诉求", url_of("gulou-petitions"))
-    counties = wall.wall_counties()
-    county = ("进入 ${__data.fields.name}", url_of("gulou-county", county="${__data.fields.code}"))
     return [
-        (ranking(Number("十三个县市区：${figure:text}", Unit.COUNT, "The chosen figure of the 13 "
-         "divisions, highest first, to the hour (fund: the day) in which the range ends; 未定位 are events whose place is unknown. "
-         "Source: that of the figure itself, above.", county,
-         columns=dict.fromkeys(("code", "value", "longitude", "latitude"), HIDDEN)),
-         *counties), 5, 14),
-        (city_map(Number("怀化市地图：${figure:text}", Unit.COUNT, "The chosen figure by county; "
-         "size and shade grow with it. 洪江市 is drawn with 洪江管理区, which has no outline. "
-         "Source: that of the figure itself, above.",
-         county, columns={"code": HIDDEN, "own": HIDDEN,
-                          "value": {"displayName": "${figure:text}"}}), *counties), 10, 9),
+        *_map_and_ranking(),
         (trend(Number("走访趋势（户次）", Unit.COUNT, "Household visits by who went, by day, or by "
          "hour for a range up to four days. Source: household visit form.", to_visits), wall.wall_visit_trend(),
          labelled=True), 4, 7),
         (trend(Number("诉求、信访与调解趋势（件）", Unit.COUNT, "Requests raised and closed, "
          "petitions registered, agreements reached, by day or hour. Source: household visit form; "
          "信访工作条例 22; 人民调解法 28.", to_petitions),
-         wall.wall_trend()), 5, 7),
+         wall.wall_trend(), {verb(t): zh for t, zh in wall.TREND.items()}), 5, 7),
         (table(Number("预警：逾期事项（件）", Unit.COUNT, "Cases past a legal due date at the end "
          "of the range, by duty and county; days past the last day of the longest. Source: the article "
          "in the last column.", none="没有逾期事项", columns={
-             "逾期件数": {"custom.width": 100},
-             "最长逾期天数": {"custom.width": 130},
-             "县市区": {"custom.width": 190, "links": [{"title": "信访诉求",
+             "cases_over": {"custom.width": 100},
+             "longest_days": {"custom.width": 130},
+             "county_name": {"custom.width": 190, "links": [{"title": "信访诉求",
                  "url": url_of("gulou-petitions", county="${__data.fields.code}")}]},
-             "code": HIDDEN}), *wall.alerts(), largest="最长逾期天数"), 9, 7),
+             "code": HIDDEN}), *wall.alerts(), largest="longest_days"), 9, 7),
         (table(Number("最新事件（件）", Unit.COUNT, "Newest events up to the end of the range by "
          "county; for a past day its last hours, counted by the hour in which they lie. "
          "Source: the events as their offices filed them.", columns={
-             "时间": {"unit": "time:MM-DD HH:mm:ss", "custom.width": 150},
-             "件数": {"custom.width": 80},
-             "县市区": {"custom.width": 190, "links": [{"title": "进入",
+             "happened": {"unit": "time:MM-DD HH:mm:ss", "custom.width": 150},
+             "events": {"custom.width": 80},
+             "county_name": {"custom.width": 190, "links": [{"title": "进入",
                  "url": url_of("gulou-county", county="${__data.fields.code}")}]},
-             "code": HIDDEN}), wall.newest_events()), 10, 5),
+             "code": HIDDEN}), wall.newest_events()), 10 if edition().map else 15, 5),
     ]  # fmt: skip
+
+
+def _map_and_ranking() -> list[Placed]:
+    """The chosen figure of every county; a city without outlines has the ranking alone, wider."""
+    counties, shown = wall.wall_counties(), edition().map
+    county = ("进入 ${__data.fields.name}", url_of("gulou-county", county="${__data.fields.code}"))
+    source = "Source: that of the figure itself, above."
+    bars = ranking(Number("各县市区：${figure:text}", Unit.COUNT, "The chosen figure of every county, "
+        "highest first, to the hour (fund: the day) in which the range ends; 未定位 are events whose "
+        f"place is unknown. {source}", county,
+        columns=dict.fromkeys(("code", "value", "longitude", "latitude"), HIDDEN)), *counties)  # fmt: skip
+    if shown is None:
+        return [(bars, 15, 9)]
+    others = " One without an outline is drawn with the one it lies in." if shown.within else ""
+    drawn = city_map(Number(_of_city("{city}地图：${figure:text}"), Unit.COUNT, "The chosen figure by "
+        f"county; size and shade grow with it.{others} {source}", county, columns={
+            "code": HIDDEN, "own": HIDDEN, "value": {"displayName": "${figure:text}"}}), *counties)  # fmt: skip
+    return [(bars, 5, 14), (drawn, 10, 9)]
+
+
+def _of_city(text: str) -> str:
+    return say(text).replace("{city}", edition().city)

@@ -2,57 +2,174 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dashboards.edition import say
 from dashboards.queries.pieces import (
-    BUCKET,
+    AT,
     IN_PLACE,
-    arrays,
+    LIMIT,
+    bucket,
+    county_name,
     days,
+    named,
+    overdue_days,
+    share,
+    text,
     word,
+)
+from schemas.clocks import Clock
+from schemas.families import family
+from schemas.family import Family
+from schemas.projections import CaseFold, verb
+
+_AGES = (
+    ("7 天内", 0, 7),
+    ("7–15 天", 7, 15),
+    ("15–30 天", 15, 30),
+    ("30–60 天", 30, 60),
+    ("60–90 天", 60, 90),
+    ("90 天以上", 90, 100_000),
 )
 
 
-def ageing(cases: str, since: str) -> str:
-    age = days(since, "$__toTime_ms")
+def cases_of(topic: str) -> str:
+    """The cases of a family in the counties chosen, with a WHERE to be continued."""
+    return f"{topic}_cases(at = {AT}) WHERE {IN_PLACE}"
+
+
+def opened(topic: str) -> str:
+    """Column of the instant at which a case of the family began."""
+    return f"{verb(_fold(topic).opens)}_at"
+
+
+def _fold(topic: str) -> CaseFold:
+    fold = family(topic).fold
+    assert fold, f"{topic} has no cases"
+    return fold
+
+
+def ageing(topic: str) -> str:
+    """Open cases by days since they began."""
+    age = days(opened(topic), "$__toTime_ms")
+    ages = ", ".join(f"({text(zh)}, {since}, {until})" for zh, since, until in _AGES)
     return f"""
 SELECT b.1 AS name, countIf(age >= b.2 AND age < b.3) AS value
-FROM (SELECT {age} AS age, arrayJoin([('7 天内', 0, 7), ('7–15 天', 7, 15), ('15–30 天', 15, 30),
-    ('30–60 天', 30, 60), ('60–90 天', 60, 90), ('90 天以上', 90, 100000)]) AS b
-  FROM {cases} AND open = 1)
+FROM (SELECT {age} AS age, arrayJoin([{ages}]) AS b
+  FROM {cases_of(topic)} AND open = 1)
 GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
 
 
-def states(cases: str, names: tuple[tuple[str, str], ...]) -> str:
-    stored, shown = arrays(names)
+def state_name(topic: str, state: str = "state") -> str:
+    """SQL: what boards call a state."""
+    return named(state, {stage.state: stage.zh for stage in _fold(topic).stages})
+
+
+def _state_order(topic: str, state: str = "state") -> str:
+    """SQL: the place of a state in the order of the law."""
+    stages = ", ".join(f"'{stage.state}'" for stage in _fold(topic).stages)
+    return f"indexOf([{stages}], {state})"
+
+
+def states(topic: str) -> str:
+    """Where the open cases stand."""
     return f"""
-SELECT transform(state, {stored}, {shown}, state) AS name, count() AS value
-FROM {cases} AND open = 1 GROUP BY state
-ORDER BY indexOf({stored}, state) LIMIT 20""".strip()
+SELECT {state_name(topic)} AS name, count() AS value
+FROM {cases_of(topic)} AND open = 1 GROUP BY state
+ORDER BY {_state_order(topic)} LIMIT 20""".strip()
 
 
-def steps(topic: str, names: tuple[tuple[str, str], ...]) -> str:
-    stored, shown = arrays(names)
+def steps(topic: str) -> str:
+    """How many cases went from which state to which over the range, and how long it took."""
     known = "came_from != ''"
     return f"""
-SELECT if({known}, transform(came_from, {stored}, {shown}, came_from), '新收') AS `从`,
-  transform(state, {stored}, {shown}, state) AS `到`, count() AS `件数`,
+SELECT if({known}, {state_name(topic, "came_from")}, {text("新收")}) AS from_state,
+  {state_name(topic)} AS to_state, count() AS cases,
   if(countIf({known}) = 0, NULL, quantileExactInclusiveIf(0.5)(
-    {days("assumeNotNull(since)", "time")}, {known})) AS `用时中位数`
+    {days("assumeNotNull(since)", "time")}, {known})) AS median_days
 FROM {topic}_steps
 WHERE time >= $__fromTime_ms AND time <= $__toTime_ms AND begun <= $__toTime_ms AND {IN_PLACE}
 GROUP BY came_from, state
-ORDER BY indexOf({stored}, state), `件数` DESC, `从` LIMIT 60""".strip()
+ORDER BY {_state_order(topic)}, cases DESC, from_state LIMIT 60""".strip()
 
 
-def flow(topic: str, steps: tuple[tuple[str, str], ...]) -> str:
-    # One column a step and not one row: a quiet day is a 0 and no gap in the line.
-    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS `{zh}`" for type_, zh in steps)
+def flow(topic: str, types: Sequence[str]) -> str:
+    """Events of the types over the range, a column each named by its verb."""
+    # One column a type and not one row: a quiet day is a 0 and no gap in the line.
+    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS {verb(type_)}" for type_ in types)
     return f"""
-SELECT {BUCKET} AS time, {sums} FROM {topic}_by_county_hour
+SELECT {bucket()} AS time, {sums} FROM {topic}_by_county_hour
 WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
 
 
-def by_word(cases: str, field: str, column: str, condition: str) -> str:
+def by_word(topic: str, field: str, condition: str) -> str:
+    """Cases by the values of a vocabulary, most first."""
     return f"""
-SELECT {word(field, column)} AS name, count() AS value
-FROM {cases} AND {condition} AND {column} != '' GROUP BY name
+SELECT {word(topic, field)} AS name, count() AS value
+FROM {cases_of(topic)} AND {condition} AND {field} != '' GROUP BY name
 ORDER BY value DESC, name LIMIT 20""".strip()
+
+
+def clocks(topic: str) -> str:
+    """Every legal clock: met, met late, past due and not met, not due yet."""
+    declared = family(topic).clocks
+    names = ", ".join(f"'{clock.name}'" for clock in declared)
+    # A clock that runs nowhere is a row of zeros.
+    return f"""
+SELECT {clock_name(topic)} AS clock_name, sum(met) AS met_in_time, sum(late) AS met_late,
+  sum(past) AS past_due, sum(running) AS not_due,
+  {share("sum(met)", "sum(met + late + past)")} AS on_time_rate, {basis(topic)} AS basis
+FROM (SELECT clock, countIf(on_time = 1) AS met, countIf(on_time = 0 AND overdue = 0) AS late,
+    countIf(overdue = 1) AS past, countIf(open = 1 AND on_time IS NULL) AS running
+  FROM {topic}_deadlines(at = {AT}) WHERE {IN_PLACE} GROUP BY clock
+  UNION ALL SELECT arrayJoin([{names}]) AS clock, 0, 0, 0, 0)
+GROUP BY clock ORDER BY basis LIMIT 10""".strip()
+
+
+def clock_name(topic: str) -> str:
+    """SQL: what boards call the clock of a row, with its length where it has but one."""
+    return named("clock", {clock.name: _with_days(clock) for clock in family(topic).clocks})
+
+
+def _with_days(clock: Clock) -> str:
+    if len(clock.terms) > 1:
+        return clock.zh
+    (term,) = clock.terms
+    return f"{clock.zh} {term.days} {_UNITS[term.unit]}"
+
+
+_UNITS = {"natural": "日", "working": "个工作日"}
+
+
+def basis(topic: str) -> str:
+    """SQL: the articles on which the clock of a row rests."""
+    return named("clock", {clock.name: clock.basis for clock in family(topic).clocks})
+
+
+def overdue(found: Family) -> str:
+    """Cases past a due date by duty and county: how many, and the days of the longest."""
+    duties = {
+        clock.name: clock.zh if found.zh in clock.zh else say(found.zh) + say(clock.zh)
+        for clock in found.clocks
+    }
+    return f"""
+SELECT {named("clock", duties)} AS duty, {county_name("county")} AS county_name,
+  count() AS cases_over, max({overdue_days("due")}) AS longest_days, {basis(found.topic)} AS basis,
+  county AS code
+FROM {found.topic}_deadlines(at = {AT}) WHERE overdue = 1
+GROUP BY clock, county
+ORDER BY longest_days DESC, cases_over DESC, code, duty LIMIT 40""".strip()
+
+
+def overdue_cases(topic: str, field: str) -> str:
+    """Overdue cases, longest first, each with the duty that is overdue the longest.
+
+    Args:
+        topic: of the family.
+        field: vocabulary shown beside the case; the place is the county's alone.
+    """
+    return f"""
+SELECT case, {county_name("county")} AS county_name, {word(topic, field)} AS kind_name,
+  {clock_name(topic)} AS duty, {overdue_days("due")} AS days_over, county AS code
+FROM {topic}_deadlines(at = {AT}) WHERE {IN_PLACE} AND overdue = 1
+ORDER BY days_over DESC, case, duty LIMIT 1 BY case LIMIT {LIMIT}""".strip()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dashboards.queries.pieces import (
-    COUNTIES,
-    among,
-)
+from dashboards.queries.pieces import among, counties
 
 
 def county_options() -> str:
     """Code and name of the counties; last the city's own code, for events without a place."""
-    return f"SELECT code, name FROM {COUNTIES} ORDER BY endsWith(code, '00'), code"
+    return f"SELECT code, name FROM {counties()} ORDER BY endsWith(code, '00'), code"
 
 
 def below(level: str, parent: str) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.queries.pieces import (
-    ZONE,
-)
+from dashboards.queries.pieces import text, zone
 from schemas.names import events_table
 
 STANDSTILL_S = 30
@@ -29,17 +27,17 @@ WITH (SELECT (count(), min(beat), sum(lag), max(newest), countIf(lag > 0
   (SELECT sum(rows) FROM table_parts WHERE startsWith(table, '{events_table("")}')) AS events,
   tupleElement(p, 1) AS parts, tupleElement(p, 2) AS beat, tupleElement(p, 3) AS behind,
   dateDiff('second', beat, now()) AS silent,
-  formatDateTime(tupleElement(p, 4), '%m-%d %H:%i:%S', '{ZONE}') AS newest
+  formatDateTime(tupleElement(p, 4), '%m-%d %H:%i:%S', {zone()}) AS newest
 SELECT toUInt8(if(parts = 0, events = 0, silent > {STANDSTILL_S} OR tupleElement(p, 5) > 0))
     AS stale,
-  multiIf(parts = 0 AND stale, '处理程序从未报到：数据不可信',
-    parts = 0, '正常 · 回放数据，不再更新',
-    silent > {STANDSTILL_S}, concat('处理程序停止于 ',
-      formatDateTime(beat, '%m-%d %H:%i:%S', '{ZONE}'), '，数字停在此刻'),
-    stale, concat('积压 ', toString(behind), ' 条未入库，数字偏旧'),
-    concat('正常 · 最新消息 ', ifNull(newest, '无'))) AS reason""".strip()
+  multiIf(parts = 0 AND stale, {text("处理程序从未报到：数据不可信")},
+    parts = 0, {text("正常 · 回放数据，不再更新")},
+    silent > {STANDSTILL_S}, concat({text("处理程序停止于 ")},
+      formatDateTime(beat, '%m-%d %H:%i:%S', {zone()}), {text("，数字停在此刻")}),
+    stale, concat({text("积压 ")}, toString(behind), {text(" 条未入库，数字偏旧")}),
+    concat({text("正常 · 最新消息 ")}, ifNull(newest, {text("无")}))) AS reason""".strip()
 
 
 def stale_mark() -> str:
     """A mark while the data is stale; no row else."""
-    return f"SELECT '■数据停更' AS mark FROM (\n{freshness()}\n) WHERE stale = 1"
+    return f"SELECT {text('■数据停更')} AS mark FROM (\n{freshness()}\n) WHERE stale = 1"

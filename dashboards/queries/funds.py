@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dashboards.queries.pieces import (
     AT,
-    BUCKET,
-    COUNTIES,
     IN_PLACE,
     LIMIT,
-    NEW_YEAR,
-    TODAY,
     YUAN,
+    bucket,
+    counties,
     county_name,
+    new_year,
     share,
+    today,
     word,
 )
 
@@ -44,7 +44,7 @@ FROM funds_to_date(at = {AT}) WHERE {MOVED} AND {IN_PLACE}""".strip()
 def fund_sources() -> str:
     """Money raised by source, all years, in 10,000 yuan."""
     return f"""
-SELECT {word("source", "source")} AS name, sum(raised) / {YUAN} AS value
+SELECT {word("funds", "source")} AS name, sum(raised) / {YUAN} AS value
 FROM funds_balances(at = {AT}) WHERE {IN_PLACE} AND source != '' GROUP BY name
 ORDER BY value DESC, name LIMIT 10""".strip()
 
@@ -52,17 +52,17 @@ ORDER BY value DESC, name LIMIT 10""".strip()
 def fund_uses() -> str:
     """Money paid out this year by use, in 10,000 yuan."""
     return f"""
-SELECT {word("use", "use")} AS name, sum(net_amount) / {YUAN} AS value
+SELECT {word("funds", "use")} AS name, sum(net_amount) / {YUAN} AS value
 FROM funds_by_township_day
-WHERE type = 'fund.disbursed' AND day >= {NEW_YEAR} AND day <= {TODAY} AND {IN_PLACE}
+WHERE type = 'fund.disbursed' AND day >= {new_year()} AND day <= {today()} AND {IN_PLACE}
   AND use != '' AND {MOVED} GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
 
 
 def fund_trend() -> str:
     """Raised and paid out over the range, in 10,000 yuan."""
     return f"""
-SELECT {BUCKET} AS time, sumIf(net_amount, type = 'fund.contributed') / {YUAN} AS `筹集`,
-  sumIf(net_amount, type = 'fund.disbursed') / {YUAN} AS `支出` FROM funds_by_county_hour
+SELECT {bucket()} AS time, sumIf(net_amount, type = 'fund.contributed') / {YUAN} AS raised,
+  sumIf(net_amount, type = 'fund.disbursed') / {YUAN} AS spent FROM funds_by_county_hour
 WHERE $__timeFilter(hour) AND {MOVED} AND {IN_PLACE} GROUP BY time ORDER BY time
 LIMIT 2000""".strip()
 
@@ -70,21 +70,22 @@ LIMIT 2000""".strip()
 def fund_counties() -> str:
     """The divisions side by side: raised, spent, balance, share used."""
     return f"""
-SELECT {county_name("county")} AS `县市区`, sum(raised) / {YUAN} AS `累计筹集`,
-  sum(spent) / {YUAN} AS `累计支出`, sum(balance) / {YUAN} AS `余额`,
-  {share("sum(spent)", "sum(raised)")} AS `使用率`, county AS code
+SELECT {county_name("county")} AS county_name, sum(raised) / {YUAN} AS raised_all,
+  sum(spent) / {YUAN} AS spent_all, sum(balance) / {YUAN} AS balance_now,
+  {share("sum(spent)", "sum(raised)")} AS used, county AS code
 FROM funds_balances(at = {AT}) WHERE {IN_PLACE}
-GROUP BY code ORDER BY `余额` DESC, code LIMIT 20""".strip()
+GROUP BY code ORDER BY balance_now DESC, code LIMIT 20""".strip()
 
 
 def fund_negative() -> str:
     """Funds that have paid out more than came in: a booking is missing or wrong."""
     return f"""
-SELECT d.name AS `县市区`, t.name AS `乡镇街道`, v.name AS `村社区`,
-  sum(raised) / {YUAN} AS `筹集`, sum(spent) / {YUAN} AS `支出`, sum(balance) / {YUAN} AS `余额`
+SELECT d.name AS county_name, t.name AS township_name, v.name AS village_name,
+  sum(raised) / {YUAN} AS raised_all, sum(spent) / {YUAN} AS spent_all,
+  sum(balance) / {YUAN} AS balance_now
 FROM funds_balances(at = {AT}) AS f
-LEFT JOIN {COUNTIES} AS d ON d.code = f.county
+LEFT JOIN {counties()} AS d ON d.code = f.county
 LEFT JOIN (SELECT code, name FROM divisions WHERE level = 'township') AS t ON t.code = f.township
 LEFT JOIN (SELECT code, name FROM divisions WHERE level = 'village') AS v ON v.code = f.village
-WHERE {IN_PLACE} GROUP BY `县市区`, `乡镇街道`, `村社区`, f.village HAVING `余额` < 0
-ORDER BY `余额`, f.village LIMIT {LIMIT}""".strip()
+WHERE {IN_PLACE} GROUP BY county_name, township_name, village_name, f.village
+HAVING balance_now < 0 ORDER BY balance_now, f.village LIMIT {LIMIT}""".strip()

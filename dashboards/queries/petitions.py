@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 from dashboards.queries import cases
-from dashboards.queries.pieces import (
-    AT,
-    IN_PLACE,
-    LIMIT,
-    arrays,
-    county_name,
-    days,
-    overdue_days,
-    share,
-    word,
-)
-from dashboards.queries.pieces import NEW_YEAR_HOUR as YEAR
+from dashboards.queries.pieces import AT, IN_PLACE, county_name, days, new_year_hour, text
 
-_CLOCKS = (
-    ("transfer", "转送 15 日", "信访工作条例 22"),
-    ("notice", "受理告知 15 日", "信访工作条例 23"),
-    ("close", "办结 60 日", "信访工作条例 34"),
-    ("review", "复查 30 日", "信访工作条例 35"),
-    ("recheck", "复核 30 日", "信访工作条例 36"),
-)
-_THIS_YEAR = f"registered_at >= {YEAR}"
+TOPIC = "petitions"
 _SATISFIED = "avgOrNullIf(satisfaction >= 4, satisfaction > 0)"
-_PETITIONS = f"petitions_cases(at = {AT}) WHERE {IN_PLACE}"
-_PETITION_STATES = (
-    ("registered", "已登记"), ("transferred", "已转送"), ("accepted", "办理中"),
-    ("replied", "已答复"), ("in_review", "复查中"), ("reviewed", "已复查"),
-    ("in_recheck", "复核中"), ("rechecked", "已复核"), ("closed", "已办结"),
-    ("not_accepted", "不予受理"), ("merged", "并案"), ("withdrawn", "撤回"),
-)  # fmt: skip
+_LEFT = (
+    ("3 天内到期", 0, 3),
+    ("3–7 天", 3, 7),
+    ("7–15 天", 7, 15),
+    ("15–30 天", 15, 30),
+    ("30 天以上", 30, 10_000),
+)
+
+
+def _this_year() -> str:
+    return f"registered_at >= {new_year_hour()}"
 
 
 def petition_voices() -> str:
     """What the people brought in the year, and how many rated the replies they got, and how.
 
-    The clocks have queries of their own: of one with all nine figures each had to wait for all.
+    The clocks have queries of their own, so that no panel waits for another's figures.
     """
     return f"""
-SELECT countIf({_THIS_YEAR}) AS registered_year, sumIf(people, {_THIS_YEAR}) AS people_year,
-  avgOrNullIf(repeated, {_THIS_YEAR}) AS repeated_share,
+SELECT countIf({_this_year()}) AS registered_year, sumIf(people, {_this_year()}) AS people_year,
+  avgOrNullIf(repeated, {_this_year()}) AS repeated_share,
   avgOrNullIf(satisfaction > 0, replied_at IS NOT NULL) AS rated_share,
   {_SATISFIED} AS satisfied_share
-FROM {_PETITIONS}""".strip()
+FROM {cases.cases_of(TOPIC)}""".strip()
 
 
 def petition_backlog(where: str = IN_PLACE) -> str:
@@ -64,30 +50,18 @@ FROM petitions_deadlines(at = {AT}) WHERE {where}""".strip()
 
 
 def petition_clocks() -> str:
-    """Every legal clock: met, met late, running past due, not due yet."""
-    names, shown, bases = arrays(_CLOCKS)
-    # A clock that runs nowhere is a row of zeros.
-    return f"""
-SELECT transform(clock, {names}, {shown}) AS `时限`, sum(met) AS `按期`, sum(late) AS `超期完成`,
-  sum(past) AS `逾期未办`, sum(running) AS `未到期`,
-  {share("sum(met)", "sum(met + late + past)")} AS `按期率`,
-  transform(clock, {names}, {bases}) AS `依据`
-FROM (SELECT clock, countIf(on_time = 1) AS met, countIf(on_time = 0 AND overdue = 0) AS late,
-    countIf(overdue = 1) AS past, countIf(open = 1 AND on_time IS NULL) AS running
-  FROM petitions_deadlines(at = {AT}) WHERE {IN_PLACE} GROUP BY clock
-  UNION ALL SELECT arrayJoin({names}) AS clock, 0, 0, 0, 0)
-GROUP BY clock ORDER BY `依据` LIMIT 10""".strip()
+    """Every legal clock: met, met late, past due and not met, not due yet."""
+    return cases.clocks(TOPIC)
 
 
 def petition_due() -> str:
     """Open cases under the closing clock by days left; overdue ones are cases too."""
     left = days("$__toTime_ms", "due_close")
+    spans = ", ".join(f"({text(zh)}, 1, {since}, {until})" for zh, since, until in _LEFT)
     return f"""
 SELECT b.1 AS name, countIf(overdue_close = 1 AND b.2 = 0
     OR overdue_close = 0 AND b.2 > 0 AND {left} >= b.3 AND {left} < b.4) AS value
-FROM (SELECT overdue_close, due_close, arrayJoin([('已逾期', 0, 0, 0), ('3 天内到期', 1, 0, 3),
-    ('3–7 天', 1, 3, 7), ('7–15 天', 1, 7, 15), ('15–30 天', 1, 15, 30),
-    ('30 天以上', 1, 30, 10000)]) AS b
+FROM (SELECT overdue_close, due_close, arrayJoin([({text("已逾期")}, 0, 0, 0), {spans}]) AS b
   FROM petitions_cases(at = {AT})
   WHERE {IN_PLACE} AND open = 1 AND due_close IS NOT NULL AND on_time_close IS NULL
     OR {IN_PLACE} AND overdue_close = 1)
@@ -96,67 +70,63 @@ GROUP BY b ORDER BY b.2, b.3 LIMIT 10""".strip()
 
 def petition_ageing() -> str:
     """Open petitions by days since they were registered."""
-    return cases.ageing(_PETITIONS, "registered_at")
+    return cases.ageing(TOPIC)
 
 
 def petition_states() -> str:
     """Where the open petitions stand."""
-    return cases.states(_PETITIONS, _PETITION_STATES)
+    return cases.states(TOPIC)
 
 
 def petition_steps() -> str:
     """How many petitions went from which state to which over the range, and how long it took."""
-    return cases.steps("petitions", _PETITION_STATES)
+    return cases.steps(TOPIC)
+
+
+PETITION_FLOW = (
+    "petition.registered",
+    "petition.accepted",
+    "petition.replied",
+    "petition.closed",
+)
 
 
 def petition_flow() -> str:
     """Steps taken over the range: what came in against what went out."""
-    steps = (
-        ("petition.registered", "登记"), ("petition.accepted", "受理"),
-        ("petition.replied", "答复"), ("petition.closed", "办结"),
-    )  # fmt: skip
-    return cases.flow("petitions", steps)
+    return cases.flow(TOPIC, PETITION_FLOW)
 
 
 def petition_kinds() -> str:
     """Petitions of the year by class (条例 29-31)."""
-    return cases.by_word(_PETITIONS, "kind", "kind", _THIS_YEAR)
+    return cases.by_word(TOPIC, "kind", _this_year())
 
 
 def petition_channels() -> str:
     """Petitions of the year by channel (条例 17)."""
-    return cases.by_word(_PETITIONS, "channel", "channel", _THIS_YEAR)
+    return cases.by_word(TOPIC, "channel", _this_year())
 
 
 def petition_levels() -> str:
     """Petitions of the year by where they were brought: 到县, 来市, 赴省, 进京."""
-    return cases.by_word(_PETITIONS, "level", "level", _THIS_YEAR)
+    return cases.by_word(TOPIC, "level", _this_year())
 
 
 def petition_counties() -> tuple[str, str]:
     """The divisions side by side, worst on-time rate first; and by the same codes how many."""
     rates = f"""
-SELECT {county_name("county")} AS `县市区`, avg(on_time_close) AS `按期办结率`,
-  multiIf(`按期办结率` IS NULL, '—', `按期办结率` >= 0.95, '● 达标', `按期办结率` >= 0.9,
-    '▲ 关注', '■ 不达标') AS `状态`, {_SATISFIED} AS `满意率`, county AS code
-FROM {_PETITIONS} GROUP BY code
-ORDER BY `按期办结率` IS NULL, `按期办结率`, code LIMIT 20""".strip()
+SELECT {county_name("county")} AS county_name, avg(on_time_close) AS closed_on_time,
+  multiIf(closed_on_time IS NULL, '—', closed_on_time >= 0.95, {text("● 达标")},
+    closed_on_time >= 0.9, {text("▲ 关注")}, {text("■ 不达标")}) AS mark,
+  {_SATISFIED} AS satisfied_share, county AS code
+FROM {cases.cases_of(TOPIC)} GROUP BY code
+ORDER BY closed_on_time IS NULL, closed_on_time, code LIMIT 20""".strip()
     counts = f"""
-SELECT sum(begun_this_year) AS `本年登记`, sum(open_cases) AS `未结`, sum(overdue_cases) AS `逾期`,
-  county AS code
+SELECT sum(begun_this_year) AS registered_year, sum(open_cases) AS open_now,
+  sum(overdue_cases) AS overdue_now, county AS code
 FROM petitions_pending(at = {AT}) WHERE {IN_PLACE} GROUP BY code ORDER BY code LIMIT 20""".strip()
     return rates, counts
 
 
 def petition_overdue_cases() -> str:
-    """Overdue petitions, longest first, each with the duty that is overdue the longest.
-
-    检举控告 with its county only, as the view has it.
-    """
-    names, shown, _ = arrays(_CLOCKS)
-    return f"""
-SELECT case AS `信访件`, {county_name("county")} AS `县市区`, {word("kind", "kind")} AS `类别`,
-  transform(clock, {names}, {shown}) AS `逾期事项`, {overdue_days("due")} AS `逾期天数`,
-  county AS code
-FROM petitions_deadlines(at = {AT}) WHERE {IN_PLACE} AND overdue = 1
-ORDER BY `逾期天数` DESC, case, `逾期事项` LIMIT 1 BY case LIMIT {LIMIT}""".strip()
+    """Overdue petitions, longest first; 检举控告 with its county only, as the view has it."""
+    return cases.overdue_cases(TOPIC, "kind")

@@ -6,35 +6,72 @@ board set to a past day shows that day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from dashboards.edition import edition, say
+from schemas.families import families, family
+from schemas.projections import verb
 from schemas.reference.divisions import UNKNOWN_PLACE
-
-ZONE: Final = "Asia/Shanghai"
+from schemas.sql.columns import quoted
 
 END: Final = "$__toTime"
 AT: Final = "toUnixTimestamp64Milli($__toTime_ms)"
 """The judged instant as the published views take it."""
 
-# Named zone: the server's own may be another, and a day that starts at 8 is a wrong day.
-TODAY: Final = f"toDate(toTimeZone({END}, '{ZONE}'))"
-MIDNIGHT: Final = f"toStartOfDay(toTimeZone({END}, '{ZONE}'))"
-NEW_YEAR: Final = f"toStartOfYear({TODAY})"
-NEW_YEAR_HOUR: Final = f"toDateTime({NEW_YEAR}, '{ZONE}')"
-MONTH: Final = f"toStartOfMonth({TODAY})"
 
-BUCKET: Final = (
-    f"if(dateDiff('hour', $__fromTime, {END}, '{ZONE}') > 96, toStartOfDay(hour), "
-    "toStartOfHour(hour))"
-)
-"""Hours for a few days, days for more; whole days of the city, which seconds since 1970 are not."""
+def zone() -> str:
+    """The city's zone, as a literal. A server's own may be another: its day is a wrong day."""
+    return quoted(edition().zone)
 
-UNKNOWN: Final = f"if(level = 'city', '{UNKNOWN_PLACE}', name)"
-COUNTIES: Final = (
-    f"(SELECT code, {UNKNOWN} AS name FROM divisions WHERE level IN ('city', 'county'))"
-)
-"""The 13 divisions, and the city itself for events whose place is unknown."""
+
+def today() -> str:
+    """Day of the end of the range."""
+    return f"toDate(toTimeZone({END}, {zone()}))"
+
+
+def midnight() -> str:
+    """First instant of that day."""
+    return f"toStartOfDay(toTimeZone({END}, {zone()}))"
+
+
+def new_year() -> str:
+    """First day of its year."""
+    return f"toStartOfYear({today()})"
+
+
+def new_year_hour() -> str:
+    """First hour of its year."""
+    return f"toDateTime({new_year()}, {zone()})"
+
+
+def month() -> str:
+    """First day of its month."""
+    return f"toStartOfMonth({today()})"
+
+
+def bucket() -> str:
+    """Hours for a few days, days for more: the city's, which seconds since 1970 do not give."""
+    return (
+        f"if(dateDiff('hour', $__fromTime, {END}, {zone()}) > 96, toStartOfDay(hour), "
+        "toStartOfHour(hour))"
+    )
+
+
+def unknown() -> str:
+    """Name of a county; of the city's own code that the place is unknown."""
+    return f"if(level = 'city', {text(UNKNOWN_PLACE)}, name)"
+
+
+def counties() -> str:
+    """The counties, and the city itself for events whose place is unknown."""
+    return f"(SELECT code, {unknown()} AS name FROM divisions WHERE level IN ('city', 'county'))"
+
+
+def text(zh: str) -> str:
+    """A text that people read, as a literal in the language of the edition."""
+    return quoted(say(zh))
+
 
 YUAN: Final = 1_000_000
 """fen in 10,000 yuan."""
@@ -49,7 +86,7 @@ def days(since: str, until: str) -> str:
     Without the zone ClickHouse takes each side's own, and the end of a range has the server's: in
     UTC eight hours of every day would be the day before.
     """
-    return f"dateDiff('day', {since}, {until}, '{ZONE}')"
+    return f"dateDiff('day', {since}, {until}, {zone()})"
 
 
 def overdue_days(due: str) -> str:
@@ -90,6 +127,14 @@ def visit_sums(today: str) -> str:
     )
 
 
+VISIT_TYPES: Final = ("visit.recorded", "visit.request_raised", "visit.request_closed")
+
+
+def visit_lines() -> str:
+    """Visits, requests raised and closed, a column each named by its verb."""
+    return ", ".join(f"sumIf(net_count, type = '{t}') AS {verb(t)}" for t in VISIT_TYPES)
+
+
 EVERYWHERE: Final = "1 = 1"
 """Condition that every row fulfils."""
 
@@ -99,16 +144,42 @@ def share(part: str, whole: str) -> str:
     return f"({part}) / nullIf({whole}, 0)"
 
 
-def word(field: str, value: str) -> str:
-    """Chinese name of a vocabulary's value; the value itself while it has none."""
-    return _named(value, f"groupArray(value), groupArray(zh) FROM labels WHERE field = '{field}'")
+def word(topic: str, field: str, value: str = "") -> str:
+    """Name of a vocabulary's value; the value itself while it has none.
+
+    Args:
+        topic: family whose vocabulary it is.
+        field: field of that vocabulary.
+        value: SQL of the value; the column of the field's name where it is not given.
+    """
+    labels = {k: zh for f in family(topic).fields_named(field) for k, zh in f.labels.items()}
+    return named(value or field, labels)
 
 
-def arrays(rows: Iterable[Sequence[str]]) -> list[str]:
-    """The columns of constant rows, each as an array of strings."""
-    return [
-        "[" + ", ".join(f"'{cell}'" for cell in cells) + "]" for cells in zip(*rows, strict=True)
-    ]
+def type_name(value: str) -> str:
+    """Name of an event type, with its family's where it would be a riddle alone."""
+    names = {
+        cls.spec.name: cls.spec.zh if found.zh in cls.spec.zh else say(found.zh) + say(cls.spec.zh)
+        for found in families()
+        for cls in found.events
+    }
+    return named(value, names)
+
+
+def topic_name(value: str) -> str:
+    """Name of a family by its topic."""
+    return named(value, {found.topic: found.zh for found in families()})
+
+
+def named(value: str, texts: Mapping[str, str]) -> str:
+    """Transforms codes to what people read; a code without a text stays itself."""
+    shown = [text(zh) for zh in texts.values()]
+    return f"transform({value}, {arrays(texts)}, [{', '.join(shown)}], {value})"
+
+
+def arrays(values: Iterable[str]) -> str:
+    """Constant codes as an array of strings."""
+    return f"[{', '.join(map(quoted, values))}]"
 
 
 def place(code: str) -> str:
@@ -116,7 +187,7 @@ def place(code: str) -> str:
 
     Cheaper than a join, whose every side is a query to analyse and to read.
     """
-    return _named(
+    return _found(
         code,
         "groupArray(code), groupArray(name) FROM divisions WHERE level IN ('county', 'township')",
     )
@@ -124,12 +195,10 @@ def place(code: str) -> str:
 
 def county_name(code: str) -> str:
     """Name of a county, or that the place is unknown; the code itself while it has none."""
-    return _named(
-        code,
-        f"groupArray(code), groupArray({UNKNOWN}) FROM divisions WHERE level IN ('city', 'county')",
-    )
+    names = f"groupArray(code), groupArray({unknown()})"
+    return _found(code, f"{names} FROM divisions WHERE level IN ('city', 'county')")
 
 
-def _named(value: str, names: str) -> str:
+def _found(value: str, names: str) -> str:
     columns = f"(SELECT {names})"
     return f"transform({value}, tupleElement({columns}, 1), tupleElement({columns}, 2), {value})"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dashboards.queries.pieces import (
-    LIMIT,
-    ZONE,
-)
+from dashboards.queries.pieces import LIMIT, named, text, zone
+from schemas.families import families
+from schemas.sql.statuses import COUNTED, STATUSES
 
+REFUSED = {name: told for name, told in STATUSES.items() if name != COUNTED}
 BATCH = 50_000
 """Most events of one insert: a projection may be so far behind while that insert is under way."""
 
@@ -14,9 +14,8 @@ BATCH = 50_000
 def pipeline_parts() -> str:
     """One row a Kafka partition: stored, lag, age of the beat and of the newest message."""
     return f"""
-SELECT topic AS `主题`, toString(kpart) AS `分区`, messages AS `已入库`, lag AS `积压`,
-  toTimeZone(newest, '{ZONE}') AS `水位`, toTimeZone(beat, '{ZONE}') AS `心跳`,
-  stored AS `最高位移`
+SELECT topic, toString(kpart) AS partition, messages, lag,
+  toTimeZone(newest, {zone()}) AS watermark, toTimeZone(beat, {zone()}) AS heartbeat, stored
 FROM pipeline ORDER BY topic, kpart LIMIT {LIMIT}""".strip()
 
 
@@ -31,10 +30,10 @@ SELECT sum(lag) AS behind,
 
 def pipeline_throughput() -> str:
     """Messages a minute by when the broker appended them, by topic; quiet spans are zeros."""
-    topics = (("visits", "走访"), ("petitions", "信访"), ("mediations", "调解"), ("funds", "基金"))
     sums = ", ".join(
-        f"sumIf(messages, topic = '{topic}') / greatest($__interval_s / 60, 1) AS `{zh}`"
-        for topic, zh in topics
+        f"sumIf(messages, topic = '{found.topic}') / greatest($__interval_s / 60, 1) "
+        f"AS {found.topic}"
+        for found in families()
     )
     return f"""
 SELECT $__timeInterval(minute) AS time, {sums} FROM messages_by_minute
@@ -45,18 +44,19 @@ ORDER BY time WITH FILL STEP toIntervalSecond($__interval_s) LIMIT 2000""".strip
 def pipeline_projections() -> str:
     """Every projection: in how many partitions it is up to date, and how far behind in the rest."""
     return f"""
-SELECT topic AS `主题`, projection AS `投影`, count() AS `分区`,
-  countIf(reached >= stored) AS `已到位`, max(greatest(stored - reached, 0)) AS `最多落后`,
-  multiIf(`已到位` = `分区`, '● 一致', `最多落后` <= {BATCH}, '▲ 追赶中', '■ 落后') AS `状态`
+SELECT topic, projection, count() AS partitions,
+  countIf(reached >= stored) AS up_to_date, max(greatest(stored - reached, 0)) AS farthest,
+  multiIf(up_to_date = partitions, {text("● 一致")}, farthest <= {BATCH}, {text("▲ 追赶中")},
+    {text("■ 落后")}) AS mark
 FROM projections GROUP BY topic, projection
-ORDER BY `最多落后` DESC, topic, projection LIMIT {LIMIT}""".strip()
+ORDER BY farthest DESC, topic, projection LIMIT {LIMIT}""".strip()
 
 
 def pipeline_tables() -> str:
     """Active parts, rows and bytes of every table that has any."""
     return f"""
-SELECT table AS `表`, parts AS `数据块`, rows AS `行数`, bytes AS `磁盘`,
-  multiIf(parts < 300, '● 正常', parts < 1000, '▲ 偏多', '■ 过多') AS `状态`
+SELECT table, parts, rows, bytes,
+  multiIf(parts < 300, {text("● 正常")}, parts < 1000, {text("▲ 偏多")}, {text("■ 过多")}) AS mark
 FROM table_parts ORDER BY parts DESC, table LIMIT {LIMIT}""".strip()
 
 
@@ -65,23 +65,16 @@ def pipeline_refused() -> str:
 
     All of them, whatever the range: history that is imported today was logged today.
     """
-    status = (
-        "transform(status, ['repeat', 'conflict', 'orphan', 'parked', 'dead'], "
-        "['重复', '冲突', '更正对象未到', '搁置', '死信'], status)"
-    )
+    outcome = named("status", {name: zh for name, (zh, _) in REFUSED.items()})
     return f"""
-SELECT topic AS `主题`, {status} AS `状态`, reason AS `原因`, sum(messages) AS `条数`,
-  max(day) AS `最近一日` FROM uncounted
-GROUP BY topic, status, reason
-ORDER BY `条数` DESC, topic, reason, `状态` LIMIT {LIMIT}""".strip()
+SELECT topic, {outcome} AS outcome, reason, sum(messages) AS refused, max(day) AS last_day
+FROM uncounted GROUP BY topic, status, reason
+ORDER BY refused DESC, topic, reason, outcome LIMIT {LIMIT}""".strip()
 
 
 def pipeline_refused_totals() -> str:
     """Repeats, conflicts, orphans and dead letters as single numbers."""
-    sums = ", ".join(
-        f"sumIf(messages, status = '{s}') AS {s}s"
-        for s in ("repeat", "conflict", "orphan", "parked", "dead")
-    )
+    sums = ", ".join(f"sumIf(messages, status = '{s}') AS {s}s" for s in REFUSED)
     return f"SELECT {sums} FROM uncounted"
 
 

@@ -10,19 +10,22 @@ from dashboards.queries.pieces import (
     AT,
     END,
     LIMIT,
-    MONTH,
-    NEW_YEAR,
-    NEW_YEAR_HOUR,
-    TODAY,
     YUAN,
-    ZONE,
     arrays,
     days,
+    month,
+    named,
+    new_year,
+    new_year_hour,
     one,
     share,
+    text,
+    today,
+    visit_lines,
     visit_sums,
+    zone,
 )
-from dashboards.queries.visits import VISIT_LINES, hourly_visits
+from dashboards.queries.visits import hourly_visits
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,9 @@ def place_visits(level: PlaceLevel) -> str:
     if level is COUNTY:
         return hourly_visits(level.here)
     return f"""
-SELECT {visit_sums(f"day = {TODAY}")}
+SELECT {visit_sums(f"day = {today()}")}
 FROM visits_by_{level.daily}
-WHERE {level.here} AND day >= {NEW_YEAR} AND day <= {TODAY}""".strip()
+WHERE {level.here} AND day >= {new_year()} AND day <= {today()}""".strip()
 
 
 def place_coverage(level: PlaceLevel) -> str:
@@ -100,7 +103,7 @@ def village_petitions() -> str:
     return f"""
 SELECT if(count() = 0, 0, max(net_count)) AS registered_year
 FROM petitions_by_village_year
-WHERE {VILLAGE.in_township} AND type = 'petition.registered' AND year = toYear({TODAY})""".strip()
+WHERE {VILLAGE.in_township} AND type = 'petition.registered' AND year = toYear({today()})""".strip()
 
 
 def place_mediations(level: PlaceLevel) -> str:
@@ -117,10 +120,10 @@ SELECT {filed} AS filed_year, {agreed} AS agreed, {failed} AS failed,
   {share("agreed", "(agreed + failed)")} AS success
 FROM mediations_by_village_year
 WHERE {level.in_township} AND type IN ({", ".join(types)})
-  AND year = toYear({TODAY})""".strip()
-    ended = f"open = 0 AND ended_at >= {NEW_YEAR_HOUR}"
+  AND year = toYear({today()})""".strip()
+    ended = f"open = 0 AND ended_at >= {new_year_hour()}"
     return f"""
-SELECT countIf(filed_at >= {NEW_YEAR_HOUR}) AS filed_year, sum(open) AS open_now,
+SELECT countIf(filed_at >= {new_year_hour()}) AS filed_year, sum(open) AS open_now,
   avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success
 FROM mediations_cases(at = {AT}) WHERE {level.here}""".strip()
 
@@ -159,7 +162,8 @@ def place_compared(level: PlaceLevel) -> list[str]:
 
 
 def _compared(level: PlaceLevel, figures: Sequence[tuple[str, str, str]]) -> str:
-    shown, _, kinds = arrays(figures)
+    kinds = arrays(type_ for _, _, type_ in figures)
+    shown = named("type", {type_: zh for zh, _, type_ in figures})
     parts = _compared_months(level, figures)
     # A figure without any event is a row of zeros.
     parts.append(f"SELECT arrayJoin({kinds}) AS type, month AS began, 0. AS own, 0. AS whole")
@@ -174,11 +178,11 @@ def _compared(level: PlaceLevel, figures: Sequence[tuple[str, str, str]]) -> str
         else f"(SELECT count() FROM divisions WHERE level = '{level.name}')"
     )
     return f"""
-WITH {TODAY} AS today, {MONTH} AS month
-SELECT transform(type, {kinds}, {shown}) AS `指标`,
-  now_ AS `本月至今`, month_ AS `上月同期`, {share("now_ - month_", "month_")} AS `环比`,
-  year_ AS `去年同期`, {share("now_ - year_", "year_")} AS `同比`,
-  mean AS `全市平均`, {share("now_ - mean", "mean")} AS `较均值`
+WITH {today()} AS today, {month()} AS month
+SELECT {shown} AS figure,
+  now_ AS this_month, month_ AS last_month, {share("now_ - month_", "month_")} AS to_last_month,
+  year_ AS last_year, {share("now_ - year_", "year_")} AS to_last_year,
+  mean AS city_mean, {share("now_ - mean", "mean")} AS to_mean
 FROM (SELECT type, {", ".join(sums)}, sumIf(whole, began = month) / {peers} AS mean
   FROM ({union}) GROUP BY type)
 ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
@@ -226,12 +230,12 @@ def _compared_months(level: PlaceLevel, figures: Sequence[tuple[str, str, str]])
 
 def place_trend(level: PlaceLevel) -> str:
     """Visits and requests of the place by day; a day without any is a 0, and no line over it."""
-    first = f"toDate(toTimeZone($__fromTime, '{ZONE}'))"
+    first = f"toDate(toTimeZone($__fromTime, {zone()}))"
     return f"""
-SELECT toDateTime(day, '{ZONE}') AS time, {VISIT_LINES} FROM visits_by_{level.daily}
-WHERE {level.here} AND day >= {first} AND day <= {TODAY}
+SELECT toDateTime(day, {zone()}) AS time, {visit_lines()} FROM visits_by_{level.daily}
+WHERE {level.here} AND day >= {first} AND day <= {today()}
 GROUP BY time
-ORDER BY time WITH FILL FROM toDateTime({first}, '{ZONE}') TO {END} STEP toIntervalDay(1)
+ORDER BY time WITH FILL FROM toDateTime({first}, {zone()}) TO {END} STEP toIntervalDay(1)
 LIMIT 2000""".strip()
 
 
@@ -248,7 +252,7 @@ def place_children(level: PlaceLevel) -> tuple[str, str]:
          {"filed": "toInt64(sum(begun_this_year))", "open_": "toInt64(sum(open_cases))"})
         if child == "township"
         else ("village", f"petitions_by_village_year WHERE {level.here} "
-              f"AND type = 'petition.registered' AND year = toYear({TODAY})",
+              f"AND type = 'petition.registered' AND year = toYear({today()})",
               {"filed": "max(net_count)", "withheld": "toUInt8(max(net_count) IS NULL)"})
     )  # fmt: skip
     visits = _by_child(
@@ -262,14 +266,14 @@ def place_children(level: PlaceLevel) -> tuple[str, str]:
         level, dict.fromkeys([*petitions[2], "money"], "0"), {}, petitions,
         (child, f"funds_balances(at = {AT}) WHERE {level.here}", {"money": "sum(balance)"}),
     )  # fmt: skip
-    cases = "if(max(p.withheld) = 1, NULL, max(p.filed)) AS `全年信访`"
+    cases = "if(max(p.withheld) = 1, NULL, max(p.filed)) AS petitions_whole_year"
     if child == "township":
-        cases = "sum(p.filed) AS `本年信访`, sum(p.open_) AS `未结信访`"
+        cases = "sum(p.filed) AS petitions_year, sum(p.open_) AS petitions_open"
     return (
-        f"SELECT max(p.name) AS `名称`, sum(p.grids) AS `微网格`, "
-        f"{share('sum(p.visited)', 'sum(p.grids)')} AS `覆盖率`,\n"
-        f"  sum(p.visits) AS `本年走访`, sum(p.closed) AS `本年诉求办结`, place AS code\n{visits}",
-        f"SELECT {cases}, sum(p.money) / {YUAN} AS `基金余额`, place AS code\n{others}",
+        f"SELECT max(p.name) AS place_name, sum(p.grids) AS all_grids, "
+        f"{share('sum(p.visited)', 'sum(p.grids)')} AS covered,\n"
+        f"  sum(p.visits) AS visits_year, sum(p.closed) AS settled_year, place AS code\n{visits}",
+        f"SELECT {cases}, sum(p.money) / {YUAN} AS fund_balance, place AS code\n{others}",
     )
 
 
@@ -308,9 +312,9 @@ def _by_child(
 def microgrids() -> str:
     """The village's micro-grids that were ever visited by then, and when each was last."""
     return f"""
-SELECT grid AS `微网格`, last_visit AS `最近走访`,
-  {days("last_visit", TODAY)} AS `距今天数`, visits_this_year AS `本年走访`,
-  requests_found AS `本年诉求`, requests_closed AS `本年办结`
+SELECT grid, last_visit,
+  {days("last_visit", today())} AS idle_days, visits_this_year AS visits_year,
+  requests_found AS requests_year, requests_closed AS settled_year
 FROM visits_coverage(at = {AT}) WHERE {VILLAGE.in_grids} AND visits > 0
 ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
 
@@ -328,7 +332,7 @@ def microgrid() -> str:
     return f"""
 SELECT max(visits_this_year) AS visits_year, max(visits) AS visits_all,
   max(requests_found) AS raised_year, max(requests_closed) AS closed_year,
-  {days("max(last_visit)", TODAY)} AS idle_days
+  {days("max(last_visit)", today())} AS idle_days
 FROM visits_coverage(at = {AT}) WHERE {MICROGRID.here}""".strip()
 
 
@@ -346,22 +350,22 @@ def microgrid_compared() -> str:
 
     means = (("全村平均", 12), ("乡镇平均", 9), ("全县平均", 6), ("全市平均", 4))
     grids = ", ".join(f"sumIf(microgrids, {under('code', digits)})" for _, digits in means)
-    scopes = ", ".join(f"'{zh}'" for zh in ("本微网格", *(zh for zh, _ in means)))
+    scopes = ", ".join(text(zh) for zh in ("本微网格", *(zh for zh, _ in means)))
     nearest = ", ".join(
         f"{under('grid', digits)}, {n}" for n, (_, digits) in enumerate(means[:-1], start=2)
     )
     figures = {
-        "visits_this_year": "本年走访",
-        "requests_found": "本年诉求",
-        "requests_closed": "本年办结",
+        "visits_this_year": "visits_year",
+        "requests_found": "requests_year",
+        "requests_closed": "settled_year",
     }
     sums = ", ".join(
-        f"sum(sum({column})) OVER (ORDER BY scope) / grids[scope] AS `{zh}`"
-        for column, zh in figures.items()
+        f"sum(sum({column})) OVER (ORDER BY scope) / grids[scope] AS {key}"
+        for column, key in figures.items()
     )
     return f"""
 WITH (SELECT [1, {grids}] FROM divisions WHERE level = 'village') AS grids
-SELECT [{scopes}][scope] AS `范围`, {sums}
+SELECT [{scopes}][scope] AS scope_name, {sums}
 FROM (SELECT multiIf({MICROGRID.here}, 1, {nearest}, {len(means) + 1}) AS scope,
     {", ".join(figures)}
   FROM visits_covered(at = {AT})

@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--token-file", type=Path, help="file that holds the access token")
     parser.add_argument("--data-sources", type=Path, help="JSON file, stored at each start")
     parser.add_argument("--boards", type=Path, help="directory of board JSON, stored at each start")
+    parser.add_argument("--outlines", type=Path, help="GeoJSON file of the counties")
     parser.add_argument("--closed", action="store_true", help="ask for the token here too")
     parser.add_argument("--zone", default="UTC", help="day of $__dateFilter")
     parser.add_argument("--rows", type=int, default=10_000, help="rows kept of an answer")
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
                 token=_token(given.token_file),
                 data_sources=given.data_sources,
                 boards=given.boards,
+                outlines=given.outlines,
                 closed=given.closed,
                 zone=given.zone,
                 rows=given.rows,

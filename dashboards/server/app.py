@@ -15,7 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
-from dashboards.publish import FOLDER, ON_WALLS, playlist
+from dashboards.layout import in_order
+from dashboards.publish import FOLDER, playlist
 from dashboards.server.api import Api, body_of, save_source, status_of
 from dashboards.server.frames import frames
 from dashboards.server.macros import Scope, expand
@@ -41,6 +42,7 @@ class ServerConfig:
             each start.
         boards: directory of board JSON files, stored at each start; a folder in it is a folder,
             and what lies in none goes where publishing puts it.
+        outlines: GeoJSON file of the counties, served as `public/maps/<its city>.geojson`.
         closed: ask for the token on this machine too, where otherwise anybody may look.
         zone: day of `$__dateFilter`; Grafana's container lives in UTC.
         rows: rows kept of a query's answer.
@@ -53,6 +55,7 @@ class ServerConfig:
     token: str = ""
     data_sources: Path | None = None
     boards: Path | None = None
+    outlines: Path | None = None
     closed: bool = False
     zone: str = "UTC"
     rows: int = 10_000
@@ -108,7 +111,7 @@ def application(config: ServerConfig) -> web.Application:
     store = Shelf(config.state)
     _provision(store, config)
     reader = Reader(config.rows, config.query_s)
-    files = Files()
+    files = Files(config.outlines)
     queries = _Queries(store, reader, config.zone)
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[gate.middleware, _told])  # type: ignore[list-item]
     app.on_response_prepare.append(harden)
@@ -162,12 +165,13 @@ def _provision(store: Shelf, config: ServerConfig) -> None:
             old = old or store.find("datasources", name=fields.get("name"))
             save_source(store, fields, old)
     if config.boards:
+        shipped = []
         for path in sorted(config.boards.rglob("*.json")):
             inside = path.relative_to(config.boards).parent.as_posix()
             folder = _home(store) if inside == "." else _folder(store, inside.replace("/", "-"))
-            store.put_board(_json(path), folder=folder, overwrite=True, message="provisioned")
-        if all(store.board(uid) for uid in ON_WALLS):
-            _playlist(store)
+            shipped.append(_json(path))
+            store.put_board(shipped[-1], folder=folder, overwrite=True, message="provisioned")
+        _playlist(store, playlist(sorted(shipped, key=in_order)))
 
 
 def _home(store: Shelf) -> str:
@@ -181,9 +185,10 @@ def _home(store: Shelf) -> str:
     return uid
 
 
-def _playlist(store: Shelf) -> None:
-    """The walls' playlist, as it is published."""
-    wanted = playlist()
+def _playlist(store: Shelf, wanted: Record) -> None:
+    """The walls' playlist, as it is published; none while no board is made for walls."""
+    if not wanted["items"]:
+        return
     old = store.find("playlists", uid=wanted["uid"])
     if old is None:
         store.add("playlists", wanted)

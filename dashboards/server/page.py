@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from dashboards.panels import MAPS
 from schemas.errors import Misconfigured
 
 DIST = Path(__file__).parents[1] / "viewer" / "dist"
@@ -176,16 +177,26 @@ color:#fff;font-size:16px;cursor:pointer}</style></head><body>
 class Files:
     """The built page, held in memory; text also gzipped once, for walls behind a slow line."""
 
-    def __init__(self, root: Path = DIST) -> None:
+    def __init__(self, outlines: Path | None = None, root: Path = DIST) -> None:
         self.root = root
         self._files: dict[str, tuple[bytes, bytes | None, str]] = {}
         for path in sorted(p for p in root.rglob("*") if p.is_file()):
             kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             self._files[path.relative_to(root).as_posix()] = (path.read_bytes(), None, kind)
+        if outlines:
+            city = outlines.stem.removeprefix("outlines_")
+            self._files[f"{MAPS}/{city}.geojson"] = (
+                outlines.read_bytes(),
+                None,
+                "application/geo+json",
+            )
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """A file of the bundle; its name carries its hash, so it never changes."""
-        return self._send(request, request.path.lstrip("/"), "public, max-age=31536000, immutable")
+        name = request.path.lstrip("/")
+        # A city's outlines keep their name when they change.
+        cache = "no-cache" if name.startswith(MAPS) else "public, max-age=31536000, immutable"
+        return self._send(request, name, cache)
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         return self._send(request, "index.html", "no-cache")

@@ -16,7 +16,7 @@ from rich.console import Console
 from dashboards import publish as publishing
 from dashboards.boards import every
 from dashboards.server.page import loopback
-from infra.parts import board_source
+from infra.parts import board_source, edition
 from infra.settings import Settings
 from schemas.errors import Refused
 
@@ -38,7 +38,7 @@ def publish(at: At = "") -> None:
     gulou boards publish[/cyan]
     """
     settings = Settings.load()
-    grafana, boards = _grafana(settings), every()
+    grafana, boards = _grafana(settings), every(edition(settings))
     source = board_source(settings)
     publishing.publish(grafana, source, boards, lambda line: out.print(line))
     if warning := _unreachable(settings.grafana_url, str(source["jsonData"]["host"])):
@@ -59,7 +59,7 @@ def check(
     """
     settings = Settings.load()
     grafana = _grafana(settings)
-    differing = publishing.drift(grafana, board_source(settings), every())
+    differing = publishing.drift(grafana, board_source(settings), every(edition(settings)))
     if not as_json:
         for line in differing:
             out.print(f"[yellow]drift[/yellow]  {line}")
@@ -90,7 +90,9 @@ def _ask(settings: Settings, grafana: publishing.Grafana, at: str, *, as_json: b
     start = end - 30 * publishing.DAY_MS
     source = str(board_source(settings)["uid"])
     failed = asked = 0
-    for one in publishing.check(grafana, source, every(), start_ms=start, end_ms=end):
+    for one in publishing.check(
+        grafana, source, every(edition(settings)), start_ms=start, end_ms=end
+    ):
         asked += 1
         failed += bool(one.error)
         if as_json:

@@ -7,7 +7,7 @@ that boards, reports and auditors read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -16,41 +16,9 @@ from schemas.family import Family
 from schemas.projections import CaseFold, Projection, Rollup
 from schemas.sql.columns import KPART, TOPIC, TYPE, Column, PublishedView, moment, quoted
 from schemas.sql.published import published
+from schemas.sql.statuses import STATUSES
 from schemas.sql.targets import columns, key, select, target, view
 from schemas.words import Text
-
-STATUSES: Final[Mapping[str, tuple[str, Text]]] = {
-    "ok": ("计入", Text("Counted.", "计入统计。")),
-    "repeat": (
-        "重复",
-        Text(
-            "Sent again, byte for byte; its first is counted.", "逐字节相同的重复报送；只计首条。"
-        ),
-    ),
-    "conflict": (
-        "冲突",
-        Text(
-            "The id of an earlier event with other bytes; kept, counted nowhere.",
-            "编号与此前的事件相同而内容不同；留存备查，不计入统计。",
-        ),
-    ),
-    "orphan": (
-        "待匹配",
-        Text(
-            "Corrects an event that is not there yet; adds nothing until it is.",
-            "所更正的事件尚未到达；到达之前不计入统计。",
-        ),
-    ),
-    "parked": ("暂存", Text("Of a newer version than the program.", "版本高于本程序。")),
-    "dead": (
-        "死信",
-        Text(
-            "Refused; a copy is in the dead-letter topic with its reason.",
-            "拒收；副本与原因存入死信主题。",
-        ),
-    ),
-}
-"""What became of a message: Chinese name and meaning, in the order of their numbers."""
 
 _MOMENT: Final = "moment"
 """Stands for the type of an instant, which names the city's zone."""

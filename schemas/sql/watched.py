@@ -12,6 +12,7 @@ from schemas import names
 from schemas.family import Family
 from schemas.projections import HI
 from schemas.sql.columns import COUNTY, KPART, TOPIC, TYPE, PublishedView, quoted
+from schemas.sql.statuses import COUNTED, STATUSES
 from schemas.sql.targets import target
 from schemas.words import Text
 
@@ -79,6 +80,7 @@ def _pipeline(families: Sequence[Family], database: str) -> PublishedView:
 
 
 def _refused(database: str) -> PublishedView:
+    refused = {name: zh for name, (zh, _) in STATUSES.items() if name != COUNTED}
     return PublishedView(
         "uncounted",
         "未计入消息",
@@ -89,8 +91,8 @@ def _refused(database: str) -> PublishedView:
         {
             "topic": TOPIC,
             "status": Text(
-                "repeat, conflict, orphan, parked or dead.",
-                "去向：repeat 重复，conflict 冲突，orphan 待匹配，parked 暂存，dead 死信。",
+                f"{', '.join(refused)}.",
+                f"去向：{'，'.join(f'{name} {zh}' for name, zh in refused.items())}。",
             ),
             "reason": Text("Code of the reason.", "原因代码。"),
             "day": Text("Day the broker appended them.", "消息写入 Kafka 的日期。"),
@@ -98,7 +100,7 @@ def _refused(database: str) -> PublishedView:
         },
         "SELECT replaceOne(_table, 'events_', '') AS topic, toString(status) AS status,\n"
         "  splitByChar(':', reason)[1] AS reason, toDate(logged) AS day, count() AS messages\n"
-        f"FROM `{database}`.`{names.ALL_EVENTS}` WHERE status != 'ok'\n"
+        f"FROM `{database}`.`{names.ALL_EVENTS}` WHERE status != '{COUNTED}'\n"
         "GROUP BY topic, status, reason, day",
     )
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import requests
 
+from schemas.reference.divisions import SHIPPED
+
 REPOSITORY = Path(__file__).parents[2]
 STOP_S = 15
 
@@ -55,7 +57,18 @@ class BoardServer:
 def board_server(state: Path, *arguments: str, token: str = "") -> Iterator[BoardServer]:
     """Starts a server on a free port and stops it as a supervisor would."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "dashboards", "--port", "0", "--state", str(state), *arguments],
+        [
+            sys.executable,
+            "-m",
+            "dashboards.server",
+            "--port",
+            "0",
+            "--outlines",
+            str(SHIPPED.parent / "outlines_431200.geojson"),
+            "--state",
+            str(state),
+            *arguments,
+        ],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         text=True,

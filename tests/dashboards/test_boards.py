@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from dashboards import boards
-from dashboards.boards.__main__ import JSON, main, text_of
-from dashboards.panels import OUTLINES
+from dashboards.boards import __main__ as command
+from dashboards.boards import text_of
+from dashboards.boards.__main__ import JSON, main
 from schemas.families import families
 from schemas.sql import published
 
@@ -172,7 +173,7 @@ def test_the_map_asks_nobody_for_tiles() -> None:
     assert options["basemap"]["type"] == "xyz"
     assert options["basemap"]["config"]["url"].startswith("data:image/")
     sources = [layer["config"].get("src", "") for layer in options["layers"]]
-    assert sources == ["public/maps/huaihua.geojson", ""]
+    assert sources == ["public/maps/431200.geojson", ""]
     assert "//" not in "".join(sources)
 
 
@@ -181,7 +182,7 @@ def test_compose_puts_the_outlines_where_the_map_looks_for_them() -> None:
     compose = yaml.safe_load((root / "infra/compose.yaml").read_text(encoding="utf-8"))
     grafana = compose["services"]["grafana"]
     mounts = dict(volume.split(":")[:2][::-1] for volume in grafana["volumes"])
-    local = root / "infra" / mounts[f"/usr/share/grafana/{OUTLINES}"]
+    local = root / "infra" / mounts["/usr/share/grafana/public/maps/431200.geojson"]
     outlines = json.loads(local.read_text(encoding="utf-8"))
     assert len(outlines["features"]) == 12
     # Grafana's own maps stay: no folder lies over them.
@@ -223,7 +224,7 @@ def test_links_lead_to_boards_that_exist() -> None:
 def test_a_check_fails_when_a_file_is_not_what_the_code_makes(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(boards, "JSON", tmp_path)
+    monkeypatch.setattr(command, "JSON", tmp_path)
     assert main([]) == 0
     assert main(["--check"]) == 0
     (tmp_path / "gulou-wall.json").write_text("{}")

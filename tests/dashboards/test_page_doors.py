@@ -269,11 +269,21 @@ def test_the_page_is_asked_for_anew_and_its_parts_are_kept_for_a_year(free: Insi
         assert (page.content, page.headers["Cache-Control"]) == (raw, "no-cache")
         assert page.headers["Content-Type"] == "text/html"
     assert [free.call("GET", p).status_code for p in ("/d", "/d/a/b/c", "/x")] == [404] * 3
-    outlines = free.call("GET", "/public/maps/huaihua.geojson")
-    assert outlines.content == (DIST / "public/maps/huaihua.geojson").read_bytes()
-    assert outlines.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    icon = free.call("GET", "/public/build/img/icons/unicons/apps.svg")
+    assert icon.content == (DIST / "public/build/img/icons/unicons/apps.svg").read_bytes()
+    assert icon.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert free.call("GET", "/public/maps/431200.geojson").status_code == 404
     missing = free.call("GET", "/assets/none.js")
     assert (missing.status_code, missing.text) == (404, "not found")
+
+
+def test_a_citys_outlines_are_served_by_its_code_and_asked_for_anew(tmp_path: Path) -> None:
+    outlines = tmp_path / "outlines_430300.geojson"
+    outlines.write_text('{"type": "FeatureCollection", "features": []}')
+    with inside(ServerConfig(tmp_path / "state", outlines=outlines)) as server:
+        found = server.call("GET", "/public/maps/430300.geojson")
+    assert (found.content, found.headers["Cache-Control"]) == (outlines.read_bytes(), "no-cache")
+    assert found.headers["Content-Type"] == "application/geo+json"
 
 
 def test_text_is_packed_for_whoever_takes_it_and_pictures_never_are(free: Inside) -> None:

@@ -91,7 +91,7 @@ def test_a_picture_finds_the_columns_it_is_drawn_of(town: Town, board: dict[str,
                 if {"id": "custom.hidden", "value": True} in each["properties"]
             }
             shown = [name for name in numbers if name not in hidden]
-            assert shown == [{"十三个县市区：${figure:text}": "own"}.get(title, "value")]
+            assert shown == [{"各县市区：${figure:text}": "own"}.get(title, "value")]
         elif kind in ("stat", "gauge") and title != "数据状态":
             assert panel["options"]["reduceOptions"]["fields"][2:-2] in numbers, title
 

@@ -128,7 +128,7 @@ class Stub(publish.Grafana):
         self.there = {
             "/datasources/uid/gulou": source,
             "/folders/gulou": {"title": publish.FOLDER[1]},
-            f"/playlists/{publish.PLAYLIST[0]}": {**publish.playlist()},
+            f"/playlists/{publish.PLAYLIST[0]}": {**publish.playlist([board])},
             f"/dashboards/uid/{board['uid']}": {
                 "dashboard": {**board, "id": 7, "version": 3},
                 "meta": {"folderUid": "gulou", "provisioned": True},
@@ -171,7 +171,7 @@ def test_what_differs_on_a_grafanas_disk_is_told_and_is_no_matter_of_the_token()
 
 def test_missing_map_outlines_are_told_with_where_to_put_them() -> None:
     told = told_by(Stub(PROVISIONED, EVERY[0]))
-    assert "public/maps/huaihua.geojson" in told["map outlines"]
+    assert "public/maps/431200.geojson" in told["map outlines"]
     assert told["map outlines"].startswith("missing")
     assert any("map outlines" in line for line in publish.drift(
         Stub(PROVISIONED, EVERY[0]), SOURCE, EVERY[:1]

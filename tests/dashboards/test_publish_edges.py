@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dashboards import publish
-from dashboards.panels import OUTLINES, PLUGIN
+from dashboards.boards import every
+from dashboards.panels import PLUGIN
 from dashboards.publish import Grafana
 from dashboards.server import __main__ as command
 from dashboards.server.app import ServerConfig, application
@@ -26,7 +27,9 @@ SOURCE: dict[str, Any] = {
     "jsonData": {"host": "127.0.0.1", "port": 1}, "secureJsonData": {"password": "looks"},
 }  # fmt: skip
 BOARD: dict[str, Any] = {"uid": "b", "title": "一", "panels": []}
-WALLS = ["gulou-wall", "gulou-petitions", "gulou-mediations", "gulou-visits", "gulou-funds"]
+WALLS = ["gulou-wall", "gulou-funds", "gulou-mediations", "gulou-petitions", "gulou-visits"]
+ICON = "public/build/img/icons/unicons/apps.svg"
+"""A file that every board server has."""
 LIST: dict[str, Any] = {
     "uid": "gulou-walls", "name": "鼓楼大屏轮播", "interval": "1m",
     "items": [{"type": "dashboard_by_uid", "value": uid, "title": uid} for uid in WALLS],
@@ -54,7 +57,7 @@ def outcomes(grafana: Grafana, source: dict[str, Any] = SOURCE, *boards: Any) ->
 
 
 def test_the_walls_playlist_has_five_boards_for_a_minute_each() -> None:
-    assert publish.playlist() == LIST
+    assert publish.playlist(every()) == LIST
 
 
 @pytest.mark.parametrize(
@@ -157,8 +160,8 @@ def test_everything_that_differs_is_told_and_then_changed(grafana: Grafana) -> N
 def test_a_playlist_under_another_uid_is_found_by_its_name(grafana: Grafana) -> None:
     grafana.call("POST", "/playlists", {**LIST, "uid": "first", "name": "别的"})
     grafana.call("POST", "/playlists", {**LIST, "uid": "own", "interval": "5m"})
-    assert publish._put_playlist(grafana) == "changed"
-    assert publish._put_playlist(grafana) == "as it was"
+    assert publish._put_playlist(grafana, every()) == "changed"
+    assert publish._put_playlist(grafana, every()) == "as it was"
     listed = [(p["uid"], p["name"], p["interval"]) for p in grafana.call("GET", "/playlists")]
     assert listed == [("first", "别的", "1m"), ("own", "鼓楼大屏轮播", "1m")]
 
@@ -209,8 +212,8 @@ def test_each_kind_of_no_is_an_error_of_its_own(server: Inside, grafana: Grafana
         Grafana("http://127.0.0.1:1", "word").call("GET", "/folders")
     with pytest.raises(Unavailable, match="got no answer"):
         Grafana("http://127.0.0.1:1", "word").serves("x")
-    assert [grafana.serves(f) for f in (OUTLINES, "public/none")] == [True, False]
-    assert Grafana(server.url + "/", "word").serves(OUTLINES)
+    assert [grafana.serves(f) for f in (ICON, "public/none")] == [True, False]
+    assert Grafana(server.url + "/", "word").serves(ICON)
 
 
 # ------------------------------------------------------------------------------------ checking
@@ -312,7 +315,7 @@ def test_a_boards_folder_on_the_disk_is_its_folder_here(tmp_path: Path) -> None:
     assert (home["title"], home["version"], changed["version"]) == ("鼓楼", 3, 2)
 
 
-def test_the_walls_playlist_is_there_once_all_its_boards_are(tmp_path: Path) -> None:
+def test_the_walls_playlist_has_the_boards_made_for_walls_and_is_kept(tmp_path: Path) -> None:
     disk, config = tmp_path / "disk", ServerConfig(tmp_path / "state", boards=tmp_path / "disk")
 
     def lists() -> list[tuple[int, dict[str, Any]]]:
@@ -320,10 +323,11 @@ def test_the_walls_playlist_is_there_once_all_its_boards_are(tmp_path: Path) -> 
         kept = Shelf(config.state).all("playlists")
         return [(each["version"], {k: each[k] for k in LIST}) for each in kept]
 
-    for uid in WALLS[:-1]:
-        write(disk / f"{uid}.json", {"uid": uid, "title": uid})
-    assert lists() == []
-    write(disk / "last.json", {"uid": WALLS[-1], "title": "last"})
+    write(disk / "county.json", {"uid": "gulou-county", "title": "county", "tags": ["鼓楼"]})
+    assert lists() == [], "no board is made for walls"
+    for uid in WALLS:
+        tags = ["鼓楼", "鼓楼-大屏"]
+        write(disk / f"{uid}.json", {"uid": uid, "title": uid, "tags": tags})
     assert [lists(), lists()] == [[(1, LIST)], [(1, LIST)]]
     store = Shelf(config.state)
     store.change("playlists", store.all("playlists")[0], {"items": LIST["items"][::-1]})

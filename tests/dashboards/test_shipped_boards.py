@@ -16,6 +16,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dashboards import publish
+from dashboards.boards import every
+from dashboards.layout import ON_WALLS
 from infra.settings import Settings
 from infra.stack import Stack
 from tests.dashboards.pages import (
@@ -139,7 +141,7 @@ def test_the_shipped_wall_fits_the_screen_and_its_key_figures_are_large(
         assert min(_key_figures(page, 8)) >= 48 * height / 1080
 
 
-@pytest.mark.parametrize("uid", publish.ON_WALLS)
+@pytest.mark.parametrize("uid", [b["uid"] for b in every() if ON_WALLS in b["tags"]])
 def test_the_key_figures_of_every_board_on_a_wall_are_large(
     page: Page, boards: BoardServer, uid: str
 ) -> None:

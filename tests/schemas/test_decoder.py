@@ -16,7 +16,7 @@ from schemas.families.fund import FundContributed
 from schemas.families.petition import PetitionAccepted, PetitionExtended, PetitionRegistered
 from schemas.families.visit import RequestRaised, VisitRecorded
 from schemas.reference.divisions import Divisions
-from schemas.wire import Decoder, Rejected, _milliseconds
+from schemas.wire import Decoder, Reason, Rejected, _milliseconds
 from schemas.words import DivisionCode, Labels
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_every_field_without_a_default_is_required(
         if spec.optional:
             assert isinstance(event, dict)
         else:
-            assert event == Rejected("field", f"data.{name}: Field required")
+            assert event == Rejected(Reason.FIELD, f"data.{name}: Field required")
 
 
 @pytest.mark.parametrize(("topic", "cls"), EVERY_TYPE)
@@ -185,7 +185,7 @@ def test_a_long_vocabulary_is_not_taken_for_the_divisions(
     assert isinstance(found[0], dict)
     assert isinstance(found[1], Rejected)
     assert (found[1].reason, found[1].message[:9]) == ("field", "data.word")
-    assert found[2] == Rejected("division", "data.place '431299' does not exist")
+    assert found[2] == Rejected(Reason.DIVISION, "data.place '431299' does not exist")
 
 
 def test_a_types_own_rule_between_fields_is_kept(
@@ -202,7 +202,7 @@ def test_a_types_own_rule_between_fields_is_kept(
         [message(Measured), message(Measured, {"lasted": 60, "met": 0})]
     )
     assert isinstance(found[0], dict)
-    assert found[1] == Rejected("contradiction", "data: nobody was met for an hour")
+    assert found[1] == Rejected(Reason.CONTRADICTION, "data: nobody was met for an hour")
 
 
 @pytest.mark.parametrize("cls", [PetitionAccepted, PetitionExtended])
@@ -217,7 +217,7 @@ def test_only_an_appeal_takes_a_route_of_article_31(
         assert isinstance(judged(kind, "none"), dict)
         for route in ("31.1", "31.6"):
             assert judged(kind, route) == Rejected(
-                "contradiction", f"data: route {route} of a petition that is no appeal"
+                Reason.CONTRADICTION, f"data: route {route} of a petition that is no appeal"
             )
     for route in ("31.1", "31.6", "none"):
         assert isinstance(judged("appeal", route), dict)
@@ -261,7 +261,11 @@ def test_a_contradiction_in_an_older_version_is_found_too(
 ) -> None:
     one = message(VisitRecorded).replace(b'"division"', b'"grid":"431202001002001","division"')
     old = one.replace(b"recorded:2", b"recorded:1").replace(b'"lasted":25', b'"lasted_hours":1')
-    assert decode(old) == decode(one) == Rejected("contradiction", "grid lies outside its division")
+    assert (
+        decode(old)
+        == decode(one)
+        == Rejected(Reason.CONTRADICTION, "grid lies outside its division")
+    )
 
 
 def test_a_refused_message_leaves_its_neighbours_alone(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.wire import Decoder, Rejected
+from schemas.wire import Decoder, Reason, Rejected
 from tests.histories.told import ms, told
 
 Change = dict[str, Any]
@@ -135,14 +135,14 @@ def test_a_version_newer_than_the_program_is_parked_whatever_its_content(
 ) -> None:
     found = judged(decoders, visit(dataschema="urn:gulou:visit.recorded:3", data={"mood": "good"}))
     assert found == Rejected(
-        "newer_version",
+        Reason.NEWER_VERSION,
         "visit.recorded version 3 is newer than 2, the newest this program knows; upgrade it, "
         "then resubmit",
     )
     assert found.status == "parked"
-    assert Rejected("field", "").status == "dead"
+    assert Rejected(Reason.FIELD, "").status == "dead"
     bare = visit(dataschema="urn:gulou:visit.recorded:3", data=[])
-    assert judged(decoders, bare) == Rejected("field", "data: an object is required")
+    assert judged(decoders, bare) == Rejected(Reason.FIELD, "data: an object is required")
 
 
 def test_a_key_that_stands_twice_is_refused_in_a_newer_and_an_older_version(
@@ -152,7 +152,7 @@ def test_a_key_that_stands_twice_is_refused_in_a_newer_and_an_older_version(
         text = json.dumps(visit(dataschema=f"urn:gulou:visit.recorded:{version}"))
         payload = text[:-2] + ', "met": 3}}'
         (found,) = decoders["visits"]([payload.encode()])
-        assert found == Rejected("duplicate_key", "key met stands twice")
+        assert found == Rejected(Reason.DUPLICATE_KEY, "key met stands twice")
 
 
 def test_instants_are_rounded_to_the_nearest_millisecond(decoders: dict[str, Decoder]) -> None:
@@ -182,4 +182,4 @@ def test_what_is_no_appeal_takes_no_route_of_article_31(
         assert isinstance(found, dict)
     else:
         said = f"data: route {route} of a petition that is no appeal"
-        assert found == Rejected("contradiction", said)
+        assert found == Rejected(Reason.CONTRADICTION, said)

@@ -15,7 +15,7 @@ from schemas.event import Event, encode, example, field
 from schemas.families import families
 from schemas.families.visit import VisitRecorded
 from schemas.reference.divisions import Divisions
-from schemas.wire import Decoder, Rejected
+from schemas.wire import Decoder, Reason, Rejected
 from schemas.words import CaseId, Flag, Note, Persons, StoredAs
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _parsed(head: dict[str, Any]) -> dict[str, Any]:
 )
 def test_a_repeated_key_is_named(twin: bytes, decode: Decode, message: MakeMessage) -> None:
     found = decode(message(VisitRecorded).replace(b'"met":3', twin))
-    assert found == Rejected("duplicate_key", "key met stands twice")
+    assert found == Rejected(Reason.DUPLICATE_KEY, "key met stands twice")
 
 
 def test_a_repeated_key_is_found_in_the_envelope_and_in_an_older_version(
@@ -189,7 +189,7 @@ def test_a_repeated_key_is_found_in_the_envelope_and_in_an_older_version(
     old = now.replace(b"recorded:2", b"recorded:1").replace(b'"lasted":25', b'"lasted_hours":1')
     for payload in (now, old):
         found = decode(payload.replace(b'"id"', b'"id":"v-0","id"'))
-        assert found == Rejected("duplicate_key", "key id stands twice")
+        assert found == Rejected(Reason.DUPLICATE_KEY, "key id stands twice")
     found = decode(old.replace(b'"met":3', b'"met":3,"met":3'))
-    assert found == Rejected("duplicate_key", "key met stands twice")
+    assert found == Rejected(Reason.DUPLICATE_KEY, "key met stands twice")
     assert isinstance(decode(old), dict)

@@ -9,7 +9,8 @@ import pytest
 
 from schemas.families import families
 from schemas.sql.published import published
-from schemas.sql.tables import STATUSES, Layout, database_statements, event_columns, statements
+from schemas.sql.statuses import STATUSES
+from schemas.sql.tables import Layout, database_statements, event_columns, statements
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import City

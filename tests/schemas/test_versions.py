@@ -11,7 +11,7 @@ import pytest
 
 from schemas.event import Event
 from schemas.families import families
-from schemas.wire import Decoder, Rejected
+from schemas.wire import Decoder, Reason, Rejected
 
 if TYPE_CHECKING:
     from tests.schemas.conftest import Decode, MakeMessage
@@ -103,9 +103,9 @@ def test_an_older_version_must_be_whole_and_may_not_mix_with_the_newer(decode: D
         return decode(json.dumps(old | {"data": data}).encode())
 
     without = {k: v for k, v in old["data"].items() if k != "lasted_hours"}
-    assert outcome(without) == Rejected("field", "data: version 1 needs lasted_hours")
+    assert outcome(without) == Rejected(Reason.FIELD, "data: version 1 needs lasted_hours")
     found = outcome(old["data"] | {"extra": 1})
-    assert found == Rejected("field", "data.extra: Extra inputs are not permitted")
+    assert found == Rejected(Reason.FIELD, "data.extra: Extra inputs are not permitted")
     assert decode(json.dumps(old | {"data": []}).encode()) == Rejected(
-        "field", "data: an object is required"
+        Reason.FIELD, "data: an object is required"
     )

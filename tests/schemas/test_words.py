@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from schemas.wire import Decoder, Rejected
+from schemas.wire import Decoder, Reason, Rejected
 from schemas.words import Text
 from tests.histories.told import told
 from tests.oracle import BOOK, Topic
@@ -142,7 +142,7 @@ def test_a_box_may_stay_empty_only_where_the_form_says_so(
     event["data"].pop(name, None)
     found = outcome(decoders[topic.topic], event)
     if topic.forms[type_].boxes[name].required:
-        assert found == Rejected("field", f"data.{name}: Field required")
+        assert found == Rejected(Reason.FIELD, f"data.{name}: Field required")
     else:
         assert isinstance(found, dict)
         assert name not in found["data"]

@@ -13,6 +13,7 @@ import pytest
 from schemas.families import family
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
+from schemas.wire import Reason
 from streams.chunks import Chunk
 from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest, Rows, StoredEvent
@@ -253,7 +254,7 @@ def test_rows_that_are_wanted_are_found_by_identity_and_by_what_they_correct() -
     assert found("v-2") == [(1, "ok")]
     assert found("v-3", "v-4") == [(2, "ok"), (3, "ok")]
     assert found("v-5") == []
-    rows.refuse(3, "contradiction", "no")
+    rows.refuse(3, Reason.CONTRADICTION, "no")
     assert found("v-4") == []
     assert row(rows, 3)["reason"] == "contradiction: no"
     assert row(rows, 3)["status"] == "dead"

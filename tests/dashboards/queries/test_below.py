@@ -114,13 +114,13 @@ def test_townships_of_a_county_with_visits_petitions_and_money(town: Town) -> No
     )
     visited, others = below(town, COUNTY, HECHENG)
     assert visited == [
-        ("名称", "微网格", "覆盖率", "本年走访", "本年诉求办结", "code"),
+        ("place_name", "all_grids", "covered", "visits_year", "settled_year", "code"),
         ("城中街道", 10, 3 / 10, 6, 3, CHENGZHONG),
         ("城北街道", 10, 1 / 10, 4, 0, CHENGBEI),
     ]
     # 城中街道: registered in the year 1 + 2 + 1; open 2 + 1 + 1 + 1. Money 6 - 7.5 + 1 + 8.
     assert others == [
-        ("本年信访", "未结信访", "基金余额", "code"),
+        ("petitions_year", "petitions_open", "fund_balance", "code"),
         (4, 5, 7.5, CHENGZHONG),
         (0, 0, 0.0, CHENGBEI),
     ]
@@ -147,12 +147,12 @@ def test_villages_of_a_township_with_visits_petitions_of_the_whole_year_and_mone
     )
     assert below(town, TOWNSHIP, CHENGZHONG) == [
         [
-            ("名称", "微网格", "覆盖率", "本年走访", "本年诉求办结", "code"),
+            ("place_name", "all_grids", "covered", "visits_year", "settled_year", "code"),
             ("新街社区", 6, 2 / 6, 3, 2, XINJIE),
             ("文化山社区", 4, 1 / 4, 3, 1, WENHUA),
         ],
         [
-            ("全年信访", "基金余额", "code"),
+            ("petitions_whole_year", "fund_balance", "code"),
             (6, -1.5, XINJIE),
             (0, 1.0, WENHUA),
         ],
@@ -167,17 +167,17 @@ def test_villages_of_a_township_with_visits_petitions_of_the_whole_year_and_mone
 def test_without_events_the_places_below_have_zeros(town: Town) -> None:
     assert below(town, COUNTY, ZHONGFANG) == [
         [
-            ("名称", "微网格", "覆盖率", "本年走访", "本年诉求办结", "code"),
+            ("place_name", "all_grids", "covered", "visits_year", "settled_year", "code"),
             ("中方镇", 5, 0.0, 0, 0, ZHONGFANGZHEN),
         ],
-        [("本年信访", "未结信访", "基金余额", "code"), (0, 0, 0.0, ZHONGFANGZHEN)],
+        [("petitions_year", "petitions_open", "fund_balance", "code"), (0, 0, 0.0, ZHONGFANGZHEN)],
     ]
     assert below(town, TOWNSHIP, ZHONGFANGZHEN) == [
         [
-            ("名称", "微网格", "覆盖率", "本年走访", "本年诉求办结", "code"),
+            ("place_name", "all_grids", "covered", "visits_year", "settled_year", "code"),
             ("莉坪社区", 5, 0.0, 0, 0, LIPING),
         ],
-        [("全年信访", "基金余额", "code"), (0, 0.0, LIPING)],
+        [("petitions_whole_year", "fund_balance", "code"), (0, 0.0, LIPING)],
     ]
 
 
@@ -216,7 +216,7 @@ def test_micro_grids_ever_visited_by_then_longest_unvisited_first(town: Town) ->
         *visited(XINJIE, "2021-03-01"),
     )
     expected = [
-        ("微网格", "最近走访", "距今天数", "本年走访", "本年诉求", "本年办结"),
+        ("grid", "last_visit", "idle_days", "visits_year", "requests_year", "settled_year"),
         # From New Year's Eve: 31 + 28 + 31 + 30 + 31 + 15 days.
         (grid(XINJIE, 1), "2020-12-31", 166, 0, 0, 0),
         (grid(XINJIE, 2), "2021-06-14", 1, 1, 2, 1),
@@ -244,7 +244,7 @@ def test_of_many_micro_grids_200_are_listed_and_500_offered(town: Town) -> None:
     town.tell(*(visited(each, "2021-03-01")[0] for each in grids))
     listed = town.ask(places.microgrids(), AT, village=XINJIE)
     offered = town.ask(places.grid_options(), AT, village=XINJIE)
-    assert [row["微网格"] for row in listed] == grids[:200]
+    assert [row["grid"] for row in listed] == grids[:200]
     assert [row["grid"] for row in offered] == grids[:500]
 
 

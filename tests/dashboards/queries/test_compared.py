@@ -39,7 +39,8 @@ HERE = grid(XINJIE, 1)
 OF = {"county": HECHENG, "township": CHENGZHONG, "village": XINJIE, "grid": HERE}
 """The place that each level asks for: the same micro-grid and what it lies in."""
 HEADS = (
-    "指标", "本月至今", "上月同期", "环比", "去年同期", "同比", "全市平均", "较均值",
+    "figure", "this_month", "last_month", "to_last_month", "last_year", "to_last_year",
+    "city_mean", "to_mean",
 )  # fmt: skip
 Row = tuple[object, ...]
 _CASES = itertools.count(1)
@@ -278,7 +279,7 @@ def test_a_micro_grid_is_compared_with_the_means_of_what_it_lies_in(town: Town) 
     found = town.ask(places.microgrid_compared(), "2021-06-15 14:30", grid=HERE)
     # Of 6, 10, 20 and 25 micro-grids, each sum within the next.
     assert table(found) == [
-        ("范围", "本年走访", "本年诉求", "本年办结"),
+        ("scope_name", "visits_year", "requests_year", "settled_year"),
         ("本微网格", 3, 1, 2),
         ("全村平均", 5 / 6, 1 / 6, 3 / 6),
         ("乡镇平均", 9 / 10, 5 / 10, 3 / 10),

@@ -78,8 +78,8 @@ def test_in_a_city_without_events_no_micro_grid_is_visited(town: Town) -> None:
 def test_counties_stand_side_by_side_lowest_coverage_first(town: Town) -> None:
     town.tell(*a_year_of_coverage())
     heads = (
-        "县市区", "微网格", "本年已走访", "覆盖率", "状态",
-        "本年走访", "本年诉求", "本年办结", "code",
+        "county_name", "all_grids", "visited_year", "covered", "mark",
+        "visits_year", "requests_year", "settled_year", "code",
     )  # fmt: skip
     hecheng = ("鹤城区", 20, 3, 0.15, "■ 不足", 4, 4, 3, HECHENG)
     zhongfang = ("中方县", 5, 1, 0.2, "■ 不足", 3, 0, 1, ZHONGFANG)
@@ -116,7 +116,7 @@ def test_coverage_is_reached_from_98_percent_and_watched_from_90(town: Town) -> 
                 *visited(grid(village, 49), "2020-03-01"),
             )
         rows = town.ask(visits.coverage_counties(), AT, county=ALL)
-    assert [(row["code"], row["覆盖率"], row["状态"]) for row in rows] == [
+    assert [(row["code"], row["covered"], row["mark"]) for row in rows] == [
         ("431223", 0.88, "■ 不足"),  # of equal coverage: by code
         ("431224", 0.88, "■ 不足"),
         ("431225", 0.88, "■ 不足"),
@@ -244,7 +244,7 @@ def around_four_days() -> list[Told]:
     ]
 
 
-HEADS = ("time", "走访", "诉求登记", "诉求办结")
+HEADS = ("time", "recorded", "request_raised", "request_closed")
 
 
 @about(visits.coverage_trend)
@@ -305,7 +305,7 @@ def test_villages_with_the_most_micro_grids_unvisited_this_year_come_first(town:
         return table(town.ask(visits.coverage_unvisited(), AT, county=county))
 
     heads = (
-        "县市区", "乡镇街道", "村社区", "微网格", "本年未走访", "从未走访",
+        "county_name", "township_name", "village_name", "all_grids", "unvisited_year", "never",
         "county", "township", "village",
     )  # fmt: skip
     expected = [
@@ -324,7 +324,7 @@ def test_villages_with_the_most_micro_grids_unvisited_this_year_come_first(town:
 def test_a_single_micro_grid_unvisited_is_listed_too(town: Town) -> None:
     town.tell(*(visited(grid(LIPING, n), "2021-03-01")[0] for n in range(1, 5)))
     (row,) = town.ask(visits.coverage_unvisited(), AT, county=ZHONGFANG)
-    assert (row["village"], row["本年未走访"], row["从未走访"]) == (LIPING, 1, 1)
+    assert (row["village"], row["unvisited_year"], row["never"]) == (LIPING, 1, 1)
 
 
 @about(visits.coverage_unvisited)
@@ -339,7 +339,7 @@ def test_in_a_city_without_events_every_village_is_unvisited(town: Town) -> None
         found = town.ask(visits.coverage_unvisited(), AT, county=ALL)
     # 200 at most; a place without a name shows its code.
     assert [row["village"] for row in found] == [f"431202001{n:03}" for n in range(1, 201)]
-    assert (found[0]["县市区"], found[0]["乡镇街道"]) == (HECHENG, CHENGZHONG)
+    assert (found[0]["county_name"], found[0]["township_name"]) == (HECHENG, CHENGZHONG)
 
 
 @about(visits.coverage_figures, visits.coverage_counties)
@@ -351,4 +351,4 @@ def test_days_of_coverage_are_days_of_the_city(town: Town) -> None:
     (figures,) = town.ask(visits.coverage_figures(), "2021-01-01 00:30", county=ALL)
     assert (figures["visited"], figures["never"], figures["visits_year"]) == (1, 23, 1)
     rows = town.ask(visits.coverage_counties(), "2021-01-01 00:30", county=ALL)
-    assert [(row["code"], row["本年走访"]) for row in rows] == [(HECHENG, 0), (ZHONGFANG, 1)]
+    assert [(row["code"], row["visits_year"]) for row in rows] == [(HECHENG, 0), (ZHONGFANG, 1)]

@@ -78,7 +78,7 @@ def test_funds_of_the_counties_stand_side_by_side_largest_balance_first(town: To
         raised(CITY, "2021-03-01", 50),
         spent(CITY, "2021-03-01", 50),
     )
-    heads = ("县市区", "累计筹集", "累计支出", "余额", "使用率", "code")
+    heads = ("county_name", "raised_all", "spent_all", "balance_now", "used", "code")
     hecheng = ("鹤城区", 37.0, 7.000001, 29.999999, 7_000_001 / 37_000_000, HECHENG)
     unknown = ("未定位", 50.0, 50.0, 0.0, 1.0, CITY)
     zhongfang = ("中方县", 5.0, 5.0, 0.0, 1.0, ZHONGFANG)
@@ -99,7 +99,7 @@ def test_every_county_with_a_fund_is_listed(town: Town) -> None:
     found = town.ask(funds.fund_counties(), AT, county=ALL)
     assert [row["code"] for row in found] == sorted(codes)
     # A county that the register does not know shows its code.
-    assert found[-1]["县市区"] == "431281"
+    assert found[-1]["county_name"] == "431281"
 
 
 @about(funds.fund_negative)
@@ -110,7 +110,14 @@ def test_overdrawn_funds_are_listed_deepest_first(town: Town) -> None:
         raised(WENHUA, NEXT_DAY, 100),
         spent(WENHUA, "2021-05-01", 3),  # 4 raised, 6 spent
     )
-    heads = ("县市区", "乡镇街道", "村社区", "筹集", "支出", "余额")
+    heads = (
+        "county_name",
+        "township_name",
+        "village_name",
+        "raised_all",
+        "spent_all",
+        "balance_now",
+    )
     fen = 0.000001
     # Of equal balances the funds that are no village's come first, then by the village's code.
     expected = [
@@ -156,7 +163,7 @@ def test_of_more_than_200_overdrawn_funds_the_200_deepest_are_listed(town: Town)
     town.tell(*(spent(code, AT, 1 + n) for n, code in enumerate(villages)))
     found = town.ask(funds.fund_negative(), AT, county=ALL)
     # 1 to 201 are missing.
-    assert [row["余额"] for row in found] == [-1.0 - n for n in range(200, 0, -1)]
+    assert [row["balance_now"] for row in found] == [-1.0 - n for n in range(200, 0, -1)]
 
 
 # ------------------------------------------------------------------------------- the year
@@ -287,7 +294,7 @@ def test_money_of_four_days_is_by_the_hour_and_of_more_by_the_day(town: Town) ->
         booked("approved", XINJIE, "2021-06-03 09:00", 100),
         booked("pledged", XINJIE, "2021-06-03 09:00", 100),
     )
-    heads = ("time", "筹集", "支出")
+    heads = ("time", "raised", "spent")
 
     def trend(until: str, county: str = ALL) -> object:
         return table(town.ask(funds.fund_trend(), until, "2021-06-01", county=county))

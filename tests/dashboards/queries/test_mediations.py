@@ -206,7 +206,7 @@ def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
     )  # fmt: skip
     asked = town.ask(mediations.mediation_steps(), "2021-03-31", "2021-03-01", county=HERE)
     assert table(asked) == [
-        ("从", "到", "件数", "用时中位数"),
+        ("from_state", "to_state", "cases", "median_days"),
         ("新收", "已登记", 2, None),
         ("已登记", "已受理", 2, 2.0),
         ("已受理", "调解中", 2, 3.0),
@@ -231,7 +231,7 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
         *mediation("M-3", "filed 2021-03-01 09:30", place=HONGJIANG),
         *mediation("M-4", "filed 2021-03-05 01:00"),
     )  # fmt: skip
-    names = ("time", "登记", "达成协议", "终止", "履行")
+    names = ("time", "filed", "agreement_reached", "terminated", "performed")
     asked = town.ask(
         mediations.mediation_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE
     )
@@ -291,7 +291,16 @@ def test_counties_are_judged_by_their_success_and_the_lowest_comes_first(town: T
         *mediation("G-1", OLD, place=CITY),
         *mediation("H-1", FILED, place="431230"),
     )
-    names = ("县市区", "本年登记", "在办", "本年成功", "成功率", "状态", "协议金额", "code")
+    names = (
+        "county_name",
+        "filed_year",
+        "open_now",
+        "agreed_year",
+        "success",
+        "mark",
+        "amount_year",
+        "code",
+    )
     asked = town.ask(mediations.mediation_counties(), AT, county=ALL)
     assert table(asked) == [
         names,
@@ -335,7 +344,10 @@ def test_ends_of_the_year_say_what_became_of_agreements_and_of_failures(town: To
         ("name", "value"),
         ("终止", 5), ("履行完毕", 4), ("履行中", 2), ("引导诉讼仲裁行政", 2), ("未履行", 2),
     ]  # fmt: skip
-    assert town.ask(mediations.mediation_ends(), AT, county=ALL)[0] == {"name": "终止", "value": 6}
+    assert town.ask(mediations.mediation_ends(), AT, county=ALL)[0] == {
+        "name": "终止",
+        "value": 6,
+    }
     assert town.ask(mediations.mediation_ends(), "2022-01-01", county=ALL) == []
 
 

@@ -100,7 +100,7 @@ def test_every_clock_is_met_late_past_or_running(town: Town) -> None:
     )
     # The columns of the table above, counted.
     assert table(town.ask(petitions.petition_clocks(), "2021-07-01", county=HECHENG)) == [
-        ("时限", "按期", "超期完成", "逾期未办", "未到期", "按期率", "依据"),
+        ("clock_name", "met_in_time", "met_late", "past_due", "not_due", "on_time_rate", "basis"),
         ("转送 15 日", 15, 1, 1, 1, 15 / 17, "信访工作条例 22"),
         ("受理告知 15 日", 2, 1, 1, 2, 2 / 4, "信访工作条例 23"),
         ("办结 60 日", 1, 1, 2, 1, 1 / 4, "信访工作条例 34"),
@@ -108,7 +108,7 @@ def test_every_clock_is_met_late_past_or_running(town: Town) -> None:
         ("复核 30 日", 1, 1, 1, 1, 1 / 3, "信访工作条例 36"),
     ]
     (transfer, *_) = town.ask(petitions.petition_clocks(), "2021-07-01", county=ALL)
-    assert transfer["逾期未办"] == 2, "with the one of the other county"
+    assert transfer["past_due"] == 2, "with the one of the other county"
 
 
 @about(petitions.petition_clocks)
@@ -212,7 +212,7 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
     rates, counts = petitions.petition_counties()
     at = "2021-06-15 12:00"
     assert table(town.ask(rates, at, county=ALL)) == [
-        ("县市区", "按期办结率", "状态", "满意率", "code"),
+        ("county_name", "closed_on_time", "mark", "satisfied_share", "code"),
         ("通道侗族自治县", 0.0, "■ 不达标", None, "431230"),
         ("中方县", 8 / 9, "■ 不达标", None, "431221"),
         ("怀化市洪江管理区", 8 / 9, "■ 不达标", None, "431271"),
@@ -224,7 +224,7 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
     ]
     # Overdue: G-1 was to be passed on by 16 March, H-1 to be closed by 6 May.
     assert table(town.ask(counts, at, county=ALL)) == [
-        ("本年登记", "未结", "逾期", "code"),
+        ("registered_year", "open_now", "overdue_now", "code"),
         (1, 1, 1, "431200"),
         (3, 3, 0, "431202"),
         (0, 0, 0, "431221"),
@@ -280,7 +280,7 @@ def test_each_overdue_petition_stands_once_under_what_is_overdue_the_longest(tow
         *petition("P-6", "registered 2021-04-22", place=HONGJIANG),
         *petition("P-7", FIRST, "transferred 2021-04-21", "withdrawn 2021-05-08 00:30:00.001"),
     )  # fmt: skip
-    names = ("信访件", "县市区", "类别", "逾期事项", "逾期天数", "code")
+    names = ("case", "county_name", "kind_name", "duty", "days_over", "code")
     # From 9 April to 8 May 29 days, from 6 May 2, from 7 May 1.
     assert table(town.ask(petitions.petition_overdue_cases(), "2021-05-08 00:30", county=HERE)) == [
         names,
@@ -302,7 +302,7 @@ def test_two_hundred_overdue_petitions_are_shown(town: Town) -> None:
     town.tell(*(e for n in range(201) for e in petition(f"P-{n:03}", FIRST)))
     asked = town.ask(petitions.petition_overdue_cases(), "2021-12-31", county=ALL)
     # Since 16 March: 15 + 30 + 31 + 30 + 31 + 31 + 30 + 31 + 30 + 31 days.
-    assert [(row["信访件"], row["逾期天数"]) for row in asked] == [
+    assert [(row["case"], row["days_over"]) for row in asked] == [
         (f"P-{n:03}", 290) for n in range(200)
     ]
 
@@ -321,4 +321,4 @@ def test_two_hundred_overdue_petitions_are_shown(town: Town) -> None:
 def test_every_overdue_duty_has_its_name(town: Town, steps: tuple[str, ...], duty: str) -> None:
     town.tell(*petition("P-1", *steps))
     (found,) = town.ask(petitions.petition_overdue_cases(), "2021-12-31", county=ALL)
-    assert found["逾期事项"] == duty
+    assert found["duty"] == duty

@@ -174,7 +174,7 @@ def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
         # An hour, and a midnight in it.
         *petition("P-8", "registered 2021-03-10 23:30", "accepted 2021-03-11 00:30"),
     )
-    names = ("从", "到", "件数", "用时中位数")
+    names = ("from_state", "to_state", "cases", "median_days")
     assert table(town.ask(petitions.petition_steps(), at, since, county=HERE)) == [
         names,
         ("新收", "已登记", 4, None),  # P-3, 4, 7, 8
@@ -232,7 +232,7 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
         *petition("P-3", "registered 2021-03-01 09:30", place=HONGJIANG),
         *petition("P-4", "registered 2021-03-05 01:00"),
     )  # fmt: skip
-    names = ("time", "登记", "受理", "答复", "办结")
+    names = ("time", "registered", "accepted", "replied", "closed")
     # From midnight to midnight four days later: 96 hours, the last one begun.
     asked = town.ask(
         petitions.petition_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE

@@ -155,7 +155,7 @@ def test_a_row_for_each_partition_says_what_is_stored_and_what_waits(town: Town)
     assert town.ask(pipeline.pipeline_parts(), AT) == []
     _three_parts(town)
     assert table(town.ask(pipeline.pipeline_parts(), AT)) == [
-        ("主题", "分区", "已入库", "积压", "水位", "心跳", "最高位移"),
+        ("topic", "partition", "messages", "lag", "watermark", "heartbeat", "stored"),
         ("funds", "0", 1, 1, "2021-06-01 09:00:30.250", "2021-06-01 09:01:30.000", 3),
         ("visits", "2", 3, 2, "2021-06-01 08:59:00.000", "2021-06-01 09:00:50.000", 9),
         ("visits", "10", 0, 7, None, "2021-06-01 09:00:58.500", None),
@@ -168,7 +168,7 @@ def test_no_more_than_two_hundred_partitions_are_shown(town: Town) -> None:
         "INSERT INTO gulou.heartbeat (topic, kpart, beat, watermark) "
         "SELECT 'visits', number, now64(3), 1 FROM numbers(201)"
     )
-    shown = [row["分区"] for row in town.ask(pipeline.pipeline_parts(), AT)]
+    shown = [row["partition"] for row in town.ask(pipeline.pipeline_parts(), AT)]
     assert shown == [str(n) for n in range(200)]
 
 
@@ -209,7 +209,7 @@ def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) 
         ("funds", "09:03:20"), ("visits", "09:05:00"),
     )  # fmt: skip
     store(town, *(said(topic, 0, f"2021-06-01 {time}", status="dead") for topic, time in came))
-    names = ("time", "走访", "信访", "调解", "基金")
+    names = ("time", "funds", "mediations", "petitions", "visits")
 
     def asked(at: str, since: str, interval_s: float) -> list[tuple[Any, ...]]:
         return table(
@@ -223,16 +223,16 @@ def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) 
         return f"2021-06-01 09:{minute:02}:00"
 
     assert asked("09:04:59.999", "09:00", 60) == [
-        names, (at(0), 2, 1, 0, 0), (at(1), 2, 0, 0, 0), (at(2), 0, 0, 0, 0), (at(3), 0, 0, 1, 2),
+        names, (at(0), 0, 0, 1, 2), (at(1), 0, 0, 0, 2), (at(2), 0, 0, 0, 0), (at(3), 2, 1, 0, 0),
     ]  # fmt: skip
     # Two minutes a point: half as many a minute. The range's last instant is in it.
     assert asked("09:05", "09:00", 120) == [
-        names, (at(0), 2, 0.5, 0, 0), (at(2), 0, 0, 0.5, 1), (at(4), 0.5, 0, 0, 0),
+        names, (at(0), 0, 0, 0.5, 2), (at(2), 1, 0.5, 0, 0), (at(4), 0, 0, 0, 0.5),
     ]  # fmt: skip
     # Half a minute: a minute's messages are still those of a minute.
     assert asked("09:00:59", "08:59:00", 30) == [
-        names, ("2021-06-01 08:59:00", 1, 0, 0, 0), ("2021-06-01 08:59:30", 0, 0, 0, 0),
-        (at(0), 2, 1, 0, 0),
+        names, ("2021-06-01 08:59:00", 0, 0, 0, 1), ("2021-06-01 08:59:30", 0, 0, 0, 0),
+        (at(0), 0, 0, 1, 2),
     ]  # fmt: skip
     assert len(asked("09:00", "08:59", 0.25)) == 1 + 61, "a second a point at the least"
     assert asked("08:00", "07:00", 60) == []
@@ -244,12 +244,12 @@ def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) ->
     store(town, said("visits", 0, "2021-06-01"), said("visits", 0, "2021-06-02 09:20:00"))
     sql, since = pipeline.pipeline_throughput(), "2021-06-01"
     asked = town.ask(sql, "2021-06-02 09:20", since, interval_ms=60_000)
-    assert [row["走访"] for row in asked] == [1] + [0] * 1999
+    assert [row["visits"] for row in asked] == [1] + [0] * 1999
     # All of a day by the minute.
     town.empty()
     store(town, said("visits", 0, "2021-06-01"), said("visits", 0, "2021-06-01 23:59:00"))
     asked = town.ask(sql, "2021-06-01 23:59", since, interval_ms=60_000)
-    assert [row["走访"] for row in asked] == [1] + [0] * 1438 + [1]
+    assert [row["visits"] for row in asked] == [1] + [0] * 1438 + [1]
 
 
 # ---------------------------------------------------------------------------------- what lags
@@ -257,7 +257,7 @@ def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) ->
 
 @about(pipeline.pipeline_projections)
 def test_a_projection_may_be_one_insert_behind_and_no_more(town: Town) -> None:
-    names = ("主题", "投影", "分区", "已到位", "最多落后", "状态")
+    names = ("topic", "projection", "partitions", "up_to_date", "farthest", "mark")
     assert town.ask(pipeline.pipeline_projections(), AT) == []
     # Of the highest offset 49,999 nothing is in the figures: 50,000 messages.
     store(town, said("visits", 0, NOW, koff=49_999), said("petitions", 0, NOW, koff=50_000))
@@ -300,7 +300,7 @@ def test_a_table_has_many_parts_from_three_hundred_on_and_too_many_from_a_thousa
     )  # fmt: skip
     # Of as many parts the first by its name.
     assert table(asked) == [
-        ("表", "数据块", "行数", "磁盘", "状态"),
+        ("table", "parts", "rows", "bytes", "mark"),
         ("e", 1000, 11, 110, "■ 过多"),
         ("d", 999, 10, 100, "▲ 偏多"),
         ("c", 300, 9, 90, "▲ 偏多"),
@@ -308,7 +308,7 @@ def test_a_table_has_many_parts_from_three_hundred_on_and_too_many_from_a_thousa
         ("b", 299, 7, 70, "● 正常"),
     ]
     many = [(f"t{n:03}", 1, 1, 1) for n in range(201)]
-    shown = [row["表"] for row in town.ask(_of_tables(*many), AT)]
+    shown = [row["table"] for row in town.ask(_of_tables(*many), AT)]
     assert shown == [name for name, *_ in many[:200]]
 
 
@@ -327,7 +327,7 @@ def test_the_tables_shown_are_the_engines_own(town: Town) -> None:
         head, *shown = table(town.ask(pipeline.pipeline_tables(), AT))
     finally:
         client.execute("DROP TABLE gulou.made SYNC")
-    assert head == ("表", "数据块", "行数", "磁盘", "状态")
+    assert head == ("table", "parts", "rows", "bytes", "mark")
     assert shown[0] == ("made", 49, 117, stored["bytes"], "● 正常")
     assert "divisions" in {row[0] for row in shown}
     assert "events_visits" not in {row[0] for row in shown}, "it holds nothing"
@@ -357,7 +357,7 @@ def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> 
     )
     # All of them, whatever the range.
     assert table(town.ask(pipeline.pipeline_refused(), "2020-01-02", "2020-01-01")) == [
-        ("主题", "状态", "原因", "条数", "最近一日"),
+        ("topic", "outcome", "reason", "refused", "last_day"),
         ("funds", "搁置", "version", 3, "2021-06-03"),
         ("visits", "死信", "field", 2, "2021-06-02"),
         ("visits", "冲突", "", 1, "2021-06-01"),
@@ -371,7 +371,7 @@ def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> 
 def test_no_more_than_two_hundred_reasons_are_shown(town: Town) -> None:
     reasons = [f"r{n:03}" for n in range(201)]
     store(town, *(said("visits", 0, NOW, status="dead", reason=f"{r}: x") for r in reasons))
-    shown = [row["原因"] for row in town.ask(pipeline.pipeline_refused(), AT)]
+    shown = [row["reason"] for row in town.ask(pipeline.pipeline_refused(), AT)]
     assert shown == reasons[:200]
 
 

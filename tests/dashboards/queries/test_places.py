@@ -363,7 +363,7 @@ def test_the_trend_of_a_place_has_every_day_of_the_range(
             places.place_trend(level), until, "2021-06-01 10:00", **chosen(level.name, place)
         )
         assert table(found) == [
-            ("time", "走访", "诉求登记", "诉求办结"),
+            ("time", "recorded", "request_raised", "request_closed"),
             ("2021-06-01 00:00:00", *first),
             ("2021-06-02 00:00:00", 0, 0, 0),
             ("2021-06-03 00:00:00", *third),
@@ -380,7 +380,7 @@ def test_the_trend_of_a_place_counts_its_last_day_to_the_end_and_begins_at_midni
     found = town.ask(
         places.place_trend(VILLAGE), "2021-06-05 01:00", "2021-06-04 01:00", village=XINJIE
     )
-    assert [(row["time"], row["走访"]) for row in found] == [
+    assert [(row["time"], row["recorded"]) for row in found] == [
         ("2021-06-04 00:00:00", 1), ("2021-06-05 00:00:00", 1),
     ]  # fmt: skip
     found = town.ask(places.place_trend(COUNTY), "2021-06-15", "2014-01-01", county=HECHENG)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from dashboards import publish
 from dashboards.queries import wall
+from schemas.reference.divisions import SHIPPED
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import petition
@@ -25,7 +24,7 @@ NAMES = {
     "431230": "通道侗族自治县", "431271": "怀化市洪江管理区", "431281": "洪江市",
     "431200": "未定位",
 }  # fmt: skip
-OUTLINES = Path(publish.__file__).parent / "viewer/public/public/maps/huaihua.geojson"
+OUTLINES = SHIPPED.parent / "outlines_431200.geojson"
 POINTS: dict[str, tuple[float, float]] = {
     str(outline["properties"]["code"]): tuple(outline["properties"]["cp"])
     for outline in json.loads(OUTLINES.read_text(encoding="utf-8"))["features"]

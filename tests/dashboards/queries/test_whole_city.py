@@ -38,7 +38,7 @@ def test_a_mean_is_over_all_places_of_the_city_and_leaves_out_what_has_no_such_p
     )
     sql = places.place_compared(level)[0]
     row = town.ask(sql, AT, **chosen(level.name, place))[0]
-    assert row["全市平均"] == placed / peers
+    assert row["city_mean"] == placed / peers
 
 
 @about(places.microgrid_compared, visits.coverage_figures)
@@ -50,7 +50,7 @@ def test_means_and_coverage_take_in_the_micro_grids_never_visited(town: Town) ->
     village, township = (town.rows(asked.format(code))[0]["n"] for code in (XINJIE, CHENGZHONG))
     grids = (1, village, township, 7_214, 112_600)
     assert 1 < village < township
-    assert [row["本年走访"] for row in rows] == [3 / n for n in grids]
+    assert [row["visits_year"] for row in rows] == [3 / n for n in grids]
     (figures,) = town.ask(visits.coverage_figures(), AT, county=ALL)
     assert (figures["all_grids"], figures["never"]) == (112_600, 112_599)
 
@@ -59,7 +59,7 @@ def test_means_and_coverage_take_in_the_micro_grids_never_visited(town: Town) ->
 def test_all_counties_are_listed(town: Town) -> None:
     rows = town.ask(visits.coverage_counties(), AT, county=ALL)
     assert len(rows) == 13
-    assert sum(row["微网格"] for row in rows) == 112_600
+    assert sum(row["all_grids"] for row in rows) == 112_600
 
 
 @about(places.place_visits)

@@ -25,6 +25,9 @@ const there = new Map<string, Outline[]>();
 
 function outlines(path: string): Promise<Outline[]> {
   let found = asked.get(path);
+  if (!path) {
+    return Promise.reject(new Error('这张地图没有轮廓文件'));
+  }
   if (!found) {
     found = fetch(path, { credentials: 'same-origin' }).then(async (response) => {
       if (!response.ok) {
@@ -41,14 +44,12 @@ function outlines(path: string): Promise<Outline[]> {
   return found;
 }
 
-const DEFAULT_OUTLINES = '/public/maps/huaihua.geojson';
-
 const layersOf = (panel: Panel): Layer[] => panel.options?.layers ?? [];
 
 function sourceOf(layers: Layer[]): string {
   const src: string | undefined = layers.find((l) => l.type === 'geojson')?.config?.src;
   if (!src) {
-    return DEFAULT_OUTLINES;
+    return '';
   }
   // Grafana reads `public/…` from its own folder; here it is this server's.
   return /^(https?:)?\//.test(src) ? src : `/${src}`;
@@ -161,7 +162,7 @@ function mapOption(path: string, points: Point[], frame: DataFrame | undefined, 
       bottom: 8,
       left: 8,
       right: 8,
-      aspectScale: 0.89, // cos 27.5°: a degree of longitude is that much shorter here.
+      aspectScale: narrowing(points),
       itemStyle: {
         areaColor: dark ? '#12233f' : '#e6edf8',
         borderColor: dark ? '#4f7fd0' : '#7f9ccc',
@@ -194,6 +195,13 @@ function mapOption(path: string, points: Point[], frame: DataFrame | undefined, 
       },
     ],
   };
+}
+
+/** How much shorter a degree of longitude is than one of latitude where the points lie. */
+function narrowing(points: Point[]): number {
+  const latitudes = points.map((p) => p.at[1]);
+  const middle = latitudes.length ? (Math.min(...latitudes) + Math.max(...latitudes)) / 2 : 0;
+  return Math.cos((middle * Math.PI) / 180);
 }
 
 function shade(color: string, alpha: number): string {

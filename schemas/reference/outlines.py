@@ -1,0 +1,68 @@
+"""Where a city's counties lie on a map: their outlines, and the point of each.
+
+The file lies beside the divisions file: `outlines_<city>.geojson`, a FeatureCollection with a
+feature a county. Its properties are `code`, `name` and `cp` (longitude and latitude of its marker);
+`within` has the codes of those that are drawn with it, as they have no outline of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.errors import Misconfigured
+from schemas.reference.divisions import Divisions
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """A city's map.
+
+    Attributes:
+        file: the outlines themselves.
+        points: longitude and latitude of each county that has an outline, by its code.
+        within: the county with which one without an outline is drawn, by the code of the latter.
+    """
+
+    file: Path
+    points: Mapping[str, tuple[float, float]]
+    within: Mapping[str, str]
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Longitude and latitude of the middle of all points."""
+        xs, ys = zip(*self.points.values(), strict=True)
+        return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+
+
+def outlines(divisions_file: Path, divisions: Divisions) -> Outlines | None:
+    """The map beside a divisions file; None when there is none.
+
+    Raises:
+        Misconfigured: the file cannot be read, or names a county that the city has not.
+    """
+    file = divisions_file.parent / f"outlines_{divisions.city.code}.geojson"
+    if not file.exists():
+        return None
+    try:
+        found = [
+            feature["properties"]
+            for feature in json.loads(file.read_text(encoding="utf-8"))["features"]
+        ]
+        points = {str(each["code"]): (float(each["cp"][0]), float(each["cp"][1])) for each in found}
+        within = {str(code): str(e["code"]) for e in found for code in e.get("within", ())}
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise Misconfigured(
+            f"The outlines {file.name!r} cannot be read: {error!r}.",
+            do="It is a GeoJSON FeatureCollection; each feature has the properties code and cp.",
+        ) from error
+    unknown = sorted({*points, *within} - set(divisions))
+    if unknown or not points:
+        raise Misconfigured(
+            f"The outlines {file.name!r} name {unknown[:1] or 'no county'}, which the divisions "
+            "file has not.",
+            do="Give every feature the six-digit code of a county.",
+        )
+    return Outlines(file, points, within)
