@@ -6,6 +6,7 @@ A figure is `Number`: it can't be made without a unit and a description, so no p
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -18,6 +19,7 @@ from grafana_foundation_sdk.models.common import DataSourceRef
 
 from dashboards.columns import COLUMNS, columns_of
 from dashboards.edition import edition, say
+from dashboards.queries.freshness import BELIEVED
 from schemas.errors import Misconfigured
 
 PLUGIN: Final = "grafana-clickhouse-datasource"
@@ -142,7 +144,8 @@ def trust(number: Number, sql: str, *, size: int = 17) -> sdk.Panel:
     panel.targets = [Target(sql, ref=FRESHNESS)]
     assert panel.field_config and panel.field_config.defaults
     calm = sdk.ValueMappingResult(color=GOOD, index=0)
-    options = sdk.DashboardRegexMapOptions(pattern="/^正常/", result=calm)
+    begins = "|".join(re.escape(say(text)).replace("\\ ", " ") for text in BELIEVED)
+    options = sdk.DashboardRegexMapOptions(pattern=f"/^({begins})/", result=calm)
     panel.field_config.defaults.mappings = [sdk.RegexMap(options=options)]
     panel.field_config.defaults.thresholds = _thresholds(((None, BAD),))
     return panel

@@ -287,3 +287,5 @@ def _undescribed(family: Family) -> Iterator[str]:
                 yield f"{name!r} of {cls.__name__} is not described in English and in Chinese"
     if not family.doc.whole:
         yield "it is not described in English and in Chinese"
+    if family.projections and not family.rollups:
+        yield "it has no rollup, so its events are counted nowhere"

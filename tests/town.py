@@ -21,7 +21,7 @@ from infra import database as apply
 from infra.settings import Settings
 from schemas.families import families, family
 from schemas.reference.calendars import Calendar
-from schemas.reference.divisions import Divisions
+from schemas.reference.divisions import SHIPPED, Divisions
 from streams.chunks import Chunk
 from streams.ingest import Ingest
 from streams.warehouse import Address, ClickHouseStore
@@ -135,10 +135,10 @@ class Town:
 
 
 @contextlib.contextmanager
-def town(root: Path) -> Iterator[Town]:
-    """Starts the engine with all that is declared and no event."""
-    divisions, calendar = Divisions.load(), Calendar.load("Asia/Shanghai")
-    with shipped(root) as running:
+def town(root: Path, places: Path = SHIPPED) -> Iterator[Town]:
+    """Starts the engine with all that is declared, the divisions of a file, and no event."""
+    divisions, calendar = Divisions.load(places), Calendar.load("Asia/Shanghai")
+    with shipped(root, places) as running:
         warehouse = ClickHouseStore(
             Address(running.warehouse.host, running.warehouse.port, "gulou", "owns"),
             families(),

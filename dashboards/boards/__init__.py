@@ -1,4 +1,4 @@
-"""The boards: each file of this folder makes one, or one for each level of a drill-down."""
+"""The boards, a file each. A family without a file of its own has a default board."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from dashboards.boards._default import of_family
 from dashboards.edition import Edition, edition, made_for
 from dashboards.layout import in_order
+from schemas.families import families
 
 
 def every(chosen: Edition | None = None) -> list[dict[str, Any]]:
@@ -22,6 +24,9 @@ def every(chosen: Edition | None = None) -> list[dict[str, Any]]:
     """
     with made_for(chosen or edition()):
         made = [board for module in _modules() for board in module.boards()]
+        uids = {board["uid"] for board in made}
+        defaults = [of_family(found) for found in families()]
+    made += [board for board in defaults if board["uid"] not in uids]
     return sorted(made, key=in_order)
 
 

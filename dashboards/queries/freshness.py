@@ -7,6 +7,8 @@ from schemas.names import events_table
 
 STANDSTILL_S = 30
 """A worker beats every 2 seconds; 15 missed beats are no hiccup."""
+BELIEVED = ("正常 · 最新消息 ", "正常 · 回放数据，不再更新")
+"""How a reason begins while the figures may be believed."""
 WAITING_S = 60
 """Messages that have waited so long, while none of their partition was stored, stand still."""
 
@@ -31,11 +33,11 @@ WITH (SELECT (count(), min(beat), sum(lag), max(newest), countIf(lag > 0
 SELECT toUInt8(if(parts = 0, events = 0, silent > {STANDSTILL_S} OR tupleElement(p, 5) > 0))
     AS stale,
   multiIf(parts = 0 AND stale, {text("处理程序从未报到：数据不可信")},
-    parts = 0, {text("正常 · 回放数据，不再更新")},
+    parts = 0, {text(BELIEVED[1])},
     silent > {STANDSTILL_S}, concat({text("处理程序停止于 ")},
       formatDateTime(beat, '%m-%d %H:%i:%S', {zone()}), {text("，数字停在此刻")}),
     stale, concat({text("积压 ")}, toString(behind), {text(" 条未入库，数字偏旧")}),
-    concat({text("正常 · 最新消息 ")}, ifNull(newest, {text("无")}))) AS reason""".strip()
+    concat({text(BELIEVED[0])}, ifNull(newest, {text("无")}))) AS reason""".strip()
 
 
 def stale_mark() -> str:

@@ -130,6 +130,11 @@ def visit_sums(today: str) -> str:
 VISIT_TYPES: Final = ("visit.recorded", "visit.request_raised", "visit.request_closed")
 
 
+def count_column(type_: str) -> str:
+    """Column that counts an event type: that of its verb."""
+    return f"{verb(type_)}_count"
+
+
 def visit_lines() -> str:
     """Visits, requests raised and closed, a column each named by its verb."""
     return ", ".join(f"sumIf(net_count, type = '{t}') AS {verb(t)}" for t in VISIT_TYPES)

@@ -80,8 +80,8 @@ class Shipped:
 
 
 @contextlib.contextmanager
-def shipped(root: Path) -> Iterator[Shipped]:
-    """Starts it with the divisions of the shipped city and no event."""
+def shipped(root: Path, divisions: Path | None = None) -> Iterator[Shipped]:
+    """Starts it with the divisions of a file, the shipped city's at first, and no event."""
     users = root / "users.json"
     published = {"password": PASSWORD, "role": "board", "databases": ["gulou_published"]}
     owner = {"password": "owns", "role": "writer"}
@@ -95,6 +95,7 @@ def shipped(root: Path) -> Iterator[Shipped]:
             clickhouse_host=running.host,
             clickhouse_port=running.port,
             clickhouse_password_file=word,
+            divisions=divisions,
         )
         apply.apply(settings)
         client = Client(running.host, running.port, user="gulou", password="owns")
@@ -124,9 +125,10 @@ def shipped(root: Path) -> Iterator[Shipped]:
         client.disconnect()
 
 
-def provisioned(root: Path, source: dict[str, Any]) -> tuple[str, ...]:
-    """Options of a board server over it, with the shipped boards."""
+def provisioned(
+    root: Path, source: dict[str, Any], boards: Path = Path(publish.__file__).parent / "json"
+) -> tuple[str, ...]:
+    """Options of a board server over it, with the shipped boards or those of a folder."""
     sources = root / "sources.json"
     sources.write_text(json.dumps([source]))
-    boards = Path(publish.__file__).parent / "json"
     return ("--data-sources", str(sources), "--boards", str(boards))

@@ -11,12 +11,17 @@ import pytest
 from grafana_foundation_sdk.models import dashboard as sdk
 
 from dashboards import boards, panels
+from dashboards.boards._default import of_family
 from dashboards.layout import _flowed
 from dashboards.queries import wall
+from schemas.families import families
 from schemas.reference.divisions import SHIPPED
 
 EVERY = boards.every()
 COLUMNS = 24
+WITH_DEFAULTS = [*EVERY, *(of_family(found) for found in families())]
+"""The boards, and those that families would have without files of their own."""
+
 Box = tuple[int, int, int, int]
 """Left, top, width and height."""
 
@@ -34,7 +39,7 @@ def parts(found: list[Box], side: int) -> list[list[Box]]:
     return [[b for b in found if low <= b[side] < high] for low, high in pairwise(cuts)]
 
 
-@pytest.mark.parametrize("board", EVERY, ids=lambda board: board["uid"])
+@pytest.mark.parametrize("board", WITH_DEFAULTS, ids=lambda board: board["uid"])
 def test_every_row_of_24_columns_is_full_without_gap_or_overlap(board: dict[str, Any]) -> None:
     found = boxes(board)
     cells = [
@@ -48,7 +53,7 @@ def test_every_row_of_24_columns_is_full_without_gap_or_overlap(board: dict[str,
     assert sorted(cells) == [(row, column) for row in range(rows) for column in range(COLUMNS)]
 
 
-@pytest.mark.parametrize("board", EVERY, ids=lambda board: board["uid"])
+@pytest.mark.parametrize("board", WITH_DEFAULTS, ids=lambda board: board["uid"])
 def test_panels_of_one_row_are_equally_high(board: dict[str, Any]) -> None:
     for band in parts(boxes(board), 1):
         if len({h for *_, h in band}) == 1:

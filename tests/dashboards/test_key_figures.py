@@ -284,5 +284,8 @@ def test_whether_to_believe_a_board_is_calm_only_while_all_is_well(uid: str) -> 
     # In words that begin with 正常 it is calm, in all others it warns.
     assert colours(defaults) == "■"
     (mapping,) = defaults["mappings"]
-    assert (mapping["type"], mapping["options"]["pattern"]) == ("regex", "/^正常/")
+    assert (mapping["type"], mapping["options"]["pattern"]) == (
+        "regex",
+        "/^(正常 · 最新消息 |正常 · 回放数据，不再更新)/",
+    )
     assert SHAPES[mapping["options"]["result"]["color"]] == "●"

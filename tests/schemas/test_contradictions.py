@@ -321,6 +321,7 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
         with_kept(replace(LEDGER, balance=replace(MONEY, opening=("entry", "closing")))),
         "'entry' has no value 'closing'",
     ),
+    ("petitions", with_kept(FOLD), "it has no rollup, so its events are counted nowhere"),
     ("petitions", {"county_only": ("kind", "rumour")}, "'kind' has no value 'rumour'"),
 ]
 

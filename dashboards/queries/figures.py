@@ -1,0 +1,97 @@
+"""The panels' SQL of a family's default board: what every family has figures of."""
+
+from __future__ import annotations
+
+from dashboards.queries.pieces import (
+    AT,
+    IN_PLACE,
+    YUAN,
+    bucket,
+    count_column,
+    county_name,
+    new_year,
+    today,
+    word,
+    zone,
+)
+from schemas.families import family
+from schemas.projections import Balance
+
+
+def _sums(topic: str, figure: str) -> str:
+    return ", ".join(
+        f"sumIf({figure}, type = '{cls.spec.name}') AS {count_column(cls.spec.name)}"
+        for cls in family(topic).events
+    )
+
+
+def _by_hour(topic: str) -> bool:
+    """Whether the family is counted by county and hour; else by division and day alone."""
+    return any(rollup.place == "county" for rollup in family(topic).rollups)
+
+
+def _of_the_year(topic: str) -> str:
+    """SQL: a column a type with the events of the year that stand, and where they are from."""
+    if _by_hour(topic):
+        return f"{_sums(topic, 'net_count_year')} FROM {topic}_to_date(at = {AT}) WHERE {IN_PLACE}"
+    return (
+        f"{_sums(topic, 'net_count')} FROM {topic}_by_township_day "
+        f"WHERE day >= {new_year()} AND day <= {today()} AND {IN_PLACE}"
+    )
+
+
+def type_year(topic: str) -> str:
+    """Events of the year that stand, a column a type."""
+    return f"SELECT {_of_the_year(topic)}"
+
+
+def type_trend(topic: str) -> str:
+    """Events over the range, a column a type, by hour or by day."""
+    sums = _sums(topic, "net_count")
+    if _by_hour(topic):
+        return f"""
+SELECT {bucket()} AS time, {sums} FROM {topic}_by_county_hour
+WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
+    first = f"toDate(toTimeZone($__fromTime, {zone()}))"
+    return f"""
+SELECT toDateTime(day, {zone()}) AS time, {sums} FROM {topic}_by_township_day
+WHERE day >= {first} AND day <= {today()} AND {IN_PLACE}
+GROUP BY time ORDER BY time LIMIT 2000""".strip()
+
+
+def type_counties(topic: str) -> str:
+    """The divisions side by side: events of the year, a column a type."""
+    return f"""
+SELECT {county_name("county")} AS county_name, county AS code, {_of_the_year(topic)}
+GROUP BY code ORDER BY code LIMIT 20""".strip()
+
+
+def backlog(topic: str) -> str:
+    """Open cases, and those past at least one due date."""
+    return f"""
+SELECT sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
+FROM {topic}_pending(at = {AT}) WHERE {IN_PLACE}""".strip()
+
+
+def _balance(topic: str) -> Balance:
+    ledger = family(topic).ledger
+    assert ledger and ledger.balance, f"{topic} keeps no balance"
+    return ledger.balance
+
+
+def balance_counties(topic: str) -> str:
+    """The divisions side by side: raised, spent and what is left, largest first."""
+    return f"""
+SELECT {county_name("county")} AS county_name, sum(raised) / {YUAN} AS raised_all,
+  sum(spent) / {YUAN} AS spent_all, sum(balance) / {YUAN} AS balance_now, county AS code
+FROM {topic}_balances(at = {AT}) WHERE {IN_PLACE}
+GROUP BY code ORDER BY balance_now DESC, code LIMIT 20""".strip()
+
+
+def balance_parts(topic: str) -> str:
+    """What was raised by the vocabulary that balances are kept by, all years."""
+    by = _balance(topic).by
+    return f"""
+SELECT {word(topic, by)} AS name, sum(raised) / {YUAN} AS value
+FROM {topic}_balances(at = {AT}) WHERE {IN_PLACE} AND {by} != '' GROUP BY name
+ORDER BY value DESC, name LIMIT 10""".strip()
