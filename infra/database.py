@@ -21,7 +21,7 @@ from schemas.families import families
 from schemas.reference.divisions import SHIPPED, Divisions, microgrids, parent
 from schemas.sql.columns import quoted
 from schemas.sql.tables import Layout, Statement, database_statements, statements
-from streams.warehouse import Address
+from streams.connection import Address
 
 _APPLIED = "applied"
 _COMMENT = re.compile(r"\sCOMMENT '(?:[^'\\]|\\.)*'")

@@ -33,11 +33,13 @@ from schemas.reference.divisions import Divisions
 from schemas.sql.tables import Layout
 from streams import metrics
 from streams.chunks import Chunk, ChunkedTransport, Position
+from streams.connection import Address
 from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest
 from streams.limits import Limits
 from streams.pipeline import Pipeline
-from streams.warehouse import Address, ClickHouseStore
+from streams.store import Beat
+from streams.warehouse import ClickHouseStore
 
 log = logging.getLogger(__name__)
 
@@ -239,7 +241,7 @@ def _served(app: GulouApp) -> type[Service]:
             app.pipeline.progressed(p for p, lag in self._lags.items() if not lag)
             if held:
                 beats = [
-                    (*p, now, self._lags[p], at, self._behind_since.get(p, 0))
+                    Beat(*p, now, self._lags[p], at, self._behind_since.get(p, 0))
                     for p, at in held.items()
                 ]
                 loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from streams.ingest import Rows
-    from streams.warehouse import Poison
+    from streams.store import Poison
 
 HEADERS: Final = ("status", "reason", "topic", "partition", "offset", "logged")
 """Kafka headers of a dead letter; values are UTF-8 text, `logged` is ms since 1970."""

@@ -26,8 +26,7 @@ from streams.dead_letters import DeadLetter
 from streams.identities import Seen, doubled
 from streams.ingest import Ingest, Rows
 from streams.limits import Limits
-from streams.store import Store
-from streams.warehouse import Claim, Poison
+from streams.store import Claim, Poison, Store
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ ONLY_IN = {
     "faust": {"streams/app.py", "streams/chunks.py"},  # the transport is a part of Faust
     "mode": {"streams/app.py", "streams/chunks.py"},
     "grafana_api": {"dashboards/publish.py"},
-    "clickhouse_driver": {"streams/warehouse.py", "dashboards/server/reader.py"},
+    "clickhouse_driver": {"streams/connection.py", "dashboards/server/reader.py"},
     "kafka": {"producers/client.py", "producers/_bulk.py", "streams/dead_letters.py"},
     "chdb": set(),
 }

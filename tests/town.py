@@ -23,8 +23,9 @@ from schemas.families import families, family
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import SHIPPED, Divisions
 from streams.chunks import Chunk
+from streams.connection import Address
 from streams.ingest import Ingest
-from streams.warehouse import Address, ClickHouseStore
+from streams.warehouse import ClickHouseStore
 from tests.dashboards.shipped import HOUR_MS, OWNER_TOKEN, Shipped, shipped
 from tests.histories.told import Told, message, ms, topic_of
 

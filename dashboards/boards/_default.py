@@ -6,7 +6,18 @@ from typing import Any, Final
 
 from dashboards.boards._shared import BACK, MANY, NAMED, PERCENT, RULE, TRUST
 from dashboards.layout import Placed, board, counties
-from dashboards.panels import Number, Unit, beside, ranking, shares, stat, table, trend, trust
+from dashboards.panels import (
+    Columns,
+    Number,
+    Unit,
+    beside,
+    ranking,
+    shares,
+    stat,
+    table,
+    trend,
+    trust,
+)
 from dashboards.queries import cases, figures, freshness
 from dashboards.queries.pieces import count_column
 from schemas.family import Family
@@ -57,7 +68,7 @@ def _counts(found: Family, to: tuple[str, str], source: str) -> list[Placed]:
 def _cases(found: Family, to: tuple[str, str], source: str) -> list[Placed]:
     if not found.fold:
         return []
-    columns = {
+    columns: Columns = {
         "on_time_rate": PERCENT,
         "clock_name": {"unit": "string"},
         "basis": {"unit": "string"},

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from streams.chunks import Chunk
-from streams.warehouse import Address
+from streams.connection import Address
 from tests.dashboards.shipped import OWNER_TOKEN
 from tests.histories.small import History, Message, refused
 from tests.oracle import BOOK, Law, Oracle, Record

@@ -14,8 +14,10 @@ from schemas.families import family
 from schemas.sql.tables import Layout, database_statements, statements
 from schemas.sql.targets import target
 from streams.chunks import Chunk
+from streams.connection import Address
 from streams.ingest import Rows
-from streams.warehouse import Address, ClickHouseStore, Poison
+from streams.store import Poison
+from streams.warehouse import ClickHouseStore
 from tests.streams.driven import ingests
 from tests.streams.stories import Said, log
 

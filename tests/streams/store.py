@@ -7,7 +7,7 @@ a claim says how far each partition is stored, and makes dead what no view can d
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from schemas.errors import Unavailable
 from streams.chunks import Position
 from streams.identities import Hashes, hashes
 from streams.ingest import Identity, Rows, StoredEvent
-from streams.warehouse import Bury, Claim, Poison
+from streams.store import Beat, Bury, Claim, Poison
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -112,6 +112,9 @@ class Door:
             return Claim(token, {place: self._table.top(place) for place in wanted}, awaited)
 
         return self._do("claim", tuple(wanted), work)
+
+    def beat(self, beats: Sequence[Beat]) -> None:
+        raise AssertionError("the pipeline writes no signs of life")
 
     def _poison(self, wanted: list[Position], bury: Bury) -> None:
         for topic, kpart in wanted:

@@ -23,8 +23,8 @@ from streams import app as module
 from streams import metrics
 from streams.app import GulouApp, WorkerConfig, build_app
 from streams.chunks import Position
+from streams.connection import Address
 from streams.dead_letters import DeadLetter
-from streams.warehouse import Address
 from tests.streams.driven import LIMITS, counted, limits
 
 V0, V1 = ("visits", 0), ("visits", 1)

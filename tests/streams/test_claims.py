@@ -14,8 +14,10 @@ from schemas.families import family
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import Divisions
 from streams.chunks import Chunk
+from streams.connection import Address
 from streams.ingest import Ingest
-from streams.warehouse import Address, ClickHouseStore, Poison
+from streams.store import Poison
+from streams.warehouse import ClickHouseStore
 from tests.histories.small import History
 from tests.streams.test_ingest import LOGGED, Arrived
 
@@ -76,7 +78,7 @@ def test_a_worker_that_lost_its_partition_can_no_longer_empty_its_figures(owners
     owners.store(old, token, 1, -1)
     before = owners.figures("visits_daily")
     owners.claim(new)
-    old._empty(FAMILY, FAMILY.projections[1], 0, token)
+    old.repair.empty(FAMILY, FAMILY.projections[1], 0, token)
     assert len(before) > 20
     assert owners.figures("visits_daily") == before
     assert owners.client.execute(f"SELECT count() FROM {DATABASE}.rebuilds") == [(0,)]
@@ -89,7 +91,7 @@ def test_figures_half_emptied_by_a_worker_that_died_are_filled_again(owners: Own
     owners.store(old, token, 2, last)
     before = owners.figures("visits_daily")
     # As after a kill in the middle: noted, and emptied but for the part with the highest mark.
-    old._note_rebuild(FAMILY, FAMILY.projections[1], 0, token, pending=True)
+    old.repair.note_rebuild(FAMILY, FAMILY.projections[1], 0, token, pending=True)
     owners.client.execute(
         f"ALTER TABLE {DATABASE}.visits_daily DELETE WHERE hi <= {last}",
         settings={"mutations_sync": 2},
@@ -107,7 +109,7 @@ def test_a_deletion_that_outlived_its_worker_is_waited_for(owners: Owners) -> No
     before = owners.figures("visits_daily")
     owners.client.execute(f"SYSTEM STOP MERGES {DATABASE}.visits_daily")
     projection = FAMILY.projections[1]
-    old._note_rebuild(FAMILY, projection, 0, owners.claim(old), pending=True)
+    old.repair.note_rebuild(FAMILY, projection, 0, owners.claim(old), pending=True)
     owners.client.execute(
         f"ALTER TABLE {DATABASE}.visits_daily DELETE WHERE kpart = 0",
         settings={"mutations_sync": 0},

@@ -17,7 +17,7 @@ from schemas.wire import Reason
 from streams.chunks import Chunk
 from streams.dead_letters import DeadLetter
 from streams.ingest import Ingest, Rows, StoredEvent
-from streams.warehouse import Poison
+from streams.store import Poison
 from tests.histories.messages import Message
 from tests.histories.small import History, refused
 from tests.histories.told import Told, household, message, ms, told

@@ -11,7 +11,7 @@ from clickhouse_driver import Client
 from clickhouse_driver import errors as driver_errors
 
 from schemas.errors import Unavailable
-from streams import warehouse as module
+from streams import repair as module
 from tests.streams.ground import DAILY, FAMILY, HERE, TARGETS, Ground, Told
 
 
@@ -142,14 +142,14 @@ def test_a_worker_that_lost_a_partition_neither_fills_nor_notes_its_figures(told
     ground, worker, token = told
     ground.claim(ground.worker(), HERE)
     before = ground.figures()
-    worker._project(FAMILY, DAILY, 0, -1, 6, token)
-    worker._note_rebuild(FAMILY, DAILY, 0, token, pending=True)
+    worker.repair.project(FAMILY, DAILY, 0, -1, 6, token)
+    worker.repair.note_rebuild(FAMILY, DAILY, 0, token, pending=True)
     assert ground.figures() == before
     assert ground.pending() == []
     # What it still owns it may fill.
-    worker._empty(FAMILY, DAILY, 1, token)
+    worker.repair.empty(FAMILY, DAILY, 1, token)
     assert (ground.net("visits_daily", 0), ground.net("visits_daily", 1)) == (7, 0)
-    worker._project(FAMILY, DAILY, 1, -1, 6, token)
-    worker._note_rebuild(FAMILY, DAILY, 1, token, pending=False)
+    worker.repair.project(FAMILY, DAILY, 1, -1, 6, token)
+    worker.repair.note_rebuild(FAMILY, DAILY, 1, token, pending=False)
     assert ground.figures() == before
     assert ground.pending() == []

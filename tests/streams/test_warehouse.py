@@ -8,10 +8,12 @@ import pytest
 
 from infra import _child
 from schemas.errors import Unavailable
-from streams import warehouse as module
+from streams.connection import INSERT_SETTINGS, Address, says
 from streams.identities import hashes
 from streams.ingest import StoredEvent
-from streams.warehouse import Address, ClickHouseStore
+from streams.repair import query_id
+from streams.store import Beat
+from streams.warehouse import ClickHouseStore
 from tests.histories.told import ms
 from tests.streams.ground import FAMILY, HERE, TARGETS, THERE, Ground
 from tests.streams.stories import GRID, LOGGED, Said, fresh
@@ -209,7 +211,7 @@ def test_hashes_of_counted_identities_behind_an_offset_are_given(
 
 def test_a_beat_is_written_as_it_is_said(ground: Ground) -> None:
     worker = ground.worker()
-    worker.beat([("visits", 0, LOGGED + 5, 7, 41, LOGGED), ("visits", 1, LOGGED, 0, -1, 0)])
+    worker.beat([Beat("visits", 0, LOGGED + 5, 7, 41, LOGGED), Beat("visits", 1, LOGGED, 0, -1, 0)])
     assert ground.ask(
         "SELECT topic, kpart, toUnixTimestamp64Milli(beat), lag, watermark, "
         "toUnixTimestamp64Milli(behind_since) FROM ground_of_visits.heartbeat ORDER BY kpart"
@@ -223,11 +225,11 @@ def test_a_beat_that_the_server_refuses_is_told_and_the_next_one_is_written(
     ground.run("RENAME TABLE DB.heartbeat TO DB.elsewhere")
     try:
         with pytest.raises(Unavailable, match=r"^No heartbeat could be written: Code: 60") as told:
-            worker.beat([("visits", 0, LOGGED, 0, 1, 0)])
+            worker.beat([Beat("visits", 0, LOGGED, 0, 1, 0)])
         assert told.value.do == "The next one is tried."
     finally:
         ground.run("RENAME TABLE DB.elsewhere TO DB.heartbeat")
-    worker.beat([("visits", 0, LOGGED, 0, 1, 0)])
+    worker.beat([Beat("visits", 0, LOGGED, 0, 1, 0)])
     assert ground.ask("SELECT count() FROM ground_of_visits.heartbeat") == [(1,)]
 
 
@@ -242,7 +244,7 @@ def test_a_server_that_is_not_there_is_unavailable_to_every_operation(ground: Gr
     with pytest.raises(Unavailable, match=r"^ClickHouse does not answer: "):
         worker.identities("visits", 0, -1)
     with pytest.raises(Unavailable, match=r"^ClickHouse does not answer: "):
-        worker.beat([("visits", 0, 1, 0, 1, 0)])
+        worker.beat([Beat("visits", 0, 1, 0, 1, 0)])
     with pytest.raises(Unavailable, match=r"^An insert of 2 rows into .* did not end well: "):
         worker.insert(ground.rows(*fresh(2)), 1)
     worker.close()
@@ -250,7 +252,7 @@ def test_a_server_that_is_not_there_is_unavailable_to_every_operation(ground: Gr
 
 def test_inserts_and_repairs_name_their_partitions_and_bring_one_block(ground: Ground) -> None:
     """A view sees each: the name of its query, its rows, and the settings it runs with."""
-    names = [name for name in module._INSERT_SETTINGS if name != "insert_block_size"]
+    names = [name for name in INSERT_SETTINGS if name != "insert_block_size"]
     settings = ", ".join(f"toString(getSetting('{name}'))" for name in names)
     ground.run(
         "CREATE TABLE DB.seen (id String, n UInt64, settings Array(String)) "
@@ -293,7 +295,7 @@ def test_inserts_and_repairs_name_their_partitions_and_bring_one_block(ground: G
 
 
 def test_a_query_names_every_partition_it_writes_and_is_named_like_no_other() -> None:
-    first, second = (module._query_id("visits", (0, 12)) for _ in range(2))
+    first, second = (query_id("visits", (0, 12)) for _ in range(2))
     assert first.startswith("gulou.visits@0.visits@12.")
     assert len(first.split(".")[-1]) == 32
     assert first != second
@@ -331,6 +333,6 @@ def test_an_address_never_shows_its_password() -> None:
 
 
 def test_what_a_server_says_is_cut_before_its_stack_and_after_300_characters() -> None:
-    said = module._says(Exception("Code: 1.\n DB::Exception:  " + "a" * 400 + "Stack trace: x"))
+    said = says(Exception("Code: 1.\n DB::Exception:  " + "a" * 400 + "Stack trace: x"))
     assert said == ("Code: 1. DB::Exception: " + "a" * 400)[:300]
-    assert module._says(Exception("short. Stack trace:\n 0. main")) == "short."
+    assert says(Exception("short. Stack trace:\n 0. main")) == "short."

@@ -17,7 +17,7 @@ from streams.chunks import Position
 from streams.identities import Seen
 from streams.ingest import Ingest, Rows
 from streams.pipeline import Pipeline
-from streams.warehouse import Claim
+from streams.store import Claim
 
 
 class UnguardedPipeline(Pipeline):
