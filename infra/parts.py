@@ -19,6 +19,7 @@ from dashboards.edition import Edition
 from infra import _child
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
 from infra.database import address, apply
+from infra.http import HEALTH
 from infra.settings import Settings
 from infra.warehouse import access
 from schemas import names
@@ -245,7 +246,7 @@ def _boards(settings: Settings) -> Part:
         write(made, edition(settings))
         outlines = edition(settings).map
         return [
-            sys.executable, "-m", "dashboards.server",
+            sys.executable, "-m", "infra.board_server",
             "--host", settings.host,
             "--port", str(settings.board_port),
             "--state", str(state),
@@ -259,7 +260,7 @@ def _boards(settings: Settings) -> Part:
     return Part(
         "boards",
         command,
-        lambda: _answers(settings.host, settings.board_port, "/api/health"),
+        lambda: _answers(settings.host, settings.board_port, HEALTH),
         where=f"http://{settings.host}:{settings.board_port}",
     )
 

@@ -1,5 +1,6 @@
 """The board server: Grafana's boards and its API, without Grafana."""
 
-from dashboards.server.app import ServerConfig, serve
+from dashboards.server.answers import ROLE
+from dashboards.server.app import READS, ServerConfig, application
 
-__all__ = ["ServerConfig", "serve"]
+__all__ = ["READS", "ROLE", "ServerConfig", "application"]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
-import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +14,18 @@ from aiohttp import web
 
 from dashboards.layout import in_order
 from dashboards.publish import FOLDER, playlist
-from dashboards.server.api import Api, body_of, save_source, status_of
+from dashboards.server.answers import body_of, status_of
+from dashboards.server.api import Api
 from dashboards.server.frames import frames
 from dashboards.server.macros import Scope, expand
-from dashboards.server.page import Files, Gate, harden
+from dashboards.server.page import Files
 from dashboards.server.reader import DataSource, Reader, source
 from dashboards.server.shelf import Record, Shelf
+from dashboards.server.sources import save_source
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
+READS = ("/api/ds/query",)
+"""Paths to which a POST changes nothing."""
 BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
 SHARE_CEILING_S = 30.0
 
@@ -35,92 +36,41 @@ class ServerConfig:
 
     Args:
         state: directory of everything published; made when missing.
-        host: address to listen on; beyond this machine only with a token.
-        port: 0 takes a free one.
-        token: secret of publishers (Bearer) and walls (form or `?token=`); "" for none.
         data_sources: JSON file with data sources as POST /api/datasources takes them, stored at
             each start.
         boards: directory of board JSON files, stored at each start; a folder in it is a folder,
             and what lies in none goes where publishing puts it.
         outlines: GeoJSON file of the counties, served as `public/maps/<its city>.geojson`.
-        closed: ask for the token on this machine too, where otherwise anybody may look.
         zone: day of `$__dateFilter`; Grafana's container lives in UTC.
         rows: rows kept of a query's answer.
         query_s: ceiling of a query's run time.
     """
 
     state: Path
-    host: str = "127.0.0.1"
-    port: int = 13000
-    token: str = ""
     data_sources: Path | None = None
     boards: Path | None = None
     outlines: Path | None = None
-    closed: bool = False
     zone: str = "UTC"
     rows: int = 10_000
     query_s: float = 30.0
-
-
-def serve(config: ServerConfig) -> None:
-    """Serves until SIGTERM or SIGINT; prints one JSON line when it is ready.
-
-    Raises:
-        Misconfigured: the port is taken, or a provisioning file is not as it must be.
-    """
-    asyncio.run(_serve(config))
-
-
-async def _serve(config: ServerConfig) -> None:
-    runner = web.AppRunner(application(config), access_log=None, shutdown_timeout=2.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, config.host, config.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise Misconfigured(
-                f"the board server cannot listen on {config.host}:{config.port} "
-                f"({error.strerror}).",
-                do="Choose another port, or stop what listens there.",
-            ) from error
-        port = runner.addresses[0][1]
-        shown = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host
-        ready = {"ready": True, "host": config.host, "port": port, "url": f"http://{shown}:{port}/"}
-        # What is loaded by now stays: a full collection that walks it holds every answer up.
-        gc.collect()
-        gc.freeze()
-        sys.stdout.write(json.dumps(ready) + "\n")
-        sys.stdout.flush()
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
-        await stop.wait()
-    finally:
-        await runner.cleanup()
 
 
 def application(config: ServerConfig) -> web.Application:
     """The server as an aiohttp application, provisioning done.
 
     Raises:
-        Misconfigured: see `serve`.
+        Misconfigured: a provisioning file is not as it must be.
     """
-    gate = Gate(config.host, config.token, closed=config.closed)
     store = Shelf(config.state)
     _provision(store, config)
     reader = Reader(config.rows, config.query_s)
     files = Files(config.outlines)
     queries = _Queries(store, reader, config.zone)
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[gate.middleware, _told])  # type: ignore[list-item]
-    app.on_response_prepare.append(harden)
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_told])
     app.router.add_post("/api/ds/query", queries.query)
     app.router.add_routes(Api(store, reader).routes())
     app.router.add_routes(
         [
-            web.get("/login", gate.form),
-            web.post("/login", gate.login),
             web.get(r"/assets/{name:.+}", files.asset),
             web.get(r"/public/{name:.+}", files.asset),
             *(

@@ -158,6 +158,7 @@ class Reader:
             client.disconnect()
 
     def close(self) -> None:
+        """Closes every connection; queries under way end."""
         self._threads.shutdown(cancel_futures=True)
         for uid in list(self._idle):
             self.forget(uid)

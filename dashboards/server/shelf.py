@@ -55,6 +55,7 @@ class Shelf:
     # ------------------------------------------------------------------ folders, sources, lists
 
     def all(self, kind: ShelfKind) -> list[Record]:
+        """Every record of a kind."""
         return self._lists[kind]
 
     def find(self, kind: ShelfKind, **want: Any) -> Record | None:
@@ -89,6 +90,7 @@ class Shelf:
         return new
 
     def remove(self, kind: ShelfKind, record: Record) -> None:
+        """Takes a record away."""
         self._lists[kind] = [r for r in self._lists[kind] if r is not record]
         self._save(kind)
         if kind == "datasources" and self._secrets.pop(record["uid"], None) is not None:
@@ -102,9 +104,11 @@ class Shelf:
         _write(self.root / "secrets.json", self._secrets)
 
     def secret(self, uid: str, name: str) -> str:
+        """A secret of a data source; empty where there is none."""
         return self._secrets.get(uid, {}).get(name, "")
 
     def secret_names(self, uid: str) -> list[str]:
+        """Names of its secrets, sorted."""
         return sorted(name for name, value in self._secrets.get(uid, {}).items() if value)
 
     # ---------------------------------------------------------------------------------- boards
@@ -114,6 +118,7 @@ class Shelf:
         return list(self._boards.values())
 
     def board(self, uid: str) -> Record | None:
+        """The record of a board."""
         return self._boards.get(uid)
 
     def put_board(
@@ -154,6 +159,7 @@ class Shelf:
         return record
 
     def remove_board(self, uid: str) -> None:
+        """Takes a board away."""
         del self._boards[uid]
         (self.root / "dashboards" / f"{uid}.json").unlink(missing_ok=True)
 

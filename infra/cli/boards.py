@@ -15,7 +15,7 @@ from rich.console import Console
 
 from dashboards import publish as publishing
 from dashboards.boards import every
-from dashboards.server.page import loopback
+from infra.http import loopback
 from infra.parts import board_source, edition
 from infra.settings import Settings
 from schemas.errors import Refused

@@ -12,7 +12,8 @@ from typing import Any
 import requests
 from aiohttp import web
 
-from dashboards.server.app import ServerConfig, application
+from dashboards.server import READS, ROLE, ServerConfig, application
+from infra.http import Gate
 
 WAIT_S = 15
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -51,8 +52,10 @@ def without_times(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def inside(config: ServerConfig) -> Iterator[Inside]:
-    """Serves `config` on a free port of this machine until the block ends.
+def inside(
+    config: ServerConfig, token: str = "", *, host: str = "127.0.0.1", closed: bool = False
+) -> Iterator[Inside]:
+    """Serves `config` on a free port of this machine until the block ends, behind the gate.
 
     In a thread of its own, because Playwright's loop may run in the test's.
     """
@@ -61,7 +64,10 @@ def inside(config: ServerConfig) -> Iterator[Inside]:
     thread.start()
 
     async def start() -> tuple[web.AppRunner, int]:
-        runner = web.AppRunner(application(config), access_log=None, shutdown_timeout=1.0)
+        gate = Gate(host, token, closed=closed, role=ROLE, reads=READS)
+        runner = web.AppRunner(
+            gate.guard(application(config)), access_log=None, shutdown_timeout=1.0
+        )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner, runner.addresses[0][1]

@@ -60,7 +60,7 @@ def board_server(state: Path, *arguments: str, token: str = "") -> Iterator[Boar
         [
             sys.executable,
             "-m",
-            "dashboards.server",
+            "infra.board_server",
             "--port",
             "0",
             "--outlines",

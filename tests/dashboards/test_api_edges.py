@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from dashboards.server.api import slug, status_of
+from dashboards.server.answers import slug, status_of
 from dashboards.server.app import ServerConfig
 from dashboards.server.shelf import Conflict, Shelf, checked_uid
 from schemas.errors import GulouError, Halted, Misconfigured, Refused, Unavailable
 from tests.dashboards.inside import Inside, inside, without_times
 
 # Its advice is for libraries that share a request; here it would end each request with an error.
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 
 PLUGIN = "grafana-clickhouse-datasource"
 ONE: dict[str, Any] = {"uid": "one", "name": "一", "type": PLUGIN, "isDefault": True}

@@ -6,18 +6,18 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import requests
 from aiohttp import web
 
 from dashboards.server.app import ServerConfig
-from dashboards.server.page import DIST, Gate, _inside, loopback
+from dashboards.server.page import DIST
+from infra.http.gate import Gate, _inside, loopback
 from schemas.errors import Misconfigured
 from tests.dashboards.inside import WAIT_S, Inside, inside
 
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 
 TOKEN = "glsa_test"
 # HMAC-SHA256 of "board session" with the token as key, by `openssl dgst -sha256 -hmac glsa_test`.
@@ -29,36 +29,32 @@ ELSEWHERE = {"Host": "boards.city.example"}
 WRITE = "/api/playlists"
 
 
-def bare(tmp: Path, **more: Any) -> ServerConfig:
-    return ServerConfig(tmp, **more)
-
-
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     """No token, this machine alone."""
-    with inside(bare(tmp_path_factory.mktemp("free"))) as running:
+    with inside(ServerConfig(tmp_path_factory.mktemp("free"))) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     """A token, and everybody on this machine may look."""
-    with inside(bare(tmp_path_factory.mktemp("known"), token=TOKEN)) as running:
+    with inside(ServerConfig(tmp_path_factory.mktemp("known")), TOKEN) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     """A token, asked for on this machine too."""
-    with inside(bare(tmp_path_factory.mktemp("closed"), token=TOKEN, closed=True)) as running:
+    with inside(ServerConfig(tmp_path_factory.mktemp("closed")), TOKEN, closed=True) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     """As if it listened beyond this machine."""
-    config = bare(tmp_path_factory.mktemp("wide"), token=TOKEN, host="0.0.0.0")
-    with inside(config) as running:
+    config = ServerConfig(tmp_path_factory.mktemp("wide"))
+    with inside(config, TOKEN, host="0.0.0.0") as running:
         yield running
 
 

@@ -13,14 +13,14 @@ from dashboards import publish
 from dashboards.boards import every
 from dashboards.panels import PLUGIN
 from dashboards.publish import Grafana
-from dashboards.server import __main__ as command
 from dashboards.server.app import ServerConfig, application
 from dashboards.server.shelf import Shelf
+from infra import board_server as command
+from infra.http import Listening
 from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured, Unavailable
 from tests.dashboards.inside import Inside, inside
 
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 
 SOURCE: dict[str, Any] = {
     "uid": "gulou", "name": "gulou", "type": PLUGIN, "access": "proxy", "isDefault": True,
@@ -38,7 +38,7 @@ LIST: dict[str, Any] = {
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Inside]:
-    with inside(ServerConfig(tmp_path / "state", token="word")) as running:
+    with inside(ServerConfig(tmp_path / "state"), "word") as running:
         yield running
 
 
@@ -372,10 +372,12 @@ def test_a_file_without_a_list_of_sources_is_refused(tmp_path: Path, text: str) 
 # --------------------------------------------------------------------------------- the command
 
 
-def started(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, ServerConfig | None]:
+def started(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, Any]:
     """Exit code and what the command would have served."""
-    served: list[ServerConfig] = []
-    monkeypatch.setattr(command, "serve", served.append)
+    served: list[Any] = []
+    monkeypatch.setattr(command, "Gate", lambda host, token, **how: (host, token, how["closed"]))
+    monkeypatch.setattr(command, "application", lambda config: config)
+    monkeypatch.setattr(command, "serve", lambda make, *others: served.append((make(), *others)))
     return command.main(list(arguments)), served[0] if served else None
 
 
@@ -383,22 +385,24 @@ def test_the_command_serves_with_the_documented_defaults(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plain = ServerConfig(
-        tmp_path, host="127.0.0.1", port=13000, token="", data_sources=None, boards=None,
-        closed=False, zone="UTC", rows=10_000, query_s=30.0,
+        tmp_path, data_sources=None, boards=None, outlines=None, zone="UTC", rows=10_000,
+        query_s=30.0,
     )  # fmt: skip
-    assert started(monkeypatch, "--state", str(tmp_path)) == (0, plain)
+    listening, gate = Listening("the board server", "127.0.0.1", 13000), ("127.0.0.1", "", False)
+    assert started(monkeypatch, "--state", str(tmp_path)) == (0, (plain, listening, gate))
     assert ServerConfig(tmp_path) == plain
     word = tmp_path / "word"
     word.write_text(" secret\n")
     full = ServerConfig(
-        tmp_path, host="0.0.0.0", port=1, token="secret", data_sources=Path("s"),
-        boards=Path("b"), closed=True, zone="Asia/Shanghai", rows=5, query_s=2.5,
+        tmp_path, data_sources=Path("s"), boards=Path("b"), outlines=Path("o"),
+        zone="Asia/Shanghai", rows=5, query_s=2.5,
     )  # fmt: skip
     options = (
         f"--state {tmp_path} --host 0.0.0.0 --port 1 --token-file {word} --data-sources s "
-        "--boards b --closed --zone Asia/Shanghai --rows 5 --query-seconds 2.5"
+        "--boards b --outlines o --closed --zone Asia/Shanghai --rows 5 --query-seconds 2.5"
     )
-    assert started(monkeypatch, *options.split()) == (0, full)
+    listening, gate = Listening("the board server", "0.0.0.0", 1), ("0.0.0.0", "secret", True)
+    assert started(monkeypatch, *options.split()) == (0, (full, listening, gate))
 
 
 def test_a_token_file_that_is_empty_or_missing_stops_the_start(

@@ -20,7 +20,6 @@ from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured, Refused
 from tests.dashboards.inside import Inside, inside
 
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 
 PLUGIN = "grafana-clickhouse-datasource"
 HOST = {"host": "ch.example"}

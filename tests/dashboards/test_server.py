@@ -399,7 +399,7 @@ def test_a_start_and_a_publishing_put_the_shipped_boards_in_the_same_place(
 
 
 def _ended(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dashboards.server", *arguments]
+    command = [sys.executable, "-m", "infra.board_server", *arguments]
     return subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
     )

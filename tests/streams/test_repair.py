@@ -312,7 +312,7 @@ def test_an_error_of_the_server_makes_no_event_dead(
             with pytest.raises(Unavailable) as passing:
                 ground.claim(worker)
         assert passing.value.what.startswith(f"Code: {code}."), name
-        assert passing.value.do == "The claim is made again."
+        assert passing.value.do == "It is asked again."
         assert ground.buried == []
     ground.claim(ground.worker())
     assert ground.events("status") == [("ok",)] * 14

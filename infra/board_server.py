@@ -1,4 +1,4 @@
-"""`python -m dashboards`: the board server as a process of its own."""
+"""`python -m infra.board_server`: the board server as a process of its own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from dashboards.server.app import ServerConfig, serve
+from dashboards.server import READS, ROLE, ServerConfig, application
+from infra.http import Gate, Listening, serve
 from schemas.errors import GulouError, Misconfigured
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 after a clean stop, else that of the error that is printed."""
-    parser = argparse.ArgumentParser(prog="dashboards", description="The board server.")
+    parser = argparse.ArgumentParser(prog="infra.board_server", description="The board server.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=13000, help="0 takes a free one")
     parser.add_argument("--state", type=Path, required=True, help="directory of what is published")
@@ -26,21 +27,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--query-seconds", type=float, default=30.0, help="a query's ceiling")
     given = parser.parse_args(arguments)
     try:
-        serve(
-            ServerConfig(
-                state=given.state,
-                host=given.host,
-                port=given.port,
-                token=_token(given.token_file),
-                data_sources=given.data_sources,
-                boards=given.boards,
-                outlines=given.outlines,
-                closed=given.closed,
-                zone=given.zone,
-                rows=given.rows,
-                query_s=given.query_seconds,
-            )
+        gate = Gate(
+            given.host, _token(given.token_file), closed=given.closed, role=ROLE, reads=READS
         )
+        config = ServerConfig(
+            state=given.state,
+            data_sources=given.data_sources,
+            boards=given.boards,
+            outlines=given.outlines,
+            zone=given.zone,
+            rows=given.rows,
+            query_s=given.query_seconds,
+        )
+        listening = Listening("the board server", given.host, given.port)
+        serve(lambda: application(config), listening, gate)
     except GulouError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,0 +1,67 @@
+"""Answers in Grafana's shape, and what a request must hold."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiohttp import web
+
+from dashboards.server.shelf import Conflict, Record
+from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
+
+ROLE: web.RequestKey[str] = web.RequestKey("role", str)
+"""Where whoever serves the application puts the role of who asks: `Admin` or `Viewer`."""
+VERSION = "13.2.2"  # The Grafana whose components the page is made of.
+
+
+def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:
+    """An error in Grafana's shape."""
+    return web.json_response({"message": str(error), **more}, status=code)
+
+
+def status_of(error: GulouError) -> int:
+    """HTTP status of an error."""
+    if isinstance(error, Conflict):
+        return 412
+    if isinstance(error, Unavailable):
+        return 502
+    return 400 if isinstance(error, Refused | Misconfigured) else 500
+
+
+async def body_of(request: web.Request) -> Record:
+    """The request's JSON object.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Refused("bad request data: a JSON object is needed.", do="Send one.")
+    return body
+
+
+def found(record: Record | None, message: str) -> Record:
+    """`record`, or Grafana's 404 for it."""
+    if record is None:
+        raise web.HTTPNotFound(text=f'{{"message": "{message}"}}', content_type="application/json")
+    return record
+
+
+def slug(title: str) -> str:
+    """A title as it stands in an address."""
+    return re.sub(r"[^\w]+", "-", title.lower()).strip("-") or "board"
+
+
+async def no_permissions(_request: web.Request) -> web.Response:
+    """GET permissions: there are none."""
+    return web.json_response([])
+
+
+async def keep_permissions(_request: web.Request) -> web.Response:
+    """POST permissions: taken, and nothing changes."""
+    # One token, one role: there is nobody to tell apart, and publishing must not fail on it.
+    return web.json_response({"message": "Permissions updated"})

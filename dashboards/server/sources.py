@@ -1,0 +1,130 @@
+"""Grafana's API of data sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from dashboards.server.answers import body_of, found, reply
+from dashboards.server.reader import Reader, source
+from dashboards.server.shelf import Conflict, Record, Shelf
+from schemas.errors import GulouError, Refused
+
+
+def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Record:
+    """Adds or changes a data source; what is secret goes apart and never comes back.
+
+    Raises:
+        Refused: no name or no type.
+        Conflict: the name belongs to another.
+    """
+    fields = dict(fields)
+    hidden = fields.pop("secureJsonData", None) or {}
+    for name in ("id", "version", "secureJsonFields", "readOnly"):
+        fields.pop(name, None)
+    if not fields.get("name") or not fields.get("type"):
+        raise Refused("bad request data: a data source needs a name and a type.", do="Add them.")
+    twin = store.find("datasources", name=fields["name"])
+    if twin and (old is None or twin["uid"] != old["uid"]):
+        raise Conflict("data source with the same name already exists", do="Update it by its uid.")
+    record = store.change("datasources", old, fields) if old else store.add("datasources", fields)
+    if record.get("isDefault"):
+        for other in list(store.all("datasources")):
+            if other["uid"] != record["uid"] and other.get("isDefault"):
+                store.change("datasources", other, {"isDefault": False})
+    if hidden:
+        store.keep_secrets(record["uid"], {str(k): str(v) for k, v in hidden.items()})
+    return record
+
+
+class Sources:
+    """Data sources: where panels ask their queries."""
+
+    def __init__(self, store: Shelf, reader: Reader) -> None:
+        self.store = store
+        self.reader = reader
+
+    def routes(self) -> list[web.RouteDef]:
+        """What it answers to."""
+        every = []
+        for way in ("uid/{uid}", "name/{name}", r"{id:\d+}"):
+            path = f"/api/datasources/{way}"
+            every += [
+                web.get(path, self.source),
+                web.put(path, self.put_source),
+                web.delete(path, self.delete_source),
+            ]
+        return [
+            web.get("/api/datasources", self.sources),
+            web.post("/api/datasources", self.post_source),
+            web.get("/api/datasources/id/{name}", self.source_id),
+            web.get("/api/datasources/uid/{uid}/health", self.source_health),
+            *every,
+        ]
+
+    def _shown(self, record: Record) -> Record:
+        names = self.store.secret_names(record["uid"])
+        return {
+            "orgId": 1,
+            "access": "proxy",
+            "url": "",
+            "isDefault": False,
+            "readOnly": False,
+            "jsonData": {},
+            **record,
+            "secureJsonFields": dict.fromkeys(names, True),
+        }
+
+    def _source(self, request: web.Request) -> Record:
+        want: dict[str, Any] = dict(request.match_info)
+        if "id" in want:
+            want["id"] = int(want["id"])
+        return found(self.store.find("datasources", **want), "Data source not found")
+
+    async def sources(self, _request: web.Request) -> web.Response:
+        """GET /api/datasources."""
+        return web.json_response([self._shown(r) for r in self.store.all("datasources")])
+
+    async def source(self, request: web.Request) -> web.Response:
+        """GET one data source."""
+        return web.json_response(self._shown(self._source(request)))
+
+    async def source_id(self, request: web.Request) -> web.Response:
+        """GET /api/datasources/id/{name}."""
+        return web.json_response({"id": self._source(request)["id"]})
+
+    async def post_source(self, request: web.Request) -> web.Response:
+        """POST /api/datasources."""
+        try:
+            record = save_source(self.store, await body_of(request))
+        except Conflict as error:
+            return reply(409, error)
+        return self._saved(record, "Datasource added")
+
+    async def put_source(self, request: web.Request) -> web.Response:
+        """PUT its fields."""
+        record = save_source(self.store, await body_of(request), self._source(request))
+        self.reader.forget(record["uid"])
+        return self._saved(record, "Datasource updated")
+
+    def _saved(self, record: Record, message: str) -> web.Response:
+        named = {"id": record["id"], "name": record["name"], "message": message}
+        return web.json_response({"datasource": self._shown(record), **named})
+
+    async def delete_source(self, request: web.Request) -> web.Response:
+        """DELETE it."""
+        record = self._source(request)
+        self.store.remove("datasources", record)
+        self.reader.forget(record["uid"])
+        return web.json_response({"id": record["id"], "message": "Data source deleted"})
+
+    async def source_health(self, request: web.Request) -> web.Response:
+        """GET /api/datasources/uid/{uid}/health."""
+        record = self._source(request)
+        try:
+            origin = source(record, self.store.secret(record["uid"], "password"))
+            await self.reader.run(origin, "SELECT 1")
+        except GulouError as error:
+            return web.json_response({"status": "ERROR", "message": str(error)}, status=400)
+        return web.json_response({"status": "OK", "message": "Data source is working"})

@@ -1,0 +1,203 @@
+"""Who may ask an HTTP part: token, session cookie, same origin, no foreign code in its pages."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import html
+import ipaddress
+from collections.abc import Awaitable, Callable, Collection
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from schemas.errors import Misconfigured
+
+ROLE: web.RequestKey[str] = web.RequestKey("role", str)
+LOGIN = "/login"
+HEALTH = "/api/health"
+_WITHOUT_TOKEN = (LOGIN, HEALTH)
+COOKIE = "gulou_session"
+SESSION_S = 90 * 86_400  # A wall is mounted once and must not ask for its token every week.
+
+# What a proxy adds: behind it, a connection from this machine may be anybody's.
+_FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Gate:
+    """Who may publish and who may look.
+
+    Without a token everybody on this machine may do both. With one, a Bearer token may publish; a
+    session (the same token, typed into the form or given once as `?token=`) may look, and so may
+    everybody on this machine as long as nobody else can reach the server. What a proxy hands on
+    comes from elsewhere, wherever the proxy runs, and needs the token.
+
+    Args:
+        host: address the server listens on.
+        token: the secret, "" for none.
+        closed: ask for the token on this machine too.
+        role: key under which a part finds the role of who asks: `Admin` or `Viewer`.
+        reads: paths that a session may POST to: they change nothing.
+
+    Raises:
+        Misconfigured: no token though others can reach `host`.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        token: str,
+        *,
+        closed: bool = False,
+        role: web.RequestKey[str] = ROLE,
+        reads: Collection[str] = (),
+    ) -> None:
+        if not token and not loopback(host):
+            raise Misconfigured(
+                f"a server may not listen on {host!r} without a token.",
+                do="Give it --token-file, or let it listen on 127.0.0.1.",
+            )
+        self._token, self._key = token, role
+        self._reads = {LOGIN, *reads}
+        self._open = loopback(host) and not closed
+        self._session = hmac.new(token.encode(), b"board session", hashlib.sha256).hexdigest()
+
+    def guard(self, app: web.Application) -> web.Application:
+        """The application behind this gate: every request passes it first."""
+        app.middlewares.insert(0, self.middleware)  # type: ignore[arg-type]
+        app.on_response_prepare.append(_harden)
+        app.router.add_routes([web.get(LOGIN, self.form), web.post(LOGIN, self.login)])
+        return app
+
+    @property
+    def middleware(self) -> Handler:
+        """What asks each request for its right to be answered."""
+        gate = self
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            gate._same_origin(request)
+            role = gate._role(request)
+            if role is None and request.path not in _WITHOUT_TOKEN:
+                return gate._turned_away(request)
+            if role is not None:
+                request[gate._key] = role
+            reads = request.method in ("GET", "HEAD") or request.path in gate._reads
+            if role == "Viewer" and not reads:
+                return web.json_response(
+                    {"message": "Permission denied: a session may only look."}, status=403
+                )
+            if role and request.query.get("token") and request.method == "GET":
+                return gate._welcomed(str(request.rel_url.without_query_params("token")))
+            return await handler(request)
+
+        return guard  # type: ignore[return-value]
+
+    def _same_origin(self, request: web.Request) -> None:
+        """Refuses a page of another site, and a name that was bent to this address."""
+        origin = request.headers.get("Origin")
+        foreign = origin is not None and urlsplit(origin).netloc != request.host
+        name = urlsplit(f"//{request.host}").hostname or ""
+        # A proxy's own name is no bent one: what comes through a proxy needs the token anyway.
+        if foreign or (self._open and not _proxied(request) and not loopback(name)):
+            raise web.HTTPForbidden(
+                text='{"message": "origin not allowed"}', content_type="application/json"
+            )
+
+    def _role(self, request: web.Request) -> str | None:
+        if not self._token:
+            return None if _proxied(request) else "Admin"
+        if "Authorization" in request.headers:
+            kind, _, given = request.headers["Authorization"].partition(" ")
+            return "Admin" if kind == "Bearer" and self._is_token(given.strip()) else None
+        if self._is_token(request.query.get("token", "")):
+            return "Viewer"
+        session = request.cookies.get(COOKIE, "")
+        known = hmac.compare_digest(session.encode(), self._session.encode())
+        return "Viewer" if known or (self._open and not _proxied(request)) else None
+
+    def _is_token(self, given: str) -> bool:
+        # Without a token no word is one, the empty word least of all.
+        return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())
+
+    def _turned_away(self, request: web.Request) -> web.Response:
+        if request.path.startswith("/api/"):
+            return web.json_response({"message": "Unauthorized"}, status=401)
+        return _login(str(request.rel_url.without_query_params("token")), status=401)
+
+    def _welcomed(self, to: str) -> web.Response:
+        answer = web.Response(status=303, headers={"Location": to})
+        answer.set_cookie(COOKIE, self._session, max_age=SESSION_S, httponly=True, samesite="Lax")
+        return answer
+
+    async def login(self, request: web.Request) -> web.Response:
+        """POST /login: a session for whoever knows the token."""
+        form = await request.post()
+        to = _inside(str(form.get("to") or "/"))
+        if not self._is_token(str(form.get("token", ""))):
+            return _login(to, status=401)
+        return self._welcomed(to)
+
+    async def form(self, request: web.Request) -> web.Response:
+        """GET /login: the form."""
+        return _login(_inside(request.query.get("to", "/")))
+
+
+def _proxied(request: web.Request) -> bool:
+    return any(name in request.headers for name in _FORWARDED)
+
+
+def _inside(to: str) -> str:
+    """`to` when it is a path of this server: anything else would send a session elsewhere."""
+    # Browsers drop tabs and line ends from an address, so "/\t/evil" is "//evil" to them.
+    clean = to.isprintable() and to.startswith("/") and to[1:2] not in ("/", "\\")
+    return to if clean else "/"
+
+
+def _login(to: str, status: int = 200) -> web.Response:
+    """The form that asks for the token, and afterwards goes on to where a person was going."""
+    text = _LOGIN.replace("{to}", html.escape(to, quote=True))
+    return web.Response(text=text, content_type="text/html", status=status)
+
+
+_LOGIN = """<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>鼓楼 · 登录</title>
+<meta name="viewport" content="width=device-width,initial-scale=1"><style>
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:#0b1220;color:#e8eefc;
+font:16px "Noto Sans CJK SC","Noto Sans SC","Microsoft YaHei","PingFang SC",sans-serif}
+form{background:#121c30;padding:40px;border-radius:8px;border:1px solid #2a3a5a;width:320px}
+h1{margin:0 0 4px;font-size:28px}p{margin:0 0 24px;color:#a9b8d8}
+input{box-sizing:border-box;width:100%;padding:10px;border-radius:4px;border:1px solid #4a5f8a;
+background:#0b1220;color:#fff;font-size:16px}
+button{margin-top:16px;width:100%;padding:10px;border:0;border-radius:4px;background:#3d71d9;
+color:#fff;font-size:16px;cursor:pointer}</style></head><body>
+<form method="post" action="/login"><h1>鼓楼</h1><p>请输入访问令牌 · Access token</p>
+<input type="password" name="token" autocomplete="current-password" aria-label="访问令牌" autofocus>
+<input type="hidden" name="to" value="{to}">
+<button>进入</button></form></body></html>"""
+
+
+# No script, style, font, picture or request from anywhere else: a wall stands on an intranet.
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self'"
+)
+
+
+async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer."""
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")

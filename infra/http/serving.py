@@ -1,0 +1,80 @@
+"""How an HTTP part starts, says that it is ready, and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from infra.http.gate import Gate
+from schemas.errors import Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a part listens.
+
+    Attributes:
+        part: what it is called in messages.
+        host: address; beyond this machine only with a token.
+        port: 0 takes a free one.
+    """
+
+    part: str
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+def serve(make: Callable[[], web.Application], listening: Listening, gate: Gate) -> None:
+    """Serves until SIGTERM or SIGINT; prints one JSON line when it is ready.
+
+    Args:
+        make: the part as an application, made once the loop runs.
+        listening: where.
+        gate: who may ask.
+
+    Raises:
+        Misconfigured: the port is taken, or a provisioning file is not as it must be.
+    """
+    asyncio.run(_serve(make, listening, gate))
+
+
+async def _serve(make: Callable[[], web.Application], listening: Listening, gate: Gate) -> None:
+    runner = web.AppRunner(gate.guard(make()), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, listening.host, listening.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise Misconfigured(
+                f"{listening.part} cannot listen on {listening.host}:{listening.port} "
+                f"({error.strerror}).",
+                do="Choose another port, or stop what listens there.",
+            ) from error
+        port = runner.addresses[0][1]
+        shown = "127.0.0.1" if listening.host in ("0.0.0.0", "::") else listening.host
+        ready = {
+            "ready": True,
+            "host": listening.host,
+            "port": port,
+            "url": f"http://{shown}:{port}/",
+        }
+        # What is loaded by now stays: a full collection that walks it holds every answer up.
+        gc.collect()
+        gc.freeze()
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
