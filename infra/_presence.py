@@ -134,7 +134,7 @@ def detach(home: Path, arguments: Sequence[str], environment: Mapping[str, str])
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "infra.cli.main", *arguments],
+            [sys.executable, "-m", "infra.cli", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -11,17 +11,16 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 
 from dashboards import publish as publishing
 from dashboards.boards import every
+from infra.cli._screen import out
 from infra.http import loopback
 from infra.parts import board_source, edition
 from infra.settings import Settings
 from schemas.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, help="Publish the boards to a Grafana, or compare them.")
-out = Console(highlight=False)
 
 At = Annotated[
     str, typer.Option(help="Day to check the panels' queries at, as 2021-12-31; empty is now.")
