@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from dashboards import publish
 from infra import _presence
 from infra.settings import PREFIX, ROOT, Settings
 from tests.histories.small import VILLAGES, History, Message
@@ -58,7 +59,74 @@ class PatrolWalked(Patrol, name="patrol.walked", zh="巡防登记", zh_doc="巡�
     found: Found = field("What was found.", "发现。", zh="发现", example="nothing")
     note: Note = field("About the street.", "备注。", zh="备注", example="路灯已修")
 '''
-# The same family in the oracle's own words.
+# Another, with cases, a clock of two terms and a ledger: the shapes that a board may show.
+_WITH_EVERYTHING = '''
+"""补助: households ask for a grant, are answered and paid."""
+
+from typing import Annotated, ClassVar, Literal
+
+from schemas.clocks import Clock, Term
+from schemas.event import Event, field
+from schemas.projections import Balance, CaseFold, Rollup, Stage
+from schemas.words import CaseId, Fen, Labels
+
+Purse = Annotated[Literal["county", "city"], Labels(county="县级资金", city="市级资金")]
+
+
+class Grant(Event, topic="grants", key="grant", zh="补助", zh_doc="补助：申请、答复和发放。"):
+    """补助: a household asks for a grant."""
+
+    grant: CaseId = field("Number of the grant.", "编号。", zh="编号", example="G-1")
+    purse: Purse = field("Who pays.", "资金。", zh="资金", example="county", fact=True)
+
+    projections: ClassVar = (
+        Rollup("hourly", "county"),
+        Rollup(
+            "ledger",
+            "division",
+            dims=("purse",),
+            balance=Balance("amount", "grant.funded", "grant.paid", "purse"),
+        ),
+        CaseFold(
+            "cases",
+            "grant.asked",
+            stages=(
+                Stage("grant.asked", "asked", "已申请"),
+                Stage("grant.paid", "paid", "已发放"),
+            ),
+            ends=("grant.paid",),
+        ),
+    )
+    clocks: ClassVar = (
+        Clock(
+            "pay",
+            "发放",
+            "grant.asked",
+            terms=(
+                Term(10, "办法 1", when=("purse", ("county",))),
+                Term(20, "办法 2", when=("purse", ("city",))),
+            ),
+            ends=("grant.paid",),
+        ),
+    )
+
+
+class GrantAsked(Grant, name="grant.asked", zh="申请", zh_doc="申请补助。"):
+    """A grant was asked for."""
+
+
+class GrantFunded(Grant, name="grant.funded", zh="拨入", zh_doc="资金拨入。"):
+    """Money came in."""
+
+    amount: Fen = field("In fen.", "以分计。", zh="金额", example=5, total=True)
+
+
+class GrantPaid(Grant, name="grant.paid", zh="发放", zh_doc="补助发放。"):
+    """Money went out."""
+
+    amount: Fen = field("In fen.", "以分计。", zh="金额", example=5, total=True)
+'''
+# The first family in the oracle's own words.
 _PATROLS = Topic(
     "patrols",
     "street",
@@ -77,10 +145,9 @@ _PATROLS = Topic(
 )
 _START = """
 import json, sys
-from infra.parts import parts
 from infra.settings import Settings
 from infra.stack import Stack
-with Stack(Settings.load(), lambda s: [p for p in parts(s) if p.name != "boards"]) as stack:
+with Stack(Settings.load()) as stack:
     print(json.dumps(stack.settings.environment()), flush=True)
     sys.stdin.read()
 """
@@ -91,12 +158,13 @@ _DEFECT = """"type": "if(throwIf(p.time % 1000 = 666, 'indigestible'), '', p.typ
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A stack run from a copy of the packages with one more family and one defect."""
+    """A stack run from a copy of the packages with two more families and one defect."""
     copy: Path = tmp_path_factory.mktemp("copy")
-    skipped = shutil.ignore_patterns("node_modules", "__pycache__", "viewer", "dist")
+    skipped = shutil.ignore_patterns("node_modules", "__pycache__", "src")
     for name in ("schemas", "streams", "producers", "dashboards", "infra"):
         shutil.copytree(ROOT / name, copy / name, ignore=skipped)
     (copy / "schemas" / "families" / "patrol.py").write_text(_FILE)
+    (copy / "schemas" / "families" / "grant.py").write_text(_WITH_EVERYTHING)
     sql = copy / "schemas" / "sql" / "targets.py"
     assert sql.read_text().count(_SOUND) == 1
     sql.write_text(sql.read_text().replace(_SOUND, _DEFECT))
@@ -150,6 +218,44 @@ def test_a_family_of_one_new_file_has_topic_rows_rollup_and_published_view(chang
         "FROM gulou_published.patrols_by_township_day WHERE type = 'patrol.walked'"
     )
     assert rows == [(100, 4950, "hazard")]  # 0 + 1 + … + 99 = 4,950
+
+
+def _boards(live: Live) -> publish.Grafana:
+    address = live.stack.settings.host, live.stack.settings.board_port
+    token = (live.settings.home / "secrets" / "grafana").read_text().strip()
+    return publish.Grafana("http://{}:{}".format(*address), token)
+
+
+@pytest.mark.parametrize("topic", ["patrols", "grants"])
+def test_a_family_of_one_new_file_has_a_board_whose_every_query_answers(
+    changed: Live, topic: str
+) -> None:
+    grafana = _boards(changed)
+    board = grafana.get(f"/dashboards/uid/gulou-{topic}")["dashboard"]
+    assert board["title"] == {"patrols": "巡防", "grants": "补助"}[topic]
+    asked = list(publish.check(grafana, "gulou", [board], start_ms=_MAY, end_ms=_YEAR_END))
+    assert len(asked) > 4
+    assert [(one.panel, one.error) for one in asked if one.error] == []
+    titles = {panel["title"].removesuffix("${fresh}") for panel in board["panels"]}
+    assert {"数据状态", "趋势（件次）", "各县市区"} <= titles
+    assert ({"法定时限（件）", "未结件龄（件）", "各县市区余额（万元）"} <= titles) == (
+        topic == "grants"
+    )
+
+
+def test_the_board_of_a_new_family_shows_its_figures(changed: Live) -> None:
+    grafana = _boards(changed)
+    board = grafana.get("/dashboards/uid/gulou-patrols")["dashboard"]
+    (panel,) = (p for p in board["panels"] if p["title"].startswith("本年巡防登记"))
+    sql = publish.filled(panel["targets"][0]["rawSql"], {"county": "$__all"})
+    query = {"refId": "A", "datasource": {"uid": "gulou"}, "rawSql": sql, "format": 1}
+    asked = {"queries": [query], "from": str(_MAY), "to": str(_YEAR_END)}
+    (frame,) = grafana.call("POST", "/ds/query", asked)["results"]["A"]["frames"]
+    assert frame["data"]["values"] == [[100]]
+
+
+_MAY, _YEAR_END = 1_714_492_800_000, 1_735_660_799_000
+"""2024-05-01 00:00 and 2024-12-31 23:59:59 in Shanghai, in ms since 1970."""
 
 
 def test_an_event_that_a_view_cannot_digest_is_found_and_all_others_count(changed: Live) -> None:
