@@ -152,6 +152,9 @@ def test_a_folder_is_found_by_uid_and_by_number_and_not_by_its_title(server: Ins
     assert made == (200, one)
     assert server.told("POST", "/api/folders", {"uid": "g", "title": "治理"}) == (200, two)
     assert server.told("GET", "/api/folders") == (200, [one, two])
+    third = server.told("POST", "/api/folders", {"uid": "i", "title": "三"})[1]
+    assert third["id"] == 3, "a number of its own"
+    assert server.call("DELETE", "/api/folders/i").status_code == 200
     for path in ("g", "id/2"):
         assert server.told("GET", f"/api/folders/{path}") == (200, two)
     for path in ("治理", "id/3", "2"):

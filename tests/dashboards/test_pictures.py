@@ -296,6 +296,8 @@ def test_bars_lie_in_a_ranking_and_stand_in_a_distribution(uid: str) -> None:
             lies = panel["options"]["orientation"] == "horizontal"
             assert lies == (panel["title"] not in standing), panel["title"]
             assert panel["options"]["legend"] == {"showLegend": False}
+            custom = panel["fieldConfig"]["defaults"]["custom"]
+            assert custom == {"fillOpacity": 85, "lineWidth": 0}, "full bars without a rim"
         if panel["type"] == RING:
             reduced = panel["options"]["reduceOptions"]
             assert reduced["values"] is True, "a part a row"

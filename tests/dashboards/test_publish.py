@@ -113,6 +113,31 @@ def test_the_checks_fill_a_query_in_as_the_page_does() -> None:
     )
 
 
+def test_a_query_is_asked_of_its_source_by_plugin_in_its_format_over_the_range() -> None:
+    asked: list[Any] = []
+
+    class Listening(publish.Grafana):
+        def call(self, verb: str, path: str, body: object = None) -> Any:
+            asked.append((verb, path, body))
+            return {"results": {"B": {"frames": [{"data": {"values": [[1]]}}]}}}
+
+    grafana = Listening("http://grafana.example", TOKEN)
+    target = {"rawSql": "SELECT 1", "format": 0, "refId": "B"}
+    board = {
+        "title": "b",
+        "templating": {"list": []},
+        "panels": [{"title": "p", "targets": [target]}],
+    }
+    (found,) = publish.check(grafana, "mine", [board], start_ms=1, end_ms=2)
+    assert (found.rows, found.error) == (1, "")
+    ((verb, path, body),) = asked
+    assert (verb, path) == ("POST", "/ds/query")
+    (query,) = body.pop("queries")
+    assert body == {"from": "1", "to": "2"}
+    assert query["datasource"] == {"type": "grafana-clickhouse-datasource", "uid": "mine"}
+    assert (query["refId"], query["rawSql"], query["format"]) == ("B", "SELECT 1", 0)
+
+
 # --------------------------------------------------------- a Grafana that reads from its disk
 
 PROVISIONED = {

@@ -274,6 +274,10 @@ def test_an_event_is_made_only_when_its_column_is_filled(office: Office) -> None
     assert [each["type"] for each in made] == [
         *("petition.registered", "petition.registered", "petition.replied")
     ]
+    # What is left out takes nothing that comes after it along.
+    rated = event("petition.rated", **CASE, satisfaction=4, time="2021-03-09")
+    made = office.events(mapping(petition(), reply(when="{乙}"), rated), {"编号": "A-3"})
+    assert [each["type"] for each in made] == ["petition.registered", "petition.rated"]
     # The column alone decides: without its time the event is refused, not passed over.
     assert office.why(wanted, 乙="是") == ("blank", "甲", "没有填写时间")
 

@@ -58,6 +58,22 @@ def test_every_sample_and_example_is_valid_by_its_json_schema(
     assert isinstance(decoders[topic]([json.dumps(example).encode()])[0], dict)
 
 
+@pytest.mark.parametrize(
+    ("code", "valid"),
+    [
+        ("987654", True), ("987654321", True), ("987654321098", True), ("431202999888", True),
+        ("98765", False), ("9876543", False), ("9876543210", False), ("9876543210987", False),
+        ("43120a", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_division_has_six_nine_or_twelve_digits_by_its_json_schema(
+    code: str, valid: bool, message: MakeMessage
+) -> None:
+    good = json.loads(message(VisitRecorded)) | {"division": code}
+    good.pop("grid", None)
+    assert validator(VisitRecorded).is_valid(good) is valid
+
+
 WRONG: list[Any] = [None, -1, 0.5, "", "x" * 200_000, [], {}, True, "２", "2021-03-01", 10**20]
 
 

@@ -147,6 +147,7 @@ def test_a_good_message_is_laid_out_whole() -> None:
         ("2021-03-01 12:01:00", ""),  # the clocks of an office and of a broker differ
         ("2021-03-01 12:01:00.001", "recorded_after_logged: recorded 60 s after the broker"),
         ("2021-03-01 12:01:01", "recorded_after_logged: recorded 61 s after the broker"),
+        ("2021-03-01 12:20:00", "recorded_after_logged: recorded 1200 s after the broker"),
     ],
 )
 def test_recorded_is_at_most_a_minute_after_the_broker_appended_it(

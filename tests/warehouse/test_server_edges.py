@@ -215,6 +215,21 @@ def test_a_parameter_loses_one_pair_of_quotes_and_one_escape(sent: str, value: s
     assert _undumped(sent) == value
 
 
+def test_a_connection_notices_a_client_that_is_gone_and_waits_for_no_full_packet(
+    users: Users, watch: Watch
+) -> None:
+    running = server.Server(ENGINE, users, "127.0.0.1", 0, watch)  # type: ignore[arg-type]
+    try:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
+            client.sendall(hello(54429, database=""))
+            assert client.recv(1) == b"\x00"
+            (kept,) = running._open
+            assert kept.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    finally:
+        running.close()
+
+
 def test_the_257th_connection_is_told_why_it_is_refused(users: Users, watch: Watch) -> None:
     running = server.Server(ENGINE, users, "127.0.0.1", 0, watch)  # type: ignore[arg-type]
     crowd = [socket.socket() for _ in range(255)]
