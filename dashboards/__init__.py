@@ -1,1 +1,1 @@
-"""How it is seen: boards as code and the server that shows them."""
+"""Boards as code, and the server that shows them."""

@@ -1,4 +1,4 @@
-"""What boards call the columns of their queries; a query itself names them in English."""
+"""Chinese names of query columns; the queries name their columns in English."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ COLUMNS: Final[Mapping[str, str]] = {
     "visits_year": "本年走访",
     "watermark": "水位",
 }
-"""By the column's name. A panel may call one of its own otherwise."""
+"""By column name. A panel may override the name of its own column."""
 
 _TOKEN: Final = re.compile(r"'(?:\\.|[^'\\])*'|`[^`]*`|[(\[{]|[)\]}]|,|\w+|[^\s\w]")
 
 
 def columns_of(sql: str) -> list[str]:
-    """Names of the columns that a query answers with, in order: those of its outermost SELECT."""
+    """Names of a query's result columns, in order: those of its outermost SELECT."""
     found, item, selecting = list[str](), list[str](), False
     for depth, token in _tokens(sql):
         word = token.upper()
@@ -112,7 +112,7 @@ def columns_of(sql: str) -> list[str]:
 
 
 def _tokens(sql: str) -> Iterator[tuple[int, str]]:
-    """Each token with how many brackets are open around it; a bracket counts as inside."""
+    """Each token with its bracket depth; a bracket counts as inside its own pair."""
     depth = 0
     for token in _TOKEN.findall(sql):
         if token in "([{":

@@ -1,7 +1,7 @@
-"""For whom the boards are made: which city, in which language.
+"""The city and language that the boards are made for.
 
-Chinese stands in the code. Another language is one file, `words/<language>.toml`, with a text in
-that language for each Chinese one; `say` looks it up while the boards are made.
+The code holds the Chinese texts. Another language is one file, `words/<language>.toml`, which maps
+each Chinese text to a translation; `say` looks it up while the boards are made.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Edition:
     """A city and a language.
 
     Attributes:
-        code: of the city, six digits.
+        code: six-digit code of the city.
         city: its name.
-        zone: IANA name of its zone; days, months and years of the boards are of it.
-        map: its counties on a map; None where no outlines are known.
-        words: texts by their Chinese; a text that is not there stays Chinese.
+        zone: IANA name of its time zone; the boards' days, months and years follow it.
+        map: its counties on a map; None without outlines.
+        words: translation by Chinese text; a text without one stays Chinese.
     """
 
     code: str
@@ -48,11 +48,11 @@ class Edition:
         zone: str = "Asia/Shanghai",
         language: str = CHINESE,
     ) -> Self:
-        """The edition of the city of a divisions file.
+        """The edition of the city in a divisions file.
 
         Raises:
-            Misconfigured: the file, or the outlines beside it, cannot be read; or there are no
-                words of the language.
+            Misconfigured: the file, or the outlines beside it, cannot be read; or the language has
+                no words file.
         """
         divisions = Divisions.load(divisions_file)
         city = divisions.city
@@ -83,13 +83,13 @@ _CHOSEN: Final[ContextVar[Edition | None]] = ContextVar("edition", default=None)
 
 
 def edition() -> Edition:
-    """The edition that is being made; the shipped city in Chinese where none was chosen."""
+    """The edition being made; by default the shipped city in Chinese."""
     return _CHOSEN.get() or _shipped()
 
 
 @contextmanager
 def made_for(chosen: Edition) -> Iterator[None]:
-    """Makes what is made inside for that edition."""
+    """Boards made inside this context are of the chosen edition."""
     token = _CHOSEN.set(chosen)
     try:
         yield

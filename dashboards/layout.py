@@ -1,4 +1,4 @@
-"""A board around its panels: variables, links, time range, and the places of the panels."""
+"""A board's variables, links and time range, and the layout of its panels."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dashboards.queries import choices, freshness
 
 TAG: Final = "鼓楼"
 LISTED: Final = f"{TAG}-主题"
-"""Tag of the boards that other boards list: they need no place to be chosen."""
+"""Tag of the boards that other boards list: those that need no chosen place."""
 ON_WALLS: Final = f"{TAG}-大屏"
-"""Tag of the boards that the walls' playlist goes through."""
+"""Tag of the boards in the walls' playlist."""
 ALL: Final = "$__all"
 COLUMNS: Final = 24
 
@@ -24,7 +24,7 @@ FIRST: Final = "gulou-wall"
 
 
 def in_order(board: Mapping[str, Any]) -> tuple[bool, str]:
-    """Key by which boards are sorted: the wall first, the others by uid."""
+    """Sort key of boards: the wall first, the others by uid."""
     return board["uid"] != FIRST, board["uid"]
 
 
@@ -46,14 +46,14 @@ _RANGES: Final = (
 def query_variable(
     name: str, label: str, sql: str, *, multi: bool = False, timely: bool = False
 ) -> sdk.VariableModel:
-    """A variable whose options are a query's rows: value, then what is shown.
+    """A variable with a query's rows as options: value, then label.
 
     Args:
         name: as in `${name}`.
         label: shown before it.
-        sql: its options.
+        sql: query of its options.
         multi: several or all may be chosen; else exactly one.
-        timely: asked anew when the time range changes.
+        timely: queried again when the time range changes.
     """
     chosen = sdk.VariableOption(text=[say("全部")], value=[ALL]) if multi else sdk.VariableOption()
     return sdk.VariableModel(
@@ -73,7 +73,7 @@ def query_variable(
 
 
 def choice_variable(name: str, label: str, options: Sequence[tuple[str, str]]) -> sdk.VariableModel:
-    """A variable with fixed options, each its value and what is shown."""
+    """A variable with fixed options, each a value and its label."""
     return sdk.VariableModel(
         type_val=sdk.VariableType.CUSTOM,
         name=name,
@@ -85,7 +85,7 @@ def choice_variable(name: str, label: str, options: Sequence[tuple[str, str]]) -
 
 
 def counties() -> sdk.VariableModel:
-    """Any of the counties, all at first."""
+    """Variable of the chosen counties; all by default."""
     return query_variable("county", "县市区", choices.county_options(), multi=True)
 
 
@@ -103,7 +103,7 @@ def _source() -> sdk.VariableModel:
 
 
 def _fresh() -> sdk.VariableModel:
-    """Empty while the data is fresh, else a mark for the titles; asked at every refresh."""
+    """Empty while the data is fresh, else a mark for the titles; queried at every refresh."""
     found = query_variable(FRESH, "数据状态", freshness.stale_mark(), timely=True)
     found.hide = sdk.VariableHide(2)
     found.skip_url_sync = True
@@ -132,13 +132,13 @@ def board(
         placed: panels in reading order; they flow over 24 columns.
         variables: after the data source's.
         up: title and address of the board one level up.
-        refresh: how often all is asked anew.
+        refresh: interval at which all queries run again.
         time: range it opens with.
-        listed: other boards list it. Not the wall, which is one level up of all, and not what lies
-            below a county, whose place must be chosen.
+        listed: other boards list it. False for the wall, which is one level above them all, and for
+            boards below a county, which need a chosen place.
         on_walls: the walls' playlist shows it.
     """
-    # Named one by one: "all variables" would carry the freshness along, which must be asked anew.
+    # Named one by one: "all variables" would pass on the freshness, which must be queried again.
     names = ["source", *(variable.name for variable in variables)]
     chosen = "".join(f"&${{{name}:queryparam}}" for name in names)
     links = [
@@ -154,7 +154,7 @@ def board(
             icon="dashboard",
             tags=[LISTED],
             keep_time=True,
-            include_vars=True,  # Else a board of a replay would lead to live ones.
+            include_vars=True,  # Else a board of a replay would link to live boards.
         )
     )
     made = sdk.Dashboard(
@@ -189,7 +189,7 @@ def board(
 
 
 def _flowed(placed: Sequence[Placed]) -> list[sdk.Panel | sdk.RowPanel]:
-    """Each panel on the highest free place from the left, as text flows; ids in that order."""
+    """Places each panel at the highest free spot, leftmost first; ids follow that order."""
     heights = [0] * COLUMNS
     found: list[sdk.Panel | sdk.RowPanel] = []
     for number, (panel, width, height) in enumerate(placed, start=1):

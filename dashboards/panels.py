@@ -26,22 +26,22 @@ PLUGIN: Final = "grafana-clickhouse-datasource"
 PLUGIN_VERSION: Final = "4.20.0"  # 4.19 breaks variables whose values look like numbers.
 SOURCE: Final = DataSourceRef(type_val=PLUGIN, uid="${source}")
 FRESHNESS: Final = "freshness"
-"""A target of this name says by its columns `stale` and `reason` whether its board may be believed;
-the embedded board server greys the whole board by it."""
+"""A target of this name reports in its columns `stale` and `reason` whether its board can be
+trusted; the embedded board server greys the whole board when it is stale."""
 
 FRESH: Final = "fresh"
 STALE_MARK: Final = "${" + FRESH + "}"
-"""Ends the title of a key figure: nothing while the data is fresh, else a mark. The board server
-greys the whole board; a Grafana can't, and a tile must not look live beside one that warns."""
+"""Suffix of a key figure's title: empty while the data is fresh, else a mark. The board server
+greys the whole board; Grafana can't, and a tile must not look live beside one that warns."""
 
 MAPS: Final = "public/maps"
-"""Where the counties' outlines are, by address and in a Grafana's home: a map reads a file, never a
-query."""
+"""Path of the counties' outlines, in the address and in Grafana's home directory: a map reads a
+file, never a query."""
 
 TABLE, TIME_SERIES = 1, 0  # Codes of the plugin's `format`.
 
-# Blue and orange differ for every kind of colour blindness; a third, lighter one stands between.
-# All have at least 4.5:1 on the dark and on the light canvas's own tints.
+# Blue and orange differ for every kind of colour blindness; a lighter third lies between them.
+# All have a contrast of at least 4.5:1 on the dark canvas and on the tints of the light one.
 GOOD: Final = "#56a8f5"
 WARN: Final = "#f0b429"
 BAD: Final = "#ff7a5c"
@@ -53,7 +53,7 @@ Columns = Mapping[str, Mapping[str, Any]]
 
 
 class Unit(StrEnum):
-    """Grafana's code of how a number is written; the word itself stands in the title."""
+    """Grafana's code for a number's format; the panel's title spells the unit out."""
 
     COUNT = "locale"
     RATE = "percentunit"
@@ -72,7 +72,7 @@ class Target(Dataquery):
     ref: str = "A"
 
     def to_json(self) -> dict[str, object]:
-        """The plugin's model; `meta` and `editorType` matter to its editor only."""
+        """The plugin's model; only its editor uses `meta` and `editorType`."""
         series = self.format == TIME_SERIES
         return {
             "refId": self.ref,
@@ -87,17 +87,17 @@ class Target(Dataquery):
 
 @dataclass(frozen=True)
 class Number:
-    """What a panel shows, and all a reader needs to believe it.
+    """What a panel shows, and what a reader needs to trust it.
 
     Attributes:
         title: Chinese, with the unit in brackets where the number itself doesn't carry it.
-        unit: how it is written.
+        unit: format of the number.
         meaning: English: the formula, its denominator and the legal source.
         link: title and address of the next level down, or of the evidence.
         steps: value at which a colour starts, ascending; the first is the floor.
-        column: the query's column to show, where it has several.
-        decimals: digits behind the point.
-        none: shown where there is nothing.
+        column: the column to show if the query has several.
+        decimals: digits after the decimal point.
+        none: text shown for NULL or no row.
     """
 
     title: str
@@ -119,7 +119,7 @@ _EVERY_ROW: Final = {"calcs": ["lastNotNull"], "values": True, "fields": ""}
 def stat(number: Number, sql: str, *, size: int = 0) -> sdk.Panel:
     """One figure, as large as its place allows; `size` in px fixes it.
 
-    No size for numbers: a fixed one is cut off on a small screen, and 188,1 is a wrong number.
+    Numbers get no fixed size: on a small screen it cuts off digits, and 188,1 is a wrong number.
     """
     text = number.unit is Unit.TEXT
     if not text:
@@ -139,7 +139,7 @@ def stat(number: Number, sql: str, *, size: int = 0) -> sdk.Panel:
 
 
 def trust(number: Number, sql: str, *, size: int = 17) -> sdk.Panel:
-    """Whether the board may be believed, in words; the query has the columns `stale`, `reason`."""
+    """Whether the board can be trusted, in words; the query has the columns `stale`, `reason`."""
     panel = stat(replace(number, column="reason"), sql, size=size)
     panel.targets = [Target(sql, ref=FRESHNESS)]
     assert panel.field_config and panel.field_config.defaults
@@ -152,7 +152,7 @@ def trust(number: Number, sql: str, *, size: int = 17) -> sdk.Panel:
 
 
 def gauge(number: Number, sql: str) -> sdk.Panel:
-    """A rate on a dial from 0 to 1, its thresholds marked on the rim."""
+    """A rate on a dial from 0 to 1, with its thresholds marked on the rim."""
     options = {
         "reduceOptions": {**_REDUCED, "fields": f"/^{number.column}$/" if number.column else ""},
         "showThresholdMarkers": True,
@@ -165,7 +165,7 @@ def gauge(number: Number, sql: str) -> sdk.Panel:
 
 
 def ranking(number: Number, *queries: str) -> sdk.Panel:
-    """Bars, one a row: the first text column names it, the first number is its length."""
+    """Horizontal bars, one per row: first text column as its name, first number as its length."""
     options = {
         "orientation": "horizontal",
         "showValue": "always",
@@ -182,7 +182,7 @@ def ranking(number: Number, *queries: str) -> sdk.Panel:
 
 
 def columns(number: Number, sql: str) -> sdk.Panel:
-    """Upright bars, one a row."""
+    """Vertical bars, one per row."""
     options = {
         "orientation": "vertical",
         "showValue": "auto",
@@ -196,7 +196,7 @@ def columns(number: Number, sql: str) -> sdk.Panel:
 
 
 def shares(number: Number, sql: str) -> sdk.Panel:
-    """A ring, one part a row: name and number."""
+    """A donut with one slice per row: name and number."""
     options = {
         "reduceOptions": _EVERY_ROW,
         "pieType": "donut",
@@ -224,10 +224,10 @@ def trend(
 
     Args:
         number: what it shows.
-        sql: a column `time` and a number column a line.
-        names: what each line is called, by its column.
-        labelled: the lines are the values of the text column `line` instead.
-        least: width of a point, at least.
+        sql: a column `time`, and one number column per line.
+        names: name of each line, by its column.
+        labelled: one line per value of the text column `line` instead.
+        least: minimum interval of a point.
     """
     if names:
         number = replace(number, columns={k: {"displayName": zh} for k, zh in names.items()})
@@ -235,7 +235,7 @@ def trend(
         "lineWidth": 2,
         "fillOpacity": 12,
         "gradientMode": "opacity",
-        "showPoints": "auto",  # A day alone has no line, and without a point no picture.
+        "showPoints": "auto",  # A single day has no line: without a point the panel is empty.
         "lineInterpolation": "linear",
         "spanNulls": False,
     }
@@ -245,8 +245,8 @@ def trend(
     }
     panel = _palette(_panel("timeseries", number, sql, options, custom=custom))
     panel.targets = [Target(sql, format=TIME_SERIES)]
-    panel.links = _head(number)  # A line has no place to click that looks like one.
-    panel.interval = least  # of one point: figures are kept by the hour, messages by the minute
+    panel.links = _head(number)  # A line does not look clickable.
+    panel.interval = least  # Figures are stored by the hour, messages by the minute.
     assert panel.field_config and panel.field_config.defaults
     if labelled:
         panel.field_config.defaults.display_name = "${__field.labels.line}"
@@ -258,9 +258,9 @@ def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
 
     Args:
         number: what it shows.
-        queries: asked side by side, where one that reads many views would wait for each in turn.
-            Rows that agree in every column which all of them have are one row.
-        largest: column whose largest values come first in rows of several queries.
+        queries: run in parallel; one query over many views would read them one after another.
+            Rows that agree in all the columns they share are merged into one row.
+        largest: column to sort merged rows by, largest first.
     """
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     named = {
@@ -270,7 +270,7 @@ def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
         if name in COLUMNS
     }
     number = replace(number, columns={**number.columns, **named})
-    # One column leads on, or else the panel's head: a link in every cell is noise.
+    # Only one column, or else the panel's head, has a link: a link in every cell is noise.
     plain = replace(number, link=None)
     panel = _panel("table", plain, queries[0], options, custom={"align": "auto", "minWidth": 64})
     _ask(panel, queries, largest)
@@ -280,21 +280,21 @@ def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
 
 
 def states(number: Number, sql: str) -> sdk.Panel:
-    """One lane a number column over time, coloured by its state."""
+    """One lane per number column over time, coloured by its state."""
     options = {"showValue": "never", "mergeValues": True, "rowHeight": 0.8}
     return _panel("state-timeline", number, sql, options, custom={"fillOpacity": 85})
 
 
-# One transparent pixel, in the address itself. An empty address makes Grafana take its default,
-# tiles of ArcGIS, and so does a base map of type `default`.
+# One transparent pixel as a data URL. An empty address makes Grafana load its default, ArcGIS
+# tiles, and so does a base map of type `default`.
 _NO_TILE: Final = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 def city_map(number: Number, *queries: str) -> sdk.Panel:
-    """Outlines and a marker a county; columns `name`, `code`, `longitude`, `latitude`, `value`.
+    """Outlines and one marker per county; columns `name`, `code`, `longitude`, `latitude`, `value`.
 
-    Nothing is fetched from the internet: the base map is an empty one, and the outlines are a file
-    of the server that shows the board.
+    Nothing is fetched from the internet: the base map is empty, and the server that shows the
+    board also serves the outlines.
 
     Raises:
         Misconfigured: the edition's city has no outlines.
@@ -353,7 +353,7 @@ def city_map(number: Number, *queries: str) -> sdk.Panel:
     panel = _panel("geomap", number, queries[0], options)
     _ask(panel, queries)
     assert panel.field_config and panel.field_config.defaults
-    # The shade follows the number, from a pale tint up: order is readable without telling hues.
+    # Shades of one hue, pale to dark: readers see the order without telling hues apart.
     panel.field_config.defaults.color = sdk.FieldColor(mode=sdk.FieldColorModeId.CONTINUOUS_BLUES)
     return panel
 
@@ -369,7 +369,7 @@ def note(title: str, text: str) -> sdk.Panel:
 
 
 def heading(text: str) -> sdk.Panel:
-    """The title of a wall, which in kiosk mode has no bar that would say it."""
+    """The title of a wall: kiosk mode hides the bar that would show it."""
     return sdk.Panel(
         type_val="text",
         title="",
@@ -385,12 +385,12 @@ def row(title: str) -> sdk.RowPanel:
 
 
 def url_of(board: str, *kept: str, **values: str) -> str:
-    """Address of a board with variables; the time range and the data source come along.
+    """Address of a board with variables; it keeps the time range and the data source.
 
     Args:
         board: its uid.
-        kept: variables of this board that go along as they are chosen, all and many included.
-        values: other variables and what they are set to.
+        kept: variables of this board passed on with all their chosen values.
+        values: other variables and their values.
     """
     chosen = "".join(f"&${{{name}:queryparam}}" for name in kept)
     chosen += "".join(f"&var-{name}={value}" for name, value in values.items())
@@ -398,7 +398,7 @@ def url_of(board: str, *kept: str, **values: str) -> str:
 
 
 def beside(board: str, title: str, *kept: str) -> str:
-    """Address of another panel of the same board, by its title, until all have their numbers."""
+    """Address of another panel of the same board; `viewPanel` holds its title, not yet its id."""
     return f"{url_of(board, *kept)}&viewPanel={{{say(title)}}}"
 
 
@@ -452,7 +452,7 @@ def _panel(
 
 
 def _said(key: str, value: Any) -> Any:
-    """A setting of a column with what people read of it in the language of the edition."""
+    """A column setting with its visible texts in the language of the edition."""
     if key == "displayName":
         return say(value)
     if key == "links":
@@ -461,11 +461,11 @@ def _said(key: str, value: Any) -> Any:
 
 
 def _ask(panel: sdk.Panel, queries: Sequence[str], largest: str = "") -> None:
-    """Several queries whose rows become those of one."""
+    """Gives the panel several queries and merges their rows."""
     if len(queries) == 1:
         return
     panel.targets = [Target(sql, ref=chr(ord("A") + n)) for n, sql in enumerate(queries)]
-    # Not joinByField, which writes each query's letter behind its columns' names.
+    # Not joinByField: it appends each query's letter to its column names.
     steps: list[tuple[str, dict[str, Any]]] = [("merge", {})]
     if largest:
         steps.append(("sortBy", {"sort": [{"field": largest, "desc": True}]}))
@@ -493,5 +493,5 @@ def _head(number: Number) -> list[sdk.DashboardLink] | None:
 
 
 def _link(title: str, url: str) -> sdk.DashboardLink:
-    # A data link is a title and an address; the SDK's type for it carries a menu's fields too.
+    # A data link is a title and an address; the SDK's type for it also has the fields of a menu.
     return cast(sdk.DashboardLink, {"title": say(title), "url": url})

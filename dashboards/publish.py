@@ -1,9 +1,9 @@
-"""Puts the boards into a Grafana, or into the board server, by address alone.
+"""Publishes the boards to Grafana or to the board server; both take the same API calls.
 
-Everything goes by uid, so a second run changes nothing. Afterwards each panel's query is asked
-through `/api/ds/query`, as the browser would ask it, and reported. The only importer of
-grafana_api: what that library lacks or does by numeric id, which Grafana 13 has switched off, goes
-through its own session with uid paths.
+All records have fixed uids, so a second run changes nothing. Afterwards each panel's query runs
+through `/api/ds/query`, as in the browser, and its result is reported. This is the only importer of
+grafana_api. Some calls that library lacks, or makes by numeric id, which Grafana 13 has switched
+off; they go through the library's session with uid paths.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Values = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one panel's query came to; `panel` ends with the query's letter where it has several."""
+    """Result of one query of a panel; `panel` ends with the query's letter if it has several."""
 
     board: str
     panel: str
@@ -71,10 +71,10 @@ class Grafana:
         """Answer to `verb` on `/api` + `path`.
 
         Raises:
-            Unavailable: no answer, or one that it can't serve now.
-            Misconfigured: the token is not let in.
-            Missing: there is no such thing.
-            Refused: it says no, and why.
+            Unavailable: no answer, or a server error.
+            Misconfigured: the token is rejected.
+            Missing: the resource does not exist.
+            Refused: the server refuses the request; the message is the server's.
         """
         what = f"{verb} {path} at {self.url}"
         try:
@@ -88,7 +88,7 @@ class Grafana:
             raise Unavailable(f"{what}: {error.message}.", do="See its log.") from error
         except library.GrafanaClientError as error:
             if error.status_code in (401, 403):
-                # What it says itself: a 403 may be about the thing and not about the token.
+                # Quotes the server: a 403 may concern the resource and not the token.
                 raise Misconfigured(
                     f"{what}: the token is not let in ({error.message}).",
                     do="Give a service account's, role Admin.",
@@ -98,14 +98,14 @@ class Grafana:
             raise Failed(f"{what}: {error.message}", error.response) from error
 
     def get(self, path: str) -> Any:
-        """What is there, or None."""
+        """The resource, or None if it does not exist."""
         try:
             return self.call("GET", path)
         except Missing:
             return None
 
     def serves(self, file: str) -> bool:
-        """Whether `file` of its public folder is there.
+        """Whether the server has `file` in its public folder.
 
         Raises:
             Unavailable: no answer.
@@ -122,11 +122,11 @@ class Grafana:
 
 
 class Missing(Refused):
-    """There is nothing under this uid."""
+    """Nothing has this uid."""
 
 
 class Failed(Refused):
-    """Refused, with the whole answer as `do` can't hold it."""
+    """Refused, with the server's whole answer, which `do` can't hold."""
 
     def __init__(
         self, what: str, answer: Any = None, *, do: str = "Mend it and publish again."
@@ -141,10 +141,10 @@ def publish(
     boards: Sequence[Board],
     tell: Callable[[str], None],
 ) -> None:
-    """Data source, folder, boards and the walls' playlist as they should be; says what it did.
+    """Publishes data source, folder, boards and the walls' playlist; reports what it did.
 
     Raises:
-        GulouError: the first thing that could not be put in place; a second run goes on from there.
+        GulouError: the first step that failed; a second run continues from there.
     """
     tell(f"data source {source['name']}: {_put_source(grafana, source)}")
     tell(f"folder {FOLDER[1]}: {_put_folder(grafana)}")
@@ -163,9 +163,9 @@ def _put_source(grafana: Grafana, source: Mapping[str, Any]) -> str:
         return "added"
     differing = _source_drift(there, source)
     if there.get("readOnly"):
-        # From that Grafana's own provisioning files: it answers 403 to any change, whoever asks.
+        # It comes from Grafana's provisioning files: Grafana answers 403 to any change.
         return f"read-only there; {_in_its_files(differing)}" if differing else "as it was"
-    # A password can't be compared, but a wrong one shows.
+    # A password can't be compared, but a wrong one fails the health check.
     if not differing and _healthy(grafana, path):
         return "as it was"
     grafana.call("PUT", path, dict(source))
@@ -184,7 +184,7 @@ def _healthy(grafana: Grafana, path: str) -> bool:
 
 
 def _outlines_missing(grafana: Grafana, boards: Sequence[Board]) -> str:
-    """How to add the counties' outlines, which are no board's part; empty where they are."""
+    """How to add the counties' outlines, which no board contains; empty if the server has them."""
     layers = [
         layer
         for board in boards
@@ -235,7 +235,7 @@ def _put_board(grafana: Grafana, board: Board) -> str:
 
 
 def playlist(boards: Iterable[Board]) -> dict[str, Any]:
-    """The walls' playlist of the boards that are made for walls, as Grafana's API takes it."""
+    """The walls' playlist, of the boards tagged for walls, as Grafana's API takes it."""
     uid, name, interval = PLAYLIST
     uids = [board["uid"] for board in boards if ON_WALLS in board.get("tags", ())]
     items = [{"type": "dashboard_by_uid", "value": board, "title": board} for board in uids]
@@ -267,7 +267,7 @@ def _put_playlist(grafana: Grafana, boards: Sequence[Board]) -> str:
 
 
 def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) -> list[str]:
-    """What is there otherwise than it should be, a sentence each; nothing is changed."""
+    """Differences from what should be there, one sentence each; changes nothing."""
     found: list[str] = []
     there = grafana.get(f"/datasources/uid/{source['uid']}")
     if there is None:
@@ -298,7 +298,7 @@ def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) 
 def _source_drift(there: Mapping[str, Any], source: Mapping[str, Any]) -> list[str]:
     plain = {k: v for k, v in source.items() if k not in ("secureJsonData", "jsonData")}
     found = [f"{key} is another" for key, value in plain.items() if there.get(key) != value]
-    # What Grafana's own form adds beside ours is no difference.
+    # Ignores settings that Grafana's own form adds.
     settings = there.get("jsonData") or {}
     return found + [
         f"{key} is {settings.get(key)!r} instead of {value!r}"
@@ -328,14 +328,14 @@ def _playlist_drift(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool
 def check(
     grafana: Grafana, source: str, boards: Sequence[Board], *, start_ms: int, end_ms: int
 ) -> Iterator[Checked]:
-    """Every panel's query asked as the page would ask it, in the boards' order.
+    """Runs every panel's query as the page would, in the boards' order.
 
     Args:
-        grafana: where.
-        source: uid of the data source in place of the board's variable.
+        grafana: session to run them in.
+        source: uid of the data source, in place of the board's variable.
         boards: as JSON.
-        start_ms: first instant of the range, since 1970.
-        end_ms: its last.
+        start_ms: first instant of the range, ms since 1970.
+        end_ms: last instant of the range.
     """
     span = {"from": str(start_ms), "to": str(end_ms)}
     for board in boards:
@@ -375,7 +375,7 @@ _VALUE: Final = re.compile(r"\$\{(\w+):percentencode\}")
 
 
 def filled(sql: str, values: Values) -> str:
-    """`sql` as the page sends it: its stage of the macros, the values in their safe form."""
+    """`sql` as the page sends it: the page's macros expanded, variable values encoded."""
 
     def condition(found: re.Match[str]) -> str:
         everything = values.get(found["name"], "") in ("", "$__all")
@@ -408,7 +408,7 @@ def _asked(
     took = _ms(since)
     result = answer["results"][ref]
     if error := result.get("error", ""):
-        # A time series without a row is an error to Grafana and an empty picture to people.
+        # Grafana calls a time series without rows an error; on the board it is an empty panel.
         return (ref, 0, took, "" if error.startswith("no results") else error), ""
     columns = [c for frame in result.get("frames") or () for c in (frame["data"]["values"] or [[]])]
     rows = len(columns[0]) if columns else 0

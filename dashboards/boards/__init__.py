@@ -20,7 +20,7 @@ def every(chosen: Edition | None = None) -> list[dict[str, Any]]:
     """Every board as JSON, the wall first, the others by uid.
 
     Args:
-        chosen: city and language; the shipped city in Chinese where it is not given.
+        chosen: city and language; by default the shipped city in Chinese.
     """
     with made_for(chosen or edition()):
         made = [board for module in _modules() for board in module.boards()]
@@ -31,12 +31,12 @@ def every(chosen: Edition | None = None) -> list[dict[str, Any]]:
 
 
 def text_of(made: dict[str, Any]) -> str:
-    """A board's file."""
+    """The text of a board's file."""
     return json.dumps(made, ensure_ascii=False, indent=1) + "\n"
 
 
 def write(folder: Path, chosen: Edition | None = None) -> None:
-    """Brings the files of a folder to what the code makes; those of boards that are gone go."""
+    """Writes the files that differ from what the code makes; deletes files without a board."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = _files(chosen)
     for name in differing(folder, chosen):
@@ -47,7 +47,7 @@ def write(folder: Path, chosen: Edition | None = None) -> None:
 
 
 def differing(folder: Path, chosen: Edition | None = None) -> list[str]:
-    """Names of the files of a folder that are not what the code makes."""
+    """Names of the files in a folder that differ from what the code makes."""
     wanted = _files(chosen)
     found = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.json"))}
     return sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))

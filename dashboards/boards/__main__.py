@@ -1,6 +1,6 @@
 """`python -m dashboards.boards` writes the boards to dashboards/json.
 
-`--check` writes nothing and fails where a file is not what the code makes.
+`--check` writes nothing and fails if a file differs from what the code makes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ JSON: Final = Path(__file__).parents[1] / "json"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Writes the boards, or with `--check` says which files are not what the code makes."""
+    """Writes the boards; with `--check` only names the files that differ from the code."""
     if "--check" not in arguments:
         write(JSON)
         return 0

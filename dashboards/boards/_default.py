@@ -1,4 +1,4 @@
-"""The board that a family has without a file of its own: all of it follows from the declarations."""
+"""The default board, made from a family's declarations; for families without a board file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COUNTIES: Final = "各县市区"
 
 
 def of_family(found: Family) -> dict[str, Any]:
-    """Counts and trend by type, by place; cases and clocks, balances, where there are any."""
+    """Counts by type and place, their trend; cases, clocks and balances if the family has them."""
     uid = f"gulou-{found.topic}"
     to = ("按县市区", beside(uid, _COUNTIES, "county"))
     source = f"Source: {found.doc.en.partition(chr(10))[0]}"
@@ -55,7 +55,7 @@ def _types(found: Family) -> dict[str, str]:
 
 
 def _counts(found: Family, to: tuple[str, str], source: str) -> list[Placed]:
-    """A row of figures: each type of the year, six a row, the trust in them last."""
+    """The year's count of each type, six a row; the freshness tile last."""
     shown = [
         (stat(Number(f"本年{cls.spec.zh}（件次）", Unit.COUNT, f"{cls.spec.name} that stand. {_YEAR} "
          f"{source}", to, column=count_column(cls.spec.name)), figures.type_year(found.topic)), 4, 4)

@@ -1,4 +1,4 @@
-"""What the boards of the drill-down have in common: a county, a township, a village, a micro-grid."""
+"""Shared parts of the drill-down boards: county, township, village and micro-grid."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UIDS: Final = ("gulou-wall", "gulou-county", "gulou-township", "gulou-village")
 def of_level(
     level: places.PlaceLevel, uid: str, title: str, description: str, panels: Sequence[Placed]
 ) -> dict[str, Any]:
-    """The board of one level, with the variables that choose its place and the way up."""
+    """The board of one level, with the variables that choose its place and the link up."""
     depth = _LEVELS.index(level)
     way = (f"↑ {_PARENTS[depth]}", up(_UIDS[depth], depth))
     chain = _chain()[: depth + 1]
@@ -38,23 +38,23 @@ _LEVELS: Final = (places.COUNTY, places.TOWNSHIP, places.VILLAGE, places.MICROGR
 
 
 def _chain() -> list[sdk.VariableModel]:
-    """County, township, village and micro-grid, each asked within the one before."""
+    """Variables for county, township, village and micro-grid; each lists places in the one above."""
     return [
         query_variable("county", "县市区", choices.county_options()),
         query_variable("township", "乡镇街道", choices.below("township", "county")),
         query_variable("village", "村社区", choices.below("village", "township")),
-        # What was visited by then: another day, other micro-grids.
+        # Timely: the options are the micro-grids visited by the end of the time range.
         query_variable("grid", "微网格", places.grid_options(), timely=True),
     ]
 
 
 def up(uid: str, depth: int) -> str:
-    """Address of a board higher up, `depth` of whose places are chosen here."""
+    """Address of a higher board that takes the first `depth` places chosen on this board."""
     return url_of(uid, **dict(list(_VALUES.items())[:depth]))
 
 
 def _themes() -> dict[str, tuple[str, str]]:
-    """Links to the boards by theme, for the county chosen here."""
+    """Links to the theme boards, with the county chosen here."""
     here = {"county": "${county:percentencode}"}
     return {
         "visits": ("走访覆盖", url_of("gulou-visits", **here)),
@@ -190,7 +190,7 @@ def _below(level: places.PlaceLevel) -> Any:
 
 
 def compared(level: places.PlaceLevel, to: tuple[str, str], source: str, *, decimals: int) -> Any:
-    # Days are kept by village: which micro-grid a visit was in is not told for a whole city's.
+    # The city's daily rollup knows whether an event has a village, but no micro-grids.
     placed = "village" if level is places.MICROGRID else "place of this level"
     return table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
         "end of the day on which the range ends against the same days a month and a year before, "

@@ -1,4 +1,4 @@
-"""What several boards show alike: thresholds, settings of columns, ways to other boards."""
+"""What several boards share: thresholds, column settings, links to other boards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NAMED: Final[Columns] = {
               "links": [{"title": TO_COUNTY[0], "url": TO_COUNTY[1]}]},
     "code": HIDDEN,
 }  # fmt: skip
-"""Of a table with a row a county: its name leads to its board."""
+"""Columns of a table with one row per county: the name links to the county's board."""
 RULE: Final = "Judged at the end of the time range."
 
 
@@ -50,6 +50,6 @@ def stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:
 
 
 def type_names(topic: str, types: Iterable[str]) -> dict[str, str]:
-    """What a line of each event type is called, by the verb that names its column."""
+    """Name of each event type's line, by the verb that names its column."""
     found = family(topic)
     return {verb(type_): found.event(type_).spec.zh for type_ in types}

@@ -1,4 +1,4 @@
-"""幸福基金: money in, money out, who was helped."""
+"""幸福基金: money in, money out, persons helped."""
 
 from __future__ import annotations
 

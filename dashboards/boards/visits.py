@@ -1,4 +1,4 @@
-"""走访覆盖: household visits, and the micro-grids nobody visited."""
+"""走访覆盖: household visits, and the micro-grids never visited."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def boards() -> list[dict[str, Any]]:
 
 
 def _wall_figures() -> list[Placed]:
-    """The three rows of figures under the heading: the people's requests, the cases, the money."""
+    """The three rows of figures under the heading: requests, cases, money."""
     household, backlog = visits.hourly_visits(EVERYWHERE), petitions.petition_backlog(EVERYWHERE)
     punctual = petitions.petition_punctuality(EVERYWHERE)
     mediations, funds = wall.wall_mediations(), wall.wall_funds()
@@ -150,7 +150,7 @@ def _wall_pictures() -> list[Placed]:
 
 
 def _map_and_ranking() -> list[Placed]:
-    """The chosen figure of every county; a city without outlines has the ranking alone, wider."""
+    """The chosen figure per county; a city without outlines gets only the ranking, wider."""
     counties, shown = wall.wall_counties(), edition().map
     county = ("进入 ${__data.fields.name}", url_of("gulou-county", county="${__data.fields.code}"))
     source = "Source: that of the figure itself, above."

@@ -1,1 +1,1 @@
-"""Each panel's SQL, a named function; a file a theme."""
+"""The panels' SQL: one named function per query, one file per theme."""

@@ -1,4 +1,4 @@
-"""Pieces of the panels' SQL over cases, the same for every family that has them."""
+"""Panels' SQL over cases, for any family that has cases."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _AGES = (
 
 
 def cases_of(topic: str) -> str:
-    """The cases of a family in the counties chosen, with a WHERE to be continued."""
+    """SQL: FROM clause of a family's cases in the chosen counties; ends in a WHERE condition."""
     return f"{topic}_cases(at = {AT}) WHERE {IN_PLACE}"
 
 
 def opened(topic: str) -> str:
-    """Column of the instant at which a case of the family began."""
+    """Column with the instant at which a case of the family began."""
     return f"{verb(_fold(topic).opens)}_at"
 
 
@@ -61,18 +61,18 @@ GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
 
 
 def state_name(topic: str, state: str = "state") -> str:
-    """SQL: what boards call a state."""
+    """SQL: name of a state on the boards."""
     return named(state, {stage.state: stage.zh for stage in _fold(topic).stages})
 
 
 def _state_order(topic: str, state: str = "state") -> str:
-    """SQL: the place of a state in the order of the law."""
+    """SQL: position of a state in the order that the law sets."""
     stages = ", ".join(f"'{stage.state}'" for stage in _fold(topic).stages)
     return f"indexOf([{stages}], {state})"
 
 
 def states(topic: str) -> str:
-    """Where the open cases stand."""
+    """Open cases by state."""
     return f"""
 SELECT {state_name(topic)} AS name, count() AS value
 FROM {cases_of(topic)} AND open = 1 GROUP BY state
@@ -80,7 +80,7 @@ ORDER BY {_state_order(topic)} LIMIT 20""".strip()
 
 
 def steps(topic: str) -> str:
-    """How many cases went from which state to which over the range, and how long it took."""
+    """Transitions between states over the range: cases and median days in the earlier state."""
     known = "came_from != ''"
     return f"""
 SELECT if({known}, {state_name(topic, "came_from")}, {text("新收")}) AS from_state,
@@ -94,8 +94,8 @@ ORDER BY {_state_order(topic)}, cases DESC, from_state LIMIT 60""".strip()
 
 
 def flow(topic: str, types: Sequence[str]) -> str:
-    """Events of the types over the range, a column each named by its verb."""
-    # One column a type and not one row: a quiet day is a 0 and no gap in the line.
+    """Events over the range, one column per type, named by its verb."""
+    # One column per type, not one row: a day without events is a 0, not a gap in the line.
     sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS {verb(type_)}" for type_ in types)
     return f"""
 SELECT {bucket()} AS time, {sums} FROM {topic}_by_county_hour
@@ -111,10 +111,10 @@ ORDER BY value DESC, name LIMIT 20""".strip()
 
 
 def clocks(topic: str) -> str:
-    """Every legal clock: met, met late, past due and not met, not due yet."""
+    """Duties under each legal clock: met in time, met late, past due, not yet due."""
     declared = family(topic).clocks
     names = ", ".join(f"'{clock.name}'" for clock in declared)
-    # A clock that runs nowhere is a row of zeros.
+    # A clock without any case gets a row of zeros.
     return f"""
 SELECT {clock_name(topic)} AS clock_name, sum(met) AS met_in_time, sum(late) AS met_late,
   sum(past) AS past_due, sum(running) AS not_due,
@@ -127,7 +127,7 @@ GROUP BY clock ORDER BY basis LIMIT 10""".strip()
 
 
 def clock_name(topic: str) -> str:
-    """SQL: what boards call the clock of a row, with its length where it has but one."""
+    """SQL: name of a row's clock on the boards, with its length if it has only one."""
     return named("clock", {clock.name: _with_days(clock) for clock in family(topic).clocks})
 
 
@@ -142,12 +142,12 @@ _UNITS = {"natural": "日", "working": "个工作日"}
 
 
 def basis(topic: str) -> str:
-    """SQL: the articles on which the clock of a row rests."""
+    """SQL: the articles of law that set a row's clock."""
     return named("clock", {clock.name: clock.basis for clock in family(topic).clocks})
 
 
 def overdue(found: Family) -> str:
-    """Cases past a due date by duty and county: how many, and the days of the longest."""
+    """Cases past a due date by duty and county: their number, and days of the longest overdue."""
     duties = {
         clock.name: clock.zh if found.zh in clock.zh else say(found.zh) + say(clock.zh)
         for clock in found.clocks
@@ -166,7 +166,7 @@ def overdue_cases(topic: str, field: str) -> str:
 
     Args:
         topic: of the family.
-        field: vocabulary shown beside the case; the place is the county's alone.
+        field: vocabulary shown beside the case; no place finer than the county is shown.
     """
     return f"""
 SELECT case, {county_name("county")} AS county_name, {word(topic, field)} AS kind_name,

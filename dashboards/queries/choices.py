@@ -6,7 +6,7 @@ from dashboards.queries.pieces import among, counties
 
 
 def county_options() -> str:
-    """Code and name of the counties; last the city's own code, for events without a place."""
+    """Code and name of each county, then the city's own code for events without a place."""
     return f"SELECT code, name FROM {counties()} ORDER BY endsWith(code, '00'), code"
 
 

@@ -1,4 +1,4 @@
-"""The panels' SQL of a family's default board: what every family has figures of."""
+"""The panels' SQL of a family's default board."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def _sums(topic: str, figure: str) -> str:
 
 
 def _by_hour(topic: str) -> bool:
-    """Whether the family is counted by county and hour; else by division and day alone."""
+    """Whether the family has a rollup by county and hour; else only by division and day."""
     return any(rollup.place == "county" for rollup in family(topic).rollups)
 
 
 def _of_the_year(topic: str) -> str:
-    """SQL: a column a type with the events of the year that stand, and where they are from."""
+    """SQL: the year's net events, one column per type, with the FROM and WHERE clauses."""
     if _by_hour(topic):
         return f"{_sums(topic, 'net_count_year')} FROM {topic}_to_date(at = {AT}) WHERE {IN_PLACE}"
     return (
@@ -41,12 +41,12 @@ def _of_the_year(topic: str) -> str:
 
 
 def type_year(topic: str) -> str:
-    """Events of the year that stand, a column a type."""
+    """Net events of the year, one column per type."""
     return f"SELECT {_of_the_year(topic)}"
 
 
 def type_trend(topic: str) -> str:
-    """Events over the range, a column a type, by hour or by day."""
+    """Events over the range, one column per type, by hour or by day."""
     sums = _sums(topic, "net_count")
     if _by_hour(topic):
         return f"""
@@ -60,14 +60,14 @@ GROUP BY time ORDER BY time LIMIT 2000""".strip()
 
 
 def type_counties(topic: str) -> str:
-    """The divisions side by side: events of the year, a column a type."""
+    """Events of the year by county, one column per type."""
     return f"""
 SELECT {county_name("county")} AS county_name, county AS code, {_of_the_year(topic)}
 GROUP BY code ORDER BY code LIMIT 20""".strip()
 
 
 def backlog(topic: str) -> str:
-    """Open cases, and those past at least one due date."""
+    """Open cases, and cases past at least one due date."""
     return f"""
 SELECT sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
 FROM {topic}_pending(at = {AT}) WHERE {IN_PLACE}""".strip()
@@ -80,7 +80,7 @@ def _balance(topic: str) -> Balance:
 
 
 def balance_counties(topic: str) -> str:
-    """The divisions side by side: raised, spent and what is left, largest first."""
+    """Money raised, spent and left by county, largest balance first."""
     return f"""
 SELECT {county_name("county")} AS county_name, sum(raised) / {YUAN} AS raised_all,
   sum(spent) / {YUAN} AS spent_all, sum(balance) / {YUAN} AS balance_now, county AS code
@@ -89,7 +89,7 @@ GROUP BY code ORDER BY balance_now DESC, code LIMIT 20""".strip()
 
 
 def balance_parts(topic: str) -> str:
-    """What was raised by the vocabulary that balances are kept by, all years."""
+    """Money raised over all years, by the vocabulary that splits the balances."""
     by = _balance(topic).by
     return f"""
 SELECT {word(topic, by)} AS name, sum(raised) / {YUAN} AS value

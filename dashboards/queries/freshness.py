@@ -1,4 +1,4 @@
-"""Whether the figures of a board may be believed."""
+"""The SQL that decides whether a board's figures are up to date."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dashboards.queries.pieces import text, zone
 from schemas.names import events_table
 
 STANDSTILL_S = 30
-"""A worker beats every 2 seconds; 15 missed beats are no hiccup."""
+"""A worker sends a heartbeat every 2 seconds; 15 missed ones are no hiccup."""
 BELIEVED = ("正常 · 最新消息 ", "正常 · 回放数据，不再更新")
-"""How a reason begins while the figures may be believed."""
+"""Prefixes of `reason` while the data is fresh."""
 WAITING_S = 60
-"""Messages that have waited so long, while none of their partition was stored, stand still."""
+"""A partition stands still if messages waited this long and none of it was stored meanwhile."""
 
 
 def freshness() -> str:
-    """Whether the figures may be believed: `stale` and why.
+    """Whether the data is stale, and why: columns `stale`, `reason`.
 
-    Stale when a partition's worker has been silent, or when messages have waited in Kafka for
-    long while none was stored. A partition that never stored any counts too. A quiet night has
-    beats and no lag, and is not stale. By the clock on the wall, alone of all: a pipeline that
-    stands still may owe corrections to a past day too. Data without any beat is a replay, which
-    no worker feeds.
+    Stale if a partition's worker has been silent, or if messages have waited in Kafka for
+    long while none was stored; a partition that never stored any counts too. A quiet night has
+    heartbeats and no lag, and is not stale. This is the only query that reads the wall clock: a
+    stopped pipeline may owe corrections to a past day too. Data without any heartbeat is a
+    replay, which no worker feeds.
     """
     return f"""
 WITH (SELECT (count(), min(beat), sum(lag), max(newest), countIf(lag > 0
@@ -41,5 +41,5 @@ SELECT toUInt8(if(parts = 0, events = 0, silent > {STANDSTILL_S} OR tupleElement
 
 
 def stale_mark() -> str:
-    """A mark while the data is stale; no row else."""
+    """One row with a mark while the data is stale, else no row."""
     return f"SELECT {text('■数据停更')} AS mark FROM (\n{freshness()}\n) WHERE stale = 1"

@@ -17,11 +17,11 @@ from dashboards.queries.pieces import (
 )
 
 MOVED = "entry != 'opening'"
-"""Condition that money came or went: an opening balance is of the years before its day."""
+"""Condition that money moved: an opening balance sums up the years before its day."""
 
 
 def fund_figures() -> str:
-    """Money of all years to the end of the range, in 10,000 yuan."""
+    """Money of all years up to the end of the range, in 10,000 yuan."""
     return f"""
 SELECT sum(raised) / {YUAN} AS raised_all, sum(spent) / {YUAN} AS spent_all,
   sum(balance) / {YUAN} AS balance_now, {share("sum(spent)", "sum(raised)")} AS used,
@@ -31,7 +31,7 @@ FROM (SELECT sum(raised) AS raised, sum(spent) AS spent, sum(balance) AS balance
 
 
 def fund_year() -> str:
-    """The year's money, persons helped and projects; balances brought forward are no movement."""
+    """The year's money, persons helped and projects; opening balances do not count."""
     return f"""
 SELECT sumIf(net_amount_year, type = 'fund.contributed') / {YUAN} AS raised_year,
   sumIf(net_amount_year, type = 'fund.disbursed') / {YUAN} AS spent_year,
@@ -42,7 +42,7 @@ FROM funds_to_date(at = {AT}) WHERE {MOVED} AND {IN_PLACE}""".strip()
 
 
 def fund_sources() -> str:
-    """Money raised by source, all years, in 10,000 yuan."""
+    """Money raised over all years by source, in 10,000 yuan."""
     return f"""
 SELECT {word("funds", "source")} AS name, sum(raised) / {YUAN} AS value
 FROM funds_balances(at = {AT}) WHERE {IN_PLACE} AND source != '' GROUP BY name
@@ -68,7 +68,7 @@ LIMIT 2000""".strip()
 
 
 def fund_counties() -> str:
-    """The divisions side by side: raised, spent, balance, share used."""
+    """Raised, spent, balance and share used by county."""
     return f"""
 SELECT {county_name("county")} AS county_name, sum(raised) / {YUAN} AS raised_all,
   sum(spent) / {YUAN} AS spent_all, sum(balance) / {YUAN} AS balance_now,
@@ -78,7 +78,7 @@ GROUP BY code ORDER BY balance_now DESC, code LIMIT 20""".strip()
 
 
 def fund_negative() -> str:
-    """Funds that have paid out more than came in: a booking is missing or wrong."""
+    """Funds that paid out more than they received: a booking is missing or wrong."""
     return f"""
 SELECT d.name AS county_name, t.name AS township_name, v.name AS village_name,
   sum(raised) / {YUAN} AS raised_all, sum(spent) / {YUAN} AS spent_all,

@@ -21,7 +21,7 @@ def _agreed() -> str:
 
 
 def mediation_figures() -> str:
-    """Core figures of the year; success over all that ended, not over agreements."""
+    """Core figures of the year; the success rate divides by all ended cases, not by agreements."""
     return f"""
 SELECT countIf({_filed()}) AS filed_year, sum(open) AS open_now,
   countIf(overdue_mediate = 1) AS overdue_now,
@@ -40,12 +40,12 @@ def mediation_types() -> str:
 
 
 def mediation_origins() -> str:
-    """Where the year's disputes came from; 三源 are 诉源, 访源, 警源."""
+    """Disputes of the year by origin; 三源 are 诉源, 访源, 警源."""
     return cases.by_word(TOPIC, "origin", _filed())
 
 
 def mediation_mediators() -> str:
-    """Success by kind of mediator, over the cases of the year that ended."""
+    """Success rate by kind of mediator, over the cases that ended in the year."""
     return f"""
 SELECT {word(TOPIC, "mediator")} AS name,
   avg(agreement_reached_at IS NOT NULL) AS value
@@ -54,7 +54,7 @@ GROUP BY name ORDER BY value DESC, name LIMIT 20""".strip()
 
 
 def mediation_states() -> str:
-    """Where the open disputes stand."""
+    """Open disputes by state."""
     return cases.states(TOPIC)
 
 
@@ -64,7 +64,7 @@ def mediation_ageing() -> str:
 
 
 def mediation_steps() -> str:
-    """How many disputes went from which state to which over the range, and how long it took."""
+    """Transitions between states over the range: disputes and median days in the earlier state."""
     return cases.steps(TOPIC)
 
 
@@ -77,12 +77,12 @@ MEDIATION_FLOW = (
 
 
 def mediation_flow() -> str:
-    """Steps taken over the range: what came in against what was settled."""
+    """Disputes filed, settled by agreement, terminated and performed over the range."""
     return cases.flow(TOPIC, MEDIATION_FLOW)
 
 
 def mediation_counties() -> str:
-    """The divisions side by side, lowest success first."""
+    """Counties, lowest success rate first."""
     agreed = "agreement_reached_at IS NOT NULL"
     return f"""
 SELECT {county_name("county")} AS county_name, countIf({_filed()}) AS filed_year,
@@ -96,7 +96,7 @@ ORDER BY success IS NULL, success, code LIMIT 20""".strip()
 
 
 def mediation_ends() -> str:
-    """Of the year's agreements: performed, breached, running; of the failures: where to."""
+    """The year's ended disputes: agreements by performance, failures by where they went."""
     return f"""
 SELECT multiIf(performed_at IS NOT NULL, {cases.state_name(TOPIC, "'performed'")},
     breached_at IS NOT NULL, {cases.state_name(TOPIC, "'breached'")},

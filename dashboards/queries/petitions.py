@@ -21,9 +21,9 @@ def _this_year() -> str:
 
 
 def petition_voices() -> str:
-    """What the people brought in the year, and how many rated the replies they got, and how.
+    """Petitions and petitioners of the year, share of rated replies, share satisfied.
 
-    The clocks have queries of their own, so that no panel waits for another's figures.
+    Separate queries for the clocks, so that no panel waits for another's figures.
     """
     return f"""
 SELECT countIf({_this_year()}) AS registered_year, sumIf(people, {_this_year()}) AS people_year,
@@ -34,7 +34,7 @@ FROM {cases.cases_of(TOPIC)}""".strip()
 
 
 def petition_backlog(where: str = IN_PLACE) -> str:
-    """Petitions new on the day and in the year, open ones, and those past at least one due date."""
+    """Petitions of the day and of the year, open ones, and those past at least one due date."""
     return f"""
 SELECT sum(begun_today) AS registered_today, sum(begun_this_year) AS registered_year,
   sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
@@ -42,7 +42,7 @@ FROM petitions_pending(at = {AT}) WHERE {where}""".strip()
 
 
 def petition_punctuality(where: str = IN_PLACE) -> str:
-    """On-time rates over all that had to be done by then, done or not: the rest is NULL."""
+    """On-time rates over all duties due by then, done or not; `on_time` is NULL for the others."""
     return f"""
 SELECT avgOrNullIf(on_time, clock = 'notice') AS accepted_on_time,
   avgOrNullIf(on_time, clock = 'close') AS closed_on_time
@@ -50,12 +50,12 @@ FROM petitions_deadlines(at = {AT}) WHERE {where}""".strip()
 
 
 def petition_clocks() -> str:
-    """Every legal clock: met, met late, past due and not met, not due yet."""
+    """Duties under each legal clock: met in time, met late, past due, not yet due."""
     return cases.clocks(TOPIC)
 
 
 def petition_due() -> str:
-    """Open cases under the closing clock by days left; overdue ones are cases too."""
+    """Open cases under the closing clock by days left, overdue ones included."""
     left = days("$__toTime_ms", "due_close")
     spans = ", ".join(f"({text(zh)}, 1, {since}, {until})" for zh, since, until in _LEFT)
     return f"""
@@ -74,12 +74,12 @@ def petition_ageing() -> str:
 
 
 def petition_states() -> str:
-    """Where the open petitions stand."""
+    """Open petitions by state."""
     return cases.states(TOPIC)
 
 
 def petition_steps() -> str:
-    """How many petitions went from which state to which over the range, and how long it took."""
+    """Transitions between states over the range: petitions and median days in the earlier state."""
     return cases.steps(TOPIC)
 
 
@@ -92,7 +92,7 @@ PETITION_FLOW = (
 
 
 def petition_flow() -> str:
-    """Steps taken over the range: what came in against what went out."""
+    """Petitions registered, accepted, replied to and closed over the range."""
     return cases.flow(TOPIC, PETITION_FLOW)
 
 
@@ -107,12 +107,12 @@ def petition_channels() -> str:
 
 
 def petition_levels() -> str:
-    """Petitions of the year by where they were brought: 到县, 来市, 赴省, 进京."""
+    """Petitions of the year by the level they were brought to: 到县, 来市, 赴省, 进京."""
     return cases.by_word(TOPIC, "level", _this_year())
 
 
 def petition_counties() -> tuple[str, str]:
-    """The divisions side by side, worst on-time rate first; and by the same codes how many."""
+    """Two queries by county: on-time rates, worst first, and counts of petitions."""
     rates = f"""
 SELECT {county_name("county")} AS county_name, avg(on_time_close) AS closed_on_time,
   multiIf(closed_on_time IS NULL, '—', closed_on_time >= 0.95, {text("● 达标")},
@@ -128,5 +128,5 @@ FROM petitions_pending(at = {AT}) WHERE {IN_PLACE} GROUP BY code ORDER BY code L
 
 
 def petition_overdue_cases() -> str:
-    """Overdue petitions, longest first; 检举控告 with its county only, as the view has it."""
+    """Overdue petitions, longest first; the view gives 检举控告 only a county."""
     return cases.overdue_cases(TOPIC, "kind")

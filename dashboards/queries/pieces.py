@@ -1,7 +1,7 @@
 """Pieces of the panels' SQL: the judged instant, safe use of a variable, names of places.
 
-Everything is judged at the end of the board's time range and never by the clock on the wall, so a
-board set to a past day shows that day.
+Everything is judged at the end of the board's time range, never by the wall clock, so a board set
+to a past day shows that day.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from schemas.sql.columns import quoted
 
 END: Final = "$__toTime"
 AT: Final = "toUnixTimestamp64Milli($__toTime_ms)"
-"""The judged instant as the published views take it."""
+"""The judged instant, as the argument of the published views."""
 
 
 def zone() -> str:
-    """The city's zone, as a literal. A server's own may be another: its day is a wrong day."""
+    """The city's time zone, as a literal. The server's zone may differ, and so would its days."""
     return quoted(edition().zone)
 
 
@@ -51,7 +51,7 @@ def month() -> str:
 
 
 def bucket() -> str:
-    """Hours for a few days, days for more: the city's, which seconds since 1970 do not give."""
+    """SQL: the hour for ranges up to 96 hours, else the day; both in the city's time zone."""
     return (
         f"if(dateDiff('hour', $__fromTime, {END}, {zone()}) > 96, toStartOfDay(hour), "
         "toStartOfHour(hour))"
@@ -59,7 +59,7 @@ def bucket() -> str:
 
 
 def unknown() -> str:
-    """Name of a county; of the city's own code that the place is unknown."""
+    """SQL: a county's name; for the city's own code, the text for an unknown place."""
     return f"if(level = 'city', {text(UNKNOWN_PLACE)}, name)"
 
 
@@ -69,7 +69,7 @@ def counties() -> str:
 
 
 def text(zh: str) -> str:
-    """A text that people read, as a literal in the language of the edition."""
+    """A visible text, as a literal in the language of the edition."""
     return quoted(say(zh))
 
 
@@ -77,28 +77,28 @@ YUAN: Final = 1_000_000
 """fen in 10,000 yuan."""
 
 LIMIT: Final = 200
-"""Rows a table may have; more hangs a browser long before it helps anybody."""
+"""Maximum rows of a table; many more hang the browser."""
 
 
 def days(since: str, until: str) -> str:
-    """Midnights of the city from one instant to another.
+    """Number of the city's midnights between two instants.
 
-    Without the zone ClickHouse takes each side's own, and the end of a range has the server's: in
-    UTC eight hours of every day would be the day before.
+    Without the zone ClickHouse uses the zone of each argument, and the end of a range has the
+    server's: in UTC, eight hours of every day would fall on the day before.
     """
     return f"dateDiff('day', {since}, {until}, {zone()})"
 
 
 def overdue_days(due: str) -> str:
-    """Days past the last day at the end of the range; `due` is the midnight after that day."""
+    """Days past the last day in time, at the end of the range; `due` is the midnight after it."""
     return days(f"{due} - INTERVAL 1 SECOND", "$__toTime_ms")
 
 
 def picked(name: str) -> str:
     """The values chosen in variable `name`, as an array of strings.
 
-    No character of a value reaches the SQL unencoded; any quoting would be undone by ClickHouse's
-    backslashes.
+    Values reach the SQL percent-encoded. Quoting is not safe: ClickHouse reads backslashes as
+    escapes.
     """
     return f"splitByChar(',', trim(BOTH '{{}}' FROM {one(name)}))"
 
@@ -109,16 +109,16 @@ def one(name: str) -> str:
 
 
 def among(column: str, name: str) -> str:
-    """Condition that `column` is one of the chosen; true when all are."""
+    """Condition that `column` is one of the chosen values; true when all are chosen."""
     return f"$__conditionalAll({column} IN {picked(name)}, ${name})"
 
 
 IN_PLACE: Final = among("county", "county")
-"""Condition that a row is of one of the counties chosen."""
+"""Condition that a row belongs to a chosen county."""
 
 
 def visit_sums(today: str) -> str:
-    """Visits and requests of the day that condition `today` tells, and of all rows, a year's."""
+    """Visits and requests of the rows that meet condition `today`, and of all rows (the year)."""
     figures = {"visits": "recorded", "raised": "request_raised", "closed": "request_closed"}
     return ",\n  ".join(
         f"sumIf(net_count, type = 'visit.{type_}'{condition}) AS {name}_{span}"
@@ -131,12 +131,12 @@ VISIT_TYPES: Final = ("visit.recorded", "visit.request_raised", "visit.request_c
 
 
 def count_column(type_: str) -> str:
-    """Column that counts an event type: that of its verb."""
+    """Column that counts an event type, named by its verb."""
     return f"{verb(type_)}_count"
 
 
 def visit_lines() -> str:
-    """Visits, requests raised and closed, a column each named by its verb."""
+    """Visits, requests raised and requests closed: one column each, named by its verb."""
     return ", ".join(f"sumIf(net_count, type = '{t}') AS {verb(t)}" for t in VISIT_TYPES)
 
 
@@ -145,24 +145,24 @@ EVERYWHERE: Final = "1 = 1"
 
 
 def share(part: str, whole: str) -> str:
-    """`part` of `whole`; NULL when there is nothing to divide by, which is no 0 %."""
+    """`part` / `whole`; NULL if `whole` is 0, because no cases is not 0 %."""
     return f"({part}) / nullIf({whole}, 0)"
 
 
 def word(topic: str, field: str, value: str = "") -> str:
-    """Name of a vocabulary's value; the value itself while it has none.
+    """Name of a vocabulary's value; a value without a name stays itself.
 
     Args:
-        topic: family whose vocabulary it is.
+        topic: family that declares the vocabulary.
         field: field of that vocabulary.
-        value: SQL of the value; the column of the field's name where it is not given.
+        value: SQL of the value; by default the column named after the field.
     """
     labels = {k: zh for f in family(topic).fields_named(field) for k, zh in f.labels.items()}
     return named(value or field, labels)
 
 
 def type_name(value: str) -> str:
-    """Name of an event type, with its family's where it would be a riddle alone."""
+    """Name of an event type, prefixed with its family's name unless it already contains it."""
     names = {
         cls.spec.name: cls.spec.zh if found.zh in cls.spec.zh else say(found.zh) + say(cls.spec.zh)
         for found in families()
@@ -177,7 +177,7 @@ def topic_name(value: str) -> str:
 
 
 def named(value: str, texts: Mapping[str, str]) -> str:
-    """Transforms codes to what people read; a code without a text stays itself."""
+    """SQL: the text of a code; a code without a text stays itself."""
     shown = [text(zh) for zh in texts.values()]
     return f"transform({value}, {arrays(texts)}, [{', '.join(shown)}], {value})"
 
@@ -188,9 +188,9 @@ def arrays(values: Iterable[str]) -> str:
 
 
 def place(code: str) -> str:
-    """Name of a county or township; the code itself while it has none.
+    """Name of a county or township; a code without a name stays itself.
 
-    Cheaper than a join, whose every side is a query to analyse and to read.
+    Cheaper than a join: each side of a join is another query to analyse and read.
     """
     return _found(
         code,
@@ -199,7 +199,7 @@ def place(code: str) -> str:
 
 
 def county_name(code: str) -> str:
-    """Name of a county, or that the place is unknown; the code itself while it has none."""
+    """Name of a county, or the text for an unknown place; a code without a name stays itself."""
     names = f"groupArray(code), groupArray({unknown()})"
     return _found(code, f"{names} FROM divisions WHERE level IN ('city', 'county')")
 

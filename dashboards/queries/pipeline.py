@@ -1,4 +1,4 @@
-"""The panels' SQL of 管道健康: lag, watermarks, and what was not counted."""
+"""The panels' SQL of 管道健康: lag, watermarks, and messages that were not counted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from schemas.sql.statuses import COUNTED, STATUSES
 
 REFUSED = {name: told for name, told in STATUSES.items() if name != COUNTED}
 BATCH = 50_000
-"""Most events of one insert: a projection may be so far behind while that insert is under way."""
+"""Maximum events of one insert: while it runs, a projection may lag by this many."""
 
 
 def pipeline_parts() -> str:
-    """One row a Kafka partition: stored, lag, age of the beat and of the newest message."""
+    """One row per Kafka partition: messages stored, lag, watermark and heartbeat."""
     return f"""
 SELECT topic, toString(kpart) AS partition, messages, lag,
   toTimeZone(newest, {zone()}) AS watermark, toTimeZone(beat, {zone()}) AS heartbeat, stored
@@ -20,7 +20,7 @@ FROM pipeline ORDER BY topic, kpart LIMIT {LIMIT}""".strip()
 
 
 def pipeline_now() -> str:
-    """Lag, seconds since the last beat and since the newest message, and messages stored."""
+    """Lag, seconds since the last heartbeat and the newest message, and messages stored."""
     return """
 SELECT sum(lag) AS behind,
   maxOrNull(greatest(dateDiff('second', beat, now()), 0)) AS beat_age,
@@ -29,7 +29,7 @@ SELECT sum(lag) AS behind,
 
 
 def pipeline_throughput() -> str:
-    """Messages a minute by when the broker appended them, by topic; quiet spans are zeros."""
+    """Messages per minute of the broker's append time, by topic; minutes without any are zeros."""
     sums = ", ".join(
         f"sumIf(messages, topic = '{found.topic}') / greatest($__interval_s / 60, 1) "
         f"AS {found.topic}"
@@ -42,7 +42,7 @@ ORDER BY time WITH FILL STEP toIntervalSecond($__interval_s) LIMIT 2000""".strip
 
 
 def pipeline_projections() -> str:
-    """Every projection: in how many partitions it is up to date, and how far behind in the rest."""
+    """Per projection: partitions in which it is up to date, and its lag in the others."""
     return f"""
 SELECT topic, projection, count() AS partitions,
   countIf(reached >= stored) AS up_to_date, max(greatest(stored - reached, 0)) AS farthest,
@@ -63,7 +63,7 @@ FROM table_parts ORDER BY parts DESC, table LIMIT {LIMIT}""".strip()
 def pipeline_refused() -> str:
     """Messages stored but not counted, by topic, status and reason.
 
-    All of them, whatever the range: history that is imported today was logged today.
+    Ignores the time range: history imported today was logged today.
     """
     outcome = named("status", {name: zh for name, (zh, _) in REFUSED.items()})
     return f"""
@@ -79,7 +79,7 @@ def pipeline_refused_totals() -> str:
 
 
 def pipeline_lag() -> str:
-    """Lag by topic, one bar each."""
+    """Lag by topic."""
     return (
         "SELECT topic AS name, sum(lag) AS value FROM pipeline GROUP BY topic "
         "ORDER BY value DESC, name LIMIT 20"

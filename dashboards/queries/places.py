@@ -34,10 +34,9 @@ class PlaceLevel:
 
     Attributes:
         name: the variable that holds its code, and the column of that code in the views.
-        zh: what it is called.
-        child: level below, None at the bottom.
+        zh: Chinese name.
+        child: level below; empty at the bottom.
         daily: suffix of the views with its figures by day.
-
     """
 
     name: str
@@ -52,20 +51,20 @@ class PlaceLevel:
 
     @property
     def in_township(self) -> str:
-        """Condition that a row belongs to the chosen village, told by its township too.
+        """Condition on the chosen village and on its township.
 
-        Small cells are withheld by township: with it no other township is reckoned.
+        The view withholds small counts per township: with the condition it computes only one.
         """
         return f"{self.here} AND township = substring({one(self.name)}, 1, 9)"
 
     @property
     def in_grids(self) -> str:
-        """Condition on a view of micro-grids; by prefix too, which the table's key finds."""
+        """Condition on a view of micro-grids; the prefix lets ClickHouse use the table's key."""
         return f"{self.here} AND startsWith(grid, {one(self.name)})"
 
     @property
     def covered(self) -> str:
-        """Where the counts of the place's micro-grids are."""
+        """SQL: FROM clause of the counts per micro-grid of the place."""
         return f"visits_covered(at = {AT}) WHERE {self.in_grids}"
 
 
@@ -76,9 +75,9 @@ MICROGRID = PlaceLevel("grid", "微网格", "", "grid_day")
 
 
 def place_visits(level: PlaceLevel) -> str:
-    """Visits and requests of the place: today and this year.
+    """Visits and requests of the place, today and this year.
 
-    A county's by the hour, as on the wall; below it figures are kept by the day.
+    A county reads the hourly rollup, as the wall does; lower levels only have daily ones.
     """
     if level is COUNTY:
         return hourly_visits(level.here)
@@ -89,7 +88,7 @@ WHERE {level.here} AND day >= {new_year()} AND day <= {today()}""".strip()
 
 
 def place_coverage(level: PlaceLevel) -> str:
-    """Share of the place's micro-grids visited this year, and how many never were."""
+    """Share of the place's micro-grids visited this year, and the number never visited."""
     return f"""
 WITH (SELECT sum(microgrids) FROM divisions
     WHERE level = 'village' AND startsWith(code, {one(level.name)})) AS grids
@@ -99,7 +98,7 @@ FROM {level.covered}""".strip()
 
 
 def village_petitions() -> str:
-    """Petitions of the village, only the year's count; a small one is withheld."""
+    """Petitions of the village in the year; NULL for a small count, which the view withholds."""
     return f"""
 SELECT if(count() = 0, 0, max(net_count)) AS registered_year
 FROM petitions_by_village_year
@@ -107,9 +106,9 @@ WHERE {VILLAGE.in_township} AND type = 'petition.registered' AND year = toYear({
 
 
 def place_mediations(level: PlaceLevel) -> str:
-    """Disputes of the place; of a village only the year's counts, and small counts withheld."""
+    """Disputes of the place; a village has only counts of the year, small ones withheld."""
     if level is VILLAGE:
-        # No row is a 0, a withheld count is NULL and makes the rate NULL.
+        # A missing row counts as 0; a withheld count is NULL and makes the rate NULL.
         types = [f"'mediation.{name}'" for name in ("filed", "agreement_reached", "terminated")]
         filed, agreed, failed = (
             f"if(countIf(type = {type_}) = 0, 0, maxIf(net_count, type = {type_}))"
@@ -145,15 +144,15 @@ _COMPARED = (
     ("基金筹集（万元）", "funds", "fund.contributed"),
     ("基金支出（万元）", "funds", "fund.disbursed"),
 )
-"""What is compared, and its family and event type."""
+"""Compared figures: name, family, event type."""
 _MONTHS = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
 
 
 def place_compared(level: PlaceLevel) -> list[str]:
-    """This month to the day against last month's and last year's same days, and the city's mean.
+    """This month to date against the same days last month and last year, and the city's mean.
 
-    The rows of as many queries as there are views to read: all families of a county or township
-    are in one, a village's are in one each.
+    One query per view: one view has all families by county and township; by village and
+    micro-grid each family has its own.
     """
     if level in (COUNTY, TOWNSHIP):
         return [_compared(level, _COMPARED)]
@@ -165,7 +164,7 @@ def _compared(level: PlaceLevel, figures: Sequence[tuple[str, str, str]]) -> str
     kinds = arrays(type_ for _, _, type_ in figures)
     shown = named("type", {type_: zh for zh, _, type_ in figures})
     parts = _compared_months(level, figures)
-    # A figure without any event is a row of zeros.
+    # A figure without events gets a row of zeros.
     parts.append(f"SELECT arrayJoin({kinds}) AS type, month AS began, 0. AS own, 0. AS whole")
     union = "\nUNION ALL ".join(parts)
     sums = (
@@ -189,11 +188,11 @@ ORDER BY indexOf({kinds}, type) LIMIT 10""".strip()
 
 
 def _compared_months(level: PlaceLevel, figures: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Of each month that is compared the place's figures and, of this one, the whole city's.
+    """The place's figures of each compared month, and the whole city's of this month.
 
-    A part a view: each is analysed, and reads its view anew.
+    One part per view: ClickHouse analyses and reads the view again for each part.
     """
-    # By the month and the day of it, so that no day after today's is among them.
+    # Month and day of month: no month counts days later than today's.
     months = f"began IN ({', '.join(_MONTHS)}) AND toDayOfMonth(day) <= toDayOfMonth(today)"
 
     def part(view: str, topics: Sequence[str], where: str, own: str, whole: str) -> str:
@@ -210,7 +209,7 @@ def _compared_months(level: PlaceLevel, figures: Sequence[tuple[str, str, str]])
         return f"if(startsWith(type, 'fund.'), {money}, toFloat64(sumIf(net_count, {condition})))"
 
     topics, city = list(dict.fromkeys(topic for _, topic, _ in figures)), "all_by_township_day"
-    # A mean over places is of what has a place among them.
+    # A mean over places counts only events that have a place of this level.
     placed = {COUNTY: "NOT endsWith(county, '00')", TOWNSHIP: "township != ''"}.get(
         level, "village_known = 1"
     )
@@ -229,7 +228,7 @@ def _compared_months(level: PlaceLevel, figures: Sequence[tuple[str, str, str]])
 
 
 def place_trend(level: PlaceLevel) -> str:
-    """Visits and requests of the place by day; a day without any is a 0, and no line over it."""
+    """Visits and requests of the place by day; a day without any is a 0."""
     first = f"toDate(toTimeZone($__fromTime, {zone()}))"
     return f"""
 SELECT toDateTime(day, {zone()}) AS time, {visit_lines()} FROM visits_by_{level.daily}
@@ -240,13 +239,13 @@ LIMIT 2000""".strip()
 
 
 def place_children(level: PlaceLevel) -> tuple[str, str]:
-    """The places one level below: visits, and by the same codes cases and money.
+    """Two queries by place one level below: visits, then cases and money.
 
-    A village's petitions are of the whole year; a small count is withheld, and none is a 0. A part
-    a view, added up by place: joined, they took a sixth longer.
+    A village's petitions cover the whole year; a small count is NULL, no petition is a 0. Each
+    query is a UNION ALL of views, summed by place: joins took a sixth longer.
     """
     child = level.child
-    # Counts have no sign and sums do; a column of both would be a Variant, which nothing sums.
+    # toInt64: a union of UInt64 counts with Int64 sums makes a Variant, which sum() refuses.
     petitions = (
         ("township", f"petitions_pending(at = {AT}) WHERE {level.here}",
          {"filed": "toInt64(sum(begun_this_year))", "open_": "toInt64(sum(open_cases))"})
@@ -278,19 +277,21 @@ def place_children(level: PlaceLevel) -> tuple[str, str]:
 
 
 _Part = tuple[str, str, dict[str, str]]
-"""Of a view: the column that tells the place, the view with its condition, and figures of it."""
+"""A part of a union: column of the place, view with its condition, SQL by figure."""
 
 
 def _by_child(
     level: PlaceLevel, none: dict[str, str], of_place: dict[str, str], *parts: _Part
 ) -> str:
-    """From the parts added up by the places one level below, named ones only, in their order.
+    """SQL from FROM on: the union of the parts, grouped by place one level below, in code order.
+
+    Only places with a name are in it.
 
     Args:
         level: of the chosen place.
-        none: what a figure is in the parts that do not tell it.
-        of_place: figures of the register of places itself.
-        parts: the others.
+        none: value of each figure in the parts that lack it.
+        of_place: figures from `divisions` itself.
+        parts: the other parts.
     """
     child, digits = level.child, 6 if level is COUNTY else 9
     inside = f"level IN ('{child}', 'village') AND substring(code, 1, {digits}) = {one(level.name)}"
@@ -310,7 +311,7 @@ def _by_child(
 
 
 def microgrids() -> str:
-    """The village's micro-grids that were ever visited by then, and when each was last."""
+    """The village's micro-grids visited by the end of the range, longest unvisited first."""
     return f"""
 SELECT grid, last_visit,
   {days("last_visit", today())} AS idle_days, visits_this_year AS visits_year,
@@ -320,7 +321,7 @@ ORDER BY last_visit, grid LIMIT {LIMIT}""".strip()
 
 
 def grid_options() -> str:
-    """The micro-grids of the table; shown without the village's own code."""
+    """The visited micro-grids of the village; the label leaves out the village's code."""
     return (
         f"SELECT grid, substring(grid, 13) AS name FROM {VILLAGE.covered} AND visits > 0 "
         "ORDER BY grid LIMIT 500"
@@ -328,7 +329,7 @@ def grid_options() -> str:
 
 
 def microgrid() -> str:
-    """One micro-grid: visits, requests and the days since it was last visited."""
+    """Visits and requests of one micro-grid, and days since its last visit."""
     return f"""
 SELECT max(visits_this_year) AS visits_year, max(visits) AS visits_all,
   max(requests_found) AS raised_year, max(requests_closed) AS closed_year,
@@ -337,11 +338,11 @@ FROM visits_coverage(at = {AT}) WHERE {MICROGRID.here}""".strip()
 
 
 def microgrid_compared() -> str:
-    """One micro-grid against the means of its village, township, county and of the city.
+    """One micro-grid against the means of its village, township, county and city.
 
-    Means over all micro-grids there are, never visited ones included, of what is known by
-    micro-grid: all of it is in one view, read once. Each place lies within the next, so a place's
-    sum is all sums up to it.
+    The means divide by all micro-grids, never visited ones included, and count only events with a
+    known micro-grid. One view has them all and is read once. The places are nested, so the running
+    sum over the scopes is the sum of each place.
     """
     code = one("grid")
 

@@ -22,7 +22,7 @@ from dashboards.queries.pieces import (
 )
 
 WATCHED, REACHED = 0.9, 0.98
-"""Shares of micro-grids visited in the year from which coverage is watched, and is reached."""
+"""Coverage thresholds, as shares of micro-grids visited in the year: watched, reached."""
 _SINCE = (
     ("7 天内", 0, 7),
     ("7–30 天", 7, 30),
@@ -34,7 +34,7 @@ _SINCE = (
 
 
 def coverage_figures() -> str:
-    """Micro-grids visited this year of all there are, and what was asked and settled."""
+    """Share of all micro-grids visited this year; requests raised and closed."""
     return f"""
 WITH (SELECT sum(microgrids) FROM divisions
     WHERE level = 'village' AND {among("substring(code, 1, 6)", "county")}) AS grids
@@ -48,7 +48,7 @@ FROM visits_covered(at = {AT}) WHERE {IN_PLACE}""".strip()
 
 
 def coverage_counties() -> str:
-    """The divisions side by side, lowest coverage first."""
+    """Counties, lowest coverage first."""
     return f"""
 SELECT max(p.name) AS county_name, sum(p.grids) AS all_grids, sum(p.visited) AS visited_year,
   {share("visited_year", "all_grids")} AS covered,
@@ -78,7 +78,7 @@ GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
 
 
 def coverage_roles() -> str:
-    """Visits of the year by who went."""
+    """Visits of the year by the visitor's role."""
     return f"""
 SELECT {word("visits", "role")} AS name, sum(net_count_year) AS value FROM visits_to_date(at = {AT})
 WHERE type = 'visit.recorded' AND {IN_PLACE} AND role != ''
@@ -93,7 +93,7 @@ WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000"
 
 
 def coverage_unvisited() -> str:
-    """Villages with the most micro-grids not visited this year, and how many never were."""
+    """Villages by micro-grids not visited this year, most first, with the number never visited."""
     return f"""
 SELECT {place("substring(n.code, 1, 6)")} AS county_name, {place("n.parent")} AS township_name,
   n.name AS village_name, n.microgrids AS all_grids,
@@ -108,8 +108,8 @@ WHERE unvisited_year > 0 ORDER BY unvisited_year DESC, village LIMIT {LIMIT}""".
 
 
 def hourly_visits(where: str) -> str:
-    """Visits and requests of the day and of the year, to the hour in which the range ends."""
-    # Not from `visits_to_date`: by its three keys the year's hours take as long again to add up.
+    """Visits and requests of the day and of the year, up to the hour in which the range ends."""
+    # Not from `visits_to_date`: it groups the year's hours by three keys and takes twice as long.
     return f"""
 SELECT {visit_sums(f"hour >= {midnight()}")}
 FROM all_by_county_hour WHERE {where} AND startsWith(type, 'visit.')

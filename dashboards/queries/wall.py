@@ -25,7 +25,7 @@ from schemas.projections import verb
 
 
 def wall_mediations() -> str:
-    """Mediation success of cases ended in the year, and the cases still open."""
+    """Success rate of mediations ended in the year, and the cases still open."""
     ended = f"open = 0 AND ended_at >= {new_year_hour()}"
     return f"""
 SELECT avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success, sum(open) AS open_now
@@ -33,7 +33,7 @@ FROM mediations_cases(at = {AT})""".strip()
 
 
 def wall_funds() -> str:
-    """Balance of all funds and the share of the raised that was spent, in 10,000 yuan."""
+    """Balance of all funds in 10,000 yuan, and the share spent of the money raised."""
     return f"""
 SELECT sum(balance) / {YUAN} AS balance_now, sum(raised) / {YUAN} AS raised_all,
   sum(spent) / {YUAN} AS spent_all, {share("sum(spent)", "sum(raised)")} AS used
@@ -41,13 +41,14 @@ FROM funds_balances(at = {AT})""".strip()
 
 
 def _figures() -> list[tuple[str, str]]:
-    """The choosable figures, a query a view: whether one of its figures is chosen, and its SQL."""
+    """Queries of the choosable figures, one per view: (one of its figures is chosen, SQL)."""
     chosen = one("figure")
 
     def of(figures: dict[str, str], none: str) -> str:
-        """What is meant by the chosen figure; folded before anything is read, as transform is not.
+        """SQL of the chosen figure, else `none`.
 
-        So the parts that are not chosen read next to nothing.
+        multiIf, not transform: ClickHouse folds it to a constant before it reads, so queries of
+        other figures read almost nothing.
         """
         meant = ", ".join(f"{chosen} = '{figure}', {sql}" for figure, sql in figures.items())
         return f"multiIf({meant}, {none})"
@@ -75,11 +76,11 @@ SELECT county, sum(balance) / {YUAN} AS value FROM funds_balances(at = {AT})
 
 
 def wall_counties() -> list[str]:
-    """The chosen figure of the counties, highest first; 未定位 only where it has events.
+    """The chosen figure by county, highest first; 未定位 only if it has events.
 
-    `value` is what the map shows: a county without an outline is drawn with the one it lies in. Map
-    and ranking ask the same, so that the engine answers it once. One query a view; those of figures
-    that are not chosen give no row.
+    The map shows `value`: a county without an outline is added to the county it lies in. Map and
+    ranking send the same query, so the engine answers it once. One query per view; queries of
+    figures that are not chosen return no row.
     """
     shown = edition().map
     if shown is None:
@@ -96,7 +97,7 @@ def wall_counties() -> list[str]:
         )
         alone = "[(county, value, value)]"
         drawn = f"multiIf({with_others}, {alone})" if with_others else alone
-    # What is known of a place, added up by place: two joins took a tenth longer.
+    # A UNION ALL summed by place: two joins took a tenth longer.
     return [
         f"""
 SELECT max(p.name) AS name, code, sum(p.own) AS own,
@@ -118,7 +119,7 @@ TREND = {
     "petition.registered": "信访登记",
     "mediation.agreement_reached": "调解成功",
 }
-"""What the wall's trend shows, and what it calls each."""
+"""Event types of the wall's trend, and the name of each line."""
 
 
 def wall_trend() -> str:
@@ -131,7 +132,7 @@ WHERE type IN ({types}) AND $__timeFilter(hour) GROUP BY time ORDER BY time LIMI
 
 
 def wall_visit_trend() -> str:
-    """Visits over the range by who went, by hour or by day."""
+    """Visits over the range by the visitor's role, by hour or by day."""
     return f"""
 SELECT {bucket()} AS time, {word("visits", "role")} AS line, sum(net_count) AS value
 FROM visits_by_county_hour WHERE type = 'visit.recorded' AND $__timeFilter(hour)
@@ -139,7 +140,7 @@ GROUP BY time, line ORDER BY time, line LIMIT 4000""".strip()
 
 
 def newest_events() -> str:
-    """The newest events up to the end of the range; for a past day its last hours, counted."""
+    """The newest events up to the end of the range; for a past day, counts of its last hours."""
     return f"""
 SELECT happened, {county_name("county")} AS county_name, {type_name("type")} AS type_name, events,
   county AS code
@@ -153,5 +154,5 @@ WHERE events != 0 AND live = fresh ORDER BY happened DESC, code, type LIMIT 40""
 
 
 def alerts() -> list[str]:
-    """Overdue cases by clock and county: which duty, by which article, how many, how long."""
+    """Overdue cases by clock and county: duty, article of law, number, days of the longest."""
     return [cases.overdue(found) for found in families() if found.clocks]

@@ -1,4 +1,4 @@
-"""Answers in Grafana's shape, and what a request must hold."""
+"""Responses in Grafana's shape, and checks of request bodies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dashboards.server.shelf import Conflict, Record
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 ROLE: web.RequestKey[str] = web.RequestKey("role", str)
-"""Where whoever serves the application puts the role of who asks: `Admin` or `Viewer`."""
-VERSION = "13.2.2"  # The Grafana whose components the page is made of.
+"""Request key of the caller's role, `Admin` or `Viewer`; set by the code that serves the app."""
+VERSION = "13.2.2"  # Version of the Grafana components that the page uses.
 
 
 def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:
@@ -33,7 +33,7 @@ async def body_of(request: web.Request) -> Record:
     """The request's JSON object.
 
     Raises:
-        Refused: it is none.
+        Refused: the body is not a JSON object.
     """
     try:
         body = await request.json()
@@ -52,16 +52,16 @@ def found(record: Record | None, message: str) -> Record:
 
 
 def slug(title: str) -> str:
-    """A title as it stands in an address."""
+    """A title as part of an address."""
     return re.sub(r"[^\w]+", "-", title.lower()).strip("-") or "board"
 
 
 async def no_permissions(_request: web.Request) -> web.Response:
-    """GET permissions: there are none."""
+    """GET permissions: an empty list."""
     return web.json_response([])
 
 
 async def keep_permissions(_request: web.Request) -> web.Response:
-    """POST permissions: taken, and nothing changes."""
-    # One token, one role: there is nobody to tell apart, and publishing must not fail on it.
+    """POST permissions: accepted without effect."""
+    # One token, one role: no permissions to store, but publishing must not fail here.
     return web.json_response({"message": "Permissions updated"})

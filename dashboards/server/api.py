@@ -1,4 +1,4 @@
-"""The part of Grafana's HTTP API that publishing and looking need."""
+"""The part of Grafana's HTTP API that publishing and viewing need."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dashboards.server.sources import Sources
 
 
 class Api:
-    """All of it over one store; `routes` adds it to an application."""
+    """The handlers of all resources over one store; `routes` adds them to an application."""
 
     def __init__(self, store: Shelf, reader: Reader) -> None:
         self._parts = (Sources(store, reader), Folders(store), Boards(store), Playlists(store))
 
     def routes(self) -> Iterable[web.RouteDef]:
-        """What it answers to."""
+        """Its routes, the catch-all last."""
         return [
             web.get("/api/health", self.health),
             web.get("/api/user", self.user),
@@ -32,7 +32,7 @@ class Api:
         ]
 
     async def health(self, _request: web.Request) -> web.Response:
-        """GET /api/health: whether the server answers; needs no token."""
+        """GET /api/health: shows that the server answers; needs no token."""
         return web.json_response(
             {"database": "ok", "version": VERSION, "commit": "", "product": "gulou"}
         )
@@ -49,5 +49,5 @@ class Api:
         return web.json_response({"id": 1, "name": "Main Org."})
 
     async def unknown(self, request: web.Request) -> web.Response:
-        """Whatever else is asked under /api."""
+        """Any other request under /api."""
         return reply(404, f"Not found: {request.method} {request.path}")

@@ -32,18 +32,18 @@ SHARE_CEILING_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """How one board server runs.
+    """Settings of a board server.
 
     Args:
-        state: directory of everything published; made when missing.
+        state: directory of everything published; created if missing.
         data_sources: JSON file with data sources as POST /api/datasources takes them, stored at
             each start.
-        boards: directory of board JSON files, stored at each start; a folder in it is a folder,
-            and what lies in none goes where publishing puts it.
+        boards: directory of board JSON files, stored at each start; a subdirectory becomes a
+            folder, and files outside any go to the folder that publishing uses.
         outlines: GeoJSON file of the counties, served as `public/maps/<its city>.geojson`.
-        zone: day of `$__dateFilter`; Grafana's container lives in UTC.
-        rows: rows kept of a query's answer.
-        query_s: ceiling of a query's run time.
+        zone: time zone of `$__dateFilter`; Grafana's container uses UTC.
+        rows: rows kept of a query's result.
+        query_s: maximum run time of a query.
     """
 
     state: Path
@@ -56,10 +56,10 @@ class ServerConfig:
 
 
 def application(config: ServerConfig) -> web.Application:
-    """The server as an aiohttp application, provisioning done.
+    """The server as an aiohttp application, already provisioned.
 
     Raises:
-        Misconfigured: a provisioning file is not as it must be.
+        Misconfigured: a provisioning file is unreadable or has the wrong shape.
     """
     store = Shelf(config.state)
     _provision(store, config)
@@ -89,13 +89,13 @@ def application(config: ServerConfig) -> web.Application:
 
 @web.middleware
 async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Errors of ours as Grafana's JSON, and the server's clock on every answer of the API."""
+    """Turns our errors into Grafana's JSON; adds the server's clock to every API response."""
     try:
         response: web.StreamResponse = await handler(request)
     except GulouError as error:
         response = web.json_response({"message": str(error)}, status=status_of(error))
     if request.path.startswith("/api/"):
-        # Screens agree on "now" by this clock, so that one query serves them all.
+        # Screens take "now" from this clock, so that one query serves them all.
         response.headers["X-Server-Time-Ms"] = str(time.time_ns() // 1_000_000)
         response.headers["Cache-Control"] = "no-store"
     return response
@@ -125,7 +125,7 @@ def _provision(store: Shelf, config: ServerConfig) -> None:
 
 
 def _home(store: Shelf) -> str:
-    """The folder that publishing uses too: a start must not undo what was published."""
+    """Uid of the folder that publishing uses too: a restart must not undo a publication."""
     uid, title = FOLDER
     old = store.find("folders", uid=uid)
     if old is None:
@@ -136,7 +136,7 @@ def _home(store: Shelf) -> str:
 
 
 def _playlist(store: Shelf, wanted: Record) -> None:
-    """The walls' playlist, as it is published; none while no board is made for walls."""
+    """Stores the walls' playlist as publishing does; nothing if no board is for walls."""
     if not wanted["items"]:
         return
     old = store.find("playlists", uid=wanted["uid"])
@@ -192,7 +192,7 @@ class _Queries:
             json.dumps(n).encode() + b":" + r.body for n, r in zip(names, results, strict=True)
         )
         text = b'{"results":{' + b",".join(pairs) + b"}}"
-        # Grafana answers 400 as a whole when one of several queries fails.
+        # Grafana answers 400 for the whole request when one of several queries fails.
         status = 200 if all(r.ok for r in results) else 400
         return web.Response(body=text, content_type="application/json", status=status)
 
@@ -271,14 +271,14 @@ def _whole(fields: Record, name: str, default: int) -> int:
     """A count of ms that a client sent as a number or as text.
 
     Raises:
-        Refused: it is none, or beyond any board's range.
+        Refused: not a number, or beyond any board's range.
     """
     given = fields.get(name)
     if given is None or given == "":
         return default
     try:
         number = int(float(given))
-    except (TypeError, ValueError, OverflowError):  # Overflow: JSON as Python reads it has Infinity
+    except (TypeError, ValueError, OverflowError):  # Overflow: Python's json accepts Infinity.
         number = -1
     if 0 <= number <= _LAST_MS:
         return number
@@ -309,7 +309,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def _relative(text: str) -> int:
-    """`now` or `now-6h` as ms; what is finer belongs to the page, which knows the board's zone."""
+    """`now` or `now-6h` as ms; the page resolves other forms, since it knows the board's zone."""
     now = time.time_ns() // 1_000_000
     head, _, back = text.partition("-")
     if head == "now" and not back:

@@ -1,4 +1,4 @@
-"""Grafana's API of boards and of searching them."""
+"""Grafana's API of boards and their search."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ GENERAL = "General"
 
 
 class Boards:
-    """Boards, and the search that finds them."""
+    """Handlers of boards and of their search."""
 
     def __init__(self, store: Shelf) -> None:
         self.store = store
 
     def routes(self) -> list[web.RouteDef]:
-        """What it answers to."""
+        """Its routes."""
         one = "/api/dashboards/uid/{uid}"
         rights = r"/api/dashboards/id/{id:\d+}/permissions"
         return [
@@ -163,7 +163,7 @@ class Boards:
 
 
 def _count(given: str | None, name: str, default: int) -> int:
-    """A number from 1 up in the address, or `default` where there is none."""
+    """A query parameter as a number of at least 1; `default` if it is missing."""
     if not given:
         return default
     if not given.isdecimal() or len(given) > 9 or int(given) < 1:

@@ -12,13 +12,13 @@ from schemas.errors import Refused
 
 
 class Folders:
-    """Folders of boards."""
+    """Handlers of board folders."""
 
     def __init__(self, store: Shelf) -> None:
         self.store = store
 
     def routes(self) -> list[web.RouteDef]:
-        """What it answers to."""
+        """Its routes."""
         one = "/api/folders/{uid}"
         return [
             web.get("/api/folders", self.folders),

@@ -1,4 +1,4 @@
-"""ClickHouse columns as the data frames that Grafana's back end would have made of them."""
+"""ClickHouse columns as data frames, the same that Grafana's back end makes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class AnswerColumn:
 
     Args:
         kind: Grafana's type in JSON: number, string, boolean, time, other.
-        cell: the Go type behind it, as Grafana names it in `typeInfo.frame`.
-        values: already fit for JSON; time as ms since 1970 UTC.
+        cell: Grafana's Go type of a value, as in `typeInfo.frame`.
+        values: ready for JSON; time as ms since 1970 UTC.
     """
 
     name: str
@@ -39,10 +39,10 @@ def column(name: str, clickhouse_type: str, values: Sequence[Any], zone: tzinfo)
     """Values of a ClickHouse column as a frame's field.
 
     Args:
-        name: as the query calls it.
+        name: column name in the query.
         clickhouse_type: as the server names it, wrappers included.
-        values: Python objects as the driver hands them out.
-        zone: the server's own zone; the driver hands out zone-less columns as naive local time.
+        values: Python objects from the driver.
+        zone: the server's time zone; the driver returns columns without a zone as naive local time.
     """
     plain, nullable = _unwrapped(clickhouse_type)
     kind, cell = _kind(plain)
@@ -114,10 +114,10 @@ def wide(columns: list[AnswerColumn]) -> list[AnswerColumn]:
     """A long time series (time, labels, values) as one field per value and label set.
 
     The first time column is the time, each text or boolean column a label, every other column a
-    value; a hole is null. What has no time, no label or no value stays as it is.
+    value; missing values are null. Without a time, a label or a value column, nothing changes.
 
     Raises:
-        Refused: times fall, or one is null.
+        Refused: times are not ascending, or one is null.
     """
     clock = next((i for i, c in enumerate(columns) if c.kind == "time"), None)
     factors = [i for i, c in enumerate(columns) if c.kind in ("string", "boolean")]
@@ -142,7 +142,7 @@ def wide(columns: list[AnswerColumn]) -> list[AnswerColumn]:
 
 
 def _rising(values: list[Any]) -> list[int]:
-    """Distinct times in their order."""
+    """Distinct times, ascending."""
     times: list[int] = []
     for at in values:
         if at is None:
@@ -173,7 +173,7 @@ def frames(
         columns: of equal length.
         ref: the target's refId.
         form: the target's format code.
-        sql: what was run, macros expanded; shown by the panel's menu.
+        sql: the query as run, macros expanded; the panel's menu shows it.
         notice: a warning the panel shows in its corner; "" for none.
 
     Raises:
@@ -219,7 +219,7 @@ def _frame(ref: str, meta: dict[str, Any], columns: list[AnswerColumn]) -> dict[
 
 
 def _finite(values: list[Any]) -> tuple[list[Any], dict[str, list[int]] | None]:
-    """JSON knows no NaN and no infinity: their places are told beside the values."""
+    """Values with null for NaN and infinity, which JSON lacks; their indexes by name beside."""
     odd: dict[str, list[int]] = {}
     cells = values
     for at, value in enumerate(values):

@@ -1,7 +1,7 @@
 """The ClickHouse plugin's macros, expanded as Grafana's back end expands them.
 
-Grafana works in two stages. Variables, `$__conditionalAll` and `$__adHocFilters` are the page's
-work; what is left is expanded here, longest name first, never inside a comment.
+Grafana works in two stages. The page expands variables, `$__conditionalAll` and
+`$__adHocFilters`; this module expands the rest, longest name first, never inside a comment.
 
 Source: the plugin's pkg/macros and its SDK's macro engine.
 """
@@ -19,15 +19,15 @@ from schemas.errors import Refused
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a panel's time range and width make of its macros.
+    """Time range and width of a panel, from which its macros get their values.
 
     Args:
         start_ms: first instant of the range, ms since 1970 UTC.
         end_ms: last instant of the range, inclusive.
         interval_ms: width of one point of the panel; below 1 counts as 1.
-        zone: IANA name that decides the day of `$__dateFilter`. Grafana takes its own process's
+        zone: IANA name that decides the day of `$__dateFilter`. Grafana uses its own process's
             zone there, which is UTC in its container, and never the board's.
-        table: value of `$__table`; an error when the macro is used without.
+        table: value of `$__table`; if it is missing, the macro is an error.
         column: the same for `$__column`.
     """
 
@@ -53,9 +53,9 @@ def expand(sql: str, scope: Scope) -> str:
     return text
 
 
-# A string literal, an identifier in quotes or a comment, whichever starts first; only what is not
-# a comment lands in group 1. Backslash escapes as ClickHouse reads them: a scanner that doesn't
-# know them loses its place at 'it\'s' and blanks half of the statement.
+# A string literal, a quoted identifier or a comment, whichever starts first; group 1 holds all but
+# comments. It reads backslash escapes as ClickHouse does: a scanner without them misreads 'it\'s'
+# and blanks half of the statement.
 _COMMENTS = re.compile(
     r"('(?:\\.|''|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:\\.|[^`\\])*`)|--[^\n]*|/\*.*?\*/", re.DOTALL
 )
@@ -83,7 +83,7 @@ def _replaced(text: str, name: str, macro: _Macro, scope: Scope) -> str:
 
 
 def _closing(text: str, opening: int) -> int | None:
-    """Index of the bracket that closes the one at `opening`; None when there is none."""
+    """Index of the bracket that closes the one at `opening`, or None."""
     depth, at = 0, opening
     while at < len(text):
         if quoted := _QUOTED.match(text, at):
@@ -97,7 +97,7 @@ def _closing(text: str, opening: int) -> int | None:
 
 
 def _arguments(inside: str) -> list[str]:
-    """`inside` cut at its outermost commas, each trimmed; none for a blank."""
+    """`inside` split at its outermost commas, each part trimmed; empty if `inside` is blank."""
     if not inside.strip():
         return []
     parts, depth, start, at = [], 0, 0, 0
@@ -195,7 +195,7 @@ _GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
 def _go_seconds(text: str) -> int:
-    """Whole seconds of a Go duration such as `1h30m`, at least 1. Go knows no day."""
+    """Whole seconds of a Go duration such as `1h30m`, at least 1. Go has no unit for days."""
     parts = _GO_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise Refused(f"invalid interval {text!r}", do="Write it like 30s, 5m or 24h; no days.")

@@ -14,7 +14,7 @@ DIST = Path(__file__).parents[1] / "viewer" / "dist"
 
 
 class Files:
-    """The built page, held in memory; text also gzipped once, for walls behind a slow line."""
+    """The built page in memory; text files also gzipped, for walls on a slow connection."""
 
     def __init__(self, outlines: Path | None = None, root: Path = DIST) -> None:
         self.root = root
@@ -31,14 +31,14 @@ class Files:
             )
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
-        """A file of the bundle; its name carries its hash, so it never changes."""
+        """A file of the bundle; its name contains its hash, so it never changes."""
         name = request.path.lstrip("/")
-        # A city's outlines keep their name when they change.
+        # A city's outlines change under the same name.
         cache = "no-cache" if name.startswith(MAPS) else "public, max-age=31536000, immutable"
         return self._send(request, name, cache)
 
     async def index(self, request: web.Request) -> web.StreamResponse:
-        """The page itself, asked for anew each time."""
+        """The page itself, never cached."""
         return self._send(request, "index.html", "no-cache")
 
     def _send(self, request: web.Request, name: str, cache: str) -> web.Response:

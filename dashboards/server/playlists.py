@@ -12,13 +12,13 @@ from schemas.errors import Refused
 
 
 class Playlists:
-    """Playlists: the boards that a wall goes through."""
+    """Handlers of playlists: the boards that a wall cycles through."""
 
     def __init__(self, store: Shelf) -> None:
         self.store = store
 
     def routes(self) -> list[web.RouteDef]:
-        """What it answers to."""
+        """Its routes."""
         one = "/api/playlists/{uid}"
         return [
             web.get("/api/playlists", self.playlists),

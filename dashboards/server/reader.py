@@ -1,4 +1,4 @@
-"""Queries of the boards: as the board user, bounded in time and rows, shared by many screens."""
+"""Runs board queries: as the board user, bounded in time and rows, shared by many screens."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 T = TypeVar("T")
 
 PARALLEL_QUERIES = 8
-# As many as there are threads: more would only wait inside the pool.
+# Size of the thread pool.
 
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Where a data source's queries go: the fields of the plugin's JSON that a reader needs.
+    """Address of a data source: the fields of the plugin's JSON that a reader needs.
 
     Args:
-        version: grows with each change of the data source, so that nothing old is shared.
-        cafile: of the certificates to trust where `secure`; empty trusts the usual ones. The
-            plugin's own field holds the certificate's text, and the driver wants a file.
+        version: grows with each change of the data source, so that no old result is shared.
+        cafile: file of the certificates to trust if `secure`; empty trusts the usual ones. The
+            plugin's own field holds the certificate's text, but the driver needs a file.
         settings: the data source's `customSettings`, sent with each query.
     """
 
@@ -57,7 +57,7 @@ class Answer:
 
 
 def source(record: Mapping[str, Any], password: str) -> DataSource:
-    """A data source's stored JSON as an address.
+    """The address in a data source's stored JSON.
 
     Raises:
         Misconfigured: another plugin's data source, the HTTP protocol, or no host.
@@ -95,11 +95,11 @@ def source(record: Mapping[str, Any], password: str) -> DataSource:
 
 
 class Reader:
-    """Runs SQL on data sources; one query at a time per distinct key, its answer shared.
+    """Runs SQL on data sources; one query at a time per distinct key, with a shared answer.
 
     Args:
-        rows: rows of a result that are kept; the rest is left out and said so.
-        seconds: ceiling of a query's run time, whatever the data source asks for.
+        rows: rows kept of a result; `Answer.cut` reports that others were left out.
+        seconds: maximum run time of a query, whatever the data source sets.
     """
 
     def __init__(self, rows: int, seconds: float) -> None:
@@ -113,9 +113,9 @@ class Reader:
     async def shared(
         self, key: object, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
-        """What `work` returned for `key`, at most `seconds` old; run once for all who ask.
+        """Result of `work` for `key`, at most `seconds` old; all callers share one run.
 
-        An error is shared like an answer: fifty walls must not ask a struggling server fifty times.
+        Callers share an error too: fifty walls must not query a struggling server fifty times.
         """
         loop = asyncio.get_running_loop()
         task, ended = self._shared.get(key, (None, None))
@@ -123,13 +123,13 @@ class Reader:
             task = loop.create_task(work())
             self._shared[key] = (task, None)
             task.add_done_callback(lambda done: self._keep(key, done, seconds))
-        # Shielded: a screen that goes away must not cancel the query others wait for.
+        # Shielded: a screen that disconnects must not cancel the query that others wait for.
         answer: T = await asyncio.shield(task)
         return answer
 
     def _keep(self, key: object, done: asyncio.Task[Any], seconds: float) -> None:
         if not done.cancelled():
-            done.exception()  # Marks it as seen when every screen has gone.
+            done.exception()  # Else asyncio logs it when all screens have disconnected.
         loop = asyncio.get_running_loop()
         kept = (done, loop.time())
         if self._shared.get(key, (None, None))[0] is done:
@@ -141,7 +141,7 @@ class Reader:
             del self._shared[key]
 
     async def run(self, origin: DataSource, sql: str) -> Answer:
-        """One query's answer.
+        """The answer of one query.
 
         Raises:
             Refused: ClickHouse refused the query; the message is ClickHouse's.
@@ -151,14 +151,14 @@ class Reader:
         return await loop.run_in_executor(self._threads, self._run, origin, sql)
 
     def forget(self, uid: str) -> None:
-        """Closes a data source's connections: it was changed or is gone."""
+        """Closes the connections of a data source that was changed or removed."""
         with self._lock:
             old = self._idle.pop(uid, None)
         for client in old.clients if old else ():
             client.disconnect()
 
     def close(self) -> None:
-        """Closes every connection; queries under way end."""
+        """Closes every connection; running queries end."""
         self._threads.shutdown(cancel_futures=True)
         for uid in list(self._idle):
             self.forget(uid)
@@ -184,7 +184,7 @@ class Reader:
         return answer
 
     def _taken(self, origin: DataSource) -> clickhouse_driver.Client | None:
-        """An idle connection; those of an earlier version of the data source are closed."""
+        """An idle connection, or None; closes connections of an earlier version."""
         with self._lock:
             idle = self._idle.get(origin.uid)
             if idle and idle.version == origin.version:
@@ -200,13 +200,13 @@ class Reader:
             if idle and idle.version == origin.version:
                 idle.clients.append(client)
                 return
-        # The data source was changed while the query ran: nobody would take this one again.
+        # The data source was changed while the query ran: this connection is out of date.
         client.disconnect()
 
 
 @dataclass(slots=True)
 class _Idle:
-    """Connections of one version of a data source that wait for the next query."""
+    """Idle connections of one version of a data source."""
 
     version: int
     clients: list[clickhouse_driver.Client] = field(default_factory=list)
@@ -223,7 +223,7 @@ def _client(origin: DataSource, ceiling_s: float) -> clickhouse_driver.Client:
         secure=origin.secure,
         ca_certs=origin.cafile or None,
         connect_timeout=origin.dial_s,
-        # Longer than the query may run, so that ClickHouse's own message arrives first.
+        # Longer than the maximum run time, so that ClickHouse's own message arrives first.
         send_receive_timeout=seconds + 5,
         client_name="gulou-boards",
         compression="lz4",
@@ -240,7 +240,7 @@ def _answer(client: clickhouse_driver.Client, sql: str, limit: int) -> Answer:
     for row in stream:
         if len(rows) == limit:
             cut = True
-            # Closing the connection is what stops the server's side of the query.
+            # Closing the connection stops the query on the server.
             client.disconnect()
             break
         rows.append(row)

@@ -1,10 +1,10 @@
-"""What was published here: boards, folders, data sources and playlists, as plain JSON files.
+"""Published boards, folders, data sources and playlists, as plain JSON files.
 
     <state>/dashboards/<uid>.json   the board as published, with its folder and version
     <state>/folders.json  playlists.json  datasources.json
-    <state>/secrets.json            passwords of data sources; 0600, never leaves by the API
+    <state>/secrets.json            passwords of data sources; 0600, the API never returns them
 
-A file is replaced in one step, so a crash leaves the old or the new one.
+Files are replaced atomically, so a crash leaves the old or the new one.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ UID = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 
 
 class Conflict(Refused):
-    """The record exists already, or was changed since the caller read it."""
+    """The record already exists, or was changed since the caller read it."""
 
 
 class Shelf:
     """All state of the board server; one process owns the directory.
 
     Args:
-        root: made when missing, readable by its owner only.
+        root: directory, created if missing; only its owner can read it.
 
     Raises:
         Misconfigured: a file in it is not JSON.
@@ -59,16 +59,16 @@ class Shelf:
         return self._lists[kind]
 
     def find(self, kind: ShelfKind, **want: Any) -> Record | None:
-        """The one record whose fields equal `want`."""
+        """The record with all the fields in `want`, or None."""
         return next(
             (r for r in self._lists[kind] if all(r.get(k) == v for k, v in want.items())), None
         )
 
     def add(self, kind: ShelfKind, record: Record) -> Record:
-        """`record` with a uid when it has none, a numeric id and version 1, stored.
+        """Stores `record` with a numeric id and version 1, and a uid if it has none.
 
         Raises:
-            Refused: its uid is not fit for a URL.
+            Refused: its uid is not safe in a URL.
             Conflict: the uid is taken.
         """
         record = {**record, "uid": checked_uid(record.get("uid")) or secrets.token_urlsafe(8)}
@@ -82,7 +82,7 @@ class Shelf:
         return record
 
     def change(self, kind: ShelfKind, old: Record, fields: Record) -> Record:
-        """`old` with `fields` over it, version one higher; uid, id and birth stay."""
+        """Stores `old` updated with `fields`, version one higher; uid, id and `created` stay."""
         keep = {k: old[k] for k in ("uid", "id", "created")}
         new = {**old, **fields, **keep, "version": old["version"] + 1, "updated": _now()}
         self._lists[kind] = [new if r is old else r for r in self._lists[kind]]
@@ -90,7 +90,7 @@ class Shelf:
         return new
 
     def remove(self, kind: ShelfKind, record: Record) -> None:
-        """Takes a record away."""
+        """Deletes a record."""
         self._lists[kind] = [r for r in self._lists[kind] if r is not record]
         self._save(kind)
         if kind == "datasources" and self._secrets.pop(record["uid"], None) is not None:
@@ -99,12 +99,12 @@ class Shelf:
     # --------------------------------------------------------------------------------- secrets
 
     def keep_secrets(self, uid: str, fields: dict[str, str]) -> None:
-        """Adds to a data source's secrets; one that is not named keeps its value."""
+        """Adds to a data source's secrets; secrets not in `fields` keep their values."""
         self._secrets[uid] = {**self._secrets.get(uid, {}), **fields}
         _write(self.root / "secrets.json", self._secrets)
 
     def secret(self, uid: str, name: str) -> str:
-        """A secret of a data source; empty where there is none."""
+        """A secret of a data source; empty if it has none of this name."""
         return self._secrets.get(uid, {}).get(name, "")
 
     def secret_names(self, uid: str) -> list[str]:
@@ -118,17 +118,17 @@ class Shelf:
         return list(self._boards.values())
 
     def board(self, uid: str) -> Record | None:
-        """The record of a board."""
+        """The record of a board, or None."""
         return self._boards.get(uid)
 
     def put_board(
         self, dashboard: Record, *, folder: str, overwrite: bool, message: str = ""
     ) -> Record:
-        """The stored record. A board equal to what is stored keeps its version.
+        """Stores a board and returns its record; an unchanged board keeps its version.
 
         Raises:
-            Refused: no title, or a uid that is not fit for a URL.
-            Conflict: not `overwrite`, and the version is not the stored one.
+            Refused: no title, or a uid that is not safe in a URL.
+            Conflict: without `overwrite`, the version is not the stored one.
         """
         if not str(dashboard.get("title") or "").strip():
             raise Refused("Dashboard title cannot be empty", do="Give the board a title.")
@@ -159,7 +159,7 @@ class Shelf:
         return record
 
     def remove_board(self, uid: str) -> None:
-        """Takes a board away."""
+        """Deletes a board."""
         del self._boards[uid]
         (self.root / "dashboards" / f"{uid}.json").unlink(missing_ok=True)
 
@@ -180,10 +180,10 @@ class Shelf:
 
 
 def checked_uid(uid: object) -> str:
-    """`uid` as it is, or "" for none.
+    """`uid` unchanged, or "" for none.
 
     Raises:
-        Refused: it holds what a URL or a file name can't, or is longer than 40.
+        Refused: it has a character unfit for a URL or a file name, or more than 40 characters.
     """
     if uid is None or uid == "":
         return ""

