@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Final
+
+from schemas.families import families
 
 COLUMNS: Final[Mapping[str, str]] = {
     "agreed_year": "本年成功",

@@ -17,7 +17,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import dashboard as sdk
 from grafana_foundation_sdk.models.common import DataSourceRef
 
-from dashboards.columns import COLUMNS, columns_of
+from dashboards.columns import column_name, columns_of
 from dashboards.edition import edition, say
 from dashboards.queries.freshness import BELIEVED
 from schemas.errors import Misconfigured
@@ -264,10 +264,10 @@ def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
     """
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     named = {
-        name: {"displayName": COLUMNS[name]} | dict(number.columns.get(name, {}))
+        name: {"displayName": zh} | dict(number.columns.get(name, {}))
         for sql in queries
         for name in columns_of(sql)
-        if name in COLUMNS
+        if (zh := column_name(name))
     }
     number = replace(number, columns={**number.columns, **named})
     # Only one column, or else the panel's head, has a link: a link in every cell is noise.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import pytest
 from infra import database as apply
 from infra.settings import Settings
 from infra.stack import with_ports
+from tests.infra.test_cli import COMMANDS
 
 GULOU = Path(sys.executable).with_name("gulou")
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -187,3 +190,76 @@ def test_the_catalogue_in_json_has_every_type_table_and_view_that_is_there(
         }
     types = {name for (name,) in city.ask("SELECT DISTINCT type FROM gulou.events")}
     assert types - {""} <= found["types"].keys()
+
+
+# -------------------------------------------------------------------------- what documents say
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)```", re.DOTALL
+)
+SHELL = {"sh", "bash", "console", "shell"}
+
+
+def blocks() -> list[tuple[str, str, str]]:
+    """Document, text and reason not to be run, of every shell block."""
+    return [
+        (path.name, found["text"], found["why"] or "")
+        for path in DOCUMENTS
+        for found in BLOCK.finditer(path.read_text(encoding="utf-8"))
+        if found["kind"] in SHELL
+    ]
+
+
+def test_documents_have_shell_blocks_and_few_of_them_are_not_run() -> None:
+    found = blocks()
+    assert len(found) >= 5
+    assert len([why for _, _, why in found if why]) <= 2
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, id=f"{name}-{n}") for n, (name, text, why) in enumerate(blocks())
+             if not why],
+)  # fmt: skip
+def test_a_shell_block_of_the_documents_runs_as_it_stands(
+    city: Installation, text: str, tmp_path: Path
+) -> None:
+    if "curl" in text and shutil.which("curl") is None:
+        assert os.environ.get("CI") != "true", "CI must have curl: apt-get install curl"
+        pytest.skip("no curl here; install the package curl to run this block")
+    settings = city.settings
+    # A copy of the checkout's own files: what a command writes lies beside what it reads.
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
+    (tmp_path / ".venv").symlink_to(GULOU.parents[1])
+    (tmp_path / "var").symlink_to(settings.home)
+    ports = {
+        "127.0.0.1:18123": f"{settings.host}:{settings.clickhouse_http_port}",
+        "127.0.0.1:13000": f"{settings.host}:{settings.board_port}",
+    }
+    for shown, here in ports.items():
+        text = text.replace(shown, here)
+    done = subprocess.run(
+        ["sh", "-e", "-c", text],
+        cwd=tmp_path,
+        env={**os.environ, **settings.environment()},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    said = f"{done.stdout}\n{done.stderr}"
+    # 2: rows of the example ledger are refused, as the document says.
+    assert done.returncode == (2 if "gulou import" in text else 0), said
+    assert "Code: " not in said and "DB::Exception" not in said, said
+
+
+def test_every_command_and_target_that_documents_name_is_there() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    known = {name.split()[0] for name in COMMANDS}
+    named = set(re.findall(r"(?:`|bin/|^|\n)gulou ([a-z][a-z-]*)", text))
+    assert named
+    assert named <= known
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
