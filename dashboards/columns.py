@@ -94,6 +94,22 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 """By column name. A panel may override the name of its own column."""
 
+
+@cache
+def column_name(name: str) -> str | None:
+    """What boards call a column: from the table above, or as the field of that name is declared."""
+    if name in COLUMNS:
+        return COLUMNS[name]
+    declared = {
+        f.name: f.zh
+        for found in families()
+        for cls in found.events
+        for f in cls.fields.values()
+        if not f.personal
+    }
+    return declared.get(name)
+
+
 _TOKEN: Final = re.compile(r"'(?:\\.|[^'\\])*'|`[^`]*`|[(\[{]|[)\]}]|,|\w+|[^\s\w]")
 
 
