@@ -1,4 +1,4 @@
-"""Sending by prepared batches, for histories of millions of events."""
+"""Sends histories of millions of events in prepared batches."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aiokafka.errors import KafkaError
 from schemas.errors import GulouError, Unavailable
 from schemas.partitions import partitions
 
-_CHUNK: Final = 4096  # messages that are put into their partitions at once
+_CHUNK: Final = 4096  # messages partitioned at once
 _BATCH_BYTES: Final = 512 * 1024  # before compression
-_IN_FLIGHT: Final = 32  # batches: 16 MB under way
+_IN_FLIGHT: Final = 32  # batches; 16 MB
 _PATIENCE_S: Final = 60.0
-_STOP_S: Final = 2.0  # what aiokafka gets to stop in once a delivery has failed
+_STOP_S: Final = 2.0  # time for aiokafka to stop after a failed delivery
 
 _T = TypeVar("_T")
 
@@ -26,14 +26,15 @@ _T = TypeVar("_T")
 class BulkProducer:
     """Sends millions of messages that `Encoder.encode` made, in order for each key.
 
-    aiokafka's prepared batches, on a loop in a thread of its own: eight times as fast as sending
-    event by event. Nothing leaves before a batch is full or `flush` is called. Idempotent, and
-    acknowledged by all replicas; the first failure ends it, raised by the next call.
+    Uses aiokafka's prepared batches on an event loop in its own thread: eight times as fast as
+    sending event by event. A batch leaves when it is full or `flush` is called. Sends are
+    idempotent and acknowledged by all replicas; after the first failure it sends no more, and the
+    next batch or `flush` raises that failure.
 
     Args:
         bootstrap: host:port[,host:port] of the brokers.
-        options: further arguments, such as TLS and SASL; kafka-python's names are aiokafka's.
-        patience_s: how long a batch may be under way before it has failed.
+        options: further arguments, such as TLS and SASL; aiokafka has kafka-python's names.
+        patience_s: seconds after which a batch without an answer has failed.
 
     Raises:
         Unavailable: no broker answers.
@@ -85,7 +86,7 @@ class BulkProducer:
             self._place(topic)
         for topic, partition in list(self._open):
             self._submit(topic, partition)
-        # Holding all the room means that nothing is under way any more.
+        # All permits acquired: no batch is in flight.
         for _ in range(_IN_FLIGHT):
             self._room.acquire()
         self._room.release(_IN_FLIGHT)
@@ -113,7 +114,7 @@ class BulkProducer:
             error.add_note(str(lost))
 
     def _place(self, topic: str) -> None:
-        """Moves what waits for a topic into the batches of its partitions, in order."""
+        """Moves a topic's waiting messages into the batches of its partitions, in order."""
         self._check()
         waiting = self._waiting.pop(topic, [])
         if topic not in self._partitions:
@@ -140,19 +141,19 @@ class BulkProducer:
     async def _deliver(self, batch: Any, topic: str, partition: int) -> None:
         try:
             events = batch.record_count()
-            # aiokafka holds one batch a partition and lets the next in when it leaves; without
-            # the queue of a lock a later batch could slip in before one that waits.
+            # aiokafka holds one batch per partition. The lock queues the others in order: without
+            # it a later batch could overtake a waiting one.
             async with self._turns.setdefault((topic, partition), asyncio.Lock()):
                 if self._failed:
                     return
                 landed = await self._kafka.send_batch(batch, topic, partition=partition)
-            # An idempotent aiokafka tries for ever, and who waits for it would hear nothing.
+            # An idempotent aiokafka retries for ever, and the caller would wait for ever.
             await asyncio.wait_for(landed, self._patience_s)
             self.acknowledged += events
         except TimeoutError:
             self._failed.append(TimeoutError(f"no answer within {self._patience_s:g} s"))
         except Exception as error:
-            # Whatever it is: nobody looks at this coroutine's result, so it would be lost here.
+            # Any exception: nobody reads this coroutine's result, so it would be lost.
             self._failed.append(error)
         finally:
             self._room.release()
@@ -179,7 +180,7 @@ class BulkProducer:
         try:
             await asyncio.wait_for(self._kafka.stop(), _STOP_S)
         except TimeoutError:
-            # It waits for what may never arrive; what failed is the caller's to send again.
+            # stop() waits for answers that may never arrive; the caller sends again what failed.
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
@@ -203,7 +204,7 @@ class BulkProducer:
 
 
 def undelivered(what: str, error: Exception) -> Unavailable:
-    """Events that Kafka did not take, and why."""
+    """The error for events that Kafka did not take."""
     return Unavailable(
         f"Kafka did not take {what}: {type(error).__name__}: {error}",
         do="Check that the brokers run and that the topics exist, then send again: an event that "
@@ -212,7 +213,7 @@ def undelivered(what: str, error: Exception) -> Unavailable:
 
 
 def unreachable(bootstrap: str, error: Exception) -> Unavailable:
-    """A Kafka that does not answer, and why."""
+    """The error for a Kafka that does not answer."""
     return Unavailable(
         f"No Kafka answers at {bootstrap!r}: {type(error).__name__}: {error}",
         do="Start it, or correct the address and the security settings.",

@@ -1,8 +1,8 @@
-"""The way in: plain content is sealed, checked with the consumers' own decoder, keyed and sent.
+"""Seals plain content, checks it with the consumers' decoder, keys it and sends it to Kafka.
 
 `Encoder` makes the message and touches no network; `Producer` sends single events and says where
-each landed; `BulkProducer` sends millions. Both wait for all replicas and are idempotent, and put a
-key into the partition where every other Kafka client looks for it (murmur2).
+each landed; `BulkProducer` sends millions. Both producers are idempotent, wait for all replicas and
+choose a key's partition as other Kafka clients do (murmur2).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _Kind = Literal["sealed", "digest", "pseudonym"]
 
 
 class Encoded(NamedTuple):
-    """One message: where it goes, what it is kept in order by, its bytes."""
+    """One message: its topic, the key that orders it, its bytes."""
 
     topic: str
     key: bytes
@@ -64,7 +64,7 @@ class Landed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is done to the fields of one event class; `kinds` holds the personal ones."""
+    """How the fields of one event class are encoded; `kinds` holds the personal ones."""
 
     cls: type[Event]
     order: tuple[str, ...]
@@ -72,7 +72,7 @@ class _Plan:
     sealed: tuple[str, ...]
     pseudonyms: tuple[str, ...]
     opens: bool
-    """Whether it says whose a case is of which later texts name nobody."""
+    """Whether the event names a case's person and other events of the case hold texts only."""
 
 
 def event_class(name: str) -> type[Event]:
@@ -92,9 +92,9 @@ def event_class(name: str) -> type[Event]:
 class Encoder:
     """Makes messages of plain content; touches no network.
 
-    Every sealed field is given as plain text, every person as what the office knows them by, and
-    what the schemas call a digest is made of the sealed texts. The message is checked byte for byte
-    by the decoder that will read it, so what is accepted here is accepted there.
+    Callers pass sealed fields as plain text and persons as the office knows them; digests are made
+    from the sealed texts. The decoder that will read the message checks its bytes here, so what is
+    accepted here is accepted there.
 
     Args:
         vault: keys to seal and name people with.
@@ -126,7 +126,7 @@ class Encoder:
             event: event class, or its stored name.
             data: plain values by field; None means absent. A pseudonym of this vault is kept.
             id: unique within `source`.
-            source: who says so, as a URI reference.
+            source: who reports it, as a URI reference.
             time: when it happened, aware.
             recorded: when the office knew, aware; never before `time`.
             division: the narrowest code known.
@@ -153,8 +153,8 @@ class Encoder:
             "correlationid": correlationid,
             "causationid": causationid,
         }
-        # Written here and not by a model's dump: to_json of a dict is a fifth of its cost, and the
-        # decoder below is the one that judges.
+        # A dict and not a model's dump: to_json of a dict costs a fifth, and the decoder below
+        # validates.
         message = {name: value for name, value in attributes.items() if value is not None}
         message["data"] = content = self._content(plan, data, id)
         try:
@@ -167,9 +167,9 @@ class Encoder:
         return Encoded(plan.cls.topic, str(content[plan.cls.spec.key]).encode(), payload)
 
     def subject(self, event: type[Event] | str, data: Mapping[str, Any]) -> str:
-        """Whose key seals the texts of an event: erasure is `vault.forget` of this.
+        """The subject whose key seals an event's texts; `vault.forget` of it erases them.
 
-        The first pseudonym its class has, if the event has it; else its case, as `topic:key`.
+        The first pseudonym of the class, if the event has it; else the case, as `topic:key`.
         """
         plan = _plan(event_class(event) if isinstance(event, str) else event)
         for name in plan.pseudonyms[:1]:
@@ -178,10 +178,10 @@ class Encoder:
         return self._case(plan, data)
 
     def owned(self, event: type[Event] | str, data: Mapping[str, Any]) -> tuple[str, str] | None:
-        """A case and its person, as `vault.assign` takes them, when the event says whose it is.
+        """A case and its person, for `vault.assign`; None when the event does not assign a case.
 
         The case's texts stay under the case's own key, so that a reply is the same message whether
-        it was sent before or after the person was known: erasure takes both keys.
+        it was sent before or after the person was known. Erasure destroys both keys.
         """
         plan = _plan(event_class(event) if isinstance(event, str) else event)
         person = data.get(plan.pseudonyms[0]) if plan.opens else None
@@ -193,13 +193,13 @@ class Encoder:
         return f"{plan.cls.topic}:{data[plan.cls.spec.key]}"
 
     def _content(self, plan: _Plan, data: Mapping[str, Any], event: str) -> dict[str, Any]:
-        """The wire's content, in the order of the class: equal content has equal bytes."""
+        """Content for the wire, in the class's field order: equal content has equal bytes."""
         subject, made = "", {}
         for name in plan.order:
             value, kind = data.get(name), plan.kinds.get(name)
             try:
                 if kind == "digest" and value is not None and not self.vault.own(value):
-                    # A digest made without the key is found by trying out names and numbers.
+                    # A digest made without the key can be guessed by trying names and numbers.
                     raise Refused("a digest of another hand; leave it out, it is made here")
                 if kind == "digest" and value is None:
                     texts = [data[text] for text in plan.sealed if data.get(text) is not None]
@@ -208,19 +208,19 @@ class Encoder:
                     continue
                 if kind == "pseudonym":
                     value = self._named(value)
-                    # Before anything is sealed: of a forgotten person the case is forgotten too.
+                    # Before sealing: `assign` also forgets the case of a forgotten person.
                     self.vault.assign(filter(None, [self.owned(plan.cls, data)]))
                 elif kind == "sealed":
                     subject = subject or self.subject(plan.cls, data)
                     value = self._sealed(subject, event, name, value)
             except (Refused, AttributeError, KeyError, TypeError, UnicodeEncodeError) as error:
-                # Of an error that is not ours only its kind is told: its text may quote the value.
+                # Other errors give only their type: their text may quote the value.
                 why = (
                     error.what if isinstance(error, Refused) else f"unfit ({type(error).__name__})"
                 )
                 raise _refused(plan, event, f"data.{name}: {why}") from None
             made[name] = value
-        # What the class does not know stands last, for the decoder to refuse it by name.
+        # Unknown fields come last; the decoder refuses them by name.
         return made | {name: data[name] for name in data if name not in plan.cls.fields}
 
     def _sealed(self, subject: str, event: str, name: str, text: str) -> str:
@@ -263,8 +263,8 @@ class Delivery:
 class Producer:
     """Sends single events, idempotent, acknowledged by all replicas, in order for each key.
 
-    A delivery that fails is never lost sight of: `flush`, `close` and the end of a `with` block
-    raise it with how many failed, even if nobody asked for its `result`.
+    No failed delivery goes unreported: `flush`, `close` and the end of a `with` block raise the
+    first one and the number of failures, even if nobody called `result`.
 
     Args:
         bootstrap: host:port[,host:port] of the brokers.
@@ -321,7 +321,7 @@ class Producer:
         """Encodes and sends one event; the arguments are those of `Encoder.encode`.
 
         Raises:
-            Refused: the event is not fit to be sent; nothing was.
+            Refused: the event is invalid; nothing was sent.
             Unavailable: Kafka takes nothing for 30 s.
         """
         return self.send_bytes(*self.encoder.encode(event, data, **attributes))
@@ -388,7 +388,8 @@ def _connected(bootstrap: str, config: dict[str, Any]) -> Any:
     try:
         return KafkaProducer(**config, kafka_client=client)
     except KafkaError as error:
-        # A producer that finds no broker leaves its sockets open, and itself unreachable.
+        # KafkaProducer() that finds no broker raises with its sockets open; nothing else can
+        # close them.
         for each in made:
             each.close()
         raise unreachable(bootstrap, error) from error

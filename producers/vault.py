@@ -1,7 +1,7 @@
-"""Keys of people: sealed texts that one deletion makes unreadable, pseudonyms in place of names.
+"""Keys of people: pseudonyms replace names, and deleting a key makes its texts unreadable.
 
-All keys lie in one SQLite file of mode 0600, outside Kafka and ClickHouse, so that bytes, hashes
-and proofs of events stay what they are when a person's key is destroyed.
+All keys are in one SQLite file of mode 0600, outside Kafka and ClickHouse, so destroying a person's
+key changes no bytes, hashes or proofs of events.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from schemas.errors import Misconfigured, Refused, Unavailable
 _PREFIX: Final = "s1."
 _NONCE: Final = 12  # bytes; what GCM is specified for
 _KEY: Final = 32
-_SHOWN_DIGITS: Final = 32  # 128 of HMAC-SHA-256's 256 bits, as schemas' Pseudonym says
+_SHOWN_DIGITS: Final = 32  # 128 of HMAC-SHA-256's 256 bits, as in schemas' Pseudonym
 _BUSY_S: Final = 30
 _CACHED: Final = 200_000  # subjects; about 100 MB of ciphers
-_AT_ONCE: Final = 500  # subjects a question to SQLite
+_AT_ONCE: Final = 500  # subjects per SQLite query
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS root (id TEXT PRIMARY KEY, secret BLOB NOT NULL) STRICT;
@@ -42,10 +42,10 @@ CREATE INDEX IF NOT EXISTS persons ON cases (subject);
 
 
 class Vault:
-    """The keys of one installation; made at its first use. Safe to share between threads.
+    """The keys of one installation, made at its first use. Safe to share between threads.
 
-    A subject whose key was destroyed stays known as forgotten: nothing is sealed for it again, or
-    a second import of an old ledger would undo the erasure.
+    A subject with a destroyed key stays recorded as forgotten, and nothing is sealed for it again:
+    otherwise a second import of an old ledger would undo the erasure.
 
     Args:
         path: the SQLite file. Losing it loses every sealed text, and the link between old
@@ -63,8 +63,8 @@ class Vault:
         self._assigned: set[tuple[str, str]] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Made by us and not by SQLite, which would give it the umask's mode; -wal and -shm
-            # take the mode of the file itself.
+            # Made here, because SQLite would apply the umask's mode; -wal and -shm take the mode
+            # of the file.
             file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
             os.fchmod(file, 0o600)
             os.close(file)
@@ -99,11 +99,11 @@ class Vault:
             self._db.close()
 
     def pseudonym(self, identity: str) -> str:
-        """The pseudonym of one person or household: equal for equal identities, within one vault.
+        """The pseudonym of one person or household, equal for equal identities within one vault.
 
         Args:
-            identity: what the office knows the person by, such as a number or a name with a number;
-                full-width letters and surrounding blanks make no difference.
+            identity: a number or a name with a number, as the office knows the person; full-width
+                letters and surrounding blanks make no difference.
 
         Raises:
             Refused: the identity is blank.
@@ -119,15 +119,15 @@ class Vault:
         return head == self._key_id and len(tail) == _SHOWN_DIGITS and set(tail) <= _HEX
 
     def digest(self, *texts: str) -> str:
-        """A keyed digest of texts, in order: equal where they differ in blanks and widths only."""
+        """A keyed digest of texts, in order; blanks and full-width forms make no difference."""
         squeezed = ("".join(unicodedata.normalize("NFKC", text).split()) for text in texts)
         return self._keyed(self._contents, "\x1f".join(squeezed))
 
     def seal(self, subject: str, event: str, field: str, text: str) -> str:
         """`text` under the subject's key, readable only as `field` of the event with id `event`.
 
-        The same text of the same event is the same ciphertext, so that an event that is sent again
-        is byte for byte the same and not a conflict: the nonce is an HMAC of all that is sealed.
+        The nonce is an HMAC of everything sealed. So the same text of the same event gives the same
+        ciphertext, and an event sent again has the same bytes and is not a conflict.
 
         Raises:
             Refused: the subject's key was destroyed.
@@ -157,10 +157,10 @@ class Vault:
             ) from None
 
     def prepare(self, subjects: Iterable[str]) -> None:
-        """Makes the keys of many subjects in one transaction; those that have one keep it.
+        """Makes the keys of many subjects in one transaction; existing keys stay.
 
-        One transaction costs a disk flush, a thousand subjects in it hardly more: prepare a chunk
-        of events before sealing it.
+        A transaction costs a disk flush, and a thousand subjects cost hardly more than one: prepare
+        a chunk of events before sealing it.
         """
         with self._lock:
             wanted = [s for s in dict.fromkeys(subjects) if s not in self._known]
@@ -180,13 +180,13 @@ class Vault:
             self._known.update(found)
 
     def assign(self, cases: Iterable[tuple[str, str]]) -> None:
-        """Notes whose cases are, so that forgetting a person forgets them too.
+        """Assigns cases to persons, so that forgetting a person also forgets their cases.
 
-        A case of several persons goes with the first that is forgotten; the case of a person who
-        already is, at once.
+        A case of several persons is forgotten with the first of them; a case of a person already
+        forgotten, at once.
 
         Args:
-            cases: subject that the case's texts are sealed for, and the person's own.
+            cases: pairs of the subject that seals the case's texts and the person's own subject.
         """
         with self._lock:
             wanted = [pair for pair in dict.fromkeys(cases) if pair not in self._assigned]
@@ -209,12 +209,12 @@ class Vault:
             self._assigned.update(wanted)
 
     def forget(self, subject: str) -> bool:
-        """Destroys the subject's key, for good: what was sealed under it is noise from now on.
+        """Destroys the subject's key for good: texts sealed under it become unreadable.
 
-        Of a person, the keys of the cases assigned to them too.
+        For a person, it also destroys the keys of the assigned cases.
 
         Returns:
-            Whether there was a key. Without one the subject is marked forgotten all the same.
+            Whether there was a key. Without one the subject is still marked forgotten.
         """
         with self._lock:
             try:
@@ -229,7 +229,7 @@ class Vault:
                         "ON CONFLICT (subject) DO UPDATE SET secret = NULL",
                         [(each,) for each in wanted],
                     )
-                # The keys still stand in the write-ahead log until that is emptied.
+                # The write-ahead log holds the keys until it is truncated.
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.Error as error:
                 raise self._silent(error) from None
@@ -243,9 +243,9 @@ class Vault:
             return had_key
 
     def readmit(self, subject: str) -> None:
-        """Lets a forgotten subject be sealed for again, under a new key; the old stays lost.
+        """Permits sealing for a forgotten subject again, under a new key; the old key stays lost.
 
-        Of a person, their cases too, but for those of somebody else who stays forgotten.
+        For a person, this includes their cases, except those of another person still forgotten.
         """
         with self._lock:
             self._db.execute(
@@ -300,7 +300,7 @@ class Vault:
 
     def _root(self) -> tuple[str, bytes]:
         """Id and secret of the key that pseudonyms are made with."""
-        # Or ignored: two processes that start at once must agree on one secret.
+        # OR IGNORE: two processes that start at once must agree on one secret.
         self._db.execute(
             "INSERT OR IGNORE INTO root VALUES ('k1', ?)", (secrets.token_bytes(_KEY),)
         )

@@ -1,4 +1,4 @@
-"""County ledgers become events: CSV, XLSX and JSONL, with a mapping file that says what is what."""
+"""Imports county ledgers (CSV, XLSX, JSONL) as events, by a mapping file."""
 
 from producers.ledgers.importing import ImportReport, OnRows, import_ledger
 

@@ -1,6 +1,6 @@
-"""What a clerk wrote into a cell, as the value it stands for: times, numbers, money, yes and no.
+"""Reads cells as clerks write them: times, numbers, money, yes and no.
 
-Nothing is guessed: what can be read in two ways, such as 3/4/2019, is refused.
+Nothing is guessed: an ambiguous cell, such as 3/4/2019, is refused.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ _SERIAL: Final = re.compile(r"\d{5}(?:\.\d+)?")
 _PACKED: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?")
 _NUMBER: Final = re.compile(r"([-+]?[\d,]*\.?\d+)\s?(?:人次|户次|人|次|户|件|个|天|日|分钟|元)?")
 _UNITS: Final = {"分": 1, "fen": 1, "元": 100, "yuan": 100, "万元": 1_000_000}
-_FEN_MAX: Final = 10**20  # far more than any field holds; Decimal rounds 28 digits and no more
+_FEN_MAX: Final = 10**20  # far more than any field holds; Decimal keeps 28 digits
 _YES: Final = frozenset(["是", "有", "对", "√", "✓", "y", "yes", "true", "1", "重件"])
 _NO: Final = frozenset(["否", "无", "没有", "不是", "×", "x", "n", "no", "false", "0", "初件"])
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """An instant, and whether the cell named only its day: it is then the day's first."""
+    """An instant; with `day_only` the cell named only a day, and `at` is its midnight."""
 
     at: datetime
     day_only: bool
 
 
 def moment(cell: Any, formats: Sequence[str], zone: tzinfo) -> When | None:
-    """The instant a cell means; None when it means none.
+    """The instant a cell means; None when it is not a time.
 
     Args:
         cell: text, number, date or datetime.
         formats: further `strptime` formats, tried first.
-        zone: of times that name none.
+        zone: zone of times that name none.
     """
     found, day_only = _instant(cell, formats)
     if found is None or found.year not in _YEARS:
@@ -58,7 +58,7 @@ def moment(cell: Any, formats: Sequence[str], zone: tzinfo) -> When | None:
 
 def _instant(cell: Any, formats: Sequence[str]) -> tuple[datetime | None, bool]:
     if isinstance(cell, datetime):
-        # Excel knows no dates, only instants: midnight sharp is how it keeps a day.
+        # Excel stores a day as an instant at midnight.
         return cell, cell.timetz() == time()
     if isinstance(cell, date):
         return datetime.combine(cell, time()), True
@@ -103,14 +103,14 @@ def _written(found: re.Match[str]) -> tuple[datetime | None, bool]:
 
 
 def _serial(text: str) -> tuple[datetime | None, bool]:
-    """Excel's own count of days, which a cell shows once its format is lost."""
-    # By its shape and not by what Decimal takes: 4e4 is no day, and 1e999999999 fills the memory.
+    """An Excel day number, which a cell shows when it has lost its date format."""
+    # A pattern, because Decimal takes too much: 4e4 is no day, and 1e999999999 fills the memory.
     if not _SERIAL.fullmatch(text):
         return None, False
     days = Decimal(text)
     if int(days) not in _EXCEL_DAYS:
         return None, False
-    # To the second, as Excel shows it: the fraction is a binary float, a little beside the point.
+    # Rounded to the second, as Excel shows it: the fraction is an inexact binary float.
     return _EXCEL_ZERO + timedelta(seconds=round(days * 86_400)), days == int(days)
 
 
@@ -122,7 +122,7 @@ def _made(*parts: int) -> datetime | None:
 
 
 def whole(cell: Any) -> int | None:
-    """A whole number, counting words behind it ignored; None when it is none."""
+    """A whole number, ignoring a counting word after it; None when it is not one."""
     if isinstance(cell, bool):
         return None
     found = _NUMBER.fullmatch(plain(cell))
@@ -131,13 +131,13 @@ def whole(cell: Any) -> int | None:
 
 
 def fen(cell: Any, unit: str) -> int | None:
-    """Money in fen; None when it is no amount of whole fen. `unit` is one of 分, 元 and 万元."""
+    """Money in fen; None when it is not a whole number of fen. `unit` is 分, 元 or 万元."""
     text = plain(cell).lstrip("¥￥").removesuffix(unit).strip()
     found = _NUMBER.fullmatch(text)
     number = _decimal(found[1]) if found else None
     if number is None:
         return None
-    # A sum in a binary float, 0.1 + 0.2, is meant in whole fen.
+    # A binary float such as 0.1 + 0.2 means whole fen.
     exact = number * _UNITS[unit]
     if abs(exact) > _FEN_MAX:
         return None

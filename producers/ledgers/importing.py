@@ -1,8 +1,9 @@
-"""County ledgers become events: CSV, XLSX and JSONL, with a mapping file that says what is what.
+"""Imports county ledgers (CSV, XLSX, JSONL) as events, by a mapping file.
 
 Every row ends in one of three ways: its events are in Kafka, or it is in the reject file with the
-reason, or it repeats an earlier row word for word and is named there too. A row's events have ids
-made of the row's own identity, so importing a file again, whole or in part, counts nothing twice.
+reason, or it repeats an earlier row word for word and is also in the reject file. The ids of a
+row's events derive from the row's identity, so importing a file again, whole or in part, counts
+nothing twice.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = [
     "outcomes",
 ]
 
-_CHUNK: Final = 500  # rows that are sealed under one transaction and flushed together
+_CHUNK: Final = 500  # rows sealed in one transaction and flushed together
 _HEAD: Final = ("行号", "列名", "原因代码", "说明")
 _FORMULA: Final = ("=", "+", "-", "@", "\t")
 
@@ -55,13 +56,13 @@ class RowOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import came to; `rows` is `accepted` + `rejected` + `repeated_rows`.
+    """Counts of one import; `rows` is `accepted` + `rejected` + `repeated_rows`.
 
     Attributes:
         rows: rows that are not blank.
         accepted: rows whose events are in Kafka.
-        rejected: rows in the reject file that must be mended.
-        repeated_rows: rows that repeat an earlier one word for word; named in the reject file.
+        rejected: rows in the reject file that must be corrected.
+        repeated_rows: rows that repeat an earlier one word for word; also in the reject file.
         sent: events sent by this run.
         resumed: accepted rows that an interrupted import had sent before.
         events: events of the accepted rows, by type.
@@ -88,13 +89,13 @@ class ImportReport:
 def outcomes(
     path: Path, mapping: LedgerMapping, encoder: Encoder, *, now: datetime | None = None
 ) -> Iterator[RowOutcome]:
-    """What becomes of each row, in order; touches no network.
+    """The outcome of each row, in order; touches no network.
 
     Args:
         path: the ledger.
-        mapping: what feeds what.
+        mapping: which columns feed which fields.
         encoder: seals and checks.
-        now: the instant nothing may have been recorded after; the clock's by default.
+        now: no row may be recorded later than this; the clock by default.
 
     Raises:
         Misconfigured: the ledger cannot be read, or lacks a column the mapping names.
@@ -117,16 +118,16 @@ def import_ledger(
 ) -> ImportReport:
     """Sends a ledger's events and writes the rows it cannot take into `rejects`.
 
-    An import that was cut short goes on where Kafka had acknowledged the last chunk: a small file
-    beside `rejects` says where. It only saves sending; what counts once rests on the events' ids.
+    An interrupted import resumes after the last chunk that Kafka acknowledged; a small file beside
+    `rejects` records it. This only saves sending: the event ids prevent double counting.
 
     Args:
         path: the ledger.
-        mapping: what feeds what, or the file that says so.
+        mapping: which columns feed which fields, or the file that declares it.
         producer: where the events go; flushed, not closed.
-        rejects: reject file to write, CSV that Excel opens; one that is there is replaced.
-        on_progress: called with rows done and about how many there are.
-        now: the instant nothing may have been recorded after; the clock's by default.
+        rejects: reject file to write, CSV that Excel opens; replaces an existing file.
+        on_progress: called with the rows done and the approximate total.
+        now: no row may be recorded later than this; the clock by default.
 
     Raises:
         Misconfigured: mapping or ledger cannot be read, or do not fit each other.
@@ -218,7 +219,7 @@ def _check_columns(path: Path, table: Table, mapping: LedgerMapping, encoder: En
     doubled = [name for name in mapping.columns() if there.count(name) > 1]
     if missing or doubled:
         what = f"没有 {missing[0]!r} 这一列" if missing else f"有两列都叫 {doubled[0]!r}"
-        # A line with no name of the mapping may be no head at all but somebody's row.
+        # A header without any name of the mapping may be a row about a person: do not quote it.
         strange = not set(there) & set(mapping.columns())
         shown = f"{len(there)} 列，与映射文件的列名都不同" if strange else ", ".join(there)
         raise Misconfigured(
@@ -243,13 +244,13 @@ class _Rejects:
 
 
 class _Mark:
-    """How far one ledger got into one Kafka cluster under one mapping."""
+    """The last row of one ledger that one Kafka cluster has, under one mapping."""
 
     def __init__(self, path: Path, digests: list[str], cluster: str) -> None:
         self._path, self._of = path, [*digests, cluster]
 
     def read(self) -> int:
-        """Number of the last row that was acknowledged; 0 when there is none to rely on."""
+        """Number of the last acknowledged row; 0 without a valid record."""
         try:
             found = json.loads(self._path.read_text())
         except (OSError, ValueError):
@@ -258,7 +259,7 @@ class _Mark:
         return int(found["row"]) if same else 0
 
     def write(self, row: int) -> None:
-        # Aside and renamed: half a file would be a number too small or no number at all.
+        # Written aside and renamed: a half-written file holds a wrong number or none.
         aside = self._path.with_name(self._path.name + ".new")
         aside.write_text(json.dumps({"of": self._of, "row": row}))
         aside.replace(self._path)

@@ -1,13 +1,13 @@
 """The mapping file: which column or constant of a ledger feeds which field of which event.
 
-source = "hecheng-xinfang"            # who says so
-identity = ["编号"]                    # the columns that make a row itself and no other
+source = "hecheng-xinfang"            # who reports
+identity = ["编号"]                    # the columns that identify a row
 division = { from = ["{县}", "{乡镇}"], unknown = "431200" }
 
 [[events]]
 type = "petition.registered"
 time = "{登记时间}"
-data.petition = "P-{编号}"             # text in braces is a column, all else stands as it is
+data.petition = "P-{编号}"             # text in braces is a column, the rest is literal
 data.channel = { from = "{渠道}", map = { "网上" = "network" }, default = "visit" }
 data.people = 1
 """
@@ -57,14 +57,14 @@ class From(BaseModel):
 
     @cached_property
     def bare(self) -> str:
-        """Its column, when it is that and nothing else; else empty."""
+        """The column's name when the template is that one column, else empty."""
         whole = _COLUMN.fullmatch(self.text.strip())
         return plain(whole[1]) if whole else ""
 
     def cell(self, cells: Mapping[str, Any]) -> Any:
-        """The constant; or the cell of a bare column; or the text with its columns filled in.
+        """The constant, the cell of a bare column, or the template with its columns filled in.
 
-        The default when every column is blank, then what `map` makes of it.
+        `default` when every column is blank; any other cell or text goes through `map`.
         """
         if not self.text:
             return self.constant
@@ -185,12 +185,12 @@ class LedgerMapping(BaseModel):
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        """Zone of times that name none."""
+        """Zone of times that name no zone."""
         return ZoneInfo(self.timezone)
 
     @cached_property
     def personal(self) -> frozenset[str]:
-        """Columns whose cells are about a person and are never repeated."""
+        """Columns about a person; no message quotes their cells."""
         return frozenset(
             column
             for made in self.events
@@ -201,7 +201,7 @@ class LedgerMapping(BaseModel):
 
     @cached_property
     def open_identity(self) -> bool:
-        """Whether the identity stands in the events in the clear anyway, as a case number does."""
+        """Whether the events show the identity in the clear anyway, as with a case number."""
         shown = {
             column
             for made in self.events

@@ -1,4 +1,4 @@
-"""A place as clerks write it, as a code of the divisions file."""
+"""Finds the division code of a place as clerks write it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from producers.ledgers.tables import plain
 from schemas.reference.divisions import TOWNSHIP, VILLAGE, Divisions, parent
 
-# The register names a village's committee (仰溪铺村村委会), a clerk the village (仰溪铺村).
+# The register names a village's committee (仰溪铺村村委会); a clerk names the village (仰溪铺村).
 _COMMITTEES: Final = (
     (re.compile(r"(?<=社区)(村民委员会|村委会)$"), ""),
     (re.compile(r"村?(村民委员会|村委会)$"), "村"),
@@ -22,10 +22,10 @@ _ENDINGS: Final = re.compile(
 
 
 class Places:
-    """Looks up codes by code or name.
+    """Looks up division codes by code or name.
 
-    A name is taken where it means one place: its full name first, then the name without 县, 镇, 村
-    and the like; of a county and its town the county. Two of one level and name are none.
+    A name must mean one place: first as a full name, then without 县, 镇, 村 and the like. A county
+    wins over its town of the same name; two places of one level and name give None.
     """
 
     def __init__(self, divisions: Divisions) -> None:
@@ -36,7 +36,7 @@ class Places:
         city = plain(divisions.city.name)
         for code, division in divisions.items():
             name = plain(division.name)
-            # 怀化市洪江管理区 is 洪江管理区 to everybody in the city.
+            # Everybody in the city calls 怀化市洪江管理区 just 洪江管理区.
             own = _itself(name.removeprefix(city) or name)
             for each in {name, own}:
                 self._named.setdefault(each, []).append(code)
@@ -46,8 +46,8 @@ class Places:
         """Code of the narrowest place; None when a part names no place, or more than one.
 
         Args:
-            parts: from wide to narrow, each a code, a name, or names written together; blank ones
-                are passed over. All blank means no place.
+            parts: from wide to narrow, each a code, a name, or names written together; blank parts
+                are skipped. All blank means no place.
         """
         found = None
         for part in filter(None, (plain(part) for part in parts)):
@@ -57,7 +57,7 @@ class Places:
         return found
 
     def known(self, part: str) -> bool:
-        """Whether a part is the code or the full name of some place, so that it can be shown."""
+        """Whether a part is the code or the full name of some place, and so may be shown."""
         part = part.replace(" ", "")
         return part in self._named or self._code(part) is not None
 
@@ -69,7 +69,7 @@ class Places:
         for index, name in ((self._named, part), (self._named, own), (self._short, _short(own))):
             if found := self._only(scope, index.get(name, ())):
                 return found
-        # Written together: 怀化市鹤城区城中街道. The longest beginning that is a place wins.
+        # Written together: 怀化市鹤城区城中街道. The longest prefix that is a place wins.
         for end in range(len(part) - 1, 1, -1):
             head = self._only(scope, self._named.get(part[:end], ()))
             if head:
@@ -77,11 +77,11 @@ class Places:
         return None
 
     def _only(self, scope: str, codes: Sequence[str]) -> str | None:
-        """The one place inside `scope`, or the scope itself; of several the widest."""
+        """The one widest place inside `scope`, or the scope itself."""
         inside = [code for code in codes if self._inside(code, scope) and code != scope]
         if not inside:
             return scope if scope in codes else None
-        # 中方 is the county before it is the town in it.
+        # 中方 means the county rather than the town inside it.
         widest = [code for code in inside if len(code) == min(map(len, inside))]
         return widest[0] if len(widest) == 1 else None
 
@@ -91,7 +91,7 @@ class Places:
         return code == scope
 
     def _code(self, digits: str) -> str | None:
-        """The division of a code, zeros at the end of a longer code of the statistics cut off."""
+        """The division of a code, without the trailing zeros of a longer statistical code."""
         for length in (VILLAGE, TOWNSHIP):
             if len(digits) == length and digits not in self._divisions and digits.endswith("000"):
                 digits = digits[:-3]
@@ -99,7 +99,7 @@ class Places:
 
 
 def _itself(name: str) -> str:
-    """The place that a name means which may be that of its committee or office."""
+    """The name of the place itself, when a name may be that of its committee or office."""
     for committee, place in _COMMITTEES:
         name = committee.sub(place, name)
     return name

@@ -1,4 +1,4 @@
-"""From one row of a ledger to its events, or to the reason why it makes none."""
+"""Turns one row of a ledger into its events, or into the reason why it makes none."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ Code = Literal[
 
 _READABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _CASE: Final = re.compile(r"[A-Za-z0-9:._-]{1,64}")
-# What may be repeated of a cell that should be a time: year, month, day and a time of day, in this
-# order. Looser forms let telephone and identity numbers through: 139-0745-1234, 20210230.
+# A message may quote an unreadable time only in this form: year, month, day and a time of day, in
+# this order. Looser forms let telephone and identity numbers through: 139-0745-1234, 20210230.
 _DATE_LIKE: Final = re.compile(
     r"(?:19|20)[0-9]{2}(?:[-/.][01]?[0-9][-/.][0-3]?[0-9]|年[01]?[0-9]月[0-3]?[0-9]日?)"
     r"(?:[T ]?[0-2]?[0-9][:时][0-5]?[0-9](?:[:分](?:[0-5]?[0-9]秒?)?)?)?"
@@ -46,7 +46,7 @@ _DATE_LIKE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a row makes no event: a code for programs, a sentence in Chinese for its clerk."""
+    """Why a row makes no event: a code for programs, a sentence in Chinese for the clerk."""
 
     code: Code
     column: str
@@ -71,12 +71,12 @@ class Draft:
 
 
 class Converter:
-    """Makes the events of rows; the same row makes the same events, in whatever file it stands.
+    """Makes the events of rows; the same row makes the same events in any file.
 
     Args:
-        mapping: what feeds what.
-        encoder: seals and checks; also tells the places there are.
-        now: no row may say it was recorded later than this.
+        mapping: which columns feed which fields.
+        encoder: seals and checks; also holds the divisions.
+        now: no row may be recorded later than this.
     """
 
     def __init__(self, mapping: LedgerMapping, encoder: Encoder, now: datetime) -> None:
@@ -124,7 +124,7 @@ class Converter:
         return found
 
     def subjects(self, drafts: Sequence[Draft]) -> list[str]:
-        """Whose keys the drafts will be sealed with."""
+        """The subjects whose keys will seal the drafts."""
         return [
             self._encoder.subject(draft.made.cls, draft.data)
             for draft in drafts
@@ -132,18 +132,18 @@ class Converter:
         ]
 
     def owned(self, drafts: Sequence[Draft]) -> list[tuple[str, str]]:
-        """The cases that the drafts say whose they are, with the person."""
+        """The cases that the drafts assign to a person, each with that person."""
         found = (self._encoder.owned(draft.made.cls, draft.data) for draft in drafts)
         return [pair for pair in found if pair is not None]
 
     def encoded(self, row: Row, drafts: Sequence[Draft]) -> list[Encoded]:
-        """The messages of a row that is then known as accepted; all of them or none.
+        """The messages of a row, all of them or none; the row then counts as accepted.
 
         Raises:
             Reject: an event is refused, or the row repeats one that came before it.
         """
         identity = self._identity(row.cells)
-        # Again: the row it repeats may stand in the same chunk.
+        # Checked again: the row it repeats may be in the same chunk.
         self._refuse_repeats(row, identity)
         messages = []
         for draft in drafts:
@@ -161,14 +161,14 @@ class Converter:
         if not any(parts):
             raise Reject("blank", self._mapping.identity[0], "编号为空，无法认定是哪一行")
         if not self._mapping.open_identity:
-            # Keyed: whoever reads an id must not be able to try out names against it.
+            # Keyed, so that nobody can test names against an id.
             return self._encoder.vault.digest(*parts)
         if len(parts) == 1 and _READABLE.fullmatch(parts[0]):
             return parts[0]
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
     def _part(self, cell: Any, name: str) -> str:
-        # A time is written one way in XLSX and another in CSV, and is still the same row.
+        # XLSX and CSV write the same time differently, and the row must keep its identity.
         if name in self._times:
             when = _cells.moment(cell, self._mapping.times, self._mapping.zone)
             if when is not None:
@@ -197,7 +197,7 @@ class Converter:
         column = place.columns[-1] if place.columns else "division"
         if not any(parts):
             raise Reject("blank", column, "没有填写地点")
-        # Not by its ending: 张三 13907451234 城东社区 ends like a place.
+        # The whole part must be a place: 张三 13907451234 城东社区 only ends like one.
         shown = [part if self._places.known(part) else masked(part) for part in parts if part]
         raise Reject("division", column, f"找不到或不能唯一认定的地点：{'/'.join(shown)}")
 
@@ -230,7 +230,7 @@ class Converter:
             text = plain(cell)
             shown = text if _DATE_LIKE.fullmatch(text) else masked(text)
             raise Reject("time", column, f"看不出是什么时间：{shown}")
-        # Only a day: some time of that day, so it agrees with what came before on the same day.
+        # A bare day starts at midnight; it must not come before the floor on the same day.
         if when.day_only and floor is not None and when.at < floor:
             same_day = floor.astimezone(self._mapping.zone).date() == when.at.date()
             return floor if same_day else when.at
@@ -259,7 +259,7 @@ class Converter:
         if len(text) > TEXT_MAX:
             raise Reject("text", column, f"有 {len(text):,} 字，最多 {TEXT_MAX:,} 字")
         if spec.personal and feed.columns and not feed.bare and self._encoder.vault.own(text):
-            # A template that spells out a pseudonym could carry a number past the key.
+            # A template that spells out a pseudonym could pass a number through unkeyed.
             raise Reject("refused", column, "代号只能整格取自一列，不能由文字拼成")
         if feed.digest and not _CASE.fullmatch(text):
             text = f"c.{hashlib.sha256(text.encode()).hexdigest()[:24]}"
@@ -278,7 +278,7 @@ class Converter:
 
 
 def masked(text: str) -> str:
-    """What may be said of a cell that could hold anything: how long it is."""
+    """The length of a cell, in place of content that may be personal."""
     return f"（{len(text)} 字，内容不显示）"
 
 

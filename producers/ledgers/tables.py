@@ -1,4 +1,4 @@
-"""Rows of a ledger, whichever of CSV, XLSX and JSONL it is kept in."""
+"""Reads the rows of a ledger in CSV, XLSX or JSONL."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Row:
 
 
 class Table:
-    """A ledger that can be read again and again, in order.
+    """A ledger file; its rows can be read repeatedly, in order.
 
     Args:
-        path: the file; the end of its name tells what it is.
-        header: number of the row that holds the column names; of no meaning to JSONL.
+        path: the file; its suffix decides the format.
+        header: number of the row that holds the column names; ignored for JSONL.
         sheet: sheet of an XLSX; empty is the first.
 
     Raises:
-        Misconfigured: the file cannot be read as what its name says.
+        Misconfigured: the file cannot be read in the format of its suffix.
     """
 
     def __init__(self, path: Path, *, header: int = 1, sheet: str = "") -> None:
@@ -72,13 +72,13 @@ class Table:
         """Every row that is not blank.
 
         Raises:
-            Misconfigured: the file cannot be read as what its name says.
+            Misconfigured: the file cannot be read in the format of its suffix.
         """
         with self._named():
             yield from self._read()
 
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in order; of JSONL those of its first hundred lines."""
+        """Names of the columns, in order; for JSONL, those of its first hundred lines."""
         if self._read == self._jsonl:
             found: dict[str, None] = {}
             for row in islice(self.rows(), 100):
@@ -158,7 +158,7 @@ class Table:
                     do=f"有 (there are): {', '.join(book.sheetnames)}。",
                 )
             sheet = book[self._sheet] if self._sheet else book.worksheets[0]
-            # Some programs write a wrong size into the file, and openpyxl would believe it.
+            # Some programs write a wrong size into the file, and openpyxl would trust it.
             sheet.reset_dimensions()
             yield from _unheard(sheet.iter_rows(values_only=True))
         finally:
@@ -184,7 +184,7 @@ class Table:
 
 
 def plain(cell: object) -> str:
-    """Text of a cell for comparing: one width of letters and digits, single blanks, none around."""
+    """Text of a cell for comparing: NFKC, single blanks, no blanks at the ends."""
     if cell is None:
         return ""
     if isinstance(cell, float) and cell.is_integer():
@@ -193,13 +193,13 @@ def plain(cell: object) -> str:
 
 
 def clean(cell: Any) -> Any:
-    """A cell as it is kept: text without blanks around it and with one kind of line end.
+    r"""A cell as events keep it: text without surrounding blanks, with \n as its line ends.
 
-    Files that hold the same rows must give the same bytes, so what only a file format adds goes.
+    Files that hold the same rows must give the same bytes, so this removes what a file format adds.
     """
     if not isinstance(cell, str):
         return cell
-    # _x000D_ is how an XLSX writes the end of a line of old, which openpyxl leaves as it stands.
+    # XLSX writes a carriage return as _x000D_, and openpyxl does not decode it.
     text = cell.replace("_x000D_", "\r").replace("\r\n", "\n").replace("\r", "\n").strip()
     return None if not text or text in _NO_VALUE else text
 
@@ -212,7 +212,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _writable(found: Mapping[str, Any]) -> bool:
-    """Whether the texts have bytes: JSON may spell half a letter, which no other file can hold."""
+    """Whether UTF-8 can hold the texts: JSON can spell half a surrogate pair."""
     try:
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -221,12 +221,12 @@ def _writable(found: Mapping[str, Any]) -> bool:
 
 
 def _without_nul(lines: TextIO) -> Iterator[str]:
-    """Old exports leave NULs in blank cells, and one of them makes csv refuse the file."""
+    """The lines without NULs: old exports leave them in blank cells, and csv refuses the file."""
     return (line.replace("\0", "") for line in lines)
 
 
 def _unheard(lines: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    """The lines without openpyxl's warnings: one quotes a number in a cell formatted as a date."""
+    """Silences openpyxl's warnings: one quotes the number in a cell formatted as a date."""
     while True:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -237,7 +237,7 @@ def _unheard(lines: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8 with or without mark, UTF-16 with one, or GB18030, by trying to read all of it."""
+    """UTF-8 with or without BOM, UTF-16 with BOM, or GB18030; found by decoding the whole file."""
     with path.open("rb") as file:
         head = file.read(4)
     for mark, encoding in _MARKS:
