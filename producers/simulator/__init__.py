@@ -1,1 +1,1 @@
-"""A seeded year of the city, a file a family."""
+"""A seeded year of the city, one file per family."""

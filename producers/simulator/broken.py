@@ -1,4 +1,4 @@
-"""Messages that no pipeline may count: what a bad export, a bad form or a bad clock would send."""
+"""Messages that no pipeline may count, as a bad export, form or clock would send them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HUGE: Final = 120_000  # characters; the longest sealed text is 110,000
 
 
 def _named_anew(payload: bytes) -> bytes:
-    """Its own id, so that a broken message is never a second sending of a sound one."""
+    """The payload under another id, so that a broken message never repeats a sound one."""
     return payload.replace(b'"id":"', b'"id":"x', 1)
 
 
@@ -47,13 +47,13 @@ _WAYS: Final[Mapping[str, Callable[[Message], Message]]] = {
 }
 
 KINDS: Final = tuple(_WAYS)
-"""What is wrong: the reason of the refusal, up to the first `_` that a reason does not have."""
+"""Kinds of fault: each is the reason of the refusal, or that reason with `_` and a variant."""
 
 OF_THE_BROKER: Final = frozenset({"key", "recorded_after_logged"})
-"""What only the broker's key and time of the message show; the decoder alone accepts these."""
+"""Faults that only the message's Kafka key or timestamp shows; the decoder alone accepts them."""
 
 
 def broken(kind: str, message: Message) -> Message:
-    """A sound message made unsound, under an id of its own."""
+    """A sound message with one fault put in, under an id of its own."""
     topic, key, payload = message
     return _WAYS[kind]((topic, key, _named_anew(payload)))

@@ -21,12 +21,12 @@ from schemas.reference.divisions import SHIPPED, Divisions, microgrids
 YEAR_END: Final = 365 * DAY  # s; first instant of 2022
 DAYS: Final = 442  # 2021-01-01 to 2022-03-18, the day of the article
 END_S: Final = DAYS * DAY
-PER_PLACE: Final = 112_600 / 2_777  # micro-grids of a village, where no file says
-_FEWEST: Final = 6  # micro-grids of a village
-_PER_GRID: Final = 10  # micro-grids of a grid
-_UNVISITED: Final = 0.012  # share of micro-grids that nobody comes to: a coverage of 100 % is rare
+PER_PLACE: Final = 112_600 / 2_777  # micro-grids per village, where no file gives them
+_FEWEST: Final = 6  # micro-grids per village
+_PER_GRID: Final = 10  # micro-grids per grid
+_UNVISITED: Final = 0.012  # share of micro-grids that nobody visits: a coverage of 100 % is rare
 _SHARES: Final = {"leaf": 0.62, "township": 0.28, "county": 0.08, "city": 0.02}
-_FORESIGHT: Final = 800  # days that working days are known for
+_FORESIGHT: Final = 800  # days from the first with known working days
 
 Draw = np.random.Generator
 
@@ -36,9 +36,9 @@ class City:
     """What the simulator needs to know of a city.
 
     Attributes:
-        divisions: its places; without villages, townships take their part.
+        divisions: its places; without villages, townships take their role.
         microgrids: micro-grids by code of the village (or township).
-        vault: makes pseudonyms and seals texts: another vault, another spelling of the same people.
+        vault: makes pseudonyms and seals texts; another vault gives the same people other names.
         calendar: rest days and working days.
     """
 
@@ -49,7 +49,7 @@ class City:
 
     @classmethod
     def load(cls, vault: Vault, path: Path = SHIPPED) -> Self:
-        """Reads a divisions file and the micro-grids beside it; without these they are made up.
+        """Reads a divisions file and the micro-grids beside it; makes these up if there are none.
 
         Raises:
             Misconfigured: a file is malformed, or names a place the other does not.
@@ -74,17 +74,17 @@ class City:
 
     @cached_property
     def county(self) -> Ints:
-        """Of each place the place of its county; the city's own for the city."""
+        """The county of each place, as a place; the city itself for the city."""
         return np.array([self._index[code[:6]] for code in self.divisions])
 
     @cached_property
     def leaves(self) -> Ints:
-        """Places of the villages, or of the townships or counties where there is nothing below."""
+        """Places of the villages; of the townships, else the counties, in a city without them."""
         return np.array([self._index[d.code] for d in _leaves(self.divisions)])
 
     @cached_property
     def has_villages(self) -> bool:
-        """Whether micro-grids have codes: those begin with a village's."""
+        """Whether micro-grids have codes, which begin with a village's code."""
         return bool(self.divisions.villages)
 
     @cached_property
@@ -117,7 +117,7 @@ class City:
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.float64]:
-        """How much happens in each leaf, cumulated: as its micro-grids."""
+        """Cumulated weight of each leaf: how many micro-grids it has."""
         counts = [self.microgrids.get(d.code, 0) for d in _leaves(self.divisions)]
         return cumulated(np.array(counts, float))
 
@@ -130,7 +130,7 @@ class City:
         return self.leaves[pick(draw, n, self._weights)]
 
     def some_places(self, draw: Draw, n: int) -> Ints:
-        """Places as offices know them: a village, only the township, the county, or nothing."""
+        """Places as offices know them: a village, or only the township, county or city."""
         leaf = self.some_leaves(draw, n)
         township = np.array([self._index[code[:9]] for code in self.divisions])[leaf]
         city = np.full(n, self._index[self.divisions.city.code])
@@ -138,7 +138,7 @@ class City:
         return np.choose(level, [leaf, township, self.county[leaf], city])
 
     def by_county(self, pattern: str) -> npt.NDArray[np.object_]:
-        """A table by place of `pattern` with the county's code in place of `{}`."""
+        """A table by place: `pattern` with the county's code in place of `{}`."""
         return objects([pattern.format(code[:6]) for code in self.divisions])
 
     def units(self, names: tuple[str, ...], place: Ints, which: Ints) -> Choices:
@@ -170,17 +170,17 @@ class City:
 def microgrid_counts(divisions: Divisions, total: int | None = None) -> dict[str, int]:
     """Made-up micro-grids by village (示例): more in streets and communities, at least six.
 
-    Depends on the codes and names alone, so that a city's figures are the same everywhere.
+    Depends only on the codes and names, so that a city's figures are the same everywhere.
 
     Args:
         divisions: the city's.
-        total: of all; about 40.5 a village when None.
+        total: micro-grids of all villages; about 40.5 per village when None.
     """
     leaves = _leaves(divisions)
     total = round(PER_PLACE * len(leaves)) if total is None else total
     weights = []
     for leaf in leaves:
-        # A hash and not a generator: the same on every version of numpy, and in every order.
+        # A hash and not a generator: equal on every version of numpy and in every order.
         digest = hashlib.sha256(leaf.code.encode()).digest()
         spread = int.from_bytes(digest[:4], "big") / 2**32
         above = divisions.get(leaf.code[:9])
@@ -209,7 +209,7 @@ def cumulated(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def pick(draw: Draw, n: int, shares: npt.NDArray[np.float64]) -> Ints:
-    """`n` indexes by their cumulated shares."""
+    """`n` indexes, drawn by their cumulated shares."""
     # Rounding may leave the last share a hair below one.
     found: Ints = np.minimum(np.searchsorted(shares, draw.random(n), side="right"), len(shares) - 1)
     return found

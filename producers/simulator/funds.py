@@ -40,10 +40,10 @@ _OPENING: Final = {"raised": 0.625, "helped": 0.54, "projects": 0.65}  # share b
 _OPENING_SPENT: Final = 0.35  # of what was raised by then
 _OPENING_CLOSED: Final = 0.93  # of the projects opened by then
 _CONTRIBUTIONS: Final = 330_000
-_HELP_PAYMENTS: Final = 0.85  # payments for each person-time helped: some help two
-_PLEDGED: Final = (0.17, 0.15, 0.05, 0.3)  # share promised first, by source
-_UNKEPT: Final = 0.06  # promises without money, for each kept
-_WRONG: Final = 0.005  # entries that are taken back
+_HELP_PAYMENTS: Final = 0.85  # payments per person-time helped: some help two
+_PLEDGED: Final = (0.17, 0.15, 0.05, 0.3)  # share pledged first, by source
+_UNKEPT: Final = 0.06  # pledges never paid, per pledge paid
+_WRONG: Final = 0.005  # share of entries that are reversed
 _SOURCES: Final = ("pledge", "collective", "donation", "reward")
 _SOURCE_SHARES: Final = (0.90, 0.012, 0.08, 0.008)
 _MEDIAN_YUAN: Final = (100, 6_000, 600, 7_000)
@@ -51,13 +51,13 @@ _SPREAD: Final = (0.6, 0.7, 0.9, 0.6)
 _USES: Final = ("old_and_young", "merit_and_need", "public_good")
 _OPENING_USES: Final = (1, 2, 0, 2)  # what the opening money of each source was spent on
 _WEEK: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.45, 0.35)
-_OFFICE: Final = "三资中心"  # takes entries back
+_OFFICE: Final = "三资中心"  # reverses entries
 _REASONS: Final = {"金额录错": 55, "重复录入": 30, "账户选错": 15}
 
 
 @dataclass(frozen=True, slots=True)
 class _Payment:
-    """A payment to be: its fund, its amount in fen, the source it comes from."""
+    """Payments to make: fund, instant, amount in fen and source of each."""
 
     fund: Ints
     time: Ints
@@ -66,7 +66,7 @@ class _Payment:
 
 
 class _Funds:
-    """The village funds: as many as the scale asks for, so that each is of a real one's size.
+    """The village funds; the scale sets their number, so that each has the size of a real one.
 
     Args:
         sheet: where the events go.
@@ -86,11 +86,11 @@ class _Funds:
         self.raised = np.zeros_like(self.left)
 
     def some(self, n: int) -> Ints:
-        """Funds by the size of their village."""
+        """`n` funds, drawn by the size of their village."""
         return pick(self.draw, n, cumulated(self.size))
 
     def account(self, fund: Ints) -> Choices:
-        """Numbers of funds."""
+        """Account numbers of funds."""
         return Choices(self.accounts, fund)
 
     def add(
@@ -108,7 +108,7 @@ class _Funds:
         data: dict[str, Series],
         head: dict[str, Series] | None = None,
     ) -> Serials:
-        """The same, and beside them wrong entries that are taken back: the sums stay."""
+        """Adds the same, plus wrong entries that are reversed later, so the sums stay."""
         ids = self.add(cls, fund, time, data, head=head)
         wrong = np.flatnonzero((time < END_S) & some(self.draw, len(time), _WRONG))
         if not len(wrong):
@@ -129,12 +129,12 @@ class _Funds:
 
 
 def funds(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
-    """The funds' opening balances and their year, drawn up."""
+    """The funds' opening balances and the events of their year."""
     sheet = Sheet(city, "funds", "f", tag, draw)
     made = _Funds(sheet, scale)
     raised, helped = round(RAISED_FEN * scale), round(HELPED * scale)
     projects = round(PROJECTS * scale)
-    # Whole yuan, so that what is left over stands in the opening balance to the fen.
+    # Whole yuan: the opening balance holds the rest, to the fen.
     later = round(raised * (1 - _OPENING["raised"])) // 100 * 100
     _opening(made, raised - later, round(helped * _OPENING["helped"]))
     _opening_projects(made, round(projects * _OPENING["projects"]))
@@ -182,14 +182,14 @@ def _opening_projects(made: _Funds, projects: int) -> None:
 
 
 def _begin(made: _Funds, cls: type[Event], fund: Ints, data: dict[str, Series]) -> None:
-    """Opening balances: of the first midnight, entered on the first morning."""
+    """Opening balances, dated the first midnight and entered on the first morning."""
     midnight = np.zeros(len(fund), np.int64)
     data = data | {"entry": Choices(objects(["opening"]), np.zeros(len(fund), np.int8))}
     made.add(cls, fund, midnight, data, recorded=midnight + 8 * 3600, opening=True)
 
 
 def _contributions(made: _Funds, total: int, n: int) -> None:
-    """`n` contributions of exactly `total` fen up to the end, some of them promised first."""
+    """`n` contributions of exactly `total` fen up to the end, some of them pledged first."""
     draw, sheet = made.draw, made.sheet
     fund, source = made.some(n), pick(draw, n, cumulated(np.array(_SOURCE_SHARES)))
     relative = np.array(_MEDIAN_YUAN)[source] * draw.lognormal(0, np.array(_SPREAD)[source], n)
@@ -249,7 +249,7 @@ def _help(made: _Funds, helped: int) -> None:
 
 
 def _slipped_payments(made: _Funds, pay: _Payment, use: Ints, helped: int) -> None:
-    """Payments entered to the wrong fund and taken back; the right ones stand beside them."""
+    """Payments entered for the wrong fund and reversed; the right entries exist as well."""
     wrong = np.flatnonzero(some(made.draw, len(use), _WRONG))
     if not len(wrong):
         return
@@ -305,15 +305,15 @@ def _projects(made: _Funds, n: int) -> None:
 
 
 def _before(time: Ints, days: Ints) -> Ints:
-    """So many days before, at the same hour; early in January on the day itself."""
+    """`days` earlier at the same hour; early in January, ten minutes earlier."""
     found: Ints = np.where(time >= days * DAY, time - days * DAY, time - 600)
     return found
 
 
 def _paid(made: _Funds, fund: Ints, time: Ints, wanted: Ints) -> _Payment:
-    """Takes each payment from the source that has most left; never more than it has.
+    """Takes each payment from the source with the most money left, never more than it has.
 
-    Only the opening balances are drawn on, so that no balance is ever negative, whenever asked.
+    Payments use only the opening balances, so that no balance is negative at any instant.
     """
     left = made.left
     amount, source = wanted.copy(), np.zeros(len(fund), np.int8)
@@ -332,7 +332,7 @@ def _of(data: dict[str, Series], rows: Ints) -> dict[str, Series]:
 
 
 def _slip(column: Series, rows: Ints) -> Series:
-    """The given rows as a slip of the pen leaves them: a nought too many, another project."""
+    """The given rows as a slip of the pen leaves them: one zero too many, another project."""
     made = narrowed(column, rows)
     if isinstance(made, Numbers) and int(made.of.max()) > 1:
         return Numbers(made.of * 10)

@@ -1,7 +1,7 @@
-"""A seeded year of the city whose net figures are the published ones, and a trickle of today.
+"""A seeded year of the city with the published net figures, and a live trickle of events.
 
-`history` makes 2021 event by event: visits, petitions, mediations and funds, with what real offices
-send beside what is right: late forms, corrections, voided and reversed entries, repeats, broken
+`history` makes 2021 event by event: visits, petitions, mediations and funds, with the flaws that
+real offices send too: late forms, corrections, voided and reversed entries, repeats, broken
 messages. The net figures equal 法治日报 2022-03-18 exactly (`figures_431200.csv`); everything the
 article does not say is made up (示例). The same city, seed and vault make the same bytes.
 """
@@ -67,10 +67,10 @@ _ZONE: Final = timezone(timedelta(hours=8))
 _BROKEN_EACH: Final = 3  # of every kind and family, at scale 1
 _RANKS: Final = 64  # more than a family has event types
 _LIVE_SCALE: Final = 0.01
-_AHEAD: Final = 2_000  # events of a trickle spelled at once: one by one costs ten times as much
-_NOW: Final = b"\x00now"  # stands in no JSON
-_LIVE_BURST_S: Final = 5.0  # of events, at most, after a pause
-_SLICE_S: Final = 0.05  # how evenly a rate is kept
+_AHEAD: Final = 2_000  # live events encoded at once; one by one costs ten times as much
+_NOW: Final = b"\x00now"  # occurs in no JSON
+_LIVE_BURST_S: Final = 5.0  # most seconds' worth of events after a pause
+_SLICE_S: Final = 0.05  # longest stretch sent without checking the rate
 _FLUSH_S: Final = 1.0
 _TELL: Final = 5_000  # events between two calls of progress
 
@@ -133,15 +133,15 @@ class Summary:
 
 
 class History:
-    """A drawn-up history: numbers only; messages are spelled day by day as they are asked for.
+    """A history held as numbers; it encodes messages day by day, on demand.
 
     Args:
         city: where; see `City.load`.
-        seed: another seed, another history, with other ids.
+        seed: another seed gives another history, with other ids.
         scale: 1 is the whole city. The net totals are the published ones times `scale`, each
-            rounded to a whole number (half to even); of the funds, to the fen.
-        until: last day by when an event was recorded, inclusive.
-        tag: told apart by it are the ids; made of the seed when empty.
+            rounded to a whole number (half to even); money is rounded to the fen.
+        until: last day of recording, inclusive.
+        tag: distinguishes the ids of different histories; made from the seed when empty.
     """
 
     def __init__(
@@ -186,13 +186,13 @@ class History:
                     messages.append(broken(kind, rows.messages(row)[0]))
                     keys.append(np.array([sent * _RANKS + _RANKS - 1]))
             if messages:
-                # By rank within a second: what corrects stands after what it corrects.
+                # By rank within a second, so that a correction follows what it corrects.
                 order = np.argsort(np.concatenate(keys), kind="stable").tolist()
                 messages = [messages[at] for at in order]
             yield messages
 
     def prepare(self) -> None:
-        """Makes the keys that its texts are sealed under, in two transactions of the vault."""
+        """Makes the keys that seal its texts, in two transactions of the vault."""
         end = self._days * DAY
         self._vault.assign([pair for _, rows in self._rows for pair in rows.owned(end)])
         self._vault.prepare([name for _, rows in self._rows for name in rows.subjects(end)])
@@ -222,7 +222,7 @@ class History:
         return Summary(gross, net, again, dict(sorted(spoilt.items())), dict(figures), len(grids))
 
     def undated(self) -> Iterator[Message]:
-        """Every event once, in order, with `_NOW` for instants: no opening balance, no repeat."""
+        """Every event once, in order, with `_NOW` for its instants; no opening balances."""
         self.prepare()
         found = [(rank, rows) for rank, rows in self._rows if not rows.opening]
         fresh = np.concatenate([~rows.repeated for _, rows in found])
@@ -248,7 +248,7 @@ _FIGURES: Final[Mapping[str, tuple[str, str, bool]]] = {
     "fund_helped": ("fund.disbursed", "helped", False),
     "fund_projects": ("fund.project_opened", "projects", False),
 }
-"""Event type, field summed (none: counted), and whether of 2021 alone."""
+"""Event type, field to sum (empty: count the events), and whether only 2021 counts."""
 
 
 def history(
@@ -273,12 +273,12 @@ def play(
     Args:
         made: what to send.
         send: takes topic, key and payload, such as `BulkProducer.send_bytes`.
-        flush: makes what was sent arrive, such as `BulkProducer.flush`; called at the end, and
-            about once a second while a rate is kept.
-        rate: messages a second; as fast as they can be made and taken when None.
-        progress: told every few thousand messages, and at the end.
-        clock: seconds that never go back.
-        sleep: waits so many seconds.
+        flush: returns when all sent messages have arrived, such as `BulkProducer.flush`; called at
+            the end and, with a `rate`, about once a second.
+        rate: messages a second; no limit when None.
+        progress: called every few thousand messages, and at the end.
+        clock: monotonic seconds.
+        sleep: waits for a number of seconds.
     """
     total, done, started = made.summary().messages, 0, clock()
     size = _TELL if rate is None else max(1, min(_TELL, round(rate * _SLICE_S)))
@@ -311,16 +311,16 @@ def live(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Batch]:
-    """Events dated now, without end, over the four families in their yearly proportions.
+    """Endless events dated now, of the four families in their yearly proportions.
 
-    Small histories run through at `rate`, each with ids of its own, so that cases go on from step
-    to step; every instant of an event is the one at which it is asked for. It never waits: each
-    batch is what has fallen due since the last one, and may be empty. After a pause at most five
-    seconds' worth is made up for.
+    It plays one small history after another at `rate`, each with its own ids, so that cases advance
+    from step to step. All instants of an event are the time of the call that yields it. It never
+    waits: each batch holds the events due since the last one and may be empty. After a pause it
+    catches up at most five seconds' worth.
 
     Args:
         city: where.
-        seed: of what happens, not of when.
+        seed: decides what happens, not when.
         rate: events a second.
         clock: the time now, aware.
     """
@@ -352,7 +352,7 @@ def published_figures(path: Path = FIGURES) -> dict[str, Figure]:
 def _unending(city: City, seed: int, clock: Callable[[], datetime]) -> Iterator[Message]:
     before = 0
     while True:
-        # Ids of a trickle come from the clock: after a restart they must be new ones.
+        # Live ids come from the clock: after a restart they must be new ones.
         before = max(before + 1, int(clock().timestamp() * 1000))
         made = History(city, seed + before, scale=_LIVE_SCALE, tag=_base36(before, 8))
         yield from made.undated()
@@ -361,7 +361,7 @@ def _unending(city: City, seed: int, clock: Callable[[], datetime]) -> Iterator[
 def _spoilt(
     sheets: tuple[Sheet, ...], draw: np.random.Generator, each: int
 ) -> Iterator[tuple[int, str, EventRows, Ints]]:
-    """When a broken message is sent, of what kind, and the sound one it is made of."""
+    """When each broken message is sent, its kind, and the sound row it is made from."""
     for sheet in sheets:
         sound = max(sheet.rows, key=len)
         for kind in KINDS:

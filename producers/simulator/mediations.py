@@ -1,7 +1,7 @@
 """调解 of 2021: every dispute from filing to agreement, performance and confirmation.
 
 No total is published, so the number of cases and all shares are made up (示例). 人民调解法 sets no
-time limit; what the courts hand over runs under theirs.
+time limit; cases from the courts have the courts' limits.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ _FACTS: Final = objects(
 
 
 class _Mediations:
-    """The cases of the year and what every step of theirs carries."""
+    """The cases of the year and the columns that all their steps share."""
 
     def __init__(self, sheet: Sheet, n: int) -> None:
         city, draw = sheet.city, sheet.draw
@@ -120,12 +120,12 @@ class _Mediations:
         happens: Ints | None = None,
         head: dict[str, Series] | None = None,
     ) -> None:
-        """Adds a step of the cases for which it ever happens."""
+        """Adds a step for the cases in which it happens."""
         content: dict[str, Series] = {"case": self.case, **(data or {})}
         self.sheet.add(cls, self.place, time, content, ids=ids, happens=happens, head=head)
 
     def later(self, after: Ints, days: Ints) -> Ints:
-        """In office hours, so many days on."""
+        """Instants in office hours, about `days` after `after`."""
         return self.sheet.city.in_office(self.draw, after, days)
 
     def is_one_of(self, choice: Choices, names: frozenset[str] | set[str]) -> Ints:
@@ -135,14 +135,14 @@ class _Mediations:
 
 
 def mediations(city: City, tag: str, draw: Draw, scale: float, petitions: Sheet) -> Sheet:
-    """The year's mediations, drawn up.
+    """The year's mediations.
 
     Args:
         city: where.
-        tag: tells the ids of one history from another's.
-        draw: where all chance comes from.
+        tag: distinguishes the ids of different histories.
+        draw: the source of all random draws.
         scale: 1 is the whole city.
-        petitions: the year's petitions, that some of the disputes came from.
+        petitions: the year's petitions, the origin of some of the disputes.
     """
     sheet = Sheet(city, "mediations", "m", tag, draw)
     n = max(1, round(MEDIATIONS * scale))
@@ -182,14 +182,14 @@ def _file(cases: _Mediations, filed: Ints, petitions: Sheet) -> None:
     sealed = named | {"facts": SealedTexts(sheet.city.vault, "facts", ids, party, facts)}
     found = cases.is_one_of(cases.origin, {"grid"}) & sheet.city.has_villages
     known = ~some(draw, n, _NAMELESS)
-    # A text is sealed under its party's key.
+    # Only with a party: the party's key seals the text.
     texted = known & some(draw, n, _WITH_TEXT)
     contents: tuple[tuple[Ints, dict[str, Series]], ...]
     contents = ((~known, {}), (known & ~texted, named), (texted, sealed))
     grid: dict[str, Series] = {"grid": Choices(sheet.city.grid_codes, cases.grid)}
     assert petitions.began is not None
     numbers, registered = petitions.began
-    # One of the last two hundred registered before, so that the chain is a likely one.
+    # One of the last two hundred petitions registered before, so that the link is plausible.
     earlier = np.searchsorted(registered, filed) - draw.integers(1, 200, n)
     from_petition = cases.is_one_of(cases.origin, {"petition"}) & (earlier >= 0)
     link: dict[str, Series] = {"correlationid": Serials(numbers.prefix, np.maximum(earlier, 0))}
@@ -201,7 +201,7 @@ def _file(cases: _Mediations, filed: Ints, petitions: Sheet) -> None:
 
 
 def _mode(cases: _Mediations) -> Choices:
-    """How each came to the committee: by where it came from; courts have three ways."""
+    """The mode of each case, by its origin; courts have three modes."""
     draw, n = cases.draw, cases.n
     by_origin = np.array([_MODE_OF[origin] for origin in _ORIGINS])
     which = by_origin[cases.origin.which]
@@ -217,7 +217,7 @@ def _sit(cases: _Mediations, accepted: Ints, assigned: Ints, limit: Ints) -> Int
     within = np.where(limit > 0, np.minimum(days, np.maximum(limit - 4, 2)), days)
     days = np.where(late & (limit > 0), limit + draw.integers(2, 20, n), within)
     ended = np.maximum(cases.later(accepted, days), assigned + 3_600)
-    # A few are still being talked over when the history ends.
+    # A few are still in mediation when the history ends.
     ended = step(~some(draw, n, 0.006), ended)
     span = np.minimum(ended, assigned + 60 * DAY) - assigned
     people = Numbers(draw.integers(3, 9, n))
@@ -255,7 +255,7 @@ def _agree(cases: _Mediations, agreed: Ints) -> None:
     cases.add(AgreementPerformed, mended)
     asks = ~oral & ~cases.is_one_of(cases.dispute, _TITLE) & some(draw, n, 0.16)
     applied = step(asks, cases.later(agreed, draw.integers(1, 26, n)))
-    # Nobody asks a court to confirm what is done already.
+    # Nobody asks a court to confirm an agreement that is already performed.
     applied = step(applied < performed, applied)
     courts = sheet.city.by_county("{}-人民法院")
     cases.add(ConfirmationApplied, applied, {"court": Choices(courts, cases.place)})

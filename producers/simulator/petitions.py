@@ -1,7 +1,7 @@
-"""信访 of 2021: every case with its steps, in the order and mostly within the terms of the law.
+"""信访 of 2021: every case with its steps, in the law's order and mostly within its time limits.
 
-No total is published, so the number of cases and all shares are made up (示例). The flow is that of
-信访工作条例 (in force 2022-05-01), as if it had been in force.
+No total is published, so the number of cases and all shares are made up (示例). The flow follows
+信访工作条例, which came into force on 2022-05-01, as if it had been in force.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _UNITS: Final = (
     "卫健局",
     "城管局",
 )
-_UNCLASSED: Final = 0.06  # share without a class of the city's list
+_UNCLASSED: Final = 0.06  # share without a category of the city's list
 _WITH_TEXT: Final = 0.08
 _TITLES: Final = objects(
     ["关于拖欠工资的反映", "关于宅基地审批的咨询", "关于小区停水的投诉", "关于道路硬化的建议"]
@@ -109,7 +109,7 @@ _REPLIES: Final = objects(
 
 
 class _Petitions:
-    """The cases of the year and what every step of theirs carries."""
+    """The cases of the year and the columns that all their steps share."""
 
     def __init__(self, sheet: Sheet, n: int) -> None:
         self.sheet, self.draw, self.n = sheet, sheet.draw, n
@@ -133,14 +133,14 @@ class _Petitions:
         ids: Serials | None = None,
         happens: Ints | None = None,
     ) -> None:
-        """Adds a step of the cases for which it ever happens."""
+        """Adds a step for the cases in which it happens."""
         content: dict[str, Series] = {"petition": self.case, "kind": self.kind, **(data or {})}
         self.sheet.add(cls, self.place, time, content, ids=ids, happens=happens)
 
     def add_texted(
         self, cls: type[Event], time: Ints, data: dict[str, Series], among: Ints, **texts: Choices
     ) -> None:
-        """The same, with sealed texts for a few of the cases, under the case's own key."""
+        """Adds a step with sealed texts for a few cases, under the petitioner's or case's key."""
         ids = self.sheet.ids(self.n)
         texted = some(self.draw, self.n, _WITH_TEXT)
         own = _Subject("petitions", self.case), self.petitioner
@@ -156,18 +156,18 @@ class _Petitions:
         self.add(cls, time, data | sealed, ids, among & texted)
 
     def later(self, after: Ints, days: Ints) -> Ints:
-        """In office hours, so many days on."""
+        """Instants in office hours, about `days` after `after`."""
         return self.sheet.city.in_office(self.draw, after, days)
 
     def between(self, first: Ints, last: Ints) -> Ints:
-        """Some instant between two; `NEVER_S` where the first is."""
+        """A random instant between two; `NEVER_S` where there is none."""
         last = np.minimum(last, END_S + 30 * DAY)
         found = first + ((last - first) * self.draw.random(self.n)).astype(np.int64)
         return step((first < NEVER_S) & (last > first), found)
 
 
 class _Subject:
-    """The name of a case's own key: what `Encoder.subject` says of events without a person."""
+    """The subject of a case, as `Encoder.subject` names it for events without a person."""
 
     def __init__(self, topic: str, case: Serials) -> None:
         self._head, self._case = f"{topic}:".encode(), case
@@ -178,7 +178,7 @@ class _Subject:
 
 
 def petitions(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
-    """The year's petitions, drawn up."""
+    """The year's petitions."""
     sheet = Sheet(city, "petitions", "p", tag, draw)
     n = max(1, round(PETITIONS * scale))
     cases = _Petitions(sheet, n)
@@ -214,7 +214,7 @@ def _register(cases: _Petitions) -> Ints:
     group = visit & some(draw, n, 0.16)
     people = np.where(group, 2 + draw.geometric(0.22, n), 1)
     repeated = some(draw, n, 0.22)
-    # Who comes again is one of few; who comes for the first time is hardly ever the same.
+    # Repeated petitions come from a small pool of people; each first petition has its own person.
     person = np.where(repeated, draw.integers(0, max(1, n // 12), n), n // 12 + np.arange(n))
     cases.petitioner = Persons(
         sheet.city.vault, objects(["信访人"]), np.zeros(n, np.int8), person.astype(np.int64)
@@ -267,7 +267,7 @@ def _hand_over(cases: _Petitions, registered: Ints, withdrawn: Ints) -> Ints:
 
 
 def _deal_with(cases: _Petitions, accepted: Ints, withdrawn: Ints) -> Ints:
-    """From acceptance to the written reply; returns when it went out."""
+    """From acceptance to the written reply; returns when the reply went out."""
     sheet, draw, n = cases.sheet, cases.draw, cases.n
     own = pick(draw, n, cumulated(np.array(_ROUTE_SHARES)))
     which = np.where(cases.appeal, own, len(_ROUTES) - 1)
@@ -279,7 +279,7 @@ def _deal_with(cases: _Petitions, accepted: Ints, withdrawn: Ints) -> Ints:
     days = np.where(ordinary & ~late, np.minimum(days, 56), days)
     days = np.where(ordinary & late, draw.integers(62, 130, n), days)
     days = np.where(extends, draw.integers(61, 84, n), days)
-    # A few are never answered within the history: on time / all that are due counts them.
+    # A few are never answered within the history; the rate of on-time to due cases counts them.
     replied = step(~some(draw, n, 0.02), cases.later(accepted, days))
     leaving = withdrawn & (accepted < NEVER_S)
     gone = step(leaving, cases.between(accepted, np.minimum(replied, accepted + 30 * DAY)))
@@ -314,7 +314,7 @@ def _review(cases: _Petitions, replied: Ints) -> Ints:
     long = np.where(some(draw, n, 0.05), draw.integers(31, 50, n), draw.integers(8, 27, n))
     decided = cases.later(asked, long)
     verdict = sheet.chosen(_VERDICTS, n)
-    # Whose reply is revoked gets a new one; whose reply stands may ask for a recheck.
+    # A revoked reply is followed by a new one; otherwise the petitioner may ask for a recheck.
     revoked = asks & (verdict.which == list(_VERDICTS).index("revoked"))
     anew = step(revoked, cases.later(decided, draw.integers(8, 40, n)))
     again = asks & ~revoked & some(draw, n, 0.38)

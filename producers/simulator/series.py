@@ -1,9 +1,9 @@
-"""Events by the thousand: columns of numbers in, the bytes that `encode` would make out.
+"""Turns columns of numbers into thousands of events, with the bytes that `encode` would make.
 
-A column holds one field of many events as numbers and spells them only when asked. The bytes
-around the fields come from `schemas.event.encode` itself: one event is encoded with the values of
-the first row, and the bytes are cut open where those values stand. So nothing about the wire is
-told here a second time, and an event costs a bytes-format instead of a model.
+A column holds one field of many events as numbers and spells them on demand. The bytes around the
+fields come from `schemas.event.encode` itself: it encodes the first row, and a slot replaces each
+value in the result. So the wire format is declared only once, and an event costs a bytes-format
+instead of a model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIRST_DAY: Final = date(2021, 1, 1)
 DAY: Final = 86_400  # s
 OFFSET: Final = "+08:00"
 NEVER_S: Final = 1 << 40  # s; later than every instant of a history
-_DAYS: Final = 800  # days that instants can be spelled for
+_DAYS: Final = 800  # days that an instant can be in
 _DIGITS: Final = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyz", np.uint8)
 _KNOWN_MAX: Final = 50_000  # pseudonyms; 10 MB
 _NUMBERS: Final = 1 << 32  # more than the people of a group
@@ -62,7 +62,7 @@ class Series(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Rows that point into a table of byte strings, fit to stand in JSON as they are."""
+    """Rows that point into a table of byte strings, which need no escaping in JSON."""
 
     table: npt.NDArray[np.object_]
     which: Ints
@@ -100,7 +100,7 @@ class Instants:
 
 @dataclass(frozen=True, slots=True)
 class Serials:
-    """Numbers behind a prefix, in base 36 of fixed width: ids of events and cases."""
+    """Ids of events and cases: a prefix, then a number in base 36 of fixed width."""
 
     prefix: bytes
     numbers: Ints
@@ -119,7 +119,7 @@ class Serials:
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """Pseudonyms of made-up people and households, known by a group and a number inside it."""
+    """Pseudonyms of made-up people and households, identified by a group and a number in it."""
 
     vault: Vault
     group: npt.NDArray[np.object_]
@@ -132,7 +132,7 @@ class Persons:
         known, name, group = self.known, self.vault.pseudonym, self.group
         if len(known) > _KNOWN_MAX:
             known.clear()
-        # A pseudonym is half the cost of a visit, and a request's was mostly made that day.
+        # Kept: a pseudonym is half the cost of a visit, and most requests repeat one of that day.
         found = []
         codes = self.which[rows].astype(np.int64) * _NUMBERS + self.number[rows]
         for code in codes.tolist():
@@ -150,9 +150,9 @@ class Persons:
 
 @dataclass(frozen=True, slots=True)
 class SealedTexts:
-    """Texts out of a table, sealed for their subject as one field of their event.
+    """Texts from a table, sealed for their subject as one field of their event.
 
-    `persons` are whose the subjects are, where these are cases.
+    `persons` holds the person of each subject when the subjects are cases.
     """
 
     vault: Vault
@@ -163,7 +163,7 @@ class SealedTexts:
     persons: Series | None = None
 
     def named(self, rows: Ints) -> list[str]:
-        """Whose keys seal the given rows."""
+        """The subjects whose keys seal the given rows."""
         return [subject.decode() for subject in self.subjects.values(rows)]
 
     def owned(self, rows: Ints) -> list[tuple[str, str]]:
@@ -218,7 +218,7 @@ class EventRows:
         cls: event class.
         head: envelope attributes that differ from row to row, `id`, `time` and `recorded` included.
         data: every field of the content.
-        rows: row of the columns that each entry sends; a row that stands twice is sent twice.
+        rows: row of the columns that each entry sends; a row listed twice is sent twice.
         sent: when each entry is sent, in seconds; sorted.
         undone: when the entry is voided or reversed, `NEVER_S` for those that stand.
         repeated: whether an entry was sent before, the same bytes.
@@ -246,7 +246,7 @@ class EventRows:
 
     @cached_property
     def _template(self) -> tuple[bytes, list[tuple[bool, str]]]:
-        """The format, and for each of its slots whether it is content, and its name."""
+        """The format, and for each slot whether it is content and the name of its field."""
         first = self.rows[:1]
         head = {name: _plain(c.values(first)[0]) for name, c in self.head.items()}
         data = {name: _plain(c.values(first)[0]) for name, c in self.data.items()}
@@ -270,7 +270,7 @@ class EventRows:
         return _cut(payload, sorted(slots, key=lambda slot: slot[0]))
 
     def subjects(self, end: int) -> list[str]:
-        """Whose keys seal what is sent before `end`."""
+        """The subjects whose keys seal the entries sent before `end`."""
         rows = self.rows[: np.searchsorted(self.sent, end)]
         return [subject for column in self._sealed[:1] for subject in column.named(rows)]
 
@@ -288,7 +288,7 @@ class EventRows:
 
         Args:
             rows: row numbers.
-            at: an instant that stands in place of all of theirs.
+            at: an instant that replaces all of theirs.
         """
         if not len(rows):
             return []
@@ -315,7 +315,7 @@ def _plain(value: Any) -> Any:
 def _cut(
     payload: bytes, slots: Sequence[tuple[int, int, bool, str, object]]
 ) -> tuple[bytes, list[tuple[bool, str]]]:
-    """The payload as a format: each slot's value replaced by a place for others like it."""
+    """The payload as a bytes-format, with a placeholder for the value of each slot."""
     pieces, end = [], 0
     for start, stop, _, _, value in slots:
         pieces.append(payload[end:start].replace(b"%", b"%%"))
@@ -329,5 +329,5 @@ def _cut(
 
 
 def spelled_instant(moment: datetime) -> bytes:
-    """A moment as `Instants` spells it, cut to the second."""
+    """A moment as `Instants` spells it, truncated to the second."""
     return moment.replace(microsecond=0).isoformat().encode()

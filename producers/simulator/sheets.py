@@ -1,4 +1,4 @@
-"""A family's events as they are drawn up: ids, places, instants, what is late or sent twice."""
+"""Builds a family's events: ids, places, instants, late entries and repeats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LATE: Final = 0.03  # share of forms entered days later (补录)
 _ENTRY_S: Final = 2_400  # mean time until a form is entered
 _ENTRY_MAX_S: Final = 4 * 3600
 
-# Hour by hour, midnight first: visits when people are at home, offices when they are open.
+# Weights by hour, from midnight: visits when people are at home, offices when they are open.
 VISITING: Final = (
     *(0, 0, 0, 0, 0, 0, 2, 8, 22, 40, 42, 26),
     *(8, 8, 20, 32, 30, 20, 16, 22, 14, 4, 1, 0),
@@ -43,7 +43,7 @@ ONLINE: Final = (
     *(13, 12, 15, 17, 16, 12, 10, 14, 16, 14, 9, 5),
 )
 
-# First and last day, and how much more than usual: 春节, 七一, 重阳, the end of the year.
+# First day, last day, factor: 春节, 七一, 重阳, the end of the year.
 SEASONS: Final = (
     ("2021-01-25", "2021-02-10", 1.45),
     ("2021-02-11", "2021-02-17", 0.45),
@@ -54,14 +54,14 @@ SEASONS: Final = (
 
 
 class Sheet:
-    """The events of one topic, drawn up type by type.
+    """The events of one topic, added type by type.
 
     Args:
         city: where.
         topic: Kafka topic.
-        letter: begins the ids of its events.
-        tag: told apart by it are the ids of one history and another.
-        draw: where all chance comes from.
+        letter: first letter of the ids of its events.
+        tag: distinguishes the ids of different histories.
+        draw: the source of all random draws.
     """
 
     def __init__(self, city: City, topic: str, letter: str, tag: str, draw: Draw) -> None:
@@ -71,10 +71,10 @@ class Sheet:
         self._next = 0
         self.rows: list[EventRows] = []
         self.began: tuple[Serials, Ints] | None = None
-        """Of the petitions: their numbers and when each was registered, ascending."""
+        """Only for petitions: case numbers, and when each was registered, ascending."""
 
     def ids(self, n: int) -> Serials:
-        """Ids of `n` events that no other has."""
+        """`n` new event ids."""
         start, self._next = self._next, self._next + n
         return Serials(self._prefix, np.arange(start, start + n, dtype=np.int32))
 
@@ -83,12 +83,12 @@ class Sheet:
         return Serials(f"{letter}-{self._tag}".encode(), np.arange(n, dtype=np.int32))
 
     def days(self, n: int, weekdays: tuple[float, ...], rest: float) -> Ints:
-        """Days of 2021, by the rhythm of the week, the holidays and the year.
+        """Days of 2021, weighted by weekday, holiday and season.
 
         Args:
             n: how many.
             weekdays: weight of Monday to Sunday.
-            rest: what a public holiday leaves of it.
+            rest: a public holiday on a weekday weighs this share of a Sunday.
         """
         made = np.empty(365)
         for day in range(365):
@@ -114,7 +114,7 @@ class Sheet:
     def entered(self, time: Ints, late: float = _LATE) -> Ints:
         """When forms of events at `time` are entered: soon, or some days later (补录).
 
-        What happened in 2021 is entered in 2021, so that the year's figures stand at its end.
+        Events of 2021 are entered in 2021, so that the year's figures are final at its end.
         """
         n = len(time)
         wait = np.minimum(self.draw.exponential(_ENTRY_S, n), _ENTRY_MAX_S).astype(np.int64)
@@ -123,7 +123,7 @@ class Sheet:
         return found
 
     def after(self, instants: Ints, longest_days: float) -> Ints:
-        """A later instant for each, at most so many days on and in the same books."""
+        """A later instant for each, at most `longest_days` later and in the same year's books."""
         n = len(instants)
         later = instants + (self.draw.random(n) * longest_days * DAY).astype(np.int64) + 600
         found: Ints = np.maximum(instants, np.minimum(later, _last(instants)))
@@ -134,7 +134,7 @@ class Sheet:
         return {"actor": Choices(self.city.by_county("{}-" + office), place)}
 
     def chosen(self, names: Mapping[str, float], n: int) -> Choices:
-        """`n` draws out of a vocabulary with its weights."""
+        """`n` draws from a vocabulary by its weights."""
         which = pick(self.draw, n, cumulated(np.array(list(names.values()))))
         return Choices(objects(list(names)), which.astype(np.int8))
 
@@ -152,7 +152,7 @@ class Sheet:
         head: Mapping[str, Series] | None = None,
         opening: bool = False,
     ) -> Serials:
-        """Adds the events of one type that happen and are entered before the end; their ids.
+        """Adds the events of one type that happen and are entered before the end; returns the ids.
 
         Args:
             cls: event class.
@@ -161,7 +161,7 @@ class Sheet:
             data: content.
             recorded: when each was entered; drawn when None.
             happens: which of them happen at all.
-            undone: when each is taken back again.
+            undone: when each is voided or reversed.
             ids: of each; new ones when None.
             head: further envelope attributes.
             opening: whether these are opening balances.
@@ -184,7 +184,7 @@ class Sheet:
         sent = np.concatenate([recorded[rows], np.minimum(resent, END_S - 1)])
         undone = np.full(len(time), NEVER_S) if undone is None else undone
         repeated = np.arange(len(entries)) >= len(rows)
-        # Stable: of two sendings in one second, the repeat is the later.
+        # Stable, so that a repeat in the same second follows the first sending.
         order = np.argsort(sent, kind="stable")
         if len(entries):
             self.rows.append(
@@ -214,12 +214,12 @@ def step(when: npt.NDArray[np.bool_], time: Ints) -> Ints:
 
 
 def some(draw: Draw, n: int, share: float) -> npt.NDArray[np.bool_]:
-    """A share of `n`, drawn one by one."""
+    """Marks each of `n` with the probability `share`."""
     return draw.random(n) < share
 
 
 def exactly(draw: Draw, n: int, chosen: int) -> npt.NDArray[np.bool_]:
-    """Exactly `chosen` of `n`."""
+    """Marks exactly `chosen` of `n`."""
     made = np.zeros(n, bool)
     made[draw.permutation(n)[:chosen]] = True
     return made

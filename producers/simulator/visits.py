@@ -1,4 +1,4 @@
-"""走访 of 2021: every visit one event, requests raised and closed inside visits or after them."""
+"""走访 of 2021: one event per visit; requests raised in visits and closed there or later."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _VOIDED: Final = 0.004
 _CORRECTED: Final = 0.008
 _TWICE: Final = 0.05  # share of corrections that are corrected once more
 _IN_VAIN: Final = 0.06  # share of voided visits that were corrected before
-_REDRAWN: Final = 0.3  # share of corrections that set role and purpose right as well
+_REDRAWN: Final = 0.3  # share of corrections that change role and purpose as well
 _REMARKED: Final = 0.03  # share of corrections that add a text
 _OFFICE: Final = "网格办"  # voids and corrects
 _WITH_TEXT: Final = 0.002  # share of visits and requests with a sealed text: sealing costs most
-_MORE_REQUESTS: Final = 1.045  # raised for each closed in the year
+_MORE_REQUESTS: Final = 1.045  # raised per request closed in the year
 _AT_ONCE: Final = 0.47  # share closed inside the visit
 _WEEK: Final = (1.0, 1.0, 1.0, 1.02, 1.05, 0.78, 0.6)
 _ROLES: Final = {"grid_member": 46, "party_member": 27, "working_party_member": 17, "cadre": 10}
@@ -80,7 +80,7 @@ _WISHES: Final = objects(
 
 @dataclass(frozen=True, slots=True)
 class _Visits:
-    """What the visits' columns share; `stands` are those not voided."""
+    """Columns of the visits; `stands` marks those not voided."""
 
     time: Ints
     recorded: Ints
@@ -93,7 +93,7 @@ class _Visits:
 
 
 def visits(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
-    """The year's visits and requests, drawn up."""
+    """The year's visits and requests."""
     sheet = Sheet(city, "visits", "v", tag, draw)
     made = _recorded(sheet, round(VISITS * scale))
     _requests(sheet, made, round(REQUESTS_CLOSED * scale))
@@ -101,7 +101,7 @@ def visits(city: City, tag: str, draw: Draw, scale: float) -> Sheet:
 
 
 def _recorded(sheet: Sheet, stand: int) -> _Visits:
-    """Visits that stand, as many as asked for, and beside them some that are voided."""
+    """`stand` visits that stand, and some more that are voided."""
     city, draw = sheet.city, sheet.draw
     n = stand + round(stand * _VOIDED)
     time = np.sort(sheet.times(sheet.days(n, _WEEK, rest=0.7), VISITING))
@@ -166,7 +166,7 @@ def _voided(sheet: Sheet, made: _Visits, undone: Ints) -> None:
 
 
 def _corrections(sheet: Sheet, made: _Visits, content: dict[str, Series], undone: Ints) -> None:
-    """Forms set right, some of them twice, and some that are voided all the same."""
+    """Corrected forms, some of them corrected twice, and some voided after a correction."""
     draw = sheet.draw
     wrong = np.flatnonzero(made.stands & some(draw, len(undone), _CORRECTED))
     when = sheet.after(made.recorded[wrong], 5)
@@ -175,7 +175,7 @@ def _corrections(sheet: Sheet, made: _Visits, content: dict[str, Series], undone
     _corrected(sheet, made, content, wrong[twice], sheet.after(when[twice], 5))
     voided = np.flatnonzero(undone < NEVER_S)
     voided = voided[some(draw, len(voided), _IN_VAIN)]
-    # What is recorded last stands, so a correction never shares the second of the void.
+    # The event recorded last wins, so a correction never shares the second of the void.
     open_s = undone[voided] - made.recorded[voided]
     when = made.recorded[voided] + (open_s * draw.random(len(voided))).astype(np.int64)
     _corrected(sheet, made, content, voided[open_s > 0], when[open_s > 0])
@@ -210,7 +210,7 @@ def _corrected(
 
 
 def _requests(sheet: Sheet, made: _Visits, closed: int) -> None:
-    """Requests of as many visits as give `closed` closed within 2021; the rest later or never."""
+    """Requests, `closed` of them closed within 2021, the others later or never."""
     draw = sheet.draw
     standing = np.flatnonzero(made.stands)
     n = min(round(closed * _MORE_REQUESTS), len(standing))
@@ -253,9 +253,9 @@ def _closing(sheet: Sheet, left: Ints, closed: int) -> Ints:
     """When each request is closed, exactly `closed` of them within 2021.
 
     Args:
-        sheet: whose chance.
-        left: end of the visit: nearly half are closed by then.
-        closed: how many.
+        sheet: source of random draws and office hours.
+        left: end of the visit; nearly half are closed by then.
+        closed: number closed within 2021.
     """
     draw, n = sheet.draw, len(left)
     days = np.minimum(draw.lognormal(1.6, 0.95, n), 75)
@@ -264,7 +264,7 @@ def _closing(sheet: Sheet, left: Ints, closed: int) -> Ints:
     within = np.flatnonzero(time < YEAR_END)
     surplus = len(within) - closed
     if surplus > 0:
-        # Those raised last stay open longest: a third past the article, the others until 2022.
+        # Those raised last stay open: a third past the article's date, the others into 2022.
         recent = within[np.argsort(left[within], kind="stable")][-4 * surplus :]
         open_ = draw.permutation(recent)[:surplus]
         waiting = YEAR_END + draw.integers(4, 115, surplus) * DAY
