@@ -1,4 +1,4 @@
-"""A town that knows the whole history, for tests that only read."""
+"""A town that holds the whole history, for tests that only read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.town import Town
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A town and the postings of what it was told."""
+    """A town and the postings of its history."""
 
     town: Town
     postings: Sequence[Posting]
@@ -36,7 +36,7 @@ def villages() -> list[str]:
 
 @contextlib.contextmanager
 def unmerged(town: Town) -> Iterator[None]:
-    """What was told apart stays in parts of its own, as it does until the engine merges them."""
+    """Stops merges: separate inserts stay separate parts."""
     town.shipped.city.run("SYSTEM STOP MERGES")
     try:
         yield
@@ -46,7 +46,7 @@ def unmerged(town: Town) -> Iterator[None]:
 
 @cache
 def _whole_history() -> tuple[list[list[Told]], Sequence[Posting]]:
-    """The history in two batches, and what it counts as."""
+    """The history in two batches, and its postings."""
     first, then = corrected()
     history = list(everywhere())
     middle = len(history) // 2
@@ -56,7 +56,7 @@ def _whole_history() -> tuple[list[list[Told]], Sequence[Posting]]:
 
 @pytest.fixture(scope="module", params=["in parts", "merged"])
 def known(whole_town: Town, request: pytest.FixtureRequest) -> Iterator[Known]:
-    """The whole history, whose corrections lie in a later part of the tables, or in the same."""
+    """The whole history; corrections lie in a later part of the tables, or in the same part."""
     whole_town.empty()
     batches, counted = _whole_history()
     with unmerged(whole_town):

@@ -1,8 +1,8 @@
-"""What events count as: a plain fold that reads no declaration of the product.
+"""Figures of events by a plain fold that reads no declaration of the product.
 
-Every event is counted once as it was filed (gross). What stands after corrections is counted beside
-it (net): a correction takes back what stood before and puts its own content in place, at the type
-and the time of the event it corrects. All vocabulary of the fold is written out below.
+Gross figures count every event once, as filed. Net figures apply corrections: a correction reverses
+what stood before and posts its own content, under the type and the time of the event it corrects.
+All vocabulary of the fold is written out below.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TOTALS: Final = {
         "projects": {"fund.project_opened", "fund.project_closed"},
     },
 }
-"""Of every topic the fields that are added up, and the event types of which they are."""
+"""Summed fields of every topic, and the event types that have them."""
 HOURLY_DIMS: Final = {
     "visits": ("role",),
     "petitions": ("kind",),
@@ -55,7 +55,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One entry of the double entry; `at` in the city's zone, `kpart` left to those who ask."""
+    """One entry of the double-entry fold; `at` is in the city's zone, the caller sets `kpart`."""
 
     topic: str
     type: str
@@ -68,13 +68,13 @@ class Posting:
 
     @property
     def place(self) -> str:
-        """The narrowest place that may be named: an accusation's is its county (条例 30)."""
+        """The narrowest place that may be published: for an accusation, its county (条例 30)."""
         secret = self.topic == "petitions" and self.data.get("kind") == "accusation"
         return self.division[:6] if secret else self.division
 
     @property
     def figures(self) -> Figures:
-        """What it adds to a row of figures."""
+        """The figures it adds to a row."""
         found = {"gross_count": self.gross, "net_count": self.net}
         for name, types in TOTALS[self.topic].items():
             value = self.data.get(name, 0) if self.type in types else 0
@@ -83,7 +83,7 @@ class Posting:
 
 
 def postings(events: Sequence[Told]) -> list[Posting]:
-    """Postings of a history, whose events arrive in the order given."""
+    """Postings of a history; `events` are in order of arrival."""
     found: list[Posting] = []
     originals: dict[str, Told] = {}
     standing: dict[str, Told | None] = {}
@@ -101,7 +101,7 @@ def postings(events: Sequence[Told]) -> list[Posting]:
         corrections[corrected].append(event)
         original = originals.get(corrected)
         if original is None:
-            continue  # an orphan, which counts as nothing itself
+            continue  # an orphan does not count
         assert original["type"] in CORRECTS.get(type_, set()) | TAKES_BACK.get(type_, set())
         found.append(_posting(event, event, 1, 0))
         before, after = standing[corrected], _last(corrections[corrected])
@@ -112,7 +112,7 @@ def postings(events: Sequence[Told]) -> list[Posting]:
 
 
 def _last(corrections: Iterable[Told]) -> Told | None:
-    """The correction recorded last; None if it takes the event back."""
+    """The correction recorded last; None if it withdraws the event."""
     last = max(corrections, key=lambda e: (datetime.fromisoformat(e["recorded"]), e["id"]))
     return None if last["type"] in TAKES_BACK else last
 
@@ -148,5 +148,5 @@ def added(entries: Iterable[Posting], key: Callable[[Posting], Key | None]) -> d
 
 
 def dims(posting: Posting, names: Iterable[str]) -> Key:
-    """Values of the dimensions; what an event does not say is empty."""
+    """Values of the dimensions; empty for fields that the event lacks."""
     return tuple(posting.data.get(name) or "" for name in names)

@@ -1,4 +1,4 @@
-"""A history with every event type at every kind of place, around every edge of the calendar."""
+"""A history with every event type, at every kind of place, around every edge of the calendar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TYPES: Final = (
     *("fund.contributed", "fund.pledged", "fund.approved", "fund.disbursed"),
     *("fund.project_opened", "fund.project_closed"),
 )
-"""Every event type that corrects no other; `corrections` has the others."""
+"""Every event type except corrections; `corrections` has those."""
 PLACES: Final = (
     ("431200", ""),  # the city: place unknown
     ("431202", ""),
@@ -39,16 +39,16 @@ EDGES: Final = (
     "2020-02-29 00:00",
     "2020-02-29 23:59:59.999",
     "2020-03-01 00:00",
-    "2020-12-31T15:59:59.999+00:00",  # 2020-12-31 23:59:59.999 of the city
-    "2020-12-31T16:00:00+00:00",  # 2021-01-01 00:00 of the city
+    "2020-12-31T15:59:59.999+00:00",  # 2020-12-31 23:59:59.999 city time
+    "2020-12-31T16:00:00+00:00",  # 2021-01-01 00:00 city time
     "2021-02-28 23:59:59.999",
     "2021-03-01 00:00",
     "2021-03-01 08:59:59.999",
     "2021-03-01 09:00",
     "2021-03-01 23:59:59.999",
-    "2021-03-02T03:00:00+09:00",  # 2021-03-02 02:00 of the city
+    "2021-03-02T03:00:00+09:00",  # 2021-03-02 02:00 city time
     "2021-12-31 23:00",
-    "2022-01-01T05:44:59.999+05:45",  # 2022-01-01 07:59:59.999 of the city
+    "2022-01-01T05:44:59.999+05:45",  # 2022-01-01 07:59:59.999 city time
 )
 """Both sides of a midnight, an hour, a month, a year and a leap day, in several offsets."""
 INSTANTS: Final = (
@@ -78,7 +78,7 @@ _USES = ("old_and_young", "merit_and_need", "public_good")
 
 
 def everywhere() -> Iterator[Told]:
-    """Every event type at every place around every edge, its content a little different."""
+    """Every event type at every place around every edge, each with slightly different content."""
     n = 0
     for type_ in TYPES:
         for place, grid in PLACES:
@@ -95,7 +95,7 @@ def everywhere() -> Iterator[Told]:
 
 
 def _content(type_: str, n: int) -> dict[str, Any]:
-    """Content of the n-th event, as far as figures are made of it."""
+    """The fields of the n-th event that figures use."""
     if type_.startswith("petition."):
         return _petition(type_, n)
     said: dict[str, Any] = {}
@@ -134,7 +134,7 @@ def _petition(type_: str, n: int) -> dict[str, Any]:
 
 
 def corrected() -> tuple[list[Told], list[Told]]:
-    """Events, and what corrects them: the two lists can be told at once or one after the other."""
+    """Events and their corrections; the two lists can be stored together or in order."""
     first, then = _visits()
     for n, (type_, day) in enumerate(_REVERSED):
         entry = f"entry-{n}"
@@ -205,7 +205,7 @@ def _visits() -> tuple[list[Told], list[Told]]:
         put_right("then-back", "2021-03-02 09:00", _B, met=1),
         take_back("then-back", "2021-03-03 09:00"),
         take_back("only", "2022-01-05 09:00", _C),
-        take_back("nobody", "2021-03-03 09:00"),  # waits for ever
+        take_back("nobody", "2021-03-03 09:00"),  # its original never comes
         _visit("late", "2021-04-02 09:00", met=10),
     ]
     return first, then

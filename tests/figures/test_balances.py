@@ -1,4 +1,4 @@
-"""Balances of the funds of villages, townships and counties, as of the end of a day."""
+"""Balances of village, township and county funds at the end of a day."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def paid(day: str, amount: int, source: str = "pledge", place: str = IN, **more:
 
 
 def balances(town: Town, at: str) -> dict[tuple[str, str], tuple[int, int, int]]:
-    """Raised, spent and balance by the fund's place and source."""
+    """Raised, spent and balance by place of the fund and by source."""
     found = {}
     for row in town.published("funds_balances", at):
         place = row["village"] or row["township"] or row["county"]
@@ -143,7 +143,7 @@ def test_how_often_a_village_helped_is_not_shown_but_its_money_is(grain: str, to
     rows = town.published(f"funds_by_village_{grain}")
     assert {tuple(row[name] for name in names) for row in rows} == {
         ("fund.contributed", IN, 1, 1, 50_000, 50_000, 0, 0, 0),
-        # 6 x 12,345; five and more are withheld too, so that no sibling can be subtracted
+        # 6 x 12,345; counts of five and more are withheld too, so that nobody can subtract them
         ("fund.disbursed", IN, None, None, 74_070, 74_070, 0, 0, 1),
         ("fund.disbursed", other, None, None, 100, 100, 0, 0, 1),
         ("fund.project_opened", IN, 1, 1, 0, 0, 2, 2, 0),

@@ -1,5 +1,4 @@
-"""No projection, published view or event type is without its table of cases, and none is named in
-vain."""
+"""Every projection, published view and event type has a table of cases, and no table is stale."""
 
 from __future__ import annotations
 
@@ -15,14 +14,14 @@ from tests.figures.test_watched import PROJECTIONS
 from tests.figures.views import EXPECTED
 
 SMALL_CELLS = {"petitions_by_village_year", "mediations_by_village_year"}
-"""`test_whole_history`, `test_suppression`."""
+"""Tested by `test_whole_history` and `test_suppression`."""
 LISTS = {"divisions", "labels"}
-"""`test_reference`."""
+"""Tested by `test_reference`."""
 WATCHED = {
     *("pipeline", "uncounted", "messages_by_minute", "projections", "table_parts"),
     "recent_events",
 }
-"""`test_watched`."""
+"""Tested by `test_watched`."""
 GRAINS = {
     "visits_by_county_hour": "走访·县市区·小时",
     "visits_to_date": "走访·县市区·至今",
@@ -35,13 +34,13 @@ GRAINS = {
     "all_by_county_hour": "全部·县市区·小时",
     "all_by_township_day": "全部·乡镇街道·日",
 }
-"""Names of views that are made of a place and a grain."""
+"""Chinese names of the views by place and grain."""
 CASES = {
     f"{topic}_{what}"
     for topic in ("petitions", "mediations")
     for what in ("cases", "pending", "deadlines", "steps")
 }
-"""What is shown of a case at an instant: `tests/law`."""
+"""Views of cases at an instant; tested by `tests/law`."""
 
 
 def test_every_published_view_has_its_cases() -> None:

@@ -1,4 +1,4 @@
-"""Visits and entries that were taken back or put right, in every figure they were counted in."""
+"""Corrected and withdrawn visits and fund entries, in every figure that counts them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_correction_moves_the_net_figure_and_leaves_the_gross(batches: str, to
     assert some(town.published("visits_by_county_hour"), *names) == [
         ("visit.corrected", "party_member", "2021-03-09 09:00:00", 1, 0, 5, 0),
         ("visit.recorded", "cadre", "2021-03-01 10:00:00", 1, 1 - 1, 3, 3 - 3),
-        # The visit was on the day it was: a visit of another day is taken back and filed anew.
+        # A correction keeps the day: a visit on another day is withdrawn and filed again.
         ("visit.recorded", "party_member", "2021-03-01 10:00:00", 0, 1, 0, 5),
     ]
     rows = town.published("visits_by_village_day", where="type = 'visit.recorded'")

@@ -1,4 +1,4 @@
-"""Coverage of micro-grids: the last visit and the counts of each, as of a day."""
+"""Coverage of micro-grids: last visit and counts of each, up to a day."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def closed(time: str, outcome: str = "settled") -> Told:
 
 
 def covered(town: Town, at: str) -> dict[str, tuple[Any, ...]]:
-    """Of each micro-grid its last visit and counts; the view of counts alone says the same."""
+    """Last visit and counts by micro-grid; asserts that the view without last visits agrees."""
     names = ("visits_this_year", "visits", "requests_found", "requests_closed")
     rows = {row["grid"]: row for row in town.published("visits_coverage", at)}
     alone = {row["grid"]: row for row in town.published("visits_covered", at)}
@@ -48,7 +48,7 @@ def covered(town: Town, at: str) -> dict[str, tuple[Any, ...]]:
 AT = [
     # instant; last visit, visits of its year and of all years, requests found and closed
     ("2019-12-31 23:59:59.999", None),
-    ("2020-01-01 00:00:00", (None, 0, 0, 0, 0)),  # an event of its year, though later
+    ("2020-01-01 00:00:00", (None, 0, 0, 0, 0)),  # its year has an event, but a later one
     ("2020-02-28 23:59:59.999", (None, 0, 0, 0, 0)),
     ("2020-02-29 00:00:00", ("2020-02-29", 1, 1, 0, 0)),  # the whole day of the instant counts
     ("2020-05-31 12:00:00", ("2020-02-29", 1, 1, 0, 0)),
@@ -72,7 +72,7 @@ def test_a_year_and_all_years_are_counted_up_to_the_day(apart: bool, town: Town)
         visit("1", "2020-02-29 09:00"),
         visit("2", "2020-12-31 23:59:59.999"),
         visit("3", "2021-01-01 00:00"),
-        visit("4", "2021-01-01 09:00"),  # of one household, on one day
+        visit("4", "2021-01-01 09:00"),  # the same household and day
         visit("5", "2021-06-30 09:00"),
         visit("6", "2021-07-01 09:00"),
         raised("2020-06-01 09:00"),
@@ -104,7 +104,7 @@ def test_an_event_without_a_micro_grid_covers_none(town: Town) -> None:
 
 
 BACK = [
-    # days visited, days taken back; last visit and visits at the end of 2021
+    # days visited, days of withdrawn visits; last visit and visits at the end of 2021
     (["2021-03-01"], ["2021-03-01"], (None, 0)),
     (["2021-03-01", "2021-05-01"], ["2021-05-01"], ("2021-03-01", 1)),
     (["2021-03-01", "2021-05-01"], ["2021-03-01"], ("2021-05-01", 1)),
@@ -126,7 +126,7 @@ def test_a_last_visit_taken_back_gives_place_to_the_one_before(
     undone = [take_back(id, "2022-06-01 09:00") for id in ids]
     other = visit("other", "2021-04-01 09:00", B)
     if apart:
-        # The day taken back lies below zero in a part of its own.
+        # The withdrawn day is below zero, in a separate part.
         town.tell(*visits, other)
         town.tell(*undone)
     else:

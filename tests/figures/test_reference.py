@@ -56,7 +56,7 @@ TYPES = {
     "fund.project_closed": "幸福基金微公益项目结项",
     "fund.reversed": "幸福基金冲正",
 }
-"""An event's Chinese name says its family, unless the name has it already."""
+"""An event's Chinese name is prefixed with its family's, unless it already contains it."""
 
 VOCABULARIES = {
     "role": "grid_member 网格员 party_member 党员 working_party_member 在职党员 cadre 干部",

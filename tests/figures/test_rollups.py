@@ -19,14 +19,14 @@ OPENING = {
 }
 NINE = "2021-03-01 09:00"
 PLACES = [
-    # place told, events; county and township that show it, whether the village is known
+    # place of the events, their number; county and township shown, whether the village is known
     ("431200", 5, "431200", "", 0),  # the place is not known: 未定位
     ("431202", 6, "431202", "", 0),
     ("431202001", 7, "431202", "431202001", 0),
     ("431202001001", 8, "431202", "431202001", 1),
     ("431202001002", 9, "431202", "431202001", 1),
     ("431202002001", 10, "431202", "431202002", 1),
-    ("431271", 11, "431271", "", 0),  # in the statistics codes alone
+    ("431271", 11, "431271", "", 0),  # only in the statistics codes
 ]
 
 
@@ -46,7 +46,7 @@ def test_an_event_is_counted_at_every_level_its_place_is_known_at(topic: str, to
     assert some(days, "county", "township", "gross_count", "net_count") == [
         ("431200", "", 5, 5),
         ("431202", "", 6, 6),
-        ("431202", "431202001", 24, 24),  # 7 of the township itself, 8 + 9 of its villages
+        ("431202", "431202001", 24, 24),  # 7 at the township itself, 8 + 9 in its villages
         ("431202", "431202002", 10, 10),
         ("431271", "", 11, 11),
     ]
@@ -67,7 +67,7 @@ def test_an_event_is_counted_at_every_level_its_place_is_known_at(topic: str, to
 
 
 EDGES = [
-    # told; hour, day and year in the city
+    # time of the event; its hour, day and year in the city
     ("2019-12-31 23:59:59.999", "2019-12-31 23:00:00", "2019-12-31", 2019),
     ("2020-01-01 00:00", "2020-01-01 00:00:00", "2020-01-01", 2020),
     ("2020-02-29 00:00", "2020-02-29 00:00:00", "2020-02-29", 2020),
@@ -85,7 +85,7 @@ EDGES = [
 
 
 def test_hours_days_and_years_begin_in_the_citys_zone(town: Town) -> None:
-    # Each event has a bit of its own, so that a sum says which events are in it.
+    # Each event has its own bit, so that a sum shows which events are in it.
     for n, (time, *_) in enumerate(EDGES):
         event = told("visit.recorded", str(n), time, grid="431202001001001", met=1 << n)
         town.tell(event)
@@ -111,7 +111,7 @@ def test_hours_days_and_years_begin_in_the_citys_zone(town: Town) -> None:
 
 
 VALUES: dict[tuple[str, str], tuple[str, tuple[Any, ...]]] = {
-    # by topic: the event type that says it, the field, its values
+    # (topic, field): an event type with the field, its values
     ("visits", "role"): (
         "visit.recorded",
         ("grid_member", "party_member", "working_party_member", "cadre"),
@@ -175,7 +175,7 @@ def test_a_funds_figures_by_the_day_are_divided_by_source_use_and_entry(town: To
 
 
 SAID: list[tuple[str, dict[str, Any], dict[str, int]]] = [
-    # event type, content; what it adds to the totals of its family
+    # event type, content; what they add to the family's totals
     ("visit.recorded", {"met": 3}, {"met": 3}),
     ("visit.request_raised", {}, {"met": 0}),
     ("petition.registered", {"people": 7}, {"people": 7, "satisfaction": 0}),

@@ -1,4 +1,4 @@
-"""What the published views give away below the township, worked out by an attacker's means."""
+"""What an attacker can work out from the published views below the township."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Cell = tuple[str, str, int]  # type, place, year
 
 @pytest.fixture
 def city(town: Town) -> City:
-    """Takes rows as they stand in an events table."""
+    """A city that takes rows of the events tables."""
     return town.shipped.city
 
 
@@ -32,7 +32,7 @@ def topic_of(type_: str) -> str:
 
 
 def filed(city: City, counts: dict[Cell, int]) -> None:
-    """Files so many events of each type, place and year, in one INSERT a topic."""
+    """Files the given number of events per type, place and year, in one INSERT per topic."""
     rows = [
         city.row(
             topic_of(type_),
@@ -110,13 +110,13 @@ COVERED = [
     # events by village; those withheld
     ({}, set()),
     ({"v001": 5, "v002": 50}, set()),  # nothing small
-    ({"v001": 9, "v002": 3, "v003": 7, "v005": 8}, {"002", "003"}),  # the smallest other
-    ({"v001": 7, "v002": 3, "v003": 7, "v005": 9}, {"002", "001"}),  # of two alike the first
-    ({"v001": 4, "v002": 4, "v003": 5}, {"001", "002"}),  # two cover one another
+    ({"v001": 9, "v002": 3, "v003": 7, "v005": 8}, {"002", "003"}),  # and the smallest other
+    ({"v001": 7, "v002": 3, "v003": 7, "v005": 9}, {"002", "001"}),  # of two equal ones the first
+    ({"v001": 4, "v002": 4, "v003": 5}, {"001", "002"}),  # two small ones cover each other
     ({"v001": 1, "v002": 2, "v003": 3, "v005": 9}, {"001", "002", "003"}),
-    ({"v001": 1}, {"001", "002"}),  # where no other has events, the first that has none
+    ({"v001": 1}, {"001", "002"}),  # no other has events: the first village without any
     ({"v002": 3}, {"001", "002"}),
-    ({"v003": 4, "v019": 60}, {"003", "019"}),  # one with events before all that have none
+    ({"v003": 4, "v019": 60}, {"003", "019"}),  # one with events rather than one without
 ]
 
 
@@ -126,7 +126,7 @@ def test_a_cell_withheld_alone_takes_another_with_it(
 ) -> None:
     filed(city, counts_of(**counts))
     assert withheld(city) == hidden
-    # A village without events is a row only where it covers another.
+    # A village without events has a row only if it covers another.
     shown = {cell[1][9:] for cell in villages_shown(city)}
     assert shown == {name.strip("v") for name in counts} | hidden
 
@@ -145,7 +145,7 @@ def test_lines_of_another_type_year_or_township_cover_nothing(city: City) -> Non
             ("petition.registered", in_2 + "001", 2021): 1,
             ("petition.registered", in_2 + "004", 2021): 50,
             ("petition.replied", in_2 + "005", 2021): 60,
-            ("petition.registered", TOWNSHIP, 2021): 2,  # known to the township alone
+            ("petition.registered", TOWNSHIP, 2021): 2,  # only the township is known
         },
     )
     shown = villages_shown(city)
@@ -189,11 +189,11 @@ MOVED = [
     ((9, 8, 7), -4, set()),  # 5 left
     ((9, 8, 7), -5, {"001", "003"}),  # 4 left; 7 is the smallest other
     ((9, 8, 7), -8, {"001", "003"}),  # 1 left
-    ((9, 8, 7), -9, set()),  # none left, which is no small count; the gross is large
+    ((9, 8, 7), -9, set()),  # none left, and 0 is not a small count; the gross count is large
     ((5, 8, 7), -6, {"001", "003"}),  # below zero by 1
     ((5, 8, 7), -9, {"001", "003"}),  # below zero by 4
     ((5, 8, 7), -10, set()),  # below zero by 5
-    ((4, 8, 7), 9, {"001", "003"}),  # the gross is small, whatever the net
+    ((4, 8, 7), 9, {"001", "003"}),  # the gross count is small, whatever the net count
     ((1, 8, 7), 9, {"001", "003"}),
     ((0, 8, 7), 3, {"001", "003"}),  # nothing filed, 3 moved in
     ((0, 8, 7), 5, set()),
@@ -215,7 +215,7 @@ def test_a_cell_small_after_corrections_is_withheld_in_all_its_figures(
 
 def test_the_cover_is_the_smallest_as_first_filed(city: City) -> None:
     filed(city, counts_of(v001=2, v002=8, v003=7))
-    moved(city, TOWNSHIP + "003", 5)  # 12 stand in 003 and 8 in 002; 7 and 8 were filed
+    moved(city, TOWNSHIP + "003", 5)  # net 12 in 003 and 8 in 002; filed 7 and 8
     assert withheld(city) == {"001", "003"}
 
 
@@ -229,7 +229,7 @@ def test_a_village_whose_events_moved_away_covers_like_one_that_has_none(city: C
 
 
 def drawn(seed: int) -> dict[Cell, int]:
-    """Counts for every township of the city, many of them small: each line is a case of its own."""
+    """Counts for every township of the city, many of them small; each line is another case."""
     dice = random.Random(seed)
     found: dict[Cell, int] = {}
     for township in {code[:9] for code in CODES}:
@@ -268,7 +268,7 @@ def test_no_small_cell_is_shown_or_found_by_subtraction(seed: int, city: City) -
                 known += found["gross_count"]
         small = [v for v in inside if 0 < truth.get((type_, v, year), 0) < 5]
         assert set(small) <= set(hidden)
-        # One equation a line: what is left over belongs to two villages at least, or to none.
+        # One equation per line: the unknown rest belongs to at least two villages, or to none.
         least = min(2, len(inside))
         assert len(hidden) == (0 if not small else max(least, len(small))), (township, total, known)
 

@@ -1,4 +1,4 @@
-"""The stored figures: keys and types of the tables, watermarks, and messages that do not count."""
+"""Tables of stored figures: keys and types, watermarks, and messages that do not count."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _figures(*totals: str) -> dict[str, str]:
 VISITS, PETITIONS = _figures("met"), _figures("people", "satisfaction")
 MEDIATIONS, FUNDS = _figures("people", "amount"), _figures("amount", "helped", "projects")
 KEYS: dict[str, dict[str, str]] = {
-    # Spans of time are read by time first, a ledger by its place from its first day on.
+    # Time ranges are read by time first; a ledger is read by place from its first day on.
     "visits_hourly": _KPART | _words("type") | _HOUR | _words("county", "role"),
     "visits_daily": _KPART | _words("type") | _DAY | _words("division"),
     "visits_coverage": {"grid": "String"} | _KPART | {"year": "UInt16"},
@@ -50,7 +50,7 @@ KEYS: dict[str, dict[str, str]] = {
     "funds_hourly": _KPART | _words("type") | _HOUR | _words("county", "entry"),
     "funds_ledger": _KPART | _words("type", "division", "source", "use", "entry") | _DAY,
 }
-"""Of every target its key columns in order, with their types."""
+"""Key columns and types of every target, in order."""
 FIGURES: dict[str, dict[str, str]] = {
     **dict.fromkeys(("visits_hourly", "visits_daily"), VISITS),
     **dict.fromkeys(("petitions_hourly", "petitions_daily"), PETITIONS),
@@ -68,7 +68,7 @@ FIGURES: dict[str, dict[str, str]] = {
         "last_day": "SimpleAggregateFunction(max, Date)",
     },
 }
-"""Of every target that is no case fold its figures; cases have tests of their own."""
+"""Figure columns and types of every target except case folds, which have their own tests."""
 
 
 @pytest.mark.parametrize("table", KEYS)
@@ -101,7 +101,7 @@ def test_offsets_without_order_are_packed_as_such(town: Town) -> None:
 
 @pytest.fixture
 def city(town: Town) -> City:
-    """Takes rows as they stand in an events table."""
+    """A city that takes rows of the events tables."""
     return town.shipped.city
 
 
@@ -132,10 +132,10 @@ def test_what_is_not_counted_moves_every_watermark_and_no_figure(
     city.insert(
         [
             city.row(topic, OPENING[topic], nine, content, koff=41, key="K-1", status=status),
-            # of a dead message nothing is known
+            # a dead message has no type and no content
             city.row(topic, "", "1970-01-01 08:00:00", {}, koff=42, status=status)
             | {"data": "", "division": ""},
-            # its postings are not counted either
+            # its postings do not count either
             city.row(topic, OPENING[topic], nine, content, koff=43, kpart=1, status=status)
             | {"net": f'[{{"gross":1,"net":1,"type":"{OPENING[topic]}","time":1614564000000}}]'},
         ]
@@ -211,7 +211,7 @@ def test_a_target_rebuilt_from_the_events_is_the_target_the_views_built(
     rebuilt = rows(f"SELECT * FROM ({query}) ORDER BY {order}")
     assert list(rebuilt[0]) == [c.name for c in columns(family(topic), projection, zone)]
     if where.startswith("koff"):
-        # Fewer events than the live figures: those of other partitions and early ones are left out.
+        # Fewer events than the live figures: other partitions and low offsets are left out.
         kparts = {row["kpart"] for row in rebuilt}
         assert kparts == {0, 2, 3} and min(row["hi"] for row in rebuilt) >= 20
         return

@@ -1,4 +1,4 @@
-"""The views by which the pipeline is watched, on rows put into the tables as a worker puts them."""
+"""The views that monitor the pipeline, on rows inserted as a worker inserts them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ UNCOUNTED = ["repeat", "conflict", "orphan", "parked", "dead"]
 
 @pytest.fixture
 def city(town: Town) -> City:
-    """Takes rows as they stand in an events table."""
+    """A city that takes rows of the events tables."""
     return town.shipped.city
 
 
@@ -45,7 +45,7 @@ def test_throughput_is_counted_by_the_minute_the_broker_appended(city: City) -> 
         ("2022-05-06 07:07:59.999", "ok"),
         ("2022-05-06 07:08:00.000", "ok"),
         ("2022-05-06 07:08:59.999", "repeat"),
-        ("2022-05-06 07:09:00.000", "dead"),  # counted or not
+        ("2022-05-06 07:09:00.000", "dead"),  # messages count whatever their status
     ):
         add(city, "visits", logged=logged, status=status)
     add(city, "funds", logged="2022-05-06 07:08:30", kpart=0)
@@ -116,7 +116,7 @@ def test_parts_are_those_that_are_active_in_the_owners_database(city: City) -> N
     assert {
         name: (row["parts"], row["rows"], row["bytes"], row["newest"]) for name, row in rows.items()
     } == {row["table"]: (row["parts"], row["rows"], row["bytes"], row["newest"]) for row in ours}
-    # Three inserts merged into one part, whose two or three old parts lie there for a while.
+    # Three inserts merged into one part; the old parts stay for a while, inactive.
     assert (rows["events_visits"]["parts"], rows["events_visits"]["rows"]) == (1, 3)
     assert "events_petitions" not in rows
 
@@ -125,7 +125,7 @@ def test_the_pipeline_shows_every_partition_that_has_a_worker(town: Town, city: 
     assert town.published("pipeline") == []
     add(city, "visits", koff=0, logged="2021-03-01 10:00:03.001")
     add(city, "visits", koff=7, logged="2021-03-01 10:00:03.500")
-    add(city, "visits", koff=8, logged="2021-03-01 10:00:02")  # clocks of brokers differ
+    add(city, "visits", koff=8, logged="2021-03-01 10:00:02")  # brokers' clocks differ
     add(city, "funds", koff=5, kpart=1, logged="2021-03-01 10:00:04")
     add(city, "funds", koff=5, kpart=2, logged="2021-03-01 10:00:04")  # no worker has it
     beats = [
@@ -147,7 +147,7 @@ def test_the_pipeline_shows_every_partition_that_has_a_worker(town: Town, city: 
     at, never = "2021-03-01 10:00:0", "1970-01-01 08:00:00.000"
     assert rows == {
         ("visits", 0): (8, f"{at}3.500", 3, f"{at}5.000", 3, "2021-03-01 09:59:00.500"),
-        # Offset 0 is an offset: a partition without messages has none.
+        # 0 is a valid offset: a partition without messages has NULL.
         ("visits", 1): (None, None, 0, f"{at}5.000", 0, never),
         ("funds", 0): (None, None, 0, f"{at}6.000", 2, f"{at}1.000"),
         ("funds", 1): (5, f"{at}4.000", 1, f"{at}6.000", 0, never),
@@ -191,7 +191,7 @@ def test_recent_events_leave_out_what_does_not_count_after_they_are_chosen(
     ]
     city.insert(rows)
     found = city.published("recent_events")
-    # Of 299 the newest 200 are 99 to 298, of which the first alone counts.
+    # The newest 200 of 299 are rows 99 to 298; only the first of them counts.
     assert some(found, "logged") == [("2021-03-02 10:01:39.000",)]
 
 

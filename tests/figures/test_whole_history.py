@@ -1,4 +1,4 @@
-"""Every view of figures over a history of every event, place and edge equals a plain fold."""
+"""Every view of figures equals a plain fold, over a history of every event, place and edge."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def same(found: Iterable[dict[str, Any]], expected: Iterable[dict[str, Any]]) ->
 
 
 def total(rows: Iterable[dict[str, Any]], figures: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Rows of one key added up."""
+    """Rows summed by key."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         key = json.dumps({name: value for name, value in row.items() if name not in figures})
@@ -41,7 +41,7 @@ _FOUND: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
 
 def expected(view: str, at: str, known: Known) -> list[dict[str, Any]]:
-    """Rows by the fold, worked out once for figures in parts and for merged ones."""
+    """Rows by the fold; computed once, for figures in parts and for merged ones."""
     if (view, at) not in _FOUND:
         _FOUND[view, at] = EXPECTED[view](known.postings, instant(at))
     return _FOUND[view, at]
@@ -51,7 +51,7 @@ def expected(view: str, at: str, known: Known) -> list[dict[str, Any]]:
 def test_a_view_shows_what_was_told(view: str, known: Known) -> None:
     found = known.town.published(view)
     if view.startswith("all_by"):
-        # Several rows may have one key, which readers add up.
+        # Several rows may have one key; readers sum them.
         found = total(found, ("net_count", "net_people", "net_amount"))
     same(found, expected(view, AT, known))
 

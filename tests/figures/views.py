@@ -1,4 +1,4 @@
-"""The rows that every published view of figures must show, as the fold finds them."""
+"""The rows that every published view of figures must show, computed by the fold."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tests.figures.fold import (
 
 Row = dict[str, Any]
 Expected = Callable[[Sequence[Posting], datetime], list[Row]]
-"""The rows of a view over a history; only a view that is asked of an instant looks at it."""
+"""The rows of a view over a history; only views with the parameter `at` use the instant."""
 KEPT: Final = {
     "visit.recorded": "recorded",
     "visit.request_raised": "request_raised",
     "visit.request_closed": "request_closed",
 }
-"""Types whose days are kept of every micro-grid."""
+"""Event types counted by micro-grid and day."""
 
 
 def instant(text: str) -> datetime:
-    """An instant of the city, as tests write it."""
+    """An instant in city time, as tests write it."""
     return datetime.fromisoformat(text).replace(tzinfo=ZONE)
 
 
 def hour(at: datetime) -> str:
-    """Start of the hour, as the engine shows it."""
+    """Start of the hour, in the engine's format."""
     return f"{at:%Y-%m-%d %H}:00:00"
 
 
@@ -50,7 +50,7 @@ def rows(names: Sequence[str], found: dict[tuple[Any, ...], Figures]) -> list[Ro
 
 
 def by_county_hour(topic: str) -> Expected:
-    """Of every type, county, dimension and hour."""
+    """Figures per type, county, dimension and hour."""
     names = HOURLY_DIMS[topic]
 
     def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
@@ -66,7 +66,7 @@ def by_county_hour(topic: str) -> Expected:
 
 
 def to_date(topic: str) -> Expected:
-    """Net figures of the day, the month and the year of the instant, whole hours up to its own."""
+    """Net figures of the instant's day, month and year, in whole hours up to and with its own."""
     names = HOURLY_DIMS[topic]
     figures = ["net_count", *(f"net_{name}" for name in TOTALS[topic])]
 
@@ -95,7 +95,7 @@ def to_date(topic: str) -> Expected:
 
 
 def by_township_day(topic: str) -> Expected:
-    """Of every type, township, dimension and day; a wider place has its county alone."""
+    """Figures per type, township, dimension and day; a wider place shows only its county."""
     names = DAILY_DIMS[topic]
 
     def key(p: Posting) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ def by_township_day(topic: str) -> Expected:
 
 
 def by_village(topic: str, grain: str) -> Expected:
-    """Of every type, village, dimension and day or year; how often somebody was helped is NULL."""
+    """Figures per type, village, dimension and day or year; `net_helped` is NULL."""
     names = DAILY_DIMS[topic]
 
     def key(p: Posting) -> tuple[Any, ...] | None:
@@ -135,7 +135,7 @@ def by_village(topic: str, grain: str) -> Expected:
 
 
 def all_by(place: str) -> Expected:
-    """Net figures that several families have, of all families; added up over what is not a key."""
+    """Net figures shared by several families, over all families; summed over the other columns."""
 
     def by_county(p: Posting) -> tuple[Any, ...]:
         return (p.type, p.division[:6], p.data.get("entry") or "", hour(p.at))
@@ -157,7 +157,7 @@ def all_by(place: str) -> Expected:
 
 
 def coverage(*, last_visit: bool) -> Expected:
-    """Every micro-grid that had an event by the end of the year of the instant, as of its day."""
+    """Micro-grids with an event by the end of the instant's year; figures up to its day."""
 
     def expected(entries: Sequence[Posting], at: datetime) -> list[Row]:
         grids: dict[str, list[Posting]] = defaultdict(list)
@@ -202,7 +202,7 @@ def _last_visit(entries: Iterable[Posting], at: datetime) -> str | None:
 
 
 def by_grid_day(entries: Sequence[Posting], _: datetime) -> list[Row]:
-    """Of every kept type, micro-grid and day what stands; a day of nothing is no row."""
+    """Net figures per kept type, micro-grid and day; a day with none has no row."""
     found = added(
         [p for p in of(entries, "visits") if p.type in KEPT and p.grid],
         lambda p: (p.type, p.grid[:6], p.grid[:9], p.grid[:12], p.grid, str(p.at.date())),
@@ -216,7 +216,7 @@ def by_grid_day(entries: Sequence[Posting], _: datetime) -> list[Row]:
 
 
 def balances(entries: Sequence[Posting], at: datetime) -> list[Row]:
-    """What came in and went out of every place's own fund by the end of the day, by source."""
+    """Money in and out of every place's own fund by the end of the day, by source."""
     money: dict[tuple[str, str], dict[str, int]] = {}
     column = {"fund.contributed": "raised", "fund.disbursed": "spent"}
     for p in of(entries, "funds"):
@@ -238,10 +238,10 @@ def balances(entries: Sequence[Posting], at: datetime) -> list[Row]:
 
 
 def by_village_year_covered(topic: str, villages: Iterable[str]) -> Expected:
-    """Of every type, village and year, where no small cell shows or can be worked out.
+    """Figures per type, village and year; small cells are hidden and cannot be worked out.
 
     Args:
-        topic: whose view.
+        topic: family of the view.
         villages: all villages of the city.
     """
     inside: dict[str, list[str]] = defaultdict(list)
@@ -273,7 +273,7 @@ def by_village_year_covered(topic: str, villages: Iterable[str]) -> Expected:
 
 
 def _hidden(counts: dict[str, tuple[int, int]]) -> set[str]:
-    """Villages of a line that are withheld: the small ones, and a cover for one alone."""
+    """Withheld villages of a line: the small ones, and one more if only one is small."""
     small = {v for v, (gross, net) in counts.items() if {gross, abs(net)} & {1, 2, 3, 4}}
     if len(small) != 1:
         return small
@@ -299,7 +299,7 @@ EXPECTED: Final[dict[str, Expected]] = {
     "visits_by_grid_day": by_grid_day,
     "funds_balances": balances,
 }
-"""Of every view that shows figures what it must; those with small cells need the villages too."""
+"""Expected rows of every view of figures; views with small cells also need the villages."""
 OF_AN_INSTANT: Final = {
     *(f"{topic}_to_date" for topic in TOTALS),
     *("visits_coverage", "visits_covered", "funds_balances"),
