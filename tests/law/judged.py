@@ -1,4 +1,4 @@
-"""What the published views of cases say at an instant, each view held against the others."""
+"""What the published views of cases show at an instant, each compared with the others."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.law.tables import OPENING, PREFIX
 from tests.town import Town
 
 MS = timedelta(milliseconds=1)
-# How a clock of a case answers: 1 if overdue; 1 in time, 0 not in time, None in neither side of a
-# rate. What lapsed in time answers as what still runs.
+# A clock's columns (overdue, on_time): `on_time` is 1 in time, 0 late, None on neither side of a
+# rate. A duty that lapsed in time looks like a running one.
 ANSWER = {
     "running": (0, None),
     "lapsed": (0, None),
@@ -22,27 +22,27 @@ ANSWER = {
     "overdue": (1, 0),
 }
 ELSEWHERE = "431228100"
-"""Another county than `VILLAGE`'s: only where a case began is its place."""
+"""A place in another county than `VILLAGE`: a case keeps the place of its opening."""
 
 Clocks = dict[str, tuple[Any, ...]]
 
 
 def after(instant: str, milliseconds: int) -> str:
-    """An instant so many milliseconds later, before it if negative."""
+    """An instant that many milliseconds later; earlier if negative."""
     moved = datetime.fromisoformat(instant) + milliseconds * MS
     return moved.isoformat(sep=" ", timespec="milliseconds")
 
 
 def event(topic: str, verb: str, case: str, time: str, **data: Any) -> Told:
-    """An event of a case; any but its first happens elsewhere."""
+    """An event of a case; all but the opening happen elsewhere."""
     place = data.pop("place", VILLAGE if verb == OPENING[topic] else ELSEWHERE)
     return told(f"{PREFIX[topic]}.{verb}", case, time, place=place, **data)
 
 
 def tell_apart(town: Town, histories: Iterable[list[Told]]) -> None:
-    """Stores the n-th events of all cases in a batch of their own, the last ones first.
+    """Stores the n-th events of all cases in one batch each, the last events first.
 
-    So nothing of a case is folded in one insert, and no answer can rest on the order of arrival.
+    So no insert folds two events of a case, and no answer can depend on the order of arrival.
     """
     batches: dict[int, list[Told]] = defaultdict(list)
     for history in histories:
@@ -53,7 +53,7 @@ def tell_apart(town: Town, histories: Iterable[list[Told]]) -> None:
 
 
 def shown(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
-    """Rows of the view of cases, by case."""
+    """Rows of the cases view, by case."""
     rows = town.published(f"{topic}_cases", at)
     found = {row["case"]: row for row in rows}
     assert len(found) == len(rows), "a case has two rows"
@@ -61,7 +61,7 @@ def shown(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
 
 
 def cases(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
-    """The same, held against the other two views, which must agree."""
+    """The same; asserts that the other two views agree."""
     found = shown(town, topic, at)
     clocks = {case: clocks_of(row) for case, row in found.items()}
     _hold_deadlines(town, topic, at, found, clocks)
@@ -70,7 +70,7 @@ def cases(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
 
 
 def clocks_of(row: Mapping[str, Any]) -> Clocks:
-    """Due instant, overdue and on time of every clock that a case has."""
+    """Due instant, overdue and on time of every clock of a case."""
     names = [name.removeprefix("due_") for name in row if name.startswith("due_")]
     found = {n: (row[f"due_{n}"], row[f"overdue_{n}"], row[f"on_time_{n}"]) for n in names}
     for name, answer in found.items():

@@ -1,8 +1,7 @@
-"""What the law says of every event, clock, state, ending and fact of a case, written by hand.
+"""What the law says about every event, clock, state, ending and fact of a case, written by hand.
 
-Nothing here is read from a declaration of the product. Where a declaration of today departs from
-its article, the row holds the right answer and `differs`, the number of the difference: such a row
-stands as a strict xfail.
+Nothing here reads a declaration of the product. If a declaration differs from its article, the row
+holds the right answer and `differs`, the number of the difference: such a row is a strict xfail.
 
 Sources: 信访工作条例 (2022-05-01) 17-41, by article; 人民调解法; 法释〔2016〕14号 27.
 """
@@ -17,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an event does to a clock that runs, or to a case, and why."""
+    """Effect of an event on a running clock or on a case, and the reason."""
 
     does: str
     why: str
@@ -25,22 +24,22 @@ class Effect:
 
 
 def _starts(why: str) -> Effect:
-    """Begins the term; said again, it gives no more time."""
+    """Starts the term; a repeat gives no more time."""
     return Effect("starts", why)
 
 
 def _restarts(why: str) -> Effect:
-    """Begins the term of somebody else: the newest counts."""
+    """Starts the term of another unit: the newest event counts."""
     return Effect("restarts", why)
 
 
 def _ends(why: str) -> Effect:
-    """Does the duty."""
+    """Fulfils the duty."""
     return Effect("ends", why)
 
 
 def _lapses(why: str) -> Effect:
-    """Takes the duty away undone."""
+    """Cancels the duty unfulfilled."""
     return Effect("lapses", why)
 
 
@@ -175,13 +174,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A clock that runs, with every earlier duty of its case done.
+    """A running clock of a case with every earlier duty fulfilled.
 
     Attributes:
         before: the case up to the start of the clock.
-        due: its due instant, worked out beside the row.
-        moved: due instants once the event that restarts or extends it came a millisecond before
-            the due instant, at it, and a millisecond after it.
+        due: its due instant; a comment beside the row has the sum.
+        moved: due instants after an event restarts or extends it a millisecond before the due
+            instant, at it, and a millisecond after it.
     """
 
     topic: str
@@ -213,7 +212,7 @@ RUNNING: Final = {
         ("2024-03-05 00:00:00.000", "2024-03-06 00:00:00.000", "2024-03-06 00:00:00.000"),
     ),
     # 1 November + 60: 29 left in November, 31 December; off to 1 January -> Tuesday 2 January.
-    # 90 days: 29 + 31 = 60, Tuesday 30 January. Later than in time it may not be put off.
+    # 90 days: 29 + 31 = 60, Tuesday 30 January. It may not be extended after the due instant.
     "close": Running(
         "petitions",
         "close",
@@ -291,7 +290,7 @@ RUNNING: Final = {
     ),
 }
 
-# In their legal order: a case is in the furthest one that it reached, whenever it reached it.
+# In legal order: a case is in the furthest state it reached, in whatever order it reached them.
 STATES: Final = {
     "petitions": {
         "registered": "registered",
@@ -318,8 +317,8 @@ STATES: Final = {
         "referred": "referred",
     },
 }
-# State after the left event, then the right one, where the legal order gives another: a breach that
-# was made good is performed, late. Difference 16.
+# State after the first event and then the second, if the legal order gives another: a breach made
+# good is a late performance. Difference 16.
 UNLIKE_THE_ORDER: Final = {("mediations", "breached", "performed"): ("performed", 16)}
 
 # Event types without a state of their own.
@@ -328,7 +327,7 @@ STATELESS: Final = {
     "mediations": {"mediator_assigned", "confirmation_applied", "confirmation_decided"},
 }
 
-# What ends a case, and why; nothing else does.
+# Events that end a case, and why; no other event does.
 ENDINGS: Final = {
     "petitions": {
         "closed": "34: 办结",
@@ -348,12 +347,12 @@ PREFIX: Final = {"petitions": "petition", "mediations": "mediation"}
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What is known of a case as a whole.
+    """A field of a case as a whole.
 
     Attributes:
-        says: verbs of the event types that say it.
-        values: all of a small vocabulary, else a few with the least and the greatest.
-        unsaid: what a case shows until then.
+        says: verbs of the event types that set it.
+        values: all values of a small vocabulary, else a few with the least and the greatest.
+        unsaid: value of a case until an event sets it.
     """
 
     says: tuple[str, ...]
@@ -409,5 +408,5 @@ FACTS: Final = {
         "to": Fact(("referred",), ("lawsuit", "arbitration", "administrative")),
     },
 }
-# Facts about a person: kept with the case, never published (个人信息保护法 28).
+# Facts about a person: stored with the case, never published (个人信息保护法 28).
 NEVER_PUBLISHED: Final = {"petitions": {"petitioner", "content"}, "mediations": set[str]()}

@@ -1,4 +1,4 @@
-"""Every event of a family against every clock that runs, around the clock's due instant."""
+"""The effect of every event on every running clock, around the clock's due instant."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ if TYPE_CHECKING:
     from tests.histories.told import Told
     from tests.town import Town
 
-# When an event comes, and when the clock is asked: a millisecond before the due instant, at it, and
-# a millisecond after it. A due instant is a midnight: what happens at it happens a day too late.
+# Instants of the event and of the query: a millisecond before the due instant, at it, and a
+# millisecond after it. A due instant is a midnight: an event at it is a day late.
 AROUND = {"before": -1, "at": 0, "after": 1}
-# One row for each effect. It has one cell for each instant of the event, and each cell has one
-# answer for each instant at which the clock is asked.
+# Per effect: one row per instant of the event, with one answer per instant of the query.
 ANSWERS = {
     "nothing": (
         ("running", "overdue", "overdue"),
         ("running", "overdue", "overdue"),
         ("running", "overdue", "overdue"),
     ),
-    # Said again it gives no more time.
+    # A repeat gives no more time.
     "starts": (
         ("running", "overdue", "overdue"),
         ("running", "overdue", "overdue"),
@@ -35,19 +34,19 @@ ANSWERS = {
         ("running", "late", "late"),
         ("running", "overdue", "late"),
     ),
-    # Taken away once it was past due, the duty had been missed.
+    # A duty that lapses after its due instant was missed.
     "lapses": (
         ("lapsed", "lapsed", "lapsed"),
         ("running", "late", "late"),
         ("running", "overdue", "late"),
     ),
-    # To a later due instant.
+    # The new due instant is later.
     "restarts": (
         ("running", "running", "running"),
         ("running", "running", "running"),
         ("running", "overdue", "running"),
     ),
-    # What is past due cannot be put off.
+    # A duty past due cannot be extended.
     "extends": (
         ("running", "running", "running"),
         ("running", "overdue", "overdue"),
@@ -63,17 +62,17 @@ CELLS = [
 
 
 def differs(effect: Effect, when: str) -> int:
-    """Number of the law's difference that a cell shows; 0 if none."""
+    """Number of the difference from the law in a cell; 0 if none."""
     return 3 if effect.does == "extends" and when != "before" else effect.differs
 
 
 def history(clock: Running, verb: str, when: str) -> list[Told]:
-    """The clock started, and one more event near its due instant."""
+    """A case with the clock started, and one more event near its due instant."""
     case, happened = f"{verb}.{when}", after(clock.due, AROUND[when])
     told = [event(clock.topic, s.verb, case, s.time, **s.data) for s in clock.before]
     more = {}
     if verb == "extended":
-        # The form names the acceptance where there is one: another day would set another due date.
+        # The form names the acceptance if there is one: another day would set another due date.
         since = clock.before[-1].time if clock.clock == "close" else happened
         more = {"since": f"{since}+08:00", "days": 30}
     if verb == "accepted" and clock.topic == "mediations":
@@ -82,7 +81,7 @@ def history(clock: Running, verb: str, when: str) -> list[Told]:
 
 
 def expected(clock: Running, verb: str, when: str) -> list[tuple[object, ...]]:
-    """Due instant, overdue and on time, asked at the three instants."""
+    """Due instant, overdue and on time, at the three instants of the query."""
     effect = clock.effects[verb]
     row = list(AROUND).index(when)
     found: list[tuple[object, ...]] = []

@@ -1,7 +1,7 @@
-"""Where the declarations of today differ from the articles: each with the right answer.
+"""Differences between the declarations and the articles, each with the right answer.
 
-Every test here fails until the difference is mended, and then says so (strict). The number is that
-of the difference; those that need an event or a field that does not exist yet are not here.
+Every test is a strict xfail: it fails until the difference is fixed, and then reports it. The
+number is that of the difference. Differences that need a new event or field are not here.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 def differs(number: int, what: str) -> pytest.MarkDecorator:
-    """Stands until the declaration follows its article."""
+    """A strict xfail until the declaration follows its article."""
     return pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"law {number}: {what}")
 
 
 def tell(town: Town, *steps: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> None:
-    """One petition of 2024."""
+    """Stores the events of one petition of 2024."""
     for verb, day, *data in steps:
         more: dict[str, Any] = data[0] if data else {}
         town.tell(event("petitions", verb, "P", f"2024-{day} 09:00", **more))
 
 
 def clock(town: Town, name: str, at: str) -> tuple[Any, ...] | None:
-    """Due day, overdue and on time of a clock of that petition."""
+    """Due day, overdue and on time of one of the petition's clocks."""
     found = clocks_of(shown(town, "petitions", f"2024-{at}")["P"]).get(name)
     return found and (found[0][5:10], *found[1:])
 
@@ -131,7 +131,7 @@ def labels(town: Town, field: str) -> dict[str, str]:
 def test_the_routes_bear_the_names_of_article_31(town: Town) -> None:
     routes = labels(town, "route")
     assert "仲裁" in routes["31.2"]
-    assert "复议" not in routes["31.2"]  # 31(2): arbitration alone
+    assert "复议" not in routes["31.2"]  # 31(2): only arbitration
     assert "复议" in routes["31.4"]  # 31(4): 行政复议, 裁决, 确认, 许可, 处罚
     assert "处罚" in routes["31.4"]
 

@@ -1,4 +1,4 @@
-"""What is known of a case, who says it, from when on, and where the case is shown."""
+"""Facts of a case: which event sets them, from when on; and the place that a case shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def told(topic: str, case: str, verb: str, **data: Any) -> list[Told]:
 
 
 def fitting(verb: str, data: dict[str, Any]) -> dict[str, Any]:
-    """The content, and what it needs beside it: an appeal has a route, nothing else has one."""
+    """The content with the route that its kind requires: only an appeal has one."""
     if data.get("kind", "appeal") != "appeal" and verb in FACTS["petitions"]["route"].says:
         return data | {"route": "none"}
     return data | ({"kind": "suggestion"} if data.get("route") == "none" else {})
@@ -134,8 +134,8 @@ def test_the_whole_row_of_a_petition(town: Town) -> None:
     )
     (row,) = cases(town, "petitions", "2031-01-01 00:00").values()
     gone = dict.fromkeys(("extended_at", "merged_at", "withdrawn_at", "not_accepted_at"))
-    # Registered on 1 March, passed on on the 2nd: + 15 = 16 and 17 March. Review asked for on the
-    # 5th: 4 April, 清明 3 to 5 -> 6 April; recheck on the 7th: 6 April.
+    # Registered on 1 March, transferred on the 2nd: + 15 = 16 and 17 March. Review requested on
+    # the 5th: 4 April, 清明 3 to 5 -> 6 April; recheck requested on the 7th: 6 April.
     assert row == {
         "case": "P-1", "county": "431202", "township": "431202001",
         "state": "closed", "open": 0, "ended_at": days["closed"],
@@ -216,7 +216,7 @@ def test_an_accusation_is_never_shown_below_its_county(town: Town) -> None:
             for kind in ("accusation", "suggestion")
         ),
     )
-    # Not even at an instant at which nobody had called it one; `cases` holds the other views to it.
+    # Not even before any event calls it an accusation; `cases` compares the other views.
     for at, begun in ((OPENED, verbs[1:]), (SAID, verbs)):
         found = cases(town, "petitions", at)
         assert {case: (row["county"], row["township"]) for case, row in found.items()} == {
@@ -234,7 +234,7 @@ def test_an_accusation_is_counted_at_its_county_alone(town: Town) -> None:
     town.tell(
         event("petitions", "registered", "P-1", OPENED, **accusation),
         event("petitions", "replied", "P-1", SAID, place=VILLAGE, **accusation),
-        # Called an accusation on its way only: what was counted before it was, stays.
+        # It becomes an accusation later: the earlier counts keep their place.
         event("petitions", "registered", "P-2", OPENED, **appeal),
         event("petitions", "replied", "P-2", SAID, place=VILLAGE, **accusation),
     )
@@ -258,7 +258,7 @@ def test_a_case_is_where_it_was_opened_as_far_as_that_is_known(town: Town, topic
         "431200": ("431200", ""),
         "431281": ("431281", ""),
     }
-    # What follows happens at the greatest code there is, or with a micro-grid: it moves nothing.
+    # Later events have the greatest code there is, or a micro-grid: they do not move the case.
     more = [verb for verb in verbs_of(topic) if verb != OPENING[topic]]
     tell_apart(
         town,

@@ -1,4 +1,4 @@
-"""Nothing that is declared lacks a row in the tables, and no row is about what is gone."""
+"""Every declared thing has a row in the tables, and every row is about a declared thing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ each_family = pytest.mark.parametrize(("family", "fold"), FOLDS.values(), ids=FO
 
 
 def verbs(names: object) -> set[str]:
-    """`registered` of `petition.registered`, of each."""
+    """Verbs of event types: `registered` for `petition.registered`."""
     assert isinstance(names, list | tuple)
     return {str(name).partition(".")[2] for name in names}
 
@@ -59,7 +59,7 @@ def test_every_event_type_has_a_row_for_every_clock(family: Family, fold: CaseFo
 
 @each_family
 def test_every_clock_has_its_rows(family: Family, fold: CaseFold) -> None:
-    # The terms of a clock that has several are named by what puts a case under them.
+    # A clock with several terms: each is named by the condition that puts a case under it.
     declared = {
         f"{clock.name}, {'/'.join(term.when[1])}" if len(clock.terms) > 1 else clock.name
         for clock in family.clocks
@@ -83,7 +83,7 @@ def test_every_state_and_ending_has_its_row(family: Family, fold: CaseFold) -> N
     assert set(STATES[family.topic].values()) == {stage.state for stage in fold.stages}
     assert set(STATES[family.topic]) == verbs([stage.type for stage in fold.stages])
     assert set(ENDINGS[family.topic]) == verbs(fold.ends)
-    # Or the case would be over and stay in the state before.
+    # Else a case would end but stay in its earlier state.
     assert set(ENDINGS[family.topic]) <= set(STATES[family.topic])
 
 

@@ -1,4 +1,4 @@
-"""States, steps and endings of a case: every one, and every two in either order."""
+"""States, steps and endings of a case: each event, and each pair in both orders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.town import Town
 
 TOPICS = tuple(STATES)
-# A case is opened on 1 March; two events follow.
+# Times of a case: opened on 1 March, then two events.
 OPENED, FIRST, SECOND = (f"2021-03-{day} 09:00:00.000" for day in ("01", "02", "03"))
 PAIRS = {topic: list(permutations(states, 2)) for topic, states in STATES.items()}
 
@@ -26,25 +26,25 @@ def verbs_of(topic: str) -> list[str]:
 
 
 def opened(topic: str, case: str, *told: tuple[str, str]) -> list[Told]:
-    """A case of these verbs at these times, opened first unless one of them opens it."""
+    """A case with these verbs at these times; opened first unless one of them opens it."""
     first = [] if OPENING[topic] in [verb for verb, _ in told] else [(OPENING[topic], OPENED)]
     return [event(topic, verb, case, time) for verb, time in [*first, *told]]
 
 
 def further(topic: str, *verbs: str) -> str:
-    """The state of the verb that stands last in the legal order."""
+    """The state of the verb that is last in the legal order."""
     order = list(STATES[topic])
     return STATES[topic][max(verbs, key=order.index)]
 
 
 def stands(topic: str, one: str, other: str) -> list[str]:
-    """State before the first event, from it on, before the second, from it on; "": not begun."""
+    """State before and after the first event, before and after the second; "" if not begun."""
     opening, states = OPENING[topic], STATES[topic]
     last = UNLIKE_THE_ORDER.get((topic, one, other), (further(topic, one, other), 0))[0]
     if opening == one:
         return ["", states[opening], states[opening], last]
     if opening == other:
-        # What is told of a case before it was opened is known, but there is no case yet.
+        # Events before the opening are stored, but the case does not exist yet.
         return ["", "", "", last]
     return [states[opening], states[one], states[one], last]
 
@@ -135,7 +135,7 @@ def test_a_case_ends_with_the_first_of_its_endings(town: Town, topic: str) -> No
 def test_a_case_goes_through_all_its_states(town: Town, topic: str) -> None:
     order = list(STATES[topic])
     days = [f"2021-03-{n:02} 09:00:00.000" for n in range(1, len(order) + 1)]
-    # The second case reaches every state on the same days, from the last to the opening.
+    # The second case reaches the states in reverse, from the last to the opening.
     forth = opened(topic, "forth", *zip(order, days, strict=True))
     back = opened(topic, "back", *zip(reversed(order), days, strict=True))
     tell_apart(town, [forth, back])
@@ -147,7 +147,7 @@ def test_a_case_goes_through_all_its_states(town: Town, topic: str) -> None:
 
 
 def chain(topic: str, *told: tuple[str, str]) -> list[tuple[Any, ...]]:
-    """The steps of a case: state before and since when, state and when, in the order of time."""
+    """The steps of a case by time: state before and since when, new state and when."""
     order, states = list(STATES[topic]), STATES[topic]
     reached = sorted((time, order.index(verb), states[verb]) for verb, time in told)
     steps: list[tuple[Any, ...]] = []
@@ -166,7 +166,7 @@ def test_steps_lead_from_each_state_to_the_next_in_time_and_legal_order(
     for second, name in ((SECOND, "later"), (FIRST, "at-once")):
         for a, b in PAIRS[topic]:
             case, told = f"{a}.{b}.{name}", [(a, FIRST), (b, second)]
-            # A third event, without a state of its own, makes no step.
+            # A third event, which has no state, makes no step.
             idle = sorted(STATELESS[topic])[0]
             histories.append([*opened(topic, case, *told), event(topic, idle, case, SECOND)])
             if OPENING[topic] not in (a, b):
@@ -187,6 +187,6 @@ def test_there_is_no_case_before_it_was_opened(town: Town, topic: str) -> None:
     others = [verb for verb in verbs_of(topic) if verb != OPENING[topic]]
     tell_apart(town, ([event(topic, verb, verb, FIRST)] for verb in others))
     assert cases(town, topic, "2031-01-01") == {}
-    # Its steps are known; that it has not begun stands in the row.
+    # Its steps are stored; `begun` shows that the case has not begun.
     begun = {row["begun"] for row in town.published(f"{topic}_steps")}
     assert begun == {"2299-01-01 00:00:00.000"}

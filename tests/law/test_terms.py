@@ -1,6 +1,7 @@
-"""How long each clock runs, from what, and how far it may be put off; sums on a paper calendar.
+"""Length, start and extension limit of each clock; expected days counted on a paper calendar.
 
-Days of the start are left out (民法典 201); a last day of rest moves to the next day of work (203).
+The day of the start does not count (民法典 201); a last day of rest moves to the next working day
+(203).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TERMS = [
     ("transfer", "2021-03-01 23:59:59.999", "2021-03-17"),
     # 2 + 15 = Wednesday 17 March.
     ("transfer", "2021-03-02 00:00", "2021-03-18"),
-    # Half past four in the afternoon of Greenwich is 2 March in the city.
+    # 16:30 UTC on 1 March is 2 March in the city.
     ("transfer", "2021-03-01 16:30+00:00", "2021-03-18"),
     # 5 + 15 = Saturday 20 March -> Monday 22 March.
     ("transfer", "2021-03-05 09:00", "2021-03-23"),
@@ -70,7 +71,7 @@ TERMS = [
 
 
 def started(topic: str, case: str, verb: str, time: str, **data: Any) -> list[Told]:
-    """A case opened long before, and one event; an opening alone if that is the event."""
+    """A case opened long before, and one event; only the opening if that is the event."""
     first = [] if verb == OPENING[topic] else [event(topic, OPENING[topic], case, "2020-06-01")]
     return [*first, event(topic, verb, case, time, **data)]
 
@@ -84,7 +85,7 @@ def test_a_term_ends_on_the_day_worked_out_by_hand(town: Town) -> None:
         expected[case] = {clock: f"{due} 00:00:00.000"}
     tell_apart(town, histories)
     found = answers(town, "petitions", LATEST) | answers(town, "mediations", LATEST)
-    # The opening of a petition starts a clock of its own, which is asked for in its own rows.
+    # The opening of a petition starts its own clock, which has its own rows.
     assert {
         case: {name: has[name][0] for name in expected[case]} for case, has in found.items()
     } == expected
@@ -109,7 +110,7 @@ def test_an_event_starts_the_clocks_of_its_article_and_no_other(town: Town) -> N
         "registered": {"transfer": "2021-03-17"},
         "transferred": opened | {"notice": "2021-03-17"},
         "accepted": opened | {"close": "2021-05-01"},
-        # An extension names the acceptance, told or not: 90 days, Sunday 30 May -> 31 May.
+        # An extension names the acceptance, stored or not: 90 days, Sunday 30 May -> 31 May.
         "extended": opened | {"close": "2021-06-01"},
         "review_requested": opened | {"review": "2021-04-01"},
         "recheck_requested": opened | {"recheck": "2021-04-01"},
@@ -154,7 +155,7 @@ def test_only_an_appeal_by_route_31_6_must_be_closed_within_a_term(town: Town) -
         histories.append(told)
     tell_apart(town, histories)
     found = answers(town, "petitions", LATEST)
-    # 1 March + 60: 30 April; + 90: Sunday 30 May -> Monday 31 May. The opening is of June 2020.
+    # 1 March + 60: 30 April; + 90: Sunday 30 May -> Monday 31 May. The opening is in June 2020.
     assert {case: has["close"][0] for case, has in found.items() if "close" in has} == {
         "appeal.31.6.accepted": "2021-05-01 00:00:00.000",
         "appeal.31.6.extended": "2021-06-01 00:00:00.000",
@@ -178,11 +179,11 @@ def test_every_term_cites_its_article(town: Town) -> None:
         assert basis in said[f"due_{name}"]
 
 
-# Two starts: the same whichever is told first. Due by the first, or by the newest.
+# Two starts, stored in either order: the first or the newest sets the due date.
 AGAIN = [
     # 1 March + 15 = 16 March; a second registration is no second duty.
     ("transfer", ("2021-03-01", "2021-03-10"), "2021-03-17"),
-    # 10 March + 15 = Thursday 25 March, of the unit that it went to last.
+    # 10 March + 15 = Thursday 25 March, the term of the last unit.
     ("notice", ("2021-03-01", "2021-03-10"), "2021-03-26"),
     # 1 March + 60 = 30 April.
     ("close", ("2021-03-01", "2021-03-20"), "2021-05-01"),
@@ -220,7 +221,7 @@ def test_of_two_starts_the_first_counts_and_of_two_units_the_newest(
 # Accepted on 10 March 2021 at 09:00. + 60: 21 left in March, 30 April, Sunday 9 May -> 10 May.
 ACCEPTED = "2021-03-10T09:00:00+08:00"
 EXTENDED = [
-    # 61: Monday 10 May, where it ends without any.
+    # 61: Monday 10 May, the same as without an extension.
     ("1", [("2021-04-01", 1)], "2021-05-11"),
     # 70: Wednesday 19 May.
     ("10", [("2021-04-01", 10)], "2021-05-20"),
@@ -230,7 +231,7 @@ EXTENDED = [
     ("31", [("2021-04-01", 31)], "2021-06-09"),
     ("45", [("2021-04-01", 45)], "2021-06-09"),
     ("366", [("2021-04-01", 366)], "2021-06-09"),
-    # A second one counts from the same acceptance, and a shorter one takes nothing back.
+    # A second one counts from the same acceptance; a shorter one does not reduce the term.
     ("10.30", [("2021-04-01", 10), ("2021-05-12", 30)], "2021-06-09"),
     ("30.10", [("2021-04-01", 30), ("2021-05-12", 10)], "2021-06-09"),
     ("none", [], "2021-05-11"),
@@ -238,7 +239,7 @@ EXTENDED = [
 
 
 def extended(case: str, day: str, days: int, since: str = ACCEPTED, **data: Any) -> Told:
-    """An extension of so many days since the acceptance."""
+    """An extension by the given days, counted from the acceptance."""
     time = f"{day} 09:00" if len(day) == 10 else day
     return event("petitions", "extended", case, time, days=days, since=since, **data)
 
@@ -332,11 +333,11 @@ def test_an_extension_counts_from_the_citys_day_and_only_on_route_31_6(town: Tow
             accepted(
                 "other", "2021-03-10 09:00", extended("other", "2021-04-01", 30, route="31.5")
             ),
-            # Taken by another route first: its extension says that it came to 31(6).
+            # Accepted under another route first; its extension names 31(6).
             accepted(
                 "route", "2021-03-10 09:00", extended("route", "2021-04-01", 30), route="31.1"
             ),
-            # Half past midnight of 11 March in the city; its form gives Greenwich's time.
+            # 00:30 on 11 March in the city; its form gives the time in UTC.
             accepted(
                 "zone",
                 "2021-03-11 00:30",
@@ -381,7 +382,7 @@ def test_what_begins_and_ends_at_one_instant_is_done_in_time(town: Town) -> None
         "asked-and-decided": {
             "transfer": (transfer, 0, 1), "review": (review, 0, 1), "recheck": (review, 0, 1),
         },
-        # Passed on and accepted before it was taken back, so those two duties were done.
+        # Transferred and accepted before the withdrawal, so those two duties are fulfilled.
         "gone-at-once": {
             "transfer": (transfer, 0, 1), "notice": (transfer, 0, 1), "close": (close, 0, None),
         },
