@@ -11,7 +11,7 @@ from schemas.words import Text
 
 
 def balances(family: Family, ledger: Rollup, database: str, zone: str) -> PublishedView:
-    """One row a village (or wider place) and value of the ledger's vocabulary.
+    """One row per village (or wider place) and value of the ledger's vocabulary.
 
     Raises:
         SchemaError: the rollup is no ledger.
@@ -54,7 +54,7 @@ def balances(family: Family, ledger: Rollup, database: str, zone: str) -> Publis
         f"FROM `{database}`.`{target(family, ledger)}`\n"
         f"WHERE type IN ({raised}, {spent})\n"
         f"  AND day <= toDate({instant(zone)})\n"
-        # By the place: its codes are cut out once a group, not once a booking.
+        # Grouped by division, so that its codes are derived per group, not per booking.
         f"GROUP BY division, {balance.by}",
         family.topic,
     )

@@ -1,4 +1,4 @@
-"""The published views of a family's cases as they stood at an instant: each, and counted."""
+"""The published views of a family's cases as of an instant: case by case, and counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.words import Text
 
 
 def cases(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    """One row a case begun by the instant `at`."""
+    """One row per case begun by the instant `at`."""
     columns = _case_words(family, fold)
     picks = [
         "c.case AS case",
@@ -29,7 +29,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             continue
         columns[f.name] = f.doc
         said = _said(f)
-        # Said later than the instant is not yet known at it; the opening is known of every row.
+        # A fact from an event after the instant is not known yet; every row knows its opening.
         if not _is_opening(family, fold, f):
             first = _first(family.sayers(f.name, "fact"))
             said = f"if({first} > {_NOW}, defaultValueOfTypeName('{f.stored}'), {said})"
@@ -47,7 +47,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             columns[name] = text
             picks.append(f"{sql} AS {name}")
     # FINAL and no GROUP BY: a case is in one Kafka partition, so its rows have one key, and forty
-    # aggregates took the engine as long to analyse and to run as all the rest.
+    # aggregates took the engine as long to analyse and to run as everything else.
     return PublishedView(
         f"{family.topic}_{fold.name}",
         f"{family.zh}·案件",
@@ -64,8 +64,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
 def pending(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
     """How many cases have begun, are open and are overdue, by place.
 
-    All of it is in `cases` too, whose many columns take the engine longer to analyse than the cases
-    to count.
+    `cases` has all of it too, but analysing `cases` costs more than counting it.
     """
     opening, year = _at(fold.opens), f"toStartOfYear({_NOW})"
     begun = {"today": f"toStartOfDay({_NOW})", "this_year": f"toDateTime({year}, {quoted(zone)})"}
@@ -97,17 +96,17 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
         + "\n"
         f"  countIf({_OPEN}) AS open_cases, countIf({overdue or 0}) AS overdue_cases\n"
         f"{_begun(family, fold, database, zone, moved)}\n"
-        # Not by county and township: of each case, and as two keys, they took a sixth of the time.
+        # Not by county and township: per case, and as two keys, they took a sixth of the time.
         "GROUP BY _place",
         family.topic,
     )
 
 
 def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    """One row a case and legal clock that runs.
+    """One row per case and legal clock that runs.
 
-    The same is in `cases`, a column a clock and thing told of it: what asks for all clocks alike
-    is analysed here once, not once a clock.
+    `cases` has the same, in one column per clock and property. Here a query over all clocks is
+    analysed once, not once per clock.
     """
     clocks = family.clocks
     terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
@@ -119,7 +118,7 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     }
     arrays = ", ".join(f"[{', '.join(cells)}] AS {name}s" for name, cells in running.items())
     words, on_time = _case_words(family, fold), _ON_TIME
-    # What sorts a case from its first day; the rest of what is known of it is in `cases`.
+    # Only the vocabularies known from a case's first day; `cases` has the other facts.
     sorts = {
         f.name: f
         for f in family.facts
@@ -147,7 +146,7 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
             ),
             "on_time": on_time,
         },
-        # An array a column: one of tuples took the engine a third longer to fill and to judge.
+        # One array per column: an array of tuples took the engine a third longer to fill and judge.
         f"SELECT {', '.join(['case', 'county', 'township', 'open', *sorts])}, clock, due,\n"
         f"  {_overdue('due', 'met')} AS overdue,\n"
         f"  {_on_time('due', 'met', 'really_met')} AS on_time\n"
@@ -162,10 +161,10 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
 
 
 def steps(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    """One row a case and state it came into.
+    """One row per case and state it entered.
 
-    No instant is judged by: which states a case has been in by then is a condition on `time`. A
-    view with a parameter is analysed twice, and the cases' forty columns with it.
+    The view takes no instant: a condition on `time` selects the states entered by an instant. The
+    engine analyses a view with a parameter twice, and with it the cases' forty columns.
     """
     words = _case_words(family, fold)
     reached = ", ".join(
@@ -199,8 +198,8 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         f"  CAST({_at(fold.opens)} AS {moment(zone)}) AS begun,\n"
         "  step.1.3 AS came_from,\n"
         "  if(step.1.3 = '', NULL, step.1.1) AS since, step.2.3 AS state, step.2.1 AS time\n"
-        # Two steps of one instant come in their legal order. The cast sheds the type of aggregates,
-        # which board clients cannot read.
+        # Two steps of one instant come in legal order. The cast sheds the SimpleAggregateFunction
+        # type, which board clients cannot read.
         f"FROM (SELECT *, {_place(family)} AS _place, arraySort(arrayFilter(s -> s.1 < {never},\n"
         f"    CAST([{reached}] AS Array(Tuple({moment(zone)}, UInt8, String))))) AS taken,\n"
         f"  arrayPopBack(arrayPushFront(taken, ({never}, toUInt8(0), ''))) AS before,\n"
@@ -213,9 +212,9 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
 def _begun(
     family: Family, fold: CaseFold, database: str, zone: str, terms: Mapping[str, str]
 ) -> str:
-    """The cases begun by the instant, with the terms that their columns are made of."""
-    # What many columns need is a column of its own: written out in each, or named by WITH, it is
-    # analysed as often, which took the engine twice as long as the cases themselves.
+    """The cases begun by the instant, with the terms that their columns use."""
+    # A term that many columns use is a column of its own: written out in each, or named by WITH, it
+    # is analysed once per use, which took the engine twice as long as the cases themselves.
     shared = {
         _NOW: instant(zone),
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
@@ -225,14 +224,14 @@ def _begun(
     }
     return (
         f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())}\n"
-        # A partition's mark of how far it has got is a row without a case, which never begins.
+        # A partition's watermark is a row without a case, which never begins.
         f"FROM `{database}`.`{target(family, fold)}` AS c FINAL) AS c\n"
         f"WHERE {_at(fold.opens)} <= {_NOW}"
     )
 
 
 def _place(family: Family) -> str:
-    """The code of the township, or of the county where no more is known or shown."""
+    """The code of the township, or of the county where the township is not known or not shown."""
     digits = "if(c.county_only = 1, 6, 9)" if family.county_only else "9"
     return f"substring(c.division, 1, {digits})"
 
@@ -256,7 +255,7 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
 
 
 _NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
-"""Names in a view of cases: the instant judged by, the latest and the earliest there is, NULL."""
+"""Names in a view of cases: the instant to judge by, the latest and earliest instant, NULL."""
 _PLACES: Final = codes_of("_place")
 _OPEN: Final = f"c.ended_at > {_NOW}"
 _DUE: Final = Text(
@@ -272,13 +271,13 @@ _COUNTY: Final = Text(
 
 
 def _is_opening(family: Family, fold: CaseFold, fact: FieldSpec) -> bool:
-    """Whether the first event of a case says it, so that it is known of every case begun."""
+    """Whether the opening event carries the fact, so that it is known of every case begun."""
     return fold.opens in family.sayers(fact.name, "fact")
 
 
 def _said(fact: FieldSpec) -> str:
-    # The cast sheds the SimpleAggregateFunction type, which board clients cannot read; of an
-    # instant `if` sheds it, whose type is that of its first branch.
+    # The cast sheds the SimpleAggregateFunction type, which board clients cannot read. For an
+    # instant `if` sheds it: `if` has the type of its first branch.
     return f"CAST(c.{fact.name} AS {fact.stored})"
 
 
@@ -287,7 +286,7 @@ def _known(instant_: str, name: str) -> str:
 
 
 def _clock_terms(clock: Clock) -> dict[str, str]:
-    """What a clock's columns are made of: when it is due, never if it does not run."""
+    """The terms of a clock's columns: when it is due, `_never` if it does not run."""
     due, start, terms = f"c.due_{clock.name}", _at(clock.starts), {}
     stopped = f"{start} > {_NOW}"
     if clock.moves:
@@ -301,7 +300,7 @@ def _clock_terms(clock: Clock) -> dict[str, str]:
 
 
 def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
-    """Name, meaning and SQL of the columns by which a clock is judged at the instant."""
+    """Name, meaning and SQL of the columns that judge a clock at the instant."""
     due, met = f"_{clock.name}_due", f"c.met_{clock.name}"
     yield (
         f"due_{clock.name}",
@@ -331,10 +330,10 @@ def _overdue(due: str, met: str) -> str:
 
 
 def _on_time(due: str, met: str, really_met: str) -> str:
-    # Taken back in time is no duty done: as a success it would raise the rate of an office that
-    # merges what it can't close. Taken back late, the duty was missed before.
+    # A clock that lapsed in time is no duty done: as a success it would raise the rate of an office
+    # that merges what it can't close. If it lapsed late, the duty was missed before.
     lapsed = f"{met} < {really_met}, NULL, " if really_met else ""
-    # Earlier than, not at: a ledger that knows only the date says midnight, which is the next day.
+    # Before the due instant, not at it: a ledger with dates only says midnight, the next day.
     return (
         f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
         f"{lapsed}1)"
@@ -349,14 +348,14 @@ def _lapsed_by(types: Sequence[str]) -> Text:
 
 
 def _really_met(clock: Clock) -> str:
-    """When its duty was done: what takes a clock away in time is no duty done."""
+    """When the duty was done: an event that makes the clock lapse does no duty."""
     if not clock.lapses:
         return f"c.met_{clock.name}"
     return _first([name for name in clock.ends if name not in clock.lapses])
 
 
 def _past_due(clock: Clock) -> str:
-    """`_overdue` in fewer terms: nothing is due before it began, so what is past due has begun."""
+    """`_overdue` in fewer terms: no clock is due before it starts, so one past due has started."""
     due, runs = f"c.due_{clock.name}", ""
     if clock.moves:
         due = _latest(clock)
@@ -365,7 +364,7 @@ def _past_due(clock: Clock) -> str:
 
 
 def _latest(clock: Clock) -> str:
-    """Name of the term: the latest due date known at the instant, of a clock whose dates move."""
+    """Name of the term with a moving clock's latest due instant known at the judged instant."""
     return f"_{clock.name}_latest"
 
 

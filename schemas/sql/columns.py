@@ -19,11 +19,11 @@ class Column:
     type: str
     doc: Text
     codec: str = ""
-    """How it is packed, if not as ClickHouse packs everything."""
+    """Compression codec; empty for ClickHouse's default."""
 
     @property
     def ddl(self) -> str:
-        """As it stands in CREATE TABLE."""
+        """The column's definition in CREATE TABLE."""
         packed = f" CODEC({self.codec})" if self.codec else ""
         return f"`{self.name}` {self.type} COMMENT {quoted(str(self.doc))}{packed}"
 
@@ -35,10 +35,10 @@ class PublishedView:
     Attributes:
         name: stable; `<topic>_<what>`.
         zh: what boards call it.
-        doc: what a row is, and of which instant where the view takes one.
+        doc: what a row is and, where the view takes an instant, that it is as of the instant.
         columns: every column with its meaning and unit, in order.
         sql: the query; tables are qualified, parameters in ClickHouse's `{name:Type}`.
-        topic: of the one family it shows; empty where it shows several, or none.
+        topic: topic of the one family it shows; empty where it shows several, or none.
     """
 
     name: str
@@ -62,14 +62,14 @@ def moment(zone: str) -> str:
 def instant(zone: str) -> str:
     """The instant a parameterised view judges by: `at`, in ms since 1970.
 
-    Not a DateTime64: the engine hands a parameter over as text, written in the zone of the value
-    and read in that of the type, so that `toDateTime(…)` would come out hours away, silently.
+    Not a DateTime64: the engine passes a parameter as text, written in the zone of the value and
+    read in the zone of the type, so `toDateTime(…)` would silently be hours off.
     """
     return f"fromUnixTimestamp64Milli({{at:Int64}}, {quoted(zone)})"
 
 
 def of_types(family: Family, name: str, mark: str, column: str) -> str:
-    """Condition that a row is of an event type whose field `name` bears `mark`; empty: all are.
+    """Condition that the row's event type has `mark` on field `name`; empty when all types do.
 
     Another event type may have a field of that name: the people at a hearing are no petitioners.
     """
@@ -80,7 +80,7 @@ def of_types(family: Family, name: str, mark: str, column: str) -> str:
 
 
 def codes_of(place: str) -> str:
-    """SQL: county and township of a place's code of 6 or 9 digits; no township in the shorter."""
+    """SQL: county and township of a place's code of 6 or 9 digits; 6 digits have no township."""
     return f"substring({place}, 1, 6) AS county, if(length({place}) = 9, {place}, '') AS township"
 
 

@@ -27,7 +27,7 @@ _PLACES: Final = {"county": COUNTY, "township": TOWNSHIP, "village": VILLAGE, "g
 
 
 def coverage(family: Family, diary: Diary, database: str, zone: str) -> PublishedView:
-    """One row a micro-grid: its last day, and its counts as of the day of `at`."""
+    """One row per micro-grid: its last day, and its counts as of the day of `at`."""
     last = Text(
         f"Last day with a {diary.seen.type} that stands; NULL when none does.",
         f"最近一次{diary.seen.zh}的日期；没有时为 NULL。",
@@ -46,7 +46,7 @@ def coverage(family: Family, diary: Diary, database: str, zone: str) -> Publishe
 
 
 def covered(family: Family, diary: Diary, database: str, zone: str) -> PublishedView:
-    """The counts alone: to find the last day is half of the engine's analysis."""
+    """Only the counts: finding the last day is half of the engine's query analysis."""
     return PublishedView(
         f"{family.topic}_covered",
         f"{family.zh}·微网格",
@@ -61,7 +61,7 @@ def covered(family: Family, diary: Diary, database: str, zone: str) -> Published
 
 
 def by_grid_day(family: Family, diary: Diary, database: str) -> PublishedView:
-    """One row an event type, micro-grid and day on which something stands."""
+    """One row per event type, micro-grid and day with a net count."""
     kept = ", ".join(f"({quoted(t)}, {days_of(t)})" for t in diary.types)
     return PublishedView(
         f"{family.topic}_by_grid_day",
@@ -77,14 +77,14 @@ def by_grid_day(family: Family, diary: Diary, database: str) -> PublishedView:
         f"  FROM {_table(family, diary, database)}\n"
         f"  ARRAY JOIN [{kept}] AS kept WHERE grid != '')\n"
         "ARRAY JOIN days.1 AS day, days.2 AS n\n"
-        # A day taken back adds up to nothing, and leaves the map only when parts are merged.
+        # A day taken back sums to zero, but leaves the map only when parts are merged.
         "GROUP BY type, grid, day HAVING net_count != 0",
         family.topic,
     )
 
 
 def this_year(kept: Kept) -> str:
-    """Column of what is counted in all years, in the calendar year alone."""
+    """Column that counts the calendar year only; `kept.column` counts all years."""
     return f"{kept.column}_this_year"
 
 
@@ -105,7 +105,7 @@ def _table(family: Family, diary: Diary, database: str) -> str:
 
 
 def _by_grid(family: Family, diary: Diary, database: str, zone: str, *, last_day: bool) -> str:
-    """SQL: a row a micro-grid with its places, its last day if wanted, and its counts."""
+    """SQL: one row per micro-grid with its places, its last day if wanted, and its counts."""
     table, seen = _table(family, diary, database), diary.seen
     last = f"if(grid IN ({_taken_back(diary, table)}), max(r.mended), max(r.last))"
     lasts = f"  nullIf({last}, {_NEVER}) AS {diary.last},\n" if last_day else ""
@@ -124,12 +124,12 @@ def _by_grid(family: Family, diary: Diary, database: str, zone: str, *, last_day
 
 
 def _taken_back(diary: Diary, table: str) -> str:
-    """SQL: the micro-grids of which a part of the table holds a day below zero."""
+    """SQL: the micro-grids with a day below zero in some part of the table."""
     return f"SELECT grid FROM {table} WHERE arrayExists(n -> n < 0, {days_of(diary.seen.type)}.2)"
 
 
 def _up_to_today(diary: Diary, table: str, *, last_day: bool) -> str:
-    """SQL: of every row of the diary its counts and its last day, as of the day `today`."""
+    """SQL: the counts and the last day of every row of the diary, as of the day `today`."""
     seen = days_of(diary.seen.type)
 
     def rows(last: str, mended: str, counts: Iterable[str], of: str, year: str = "year") -> str:
@@ -137,7 +137,7 @@ def _up_to_today(diary: Diary, table: str, *, last_day: bool) -> str:
         shown = ", ".join(f"{count} AS n{n}" for n, count in enumerate(counts))
         return f"SELECT grid, {year} AS year,{lasts}\n    {shown}\n  FROM {of}"
 
-    # Of rows that end by the day the counts say all; to look into the days takes twice as long.
+    # Rows that end by `today` need only their counts; reading their days takes twice as long.
     ended = rows(
         f"{seen}.1[-1]",
         _NEVER,
@@ -152,9 +152,9 @@ def _up_to_today(diary: Diary, table: str, *, last_day: bool) -> str:
     )
     if not last_day:
         return "\n  UNION ALL\n  ".join((ended, going_on))
-    # A part of the table may hold a visit and a later one that it was taken back: days are then
-    # added up, but for those few micro-grids alone, beside the others. To carry the days of all
-    # along takes half as long again, and a join costs where nobody asks for the last day.
+    # One part of the table may hold a visit and a later part its removal. Days must then be summed,
+    # but only for those few micro-grids, in a SELECT of their own. Carrying the days of all along
+    # takes half as long again, and a join costs even where nobody asks for the last day.
     summed = rows(
         _NEVER,
         f"arrayMax((day, n) -> if(n > 0 AND day <= today, day, {_NEVER}), days.1, days.2)",

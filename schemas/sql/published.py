@@ -1,11 +1,11 @@
-"""The published views: stable names over the figures, all that boards and auditors read.
+"""The published views: stable names over the figures; boards and auditors read only these.
 
 `<topic>_by_county_hour`, `_by_township_day`, `_by_village_year`, `_by_village_day` (where small
-cells need no cover), `_to_date(at)`, `_cases(at)`, `_pending(at)`, `_deadlines(at)` and `_steps`
+cells are not withheld), `_to_date(at)`, `_cases(at)`, `_pending(at)`, `_deadlines(at)` and `_steps`
 derive from a family's rollups and case fold; `<topic>_balances(at)` from its ledger;
 `<topic>_<diary>(at)`, `_covered(at)` and `_by_grid_day` from its diary.
-A parameterised view takes the instant `at` it is judged by, in ms since 1970: never the wall
-clock. From a board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
+A parameterised view judges by the instant `at`, in ms since 1970, never by the wall clock. From a
+board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedV
 
 
 def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> PublishedView:
-    """Sums to the instant: from the view by hour they would be added up hour by hour first."""
+    """Sums up to the instant; over the view by hour, the engine would first sum hour by hour."""
     dims = _dims(family, rollup)
     group = ", ".join(["type", "county", *dims])
     figures = _net(family)
@@ -202,8 +202,8 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
             "day": starts("day"),
             **_figures(family),
         },
-        # Grouped by the place, whose codes are told of each group: of each row, and as two keys,
-        # they took a quarter longer.
+        # Derive county and township per group, not per row: per row, and as two keys, they took a
+        # quarter longer.
         f"SELECT type, {codes_of('place')},\n"
         f"  {', '.join([*dims, 'day'])}, {_sums(family)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\n"
@@ -213,11 +213,12 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
 
 
 def _united(families: Sequence[Family], database: str, place: str) -> PublishedView:
-    """The rollups of all families by that place, for what asks several families at once.
+    """The rollups of all families by that place, for queries over several families.
 
-    A view each takes half as long again to analyse. Not added up: to group the days of all
-    townships, of which who asks groups anew what is wanted, took as long as to read them. Only
-    what several families have is here: every column is analysed whether it is asked for or not.
+    One view per family takes half as long again to analyse. The rows are not summed: grouping the
+    days of all townships took as long as reading them, and the query groups its own selection
+    again. The view has only the columns that several families share: the engine analyses every
+    column, whether a query reads it or not.
     """
     rollups = [
         (family, each) for family in families for each in family.rollups if each.place == place
@@ -227,7 +228,7 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
         texts = _net(family) | texts
     had = Counter(name for family, _ in rollups for name in _net(family))
     figures = {name: text for name, text in texts.items() if had[name] > 1}
-    # Of the vocabularies only the mark of a balance brought forward: it is no movement.
+    # The only vocabulary here is the mark of a balance brought forward, which is no movement.
     openings = {f.ledger.balance.opening[0] for f in families if f.ledger and f.ledger.balance}
     dims = {
         name: text
@@ -255,13 +256,13 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     places = {"county": COUNTY_OR_CITY}
     if place != "county":
         narrowest, zh = "township", "乡镇街道"
-        # Whether, not which: some families withhold the small counts of a village.
+        # Whether the village is known, not which: some families withhold a village's small counts.
         known = Text("1 when its village is known too.", "所属村（社区）也已知时为1。")
         places = {"county": COUNTY, "township": TOWNSHIP_IF_SHOWN, "village_known": known}
         sql = (
             "SELECT type, substring(division, 1, 6) AS county,\n"
-            # Of a dictionary one function is reckoned word by word and what comes of it stays a
-            # dictionary; an `if` over the length made it text, and took half as long again.
+            # LowCardinality: `extract` runs once per dictionary entry and stays LowCardinality; an
+            # `if` over the length made it a String, and took half as long again.
             "  extract(division, '^.{9}') AS township, length(division) = 12 AS village_known,\n"
             f"  {', '.join([*dims, grain, *figures])}\nFROM (\n{parts}\n)"
         )
@@ -285,8 +286,8 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
     group = ", ".join(["type", "county", "township", "village", *dims, grain])
     figures = _figures(family, below_township=True)
     sums = {name: f"sum(t.{name})" for name in figures}
-    # An event that helps somebody is counted no more than the people it helped: one alone in a
-    # village points at a household. Its money is a total as others are.
+    # Withhold the count of events that help people, like the number of people helped: a single
+    # event in a village points at a household. Publish its money like other totals.
     helping = [
         t for f in family.totals if not f.below_township for t in family.sayers(f.name, "total")
     ]
@@ -327,16 +328,16 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
 
 
 def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -> PublishedView:
-    """Withholds small cells, and one more of the township where one alone would be withheld.
+    """Withholds small cells, and a second cell of a township that has only one small cell.
 
-    A township's total is published, so a cell withheld alone could be got by subtraction. The
-    second is the smallest other, and where no other village has events one that has none, so
-    every village of the township takes part, with a zero. Only the sole village of a township
-    stays uncovered: it is its township.
+    A township's total is published, so subtraction would reveal a single withheld cell. The
+    second is the smallest other cell. Where no other village has events it is a cell without any,
+    so every village of the township takes part, with a zero. Only the sole village of a township
+    stays uncovered: its figures are the township's.
 
     There is no such view by day: nearly every cell would be withheld, and with the days of a
-    village's year as a second line of known sums, hiding one sibling a line is not enough.
-    Vocabularies are left out: they would make small cells of large ones.
+    village's year as a second line of known sums, hiding one sibling per line is not enough.
+    Vocabularies are left out: they would split large cells into small ones.
     """
     figures = _figures(family, below_township=True)
     cell = "type, substring(village, 1, 9) AS township, village, year"
@@ -362,7 +363,7 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
             **figures,
             "suppressed": Text("1 when the figures are withheld.", "统计数据不公布时为1。"),
         },
-        # Not added up before the zeros come in: every CTE is analysed wherever it is named.
+        # Not summed before the zeros are added: the engine analyses a CTE once per use.
         "WITH every AS (SELECT type, division AS village, toYear(day) AS year,\n"
         f"  {', '.join(f'toInt64(t.{name}) AS {name}' for name in figures)}\n"
         f"  FROM {villages}\n"
@@ -410,7 +411,7 @@ def _labels(families: Sequence[Family]) -> PublishedView:
     rows = set()
     for family in families:
         for cls in family.events:
-            # Beside events of other families a bare 登记 is a riddle.
+            # Among events of other families a bare 登记 is ambiguous.
             family_zh = "" if family.zh in cls.spec.zh else family.zh
             rows.add(("type", cls.spec.name, family_zh + cls.spec.zh))
             for f in cls.fields.values():

@@ -1,4 +1,4 @@
-"""What becomes of a message, in the order of the numbers under which it is stored."""
+"""What becomes of a message: its statuses, in the order of their stored numbers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """ClickHouse text derived from the classes: events tables, targets, views, published views.
 
-Text only, no connection: `infra/database.py` compares it with what is there and applies it.
-Two databases: one holds the truth and the figures, the other only published views, which are all
-that boards, reports and auditors read.
+Text only, no connection: `infra/database.py` compares it with the live schema and applies it.
+There are two databases. One holds the truth and the figures; the other holds only the published
+views. Boards, reports and auditors read only the latter.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from schemas.sql.targets import columns, key, select, target, view
 from schemas.words import Text
 
 _MOMENT: Final = "moment"
-"""Stands for the type of an instant, which names the city's zone."""
+"""Placeholder for the type of an instant, which names the city's zone."""
 _STATUS: Final = f"Enum8({', '.join(f'{quoted(name)} = {n}' for n, name in enumerate(STATUSES))})"
 _RISING: Final = "Delta, LZ4"
-"""Offsets in their order: by their steps they take a hundredth of the room, and are read faster."""
+"""Ascending offsets: Delta makes them 100 times smaller, and faster to read."""
 _EVENTS: Final = (
     Column(
         "kpart",
@@ -252,19 +252,21 @@ _REBUILDS: Final = (
 )
 
 _DEFINER: Final = "DEFINER = CURRENT_USER SQL SECURITY DEFINER"
-"""A published view reads with its owner's rights: ClickHouse's default is the reader's, and the
-boards' user has none on the truth. Materialized views run with their owner's, or unchecked where
-they say nothing, on every version; to say so there would rebuild all figures of every city."""
+"""A published view reads with its owner's rights: ClickHouse's default is the reader's rights, and
+the boards' user has none on the truth. A materialized view without this clause runs with its
+owner's rights or unchecked, on every version; adding the clause there would rebuild all figures of
+every city."""
 
 ObjectKind = Literal["database", "table", "target", "materialized view", "view"]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One object to be created: where it lives, what it is called, what it is, and its SQL.
+    """One object to create: its database, its name, its kind and its SQL.
 
-    Of a table also its columns and its skip indexes, each as `name expression TYPE …`. `topic` is
-    the one family it is made for; empty where it is of none or of several.
+    `columns` are those of a table or a published view. `indexes` are the skip indexes of a table,
+    each as `name expression TYPE …`. `topic` is the topic of the one family that the object is made
+    for, empty where it is made for none or for several.
     """
 
     database: str
@@ -281,7 +283,8 @@ class Layout:
     """Where the objects live and how their engines are spelled.
 
     Attributes:
-        database: truth and figures. published: the views people read.
+        database: holds the truth and the figures.
+        published: holds the views that people read.
         zone: IANA name of the city's zone.
         cluster: name of a ClickHouse cluster; empty for one server. On a cluster the same
             declarations become Replicated engines created ON CLUSTER.
@@ -312,7 +315,7 @@ def _dated(cols: Iterable[Column], zone: str) -> list[Column]:
 
 
 def database_statements(layout: Layout) -> list[Statement]:
-    """The two databases; Atomic, because EXCHANGE TABLES needs it and `default` is not."""
+    """The two databases, both Atomic: EXCHANGE TABLES needs it, and `default` is not Atomic."""
     return [
         Statement(
             name,
@@ -325,7 +328,7 @@ def database_statements(layout: Layout) -> list[Statement]:
 
 
 def statements(families: Sequence[Family], layout: Layout) -> list[Statement]:
-    """Everything to be created inside the databases, each after what it depends on."""
+    """Everything to create inside the databases, each object after what it depends on."""
     found = [*_reference_tables(layout)]
     for family in families:
         found.append(_events(family, layout))
@@ -399,7 +402,7 @@ def _events(family: Family, layout: Layout) -> Statement:
         layout,
         names.events_table(family.topic),
         event_columns(layout.zone),
-        # Not partitioned: one INSERT is one block is one part, all or nothing, whatever it holds.
+        # No PARTITION BY: one INSERT is one block and one part, all or nothing, whatever it holds.
         f"{layout.engine('MergeTree')} ORDER BY (kpart, koff)",
         extra=[f"CONSTRAINT fenced CHECK {fence}"],
         indexes=[
@@ -415,8 +418,8 @@ def _events(family: Family, layout: Layout) -> Statement:
     )
 
 
-# Cases and diaries are merged while they are read: from one part and a few young ones that is a
-# third faster than from six of all ages. Rollups gain little, and are too large for it.
+# Queries merge cases and diaries while reading them: over one part and a few young ones that is a
+# third faster than over six parts of all ages. Rollups gain little, and are too large for it.
 _SETTLED_S: Final = 120
 
 

@@ -28,11 +28,11 @@ LAST_DAY: Final = "last_day"
 
 
 _SMALL: Final = "T64, LZ4"
-"""Offsets in no order: without the bits that none of them has they take half the room."""
+"""Unsorted offsets; T64 drops unused high bits, so they take half the room."""
 
 
 def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
-    """The target's columns, those of its key first."""
+    """The target's columns, key columns first."""
     head = [
         Column(
             "kpart",
@@ -62,7 +62,8 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
             Text("Event type; empty: not counted.", "事件类型；为空表示未计入。"),
         )
     )
-    # Cut and grouped as words of a dictionary: a month of the city is added up a quarter faster.
+    # LowCardinality: substring and GROUP BY run on dictionary entries; summing a month of the city
+    # is a quarter faster.
     place = Column(
         projection.place,
         "LowCardinality(String)",
@@ -74,8 +75,8 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     ]
     unit = f"DateTime({quoted(zone)})" if projection.grain == "hour" else "Date"
     time = Column(projection.grain, unit, starts(projection.grain))
-    # Days and hours first are read for the span asked alone, however many years there are. A ledger
-    # is asked from its first day on, and by place.
+    # With the day or hour first in the key, a query reads only its span, however many years there
+    # are. Queries read a ledger from its first day, and by place.
     head += [place, *dims, time] if projection.balance else [time, place, *dims]
     return head + _figure_columns(family) + tail
 
@@ -100,7 +101,7 @@ def select(
         zone: IANA name of the city's zone.
         database: where the events table is.
         where: restricts the events for a repair or a rebuild; a view has none, so that every
-            batch leaves its mark in the target.
+            batch leaves its watermark in the target.
     """
     source = f"`{database}`.`{events_table(family.topic)}`"
     if isinstance(projection, CaseFold):
@@ -131,7 +132,7 @@ def days_of(type_: str) -> str:
 
 
 def count_of(type_: str) -> str:
-    """Column of a diary with how many of an event type: `recorded_count` of `visit.recorded`."""
+    """Column of a diary with the count of an event type: `recorded_count` of `visit.recorded`."""
     return f"{verb(type_)}_count"
 
 
@@ -152,7 +153,7 @@ def _diary_columns(family: Family, diary: Diary, kpart: Column) -> list[Column]:
         "taken back.",
         "本行各日期均不晚于此日：自此日起件次合计即为全部。事件被更正或者作废时不变。",
     )
-    # By place first: a place is grouped, and one is found, where its rows lie side by side.
+    # Grid first in the key: the rows of a place lie side by side, to be grouped and to be found.
     return [
         Column("grid", "String", MICROGRID),
         kpart,
@@ -207,9 +208,9 @@ def _rollup_select(family: Family, projection: Rollup, zone: str, source: str, w
 
 
 def _unless_withheld(family: Family, wanted: dict[str, str], place: str, instead: str) -> str:
-    """A posting's place, `instead` of it where its content is never shown below the county.
+    """A posting's place, or `instead` where its content is never shown below the county.
 
-    `wanted` gains the field that tells.
+    Adds the field that decides it to `wanted`.
     """
     if not family.county_only:
         return place
@@ -219,7 +220,7 @@ def _unless_withheld(family: Family, wanted: dict[str, str], place: str, instead
 
 
 def _from_postings(wanted: Mapping[str, str], source: str, where: str) -> str:
-    """A row a posting; a message without any gives one of the empty type: the batch's mark."""
+    """One row per posting; a message without any gives one of the empty type, for the watermark."""
     return (
         f"FROM (SELECT kpart, koff, {_postings(wanted)} AS postings FROM {source}{_where(where)})\n"
         "LEFT ARRAY JOIN postings AS p\n"
@@ -228,8 +229,8 @@ def _from_postings(wanted: Mapping[str, str], source: str, where: str) -> str:
 
 def _postings(wanted: Mapping[str, str]) -> str:
     # Double entry: an ordinary event is its own single posting; a correction lists, in `net`, what
-    # it takes back and what it puts in its place, each at its own type, place and time. Of the
-    # content it takes along only what figures are made of: whole texts would be copied twice.
+    # it takes back and what replaces it, each at its own type, place and time. A posting extracts
+    # only the fields that figures use: whole texts would be copied twice.
     posting = "gross Int64, net Int64, type String, time Int64, division String, grid String"
     own = "1, 1, type, toUnixTimestamp64Milli(time), division, grid"
     if wanted:
@@ -338,7 +339,7 @@ def _case_select(family: Family, fold: CaseFold, zone: str, source: str, where: 
         picks.append(f"max(d.{name} = {quoted(value)}) AS county_only")
     for clock in clocks:
         due, extension = f"d.due_{clock.name}", f"type = {quoted(clock.extends)}"
-        # Of no row minIf is 0, the earliest of all: "none" needs a value that loses.
+        # minIf over no rows is 0, which would win; use NEVER.
         none = f"toUnixTimestamp64Milli({never})"
         starting = f"{due} != 0" + (f" AND NOT {extension}" if clock.extends else "")
         earliest = f"min(if({starting}, {due}, {none}))"

@@ -1,6 +1,6 @@
-"""The published views by which the pipeline itself is watched: lag, refusals, parts, newest events.
+"""The published views of the pipeline itself: lag, refusals, parts, newest events.
 
-They show how messages fare, not what they say, and are the same for every family.
+They show what becomes of messages, not their content, and are the same for every family.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ def _parts(database: str) -> PublishedView:
 
 
 def _recent(families: Sequence[Family], database: str) -> PublishedView:
-    # Sorted by one column and limited, so that ClickHouse reads of the others what it needs: a join
-    # or one sort of all would read the whole history, several times a minute.
+    # ORDER BY one column with LIMIT, so that ClickHouse reads only the needed rows of the others: a
+    # join or one sort over everything would read the whole history, several times a minute.
     parts = [
         f"(SELECT logged, time, type, division, status "
         f"FROM `{database}`.`{names.events_table(family.topic)}`\n"
