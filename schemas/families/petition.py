@@ -75,7 +75,7 @@ _ROUTE = (
     "办理途径（《信访工作条例》第31条）；只有申诉求决有办理途径。",
 )
 _ENDS = ("petition.closed", "petition.withdrawn", "petition.merged", "petition.not_accepted")
-# Nobody had to answer any more. 不予受理 answers the transfer and the notice, but closes nothing.
+# After these nobody has to answer. 不予受理 answers the transfer and the notice but closes nothing.
 _GONE = ("petition.withdrawn", "petition.merged")
 
 
@@ -145,8 +145,8 @@ class Petition(
             "受理告知",
             "petition.transferred",
             terms=(Term(15, "信访工作条例 23"),),
-            # Not petition.objected: whom the petition goes to next owes the notice, and until it
-            # goes to somebody the time of the unit that objected runs on.
+            # Not petition.objected: the next unit owes the notice, and until the petition goes to
+            # one, the time of the unit that objected runs on.
             ends=("petition.accepted", "petition.replied", *_ENDS),
             lapses=_GONE,
             counts="last",
@@ -180,7 +180,7 @@ class Petition(
 
 
 def _misrouted(content: Content) -> str | None:
-    """Routes are for 申诉求决 alone (条例 31), so that only these can come under its 60 days."""
+    """Only 申诉求决 have a route (条例 31), so that the 60 days can apply only to them."""
     if content["route"] == "none" or content["kind"] == "appeal":
         return None
     return f"route {content['route']} of a petition that is no appeal"

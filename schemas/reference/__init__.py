@@ -1,1 +1,1 @@
-"""What has a time of its own: the calendar and the city's divisions, with their data files."""
+"""Reference data that changes with time: the calendar and the divisions, with their files."""

@@ -1,7 +1,7 @@
-"""Rest days, and due instants counted by them.
+"""Rest days, and the due instants computed with them.
 
 The day of the start is not counted (民法典 201). A last day that is a rest day moves to the next
-working day (民法典 203): weekends and public holidays are rest days, days worked in their stead are
+working day (民法典 203): weekends and public holidays are rest days, days worked in their place are
 not. A due instant is the end of the last day: the midnight after it.
 """
 
@@ -18,7 +18,7 @@ from schemas.errors import Misconfigured
 
 SHIPPED_CALENDAR: Final = Path(__file__).parent / "data" / "calendar_cn.csv"
 _DAY: Final = timedelta(days=1)
-# Fixed by 全国年节及纪念日放假办法 whatever the year's notice says: used past the last notice.
+# 全国年节及纪念日放假办法 fixes these whatever the year's notice says: used past the last notice.
 _FIXED_HOLIDAYS: Final = frozenset({(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)})
 
 

@@ -2,11 +2,11 @@
 
 A divisions file is a CSV with the columns `code,name,valid_from,valid_to`. Levels follow from the
 length of the code (GB/T 2260 and the statistics codes): 6 digits a county, 9 a township, 12 a
-village or community. A county-level code ending in 00 is the city itself, the place of events
-whose place is unknown (未定位).
+village or community. A county-level code ending in 00 is the city itself; events of unknown place
+(未定位) have this code.
 
-Beside it may stand `microgrids_<city's code>.csv` with the columns `code,microgrids`: how many
-there are in each village, which is what coverage is a share of.
+An optional file beside it, `microgrids_<city's code>.csv`, has the columns `code,microgrids`: the
+number of micro-grids in each village, which is the base of coverage.
 
 Source of the shipped file: National Bureau of Statistics, 统计用区划代码 2023.
 """
@@ -30,7 +30,7 @@ UNKNOWN_PLACE: Final = "未定位"
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """One division; `valid_to` is exclusive and empty while it lasts. Dates are ISO 8601."""
+    """One division; `valid_to` is exclusive, and empty while it is valid. Dates are ISO 8601."""
 
     code: str
     name: str
@@ -44,7 +44,7 @@ class Division:
 
     @property
     def is_city(self) -> bool:
-        """Whether this is the city itself, under whose code events of unknown place are kept."""
+        """Whether this is the city itself; events of unknown place have its code."""
         return len(self.code) == COUNTY and self.code.endswith("00")
 
 
@@ -105,7 +105,7 @@ class Divisions(Mapping[str, Division]):
 
     @cached_property
     def counties(self) -> tuple[Division, ...]:
-        """The county-level divisions, the city itself not among them."""
+        """The county-level divisions, without the city itself."""
         return tuple(d for d in self.values() if d.level == "county")
 
     @cached_property
@@ -120,11 +120,11 @@ class Divisions(Mapping[str, Division]):
 
 
 def microgrids(path: Path, divisions: Divisions) -> dict[str, int] | None:
-    """Micro-grids by code, from the file beside the divisions file; None when there is none.
+    """Number of micro-grids by code, from the file beside the divisions file; None without one.
 
     Args:
         path: the divisions file.
-        divisions: what it holds.
+        divisions: the divisions in it.
 
     Raises:
         Misconfigured: the file cannot be read, or a row names no division of the city or no number.

@@ -1,8 +1,8 @@
 """Where a city's counties lie on a map: their outlines, and the point of each.
 
-The file lies beside the divisions file: `outlines_<city>.geojson`, a FeatureCollection with a
-feature a county. Its properties are `code`, `name` and `cp` (longitude and latitude of its marker);
-`within` has the codes of those that are drawn with it, as they have no outline of their own.
+The file lies beside the divisions file: `outlines_<city>.geojson`, a FeatureCollection with one
+feature per county. Its properties are `code`, `name` and `cp` (longitude and latitude of its
+marker); `within` lists the codes of counties without an outline, which are drawn with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Outlines:
     Attributes:
         file: the outlines themselves.
         points: longitude and latitude of each county that has an outline, by its code.
-        within: the county with which one without an outline is drawn, by the code of the latter.
+        within: for each county without an outline, by its code: the county it is drawn with.
     """
 
     file: Path
@@ -41,7 +41,7 @@ def outlines(divisions_file: Path, divisions: Divisions) -> Outlines | None:
     """The map beside a divisions file; None when there is none.
 
     Raises:
-        Misconfigured: the file cannot be read, or names a county that the city has not.
+        Misconfigured: the file cannot be read, or names a county that the city does not have.
     """
     file = divisions_file.parent / f"outlines_{divisions.city.code}.geojson"
     if not file.exists():
