@@ -1,7 +1,7 @@
 """Chinese names of the published views' columns.
 
-What comes of a field, an event type or a deadline is named by its own declaration; only the columns
-that no family declares are named here.
+A column that comes from a field, an event type or a deadline takes its name from that declaration.
+This module names only the columns that no family declares.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 
 SPANS: Final[Mapping[str, str]] = {"today": "今日", "month": "本月", "year": "本年"}
-"""Spans of the views to date, by the suffix of their columns."""
+"""Names of the spans in the `_to_date` views, by column suffix."""
 
 
 def column_names(family: Family | None) -> dict[str, str]:
-    """Chinese names by column: the general ones, and those that a family's declarations give."""
+    """Chinese names by column: the general ones, and those from a family's declarations."""
     found = dict(COLUMNS)
     if family is None:
         return found

@@ -12,13 +12,13 @@ from schemas.reference.calendars import Calendar
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """How long a clock runs, for the cases that come under it.
+    """How long a clock runs for the cases that the term covers.
 
     Attributes:
         days: length in `unit`.
         basis: the law's article.
         unit: natural days, or working days of the calendar.
-        when: field and values of the starting event that put a case under this term; empty: all.
+        when: field of the starting event, and the values that the term covers; empty: all cases.
         longest: the most days an extension may add.
     """
 
@@ -29,7 +29,7 @@ class Term:
     longest: int = 0
 
     def covers(self, content: Mapping[str, Any]) -> bool:
-        """Whether a case with this content comes under the term."""
+        """Whether the term covers a case with this content."""
         field, values = self.when
         return not field or content.get(field) in values
 
@@ -38,20 +38,20 @@ class Term:
 class Clock:
     """One deadline of a case; the case fold has one set of columns for it.
 
-    What several terms may not differ in stands here, so that they cannot disagree. A duty that
-    other events end is another clock, with a name and columns of its own.
+    The terms share the clock's attributes, so they cannot disagree on them. A duty that other
+    events end is another clock, with a name and columns of its own.
 
     Attributes:
         name: `due_<name>` is its column in the case fold.
         zh: what boards call it.
         starts: event type whose `time` starts it.
         terms: its lengths; the first that covers the starting event's content counts.
-        ends: event types that stop it; one in time meets it.
-        lapses: those of `ends` that take the duty away instead of meeting it; a case that ended so
-            before the due date is in neither side of an on-time rate.
-        extends: event type that lengthens it by its field `days`, counted from its field `since`.
-        counts: which of several starts: the first where starting again gives no more time, the last
-            where each start is another office's own time.
+        ends: event types that stop it; one that happens in time meets it.
+        lapses: those of `ends` that cancel the duty instead of meeting it; a case that ends so
+            before the due date is in neither the numerator nor the denominator of an on-time rate.
+        extends: event type that lengthens it: by the event's field `days`, from its field `since`.
+        counts: which of several starts counts: the first where a new start gives no more time, the
+            last where each start gives another office its own time.
     """
 
     name: str
@@ -70,10 +70,10 @@ class Clock:
 
     @property
     def moves(self) -> bool:
-        """Whether events after the first start can put the due instant off.
+        """Whether events after the first start can postpone the due instant.
 
-        Their due instants are kept by when they happened: at an instant before, a case is judged
-        without them.
+        The case fold keeps the due instant of each such event by the event's time: a case judged
+        at an earlier instant ignores the event.
         """
         return bool(self.extends) or self.counts == "last"
 

@@ -1,21 +1,21 @@
 """Every error Gulou raises on purpose.
 
     GulouError
-    ├── SchemaError          a class of schemas/ contradicts itself; a programmer mends it
-    ├── Refused              an event, a row or a field cannot be accepted; its sender mends it
+    ├── SchemaError          a class of schemas/ contradicts itself; a programmer fixes it
+    ├── Refused              an event, a row or a field cannot be accepted; its sender fixes it
     ├── Unavailable          a server does not answer or is not ready; wait, or start it
     ├── Misconfigured        a setting, a file or the machine is not as it must be
     └── Halted               the pipeline stopped itself rather than show a wrong number
 
-A message says what, which value, where, and what to do now. Values stand in `repr`; a personal
-value never does. All fields survive pickling, so an error may cross a process.
+A message says what, which value, where, and what to do now. Values appear in `repr`, personal
+values never. All fields survive pickling, so an error may cross a process.
 """
 
 from __future__ import annotations
 
 
 class GulouError(Exception):
-    """Root of the tree; `str()` is fit to be shown to a person as it stands.
+    """Root of the tree; `str()` can be shown to a person unchanged.
 
     Args:
         what: one sentence naming the thing, the value and the place.
@@ -63,6 +63,6 @@ class Misconfigured(GulouError):
 
 
 class Halted(GulouError):
-    """The pipeline stopped itself: going on could have shown a wrong number."""
+    """The pipeline stopped itself: continuing could have shown a wrong number."""
 
     exit_code = 5

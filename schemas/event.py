@@ -1,8 +1,8 @@
-"""The event: a CloudEvents 1.0 envelope around one family's content, told once as a pydantic class.
+"""The event: a CloudEvents 1.0 envelope around one family's content, declared as a pydantic class.
 
-A family is one file of this package, an event type one class in it. The class gives the name, the
-version, the Kafka key and the fields; validation, JSON Schema, topics, ClickHouse columns, rollups,
-the catalogue and sample data all derive from it.
+A family is one file of `schemas/families`, an event type is one class in it. The class gives the
+name, the version, the Kafka key and the fields, each once; validation, JSON Schema, topics,
+ClickHouse columns, rollups, the catalogue and sample data all derive from it.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def field(
         total: the integer is summed in every rollup, net and gross.
         fact: the value describes the case as a whole and is kept in its case fold.
         below_township: whether the total may be published for a village (persons helped may not).
-        default: of an event's field only `None`, which on the wire means that it is absent; null
-            is refused.
+        default: for a field of an event only `None`, which means absent on the wire; null is
+            refused.
     """
-    # Beside the annotation, not in it: nothing of this reaches the validators of the wire.
+    # Beside the annotation, not in it, so that the wire validators never see it.
     extra: dict[str, Any] = {
         "zh": zh,
         "zh_doc": zh_doc,
@@ -65,10 +65,10 @@ def field(
 
 
 def meaning(info: FieldInfo) -> tuple[str, Text]:
-    """Chinese name and meaning of what was declared with `field`.
+    """Chinese name and meaning of a field declared with `field`.
 
     Raises:
-        KeyError: it was declared otherwise.
+        KeyError: the field was declared some other way.
     """
     extra = info.json_schema_extra
     if not isinstance(extra, dict) or not info.description:
@@ -80,9 +80,9 @@ def meaning(info: FieldInfo) -> tuple[str, Text]:
 class FieldSpec:
     """What derives from one field of one event class.
 
-    `stored` is the ClickHouse type in which views read it and empty for sealed fields, which
-    views never read; `choices` are the values of a vocabulary, empty for open types; `bare` values
-    stand without quotes in JSON; `money` is in fen.
+    `stored` is the ClickHouse type in which views read the field, empty for sealed fields, which
+    views never read. `choices` are the values of a vocabulary, empty for open types. `bare` values
+    have no quotes in JSON. `money` is in fen.
     """
 
     name: str
@@ -134,10 +134,10 @@ class Event(BaseModel):
 
     Class arguments of a family: `topic`, `key`, `zh`, `zh_doc`, and `partitions`. Of an event type:
     `name`, `zh`, `zh_doc`, and where they differ from the defaults `version`, `corrects`, `voids`.
-    `zh` is the name in Chinese, `zh_doc` what the docstring says in English.
+    `zh` is the Chinese name, `zh_doc` the docstring in Chinese.
 
     Raises:
-        SchemaError: when the class is made, if it contradicts itself.
+        SchemaError: the class contradicts itself; raised when the class is made.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -151,7 +151,7 @@ class Event(BaseModel):
     family_doc: ClassVar[Text] = Text("", "")
     partitions: ClassVar[int] = 4
     projections: ClassVar[tuple[Any, ...]] = ()
-    """How the family's events are kept as live figures; at most four (see `_projections`)."""
+    """The live figures of the family's events; at most four (see `family.PROJECTIONS_MAX`)."""
     clocks: ClassVar[tuple[Any, ...]] = ()
     small_cells: ClassVar[bool] = False
     """Whether counts of 1 to 4 below township are withheld."""
@@ -160,7 +160,7 @@ class Event(BaseModel):
 
     @classmethod
     def incoherent(cls, content: Content) -> str | None:
-        """Says what contradicts itself in validated content; None when nothing does."""
+        """The contradiction in validated content; None when there is none."""
         return None
 
     def __init_subclass__(cls, **_: Any) -> None:
@@ -205,7 +205,7 @@ def _field_spec(cls: type[Event], name: str, info: FieldInfo) -> FieldSpec:
     personal = next((m for m in marks if isinstance(m, Personal)), None)
     sealed = personal is not None and personal.sealed
     if not all(isinstance(choice, str) for choice in choices) or not (choices or inner in _PLAIN):
-        # Flat and plain: the check for repeated keys counts quotes, and views read no nesting.
+        # Only flat, plain types: the check for repeated keys counts quotes; views read no nesting.
         raise SchemaError(f"{cls.__name__}.{name} is no text, whole number, truth or instant.")
     if not stored and not sealed:
         stored = "String" if choices else _STORED.get(inner, "")
@@ -347,5 +347,5 @@ def encode(event: Event, envelope: Mapping[str, Any]) -> bytes:
 
 
 def example(cls: type[Event]) -> Content:
-    """Valid content of `cls`, made of its fields' examples; fields that may be absent are."""
+    """Valid content of `cls` from its fields' examples; fields without an example are absent."""
     return {f.name: f.example for f in cls.fields.values() if f.example is not ...}

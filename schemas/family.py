@@ -1,7 +1,7 @@
-"""A family: all event types of one topic, and what is kept of them.
+"""A family: all event types of one topic, and the figures kept of them.
 
-What contradicts itself is refused when the family is made, so that nothing depends on the order in
-which things are declared, or on which of two declarations comes last.
+Making a family that contradicts itself raises SchemaError, so nothing depends on the order of
+declarations, or on which of two declarations comes last.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from schemas.event import Event, FieldSpec
 from schemas.projections import HI, CaseFold, Diary, Projection, Rollup
 from schemas.words import Text
 
-PROJECTIONS_MAX: Final = 4  # every view on a table costs a part an insert
+PROJECTIONS_MAX: Final = 4  # each materialized view on a table writes one more part per insert
 _TOPIC: Final = re.compile(r"[a-z]{2,20}")
 _TYPE: Final = re.compile(r"[a-z]{2,20}\.[a-z]+(_[a-z]+)*")
 _NAME: Final = re.compile(r"[a-z]+(_[a-z]+)*")
 _TAKEN_TOPICS: Final = frozenset({"all", "events", "table", "alerts", "recent"})
-"""Views and tables that are no family's begin with these."""
+"""Beginnings of the names of views and tables that belong to no family."""
 _RESERVED: Final = frozenset(
     {"kpart", "koff", "type", "county", "division", "township", "village", "grid", "hour", "day"}
     | {"year", "case", "events", "state", "open", "ended_at", "county_only", HI}
@@ -36,12 +36,12 @@ class Family:
     """All that derives from one file of `schemas/families`.
 
     Attributes:
-        topic: Kafka topic, and the beginning of the names of its tables and views.
+        topic: Kafka topic; the names of the family's tables and views begin with it.
         key: field whose value is the Kafka key; every event type has it.
-        events: in order of declaration, which nothing depends on but the order on a page.
+        events: in order of declaration; only the order on a page depends on it.
 
     Raises:
-        SchemaError: when it is made, if it contradicts itself.
+        SchemaError: the family contradicts itself; raised when it is made.
     """
 
     topic: str
@@ -78,7 +78,7 @@ class Family:
 
     @property
     def rollups(self) -> tuple[Rollup, ...]:
-        """Its rollups, at most one a kind of place."""
+        """Its rollups, at most one per kind of place."""
         return tuple(each for each in self.projections if isinstance(each, Rollup))
 
     @property
@@ -108,7 +108,7 @@ class Family:
         return tuple(cls.fields[name] for cls in self.events if name in cls.fields)
 
     def sayers(self, name: str, mark: str) -> tuple[str, ...]:
-        """Event types whose field `name` bears `mark` (`total` or `fact`); others may reuse it."""
+        """Event types with `mark` (`total` or `fact`) on field `name`; others may reuse it."""
         return tuple(
             cls.spec.name
             for cls in self.events
@@ -117,7 +117,7 @@ class Family:
 
 
 def _contradictions(family: Family) -> Iterator[str]:
-    """What a family's projections, clocks and corrections say of events it does not have."""
+    """Every contradiction in a family, as clauses of the error message."""
     yield from _names(family)
     yield from _projections(family)
     yield from _clocks(family.clocks)
@@ -238,7 +238,7 @@ def _clocks(clocks: Sequence[Clock]) -> Iterator[str]:
 
 
 def _unknown(family: Family) -> Iterator[str]:
-    """Event types, and fields of them, that are named and are not there."""
+    """Event types, and fields of event types, that are named but do not exist."""
     said = {t for cls in family.events for t in (cls.spec.corrects, *cls.spec.voids)}
     for clock in family.clocks:
         said |= {clock.starts, clock.extends, *clock.ends}

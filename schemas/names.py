@@ -1,7 +1,7 @@
-"""The one speller of topics, tables, views, groups and metrics.
+"""The only place that spells the names of topics, tables, views, groups and metrics.
 
 A name that leaves the process (a topic, a table, a metric on a chart) is spelled here and nowhere
-else, so that a search for it ends here and a renaming is one line.
+else, so that a search for it ends here and renaming it changes one line.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which Kafka partition of its topic a message belongs in: that of its key, by murmur2.
+"""The Kafka partition of its topic that a message belongs in: that of its key, by murmur2.
 
-A message meets its own repeats, its corrections and the rest of its case there and nowhere else.
+A message meets its own repeats, its corrections and the rest of its case only in that partition.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 
 def partitions(keys: Sequence[bytes], count: int) -> list[int]:
-    """The partition of each key among `count`, as every Kafka client finds it (murmur2).
+    """The partition of each key among `count`, as every Kafka client computes it (murmur2).
 
-    All keys of one length at once: the clients' own murmur2 takes 15 us a key in Python, which
-    would be most of the cost of an event.
+    Hashes all keys of one length at once: the clients' own murmur2 takes 15 us per key in Python,
+    which would be most of the cost of an event.
     """
     found = np.empty(len(keys), np.int64)
     lengths = np.fromiter((len(key) for key in keys), np.int64, len(keys))

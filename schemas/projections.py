@@ -1,8 +1,8 @@
-"""The shapes in which events are kept as live figures: a rollup, a diary and a case fold.
+"""The three kinds of live figures kept of events: a rollup, a diary and a case fold.
 
 All are folds that do not depend on order or batching: sums of integers, minima and maxima. Each
-carries `kpart` in its key and `hi`, the highest offset it has seen of that Kafka partition, in the
-same part as the figures, so a crash can never separate the two.
+has `kpart` in its key. Its column `hi`, the highest offset seen of that Kafka partition, lies in
+the same part as the figures, so a crash can never separate the two.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 HI: Final = "hi"
-# Stands for "not yet": the latest instant DateTime64 holds in every zone, so that min() passes it.
+# Means "not yet": the latest instant DateTime64 holds in every zone, so min() prefers any other.
 NEVER: Final = "2299-01-01 00:00:00.000"
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What makes a rollup a ledger: money that came in less money that went out.
+    """Makes a rollup a ledger: money that came in less money that went out.
 
     Attributes:
-        amount: summed field of both.
+        amount: summed field of both event types.
         raised: event type by which money comes in.
         spent: event type by which it goes out.
-        by: vocabulary whose balances are kept apart.
+        by: vocabulary; each of its values has a balance of its own.
         opening: field and value that mark a balance brought forward: it counts in the balance, but
-            in no span's movements.
+            not in the movements of any span.
     """
 
     amount: str
@@ -39,14 +39,14 @@ class Balance:
 class Rollup:
     """Counts and totals of every event type, by place, time and vocabulary.
 
-    `net_*` are the figures as they stand after corrections, `gross_*` as first filed. A row that is
-    not counted (dead, repeated, …) falls under the empty type, which no published view shows.
+    `net_*` are the figures after corrections, `gross_*` as first filed. A row that is not counted
+    (dead, repeated, …) has the empty type, which no published view shows.
 
     Attributes:
         name: suffix of the target table.
         place: `county` (six digits), by the hour; or `division` (the narrowest known), by the day.
         dims: fields with a vocabulary that further divide the figures.
-        balance: makes it a ledger, which is asked from its first day on; else a span is asked.
+        balance: makes it a ledger; queries read a ledger from its first day, other rollups by span.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Rollup:
 
 
 class Kept(NamedTuple):
-    """An event type whose days a diary keeps.
+    """An event type that a diary keeps by day.
 
     Attributes:
         type: the event type.
@@ -87,16 +87,16 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Diary:
-    """What stands on each day, one row a micro-grid and year.
+    """The events that stand on each day, one row per micro-grid and year.
 
-    For places so small that most days have no event: a rollup by day would keep nearly a row an
-    event, and to find a last day would read them all. Sums of zero leave the map by themselves.
+    For places so small that most days have no event: a rollup by day would keep nearly one row per
+    event, and finding a last day would read them all. sumMap drops days with a sum of zero.
 
     Attributes:
         name: suffix of the target table and of the view that shows it.
         zh: what boards call that view.
-        seen: the event type by which a micro-grid is reached; counted in all years too.
-        last: column of its last day.
+        seen: the event type that reaches a micro-grid; counted over all years too.
+        last: column of the last day with a `seen` event.
         also: other event types that are counted.
     """
 
@@ -108,7 +108,7 @@ class Diary:
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Event types whose days are kept, a column each."""
+        """Event types kept by day, one column each."""
         return tuple(kept.type for kept in (self.seen, *self.also))
 
     @property
@@ -118,7 +118,7 @@ class Diary:
 
 
 class Stage(NamedTuple):
-    """A state that a case is in once an event of a type has happened.
+    """The state of a case once an event of a type has happened.
 
     Attributes:
         type: the event type.
@@ -133,12 +133,12 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CaseFold:
-    """One row a case: the first instant of every event type, the facts, and the due instants.
+    """One row per case: the first instant of every event type, the facts, and the due instants.
 
     Attributes:
         name: suffix of the target table and of the view that shows it.
-        opens: the event type that begins a case; its place is the case's.
-        stages: in the order of the law; of several that have happened the last one holds.
+        opens: the event type that begins a case; its place is the place of the case.
+        stages: in legal order; the last stage that has happened is the state of the case.
         ends: event types after which a case is no longer open.
     """
 

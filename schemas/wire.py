@@ -1,9 +1,9 @@
-"""From received bytes to a checked event, or to the reason why not.
+"""Turns received bytes into a checked event, or into a refusal with its reason.
 
-The validators are built from the classes: for every event type a TypedDict with the class's own
-annotations inside the envelope's, so that pydantic-core checks the bytes in one pass without making
-an instance (a third of the cost of a model). There is no second validator: producers check what
-they send with the same decoder.
+The validators are built from the classes. Each event type has a TypedDict with the class's own
+annotations inside the envelope's, so pydantic-core checks the bytes in one pass without making an
+instance (a third of the cost of a model). There is no second validator: producers check what they
+send with the same decoder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from schemas.words import VILLAGE_DIGITS, DivisionMark, Labels, Personal, Stored
 
 
 class Reason(StrEnum):
-    """Why a message is in the dead-letter topic; the label of the metric that counts them.
+    """Why a message is in the dead-letter topic; the label of the dead-letter metric.
 
     Attributes:
         zh: what boards and the catalogue call it.
@@ -124,8 +124,8 @@ class Reason(StrEnum):
 
 
 _STRICT: Final = ConfigDict(strict=True, extra="forbid")
-FIRST_YEAR: Final = 1971  # ClickHouse's Date and DateTime begin with 1970, in every zone from 1971
-_SURELY_DATED_MS: Final = 366 * 86_400_000  # since 1970; from here on no zone has an older year
+FIRST_YEAR: Final = 1971  # ClickHouse's Date and DateTime begin in 1970; 1971 is safe in every zone
+_SURELY_DATED_MS: Final = 366 * 86_400_000  # since 1970; from here no zone is still before 1971
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 NOTHING: Final[Content] = {
     "source": "",
@@ -136,7 +136,7 @@ NOTHING: Final[Content] = {
     "division": "",
     "data": {},
 }
-"""Stands where an event would, for a message that is none."""
+"""Placeholder for the event, where a message holds none."""
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}[0-9]{0,2}(\.[a-z_]{1,40})?")
 _CODE: Final = re.compile(r"[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?")
 
@@ -170,16 +170,16 @@ class Decoder:
         union: Any = kinds[0]
         if len(kinds) > 1:
             union = Annotated[Union[tuple(kinds)], Field(discriminator="dataschema")]  # noqa: UP007
-        # pydantic-core's own: the adapter's wrapper around it costs a tenth of the check.
+        # pydantic-core's own method: the adapter's wrapper around it costs a tenth of the check.
         self._validate = TypeAdapter(union).validator.validate_json
         self._rules = {cls.spec.name: _rule(cls) for cls in events}
-        # Fields whose values bear no quotes, absent ones too: they only make the sum uncertain.
+        # Unquoted fields: when one is absent, the message is parsed again.
         self._bare = {cls.spec.name: sum(f.bare for f in cls.fields.values()) for cls in events}
 
     def __call__(self, payloads: Sequence[bytes | None]) -> list[Content | Rejected]:
-        """One result a message, in order: the envelope with its content under `data`.
+        """One result per message, in order: the envelope with its content under `data`.
 
-        Each message is parsed alone: `{A},{B}` joined with its neighbours could make a valid array.
+        Each message is parsed by itself: `{A},{B}` joined with others could make a valid array.
         """
         return self.timed(payloads)[0]
 
@@ -188,8 +188,8 @@ class Decoder:
     ) -> tuple[list[Content | Rejected], list[int], list[int]]:
         """The results, and when each event happened and was recorded, in ms since 1970.
 
-        The instants are compared here anyway, and reckoning them is a tenth of the work. Of what
-        is rejected they are 0.
+        The instants are compared here anyway, and computing them is a tenth of the work. They are
+        0 for rejected messages.
         """
         found = [self._shaped(payload) for payload in payloads]
         events = [NOTHING if event.__class__ is Rejected else event for event in found]
@@ -205,7 +205,7 @@ class Decoder:
         return found, times, recordings
 
     def one(self, payload: bytes | None) -> tuple[Content | Rejected, int, int]:
-        """What `timed` finds of a single message, for those who see no more at a time."""
+        """The result of `timed` for a single message, for callers that get one at a time."""
         event = self._shaped(payload)
         if isinstance(event, Rejected):
             return event, 0, 0
@@ -215,7 +215,7 @@ class Decoder:
         return (wrong, 0, 0) if wrong is not None else (event, time, recorded)
 
     def _shaped(self, payload: bytes | None) -> Content | Rejected:
-        """The event, of which every field for itself is right."""
+        """The event if each of its fields is valid, else the result of a second look."""
         try:
             found: Content = self._validate(payload)  # type: ignore[arg-type]
         except ValidationError as error:
@@ -223,11 +223,11 @@ class Decoder:
         return found
 
     def _wrong(self, payload: bytes, event: Content, time: int, recorded: int) -> Rejected | None:
-        """What the fields of an event, or two keys of the same name, say against one another."""
+        """The contradiction between fields, or a repeated key; None when there is neither."""
         data, type_, division = event["data"], event["type"], event["division"]
         rule = self._rules[type_]
-        # A rule that holds between fields is no validator of pydantic's: a call from there costs
-        # three times as much. Most events need none of this.
+        # Rules between fields are not pydantic validators: a call from pydantic costs three times
+        # as much. Most events need none of these checks.
         if (
             rule is not None
             or time > recorded
@@ -238,7 +238,8 @@ class Decoder:
             wrong = _incoherent(event, time > recorded, rule)
             if wrong is not None:
                 return wrong
-        # A backslash or an absent integer makes the sum uncertain; only then parse again.
+        # A repeated key changes the number of quotes. So does an absent unquoted field, and a
+        # backslash may hide the difference. Only then parse again.
         if (
             b"\\" in payload
             or payload.count(b'"') != 2 * (2 * (len(event) + len(data)) - self._bare[type_] - 1)
@@ -247,7 +248,7 @@ class Decoder:
         return None
 
     def _second_look(self, payload: bytes | None, error: ValidationError) -> Content | Rejected:
-        """An older version brought up to date, or the reason of the refusal."""
+        """The event upcast from an older version, or the reason for the refusal."""
         if not payload:
             return Rejected(Reason.NULL, "the message has no value")
         first = error.errors(include_url=False)[0]
@@ -294,7 +295,7 @@ class Decoder:
                 Reason.FIELD, f"data: version {version} needs {_named(missing.args[0])}"
             )
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            # Not valid when it was written either; the error's own words may repeat the value.
+            # Not valid when it was written either; the error's own text may repeat the value.
             return Rejected(Reason.FIELD, f"data: not the shape of version {version}")
         try:
             current: Content = self._validate(text)
@@ -345,16 +346,16 @@ def _rule(cls: type[Event]) -> _Rule | None:
 
 
 def _milliseconds(instants: Sequence[datetime]) -> list[int]:
-    """Since 1970, rounded.
+    """Milliseconds since 1970, rounded.
 
-    pydantic-core writes a list of instants as JSON in half the time that asking each for its
-    timestamp takes.
+    pydantic-core writes a list of instants as JSON in half the time of calling `timestamp()` on
+    each.
     """
     return list(map(round, from_json(to_json(instants, temporal_mode="milliseconds"))))
 
 
 def _incoherent(event: Content, foreseen: bool, rule: _Rule | None) -> Rejected | None:
-    """What an event says against itself, of which every field for itself is right."""
+    """The contradiction between fields that are each valid; None when there is none."""
     grid = event.get("grid")
     if grid is not None and (
         len(event["division"]) != VILLAGE_DIGITS or not grid.startswith(event["division"])
@@ -381,9 +382,10 @@ def _refusing_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _repeated_key(payload: bytes) -> str:
-    """Name of a key that stands twice in one object of valid JSON; empty when none does.
+    """Name of a key that occurs twice in one object of valid JSON; empty when none does.
 
-    pydantic-core keeps the last of two, ClickHouse the first: the same message would have two sums.
+    pydantic-core keeps the last of two equal keys, ClickHouse the first: the same message would
+    have two sums.
     """
     try:
         json.loads(payload, object_pairs_hook=_refusing_repeats)
@@ -412,12 +414,12 @@ def _explain(error: Any) -> Rejected:
         )
     if kind in ("union_tag_invalid", "literal_error") and place in ("", "dataschema", "type"):
         return Rejected(Reason.UNKNOWN_TYPE, "dataschema names no type and version of this topic")
-    # The value itself may be personal, so only its shape is told.
+    # The value itself may be personal, so the message gives only its shape.
     return Rejected(Reason.FIELD, f"{place or 'message'}: {error['msg']}")
 
 
 def _named(key: object) -> str:
-    """A key as it may be shown: what is no name, such as a phone number, is not repeated."""
+    """A key as an error may show it: a key that is no name, such as a phone number, is hidden."""
     return str(key) if _NAME.fullmatch(str(key)) else "(no field name)"
 
 

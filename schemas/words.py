@@ -1,7 +1,7 @@
 """The shared value types: what a word means, its unit, its range, its source.
 
-Each is a plain Python type with constraints that pydantic checks and marks that the rest derives
-from: `StoredAs` names the ClickHouse type that views read it as, `Personal` forbids it in any
+Each is a plain Python type with constraints that pydantic checks, and with marks for derived code:
+`StoredAs` names the ClickHouse type in which views read the value, `Personal` forbids it in any
 projection, label or message, `DivisionMark` is replaced by the codes of the city's divisions file.
 """
 
@@ -23,8 +23,8 @@ VILLAGE_DIGITS: Final = 12
 class Text:
     """What something means, in whole sentences of English and of Chinese.
 
-    Every description is one, from the field of an event to the column of a view, so that a name
-    explained in one language alone has nowhere to stand.
+    Every description is a `Text`, from the field of an event to the column of a view, so no name
+    can be explained in only one language.
     """
 
     en: str
@@ -32,14 +32,14 @@ class Text:
 
     @property
     def whole(self) -> bool:
-        """Whether it says something in both languages, each to its full stop."""
+        """Whether both languages have a text that ends with a full stop."""
         return self.en.endswith(".") and self.zh.endswith("。") and len(self.zh) > 1
 
     def __add__(self, more: Text) -> Text:
         return Text(f"{self.en} {more.en}", f"{self.zh}{more.zh}")
 
     def __str__(self) -> str:
-        """Chinese first: it is the language of those who read comments and the catalogue."""
+        """Chinese first: the readers of comments and of the catalogue read Chinese."""
         return f"{self.zh}{self.en}"
 
 
@@ -55,8 +55,8 @@ class Personal:
     """Marks a value that stands for, or hides, something about a person.
 
     `sealed` values are ciphertext under the subject's key and never leave the events table;
-    pseudonyms may be counted inside a case fold but are never published. A `digest` is made of the
-    event's sealed texts, a pseudonym of who the person is.
+    pseudonyms may be counted inside a case fold but are never published. A `digest` is made from
+    the event's sealed texts, a pseudonym from the person's identity.
     """
 
     sealed: bool = False
@@ -74,7 +74,7 @@ class Labels(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class DivisionMark:
-    """Marks a code that must stand in the city's divisions file."""
+    """Marks a code that must be in the city's divisions file."""
 
 
 Fen = Annotated[int, Field(ge=0, le=10**13), StoredAs("Int64"), Money()]
@@ -103,19 +103,19 @@ Moment = Annotated[
     Field(ge=datetime(1971, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
     StoredAs("DateTime64(3)"),
 ]
-"""An instant with its offset, 1971 to 2099: what dates and deadlines can be reckoned with."""
+"""An instant with its offset, 1971 to 2099: the range of computable dates and deadlines."""
 
 DivisionCode = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$"), DivisionMark()]
 """Six digits a county, nine a township, twelve a village. Source: GB/T 2260, 统计用区划代码."""
 
 GridCode = Annotated[str, Field(pattern=r"^[0-9]{15,24}$")]
-"""A micro-grid: the village's twelve digits, then grid and micro-grid; widths are the city's."""
+"""A micro-grid: the village's twelve digits, then grid and micro-grid; the city sets the widths."""
 
 EventId = Annotated[str, Field(min_length=1, max_length=64), StoredAs("String")]
 """Unique within its source (CloudEvents `id`)."""
 
 CaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,64}$"), StoredAs("String")]
-"""An office's own number of a case, a fund or a project; never a person's number."""
+"""An office's own number for a case, a fund or a project; never a person's number."""
 
 Office = Annotated[str, Field(min_length=1, max_length=64), StoredAs("String")]
 """An office or organisation by its code or short name; never a person."""
@@ -135,14 +135,14 @@ Sealed = Annotated[
     Field(pattern=r"^s1\.[A-Za-z0-9_-]+$", max_length=SEALED_MAX),
     Personal(sealed=True),
 ]
-"""Text of up to 20,000 characters under its subject's key.
+"""Text of up to 20,000 characters, encrypted under its subject's key.
 
 `s1.` and base64url of nonce, AES-256-GCM ciphertext and tag; the additional data is the event's id
 and the field's name, so that a ciphertext cannot be moved to another event.
 """
 
 Category = Annotated[str, Field(min_length=1, max_length=40), StoredAs("String")]
-"""A class out of a list that is a city's own data, such as 三级分类."""
+"""A class from a list that is the city's own data, such as 三级分类."""
 
 Note = Annotated[str, Field(min_length=1, max_length=200), StoredAs("String")]
 """A short remark about a thing or a place, never about a person."""
