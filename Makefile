@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	done; command -v python3)
 PIP := $(RUN) -m pip install --disable-pip-version-check --no-input --require-hashes
 SOURCES := schemas producers streams dashboards infra tests
-GENERATED := docs/settings.md docs/schemas docs/sql CATALOG.md
+GENERATED := docs/settings.md docs/schemas docs/sql docs/samples CATALOG.md
 # Arguments for the command: make up ARGS=--no-live
 ARGS ?=
 

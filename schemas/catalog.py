@@ -3,8 +3,8 @@
 `CATALOG.md` describes every event, deadline, figure and view to people, in Chinese and English.
 `docs/schemas/<type>.json` describes to programs what a message must look like.
 `docs/sql/<topic>.sql` has every statement of the database: its diff shows what a change of a class
-does to the database. All is made of the classes alone; `python -m schemas.catalog --check` finds
-what is stale.
+does to the database. All of them come from the classes only; `python -m schemas.catalog --check`
+finds stale files.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 CATALOG: Final = "CATALOG.md"
 SCHEMAS: Final = "docs/schemas"
 SQL: Final = "docs/sql"
+SAMPLES: Final = "docs/samples"
+"""A message of every version of every type, written once: what was accepted stays acceptable."""
 _OF_ALL: Final = "common"
-"""File of the statements that are made for no family alone."""
+"""File of the statements that belong to no single family."""
 _LAYOUT: Final = Layout()
 _CODE: Final = Annotated[str, Field(pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$")]
 _UNITS: Final = {"natural": "自然日 natural days", "working": "工作日 working days"}
@@ -51,7 +53,7 @@ _BEYOND: Final = Text(
     "没有的字段不写，不写 null。此外还须：区划代码存在，微网格在该区划之内，"
     "登记时间不早于发生时间。",
 )
-"""What holds of every message; the second sentence is what a schema cannot say."""
+"""Rules for every message; a JSON Schema cannot express the second sentence."""
 _FILED: Final = {
     "specversion": "1.0",
     "id": "v-1",
@@ -73,7 +75,7 @@ def generated() -> dict[str, str]:
 
 
 def rendered(chosen: Sequence[Family]) -> dict[str, str]:
-    """Every statement of the database by topic; of no topic alone under `common`."""
+    """Every statement of the database by topic; those of no single topic under `common`."""
     found: dict[str, list[str]] = {_OF_ALL: []}
     for each in (*database_statements(_LAYOUT), *statements(chosen, _LAYOUT)):
         name = f"{each.database}.{each.name}" if each.name else each.database
@@ -81,22 +83,38 @@ def rendered(chosen: Sequence[Family]) -> dict[str, str]:
     return {topic: "\n".join(texts) for topic, texts in found.items()}
 
 
+def samples() -> dict[str, str]:
+    """A message of the newest version of every type, by the path where it is kept."""
+    return {
+        f"{SAMPLES}/{cls.spec.name}.{cls.spec.version}.json": json.dumps(
+            sample(cls), ensure_ascii=False, separators=(",", ":")
+        )
+        + "\n"
+        for family in families()
+        for cls in family.events
+    }
+
+
 def stale(root: Path = ROOT) -> list[str]:
-    """Paths of generated files that are missing, out of date, or of a class that is gone."""
+    """Paths of generated files that are missing, out of date, or of a class that is gone.
+
+    Samples are missing or there: one that is there is never written again.
+    """
     wanted = generated()
     old = [
         path
         for path, text in wanted.items()
         if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != text
     ]
+    missing = [path for path in samples() if not (root / path).exists()]
     there = [*(root / SCHEMAS).glob("*.json"), *(root / SQL).glob("*.sql")]
     extra = {path.relative_to(root).as_posix() for path in there}
-    return sorted([*old, *(extra - set(wanted))])
+    return sorted([*old, *missing, *(extra - set(wanted))])
 
 
 def write(root: Path = ROOT) -> list[str]:
     """Brings every generated file up to date; returns the paths that changed."""
-    wanted, changed = generated(), stale(root)
+    wanted, changed = generated() | samples(), stale(root)
     for path in changed:
         if path not in wanted:
             (root / path).unlink()
@@ -110,9 +128,9 @@ def write(root: Path = ROOT) -> list[str]:
 
 
 def json_schema(cls: type[Event]) -> dict[str, Any]:
-    """JSON Schema (2020-12) of an event of the newest version, as it stands on the wire.
+    """JSON Schema (2020-12) of an event of the newest version, as sent on the wire.
 
-    Names are titles, in Chinese; descriptions are in Chinese, then in English.
+    Titles are the Chinese names; descriptions are in Chinese, then in English.
     """
     shape = TypeAdapter(wire_shape(cls, _CODE)).json_schema()
     data = shape.pop("$defs")[cls.__name__]
@@ -138,7 +156,7 @@ def json_schema(cls: type[Event]) -> dict[str, Any]:
 
 
 def sample(cls: type[Event]) -> dict[str, Any]:
-    """A valid message of the newest version, as JSON would read it."""
+    """A valid message of the newest version, as parsed from JSON."""
     head = dict(_FILED) | {"type": cls.spec.name, "dataschema": cls.spec.urn}
     return head | {"data": example(cls)}
 
@@ -206,7 +224,7 @@ def catalog(chosen: Sequence[Family]) -> str:
 
 
 def _index(chosen: Sequence[Family], views: Sequence[PublishedView]) -> Iterator[str]:
-    """A line a family, with what it has; one for all other chapters."""
+    """One line per family with its contents, one for the views, one for the other chapters."""
     for family in chosen:
         events = ", ".join(_to(f"{c.spec.zh} `{c.spec.name}`", c.spec.zh) for c in family.events)
         deadlines = f"Deadlines of {family.topic}"
@@ -229,7 +247,7 @@ def _index(chosen: Sequence[Family], views: Sequence[PublishedView]) -> Iterator
 
 
 def _to(heading: str, shown: str) -> str:
-    """A link to a heading of this page, as GitHub and most others make its anchor."""
+    """A link to a heading of this page, with the anchor that GitHub and most renderers make."""
     anchor = re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
     return f"[{shown}](#{anchor})"
 
@@ -241,7 +259,7 @@ def _heading(view: PublishedView) -> str:
 def _envelope(cls: type[Event]) -> Iterator[tuple[object, ...]]:
     schema = json_schema(cls)
     for name, told in schema["properties"].items():
-        # These three are the event type's own.
+        # These three differ per event type.
         own = {"type": "文本 text", "dataschema": "文本 text", "data": "对象 object"}
         kind = own.get(name) or _kind(told)
         required = "是 yes" if name in schema["required"] else "否 no"

@@ -24,7 +24,7 @@ KEY_FIELD = {
     "funds": "account",
 }
 TOPIC = {"visit": "visits", "petition": "petitions", "mediation": "mediations", "fund": "funds"}
-_SAMPLES = Path(__file__).parent / "samples"
+_SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
 _IDS = itertools.count(1)
 
 Told = dict[str, Any]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.schemas.conftest import MakeMessage
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "tests" / "histories" / "samples"
+SAMPLES = ROOT / "docs" / "samples"
 EVERY_TYPE = [
     pytest.param(found.topic, cls, id=cls.spec.name) for found in families() for cls in found.events
 ]
@@ -182,8 +182,8 @@ def test_stale_files_are_named_mended_and_those_of_lost_types_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     types = sum(len(family.events) for family in families())
-    # The catalogue, a schema a type, the SQL of each topic and that of none.
-    assert len(_catalog.write(tmp_path)) == 1 + types + len(families()) + 1
+    # The catalogue, a schema and a sample a type, the SQL of each topic and that of none.
+    assert len(_catalog.write(tmp_path)) == 1 + 2 * types + len(families()) + 1
     assert _catalog.write(tmp_path) == []
     lost = tmp_path / "docs" / "schemas" / "fund.stolen.json"
     lost.write_text("{}", encoding="utf-8")
