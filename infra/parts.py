@@ -198,18 +198,58 @@ def _users(settings: Settings) -> dict[str, dict[str, object]]:
     }
 
 
-def _worker(settings: Settings, index: int) -> Part:
-    port = settings.metrics_port + index
+def _http_part(
+    settings: Settings,
+    name: str,
+    module: str,
+    port: int,
+    arguments: Callable[[], Sequence[str]],
+    *,
+    variable: str,
+    health: str = HEALTH,
+    page: str = "",
+    away: Callable[[], str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Part:
+    """A part that speaks HTTP: `python -m module`, ready once it answers on its health path.
+
+    Args:
+        settings: of the installation.
+        name: of the part.
+        module: that runs it.
+        port: it listens on.
+        arguments: of its command, made again for each start.
+        variable: setting of the port, for a message when it is taken.
+        health: path that answers 200 while it serves.
+        page: path that is shown to people.
+        away: see `Part`.
+        env: see `Part`.
+    """
 
     def command() -> list[str]:
-        _child.claim(settings.host, port, part=f"worker {index}", variable="GULOU_METRICS_PORT")
-        return [sys.executable, "-m", "infra.worker", "--index", str(index)]
+        _child.claim(settings.host, port, part=name, variable=variable)
+        return [sys.executable, "-m", module, *arguments()]
 
     return Part(
-        f"worker-{index}",
+        name,
         command,
-        lambda: _answers(settings.host, port, "/ready"),
-        where=f"http://{settings.host}:{port}/metrics",
+        lambda: _answers(settings.host, port, health),
+        where=f"http://{settings.host}:{port}{page}",
+        away=away,
+        env=env,
+    )
+
+
+def _worker(settings: Settings, index: int) -> Part:
+    return _http_part(
+        settings,
+        f"worker-{index}",
+        "infra.worker",
+        settings.metrics_port + index,
+        lambda: ["--index", str(index)],
+        variable="GULOU_METRICS_PORT",
+        health="/ready",
+        page="/metrics",
         away=None if _all_embedded(settings) else lambda: _away(settings),
         # Its threads hand every batch on to another; with an arena of memory for each, what one has
         # freed is of no use to the next.
@@ -236,32 +276,29 @@ def _boards(settings: Settings) -> Part:
     """The board server; what it publishes to walls it reads as the user that reads views only."""
     state, token = settings.home / "boards", settings.home / "secrets" / "grafana"
 
-    def command() -> list[str]:
-        _child.claim(
-            settings.host, settings.board_port, part="the boards", variable="GULOU_BOARD_PORT"
-        )
+    def arguments() -> list[str]:
         settings.secret(token.name)
         sources = _private(settings.home / "run" / "data-sources.json", [board_source(settings)])
-        made = settings.home / "run" / "boards"
-        write(made, edition(settings))
-        outlines = edition(settings).map
+        chosen, made = edition(settings), settings.home / "run" / "boards"
+        write(made, chosen)
         return [
-            sys.executable, "-m", "infra.board_server",
             "--host", settings.host,
             "--port", str(settings.board_port),
             "--state", str(state),
             "--token-file", str(token),
             "--data-sources", str(sources),
             "--boards", str(made),
-            *(["--outlines", str(outlines.file)] if outlines else []),
+            *(["--outlines", str(chosen.map.file)] if chosen.map else []),
             "--zone", settings.timezone,
         ]  # fmt: skip
 
-    return Part(
+    return _http_part(
+        settings,
         "boards",
-        command,
-        lambda: _answers(settings.host, settings.board_port, HEALTH),
-        where=f"http://{settings.host}:{settings.board_port}",
+        "infra.board_server",
+        settings.board_port,
+        arguments,
+        variable="GULOU_BOARD_PORT",
     )
 
 

@@ -59,7 +59,7 @@ def events_of(family: Family, each: int = 3) -> list[Sent]:
 
 def one(family: Family, cls: type[Event], n: int, at: datetime, place: str = "") -> Sent:
     """A message of the type about subject number `n`."""
-    event = json.loads(json.dumps(sample(cls)))
+    event: Sent = json.loads(json.dumps(sample(cls)))
     event |= {"id": f"{cls.spec.name}-{n}-{place}", "division": place or VILLAGES[n % 3]}
     event |= {"time": at.isoformat(), "recorded": at.isoformat()}
     subject = str(event["data"][family.key])
@@ -84,7 +84,7 @@ def store(town: Town, family: Family, batches: Iterable[Sequence[Sent]]) -> None
         town._store(
             family.topic,
             [
-                Chunk(family.topic, kpart, 1, before.get(kpart, -1), batch)  # type: ignore[arg-type]
+                Chunk(family.topic, kpart, 1, before.get(kpart, -1), batch)
                 for kpart, batch in records.items()
             ],
         )
