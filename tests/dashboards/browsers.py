@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright, for tests and for the bench."""
+"""Debian's Chromium under Playwright, for tests and the bench."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAGS = (
 
 
 def program() -> str | None:
-    """Where Chromium is; None where there is none."""
+    """Path of Chromium, or None."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -29,7 +29,7 @@ def chromium() -> Iterator[Browser]:
     """A headless Chromium with an empty profile.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: Chromium is not installed.
     """
     found = program()
     if found is None:
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def tab(browser: Browser) -> Page:
-    """A tab of a 1080p screen, in a context of its own: nothing is kept from another."""
+    """A tab of a 1080p screen, in a new context: it shares nothing with other tabs."""
     # The policy is tested on its own; Playwright's waits need eval.
     context = browser.new_context(viewport={"width": 1920, "height": 1080}, bypass_csp=True)
     return context.new_page()

@@ -1,4 +1,4 @@
-"""A small made-up city in ClickHouse: what the fixture boards read."""
+"""A small made-up city in ClickHouse, for the fixture boards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOWNSHIPS = tuple(
 
 
 def statements() -> list[str]:
-    """DDL and rows; to be run in order by a user who may write."""
+    """DDL and INSERTs; run them in order, as a user who may write."""
     d = DATABASE
     counties = ",".join(str(row) for row in COUNTIES)
     townships = ",".join(str(row) for row in TOWNSHIPS)
@@ -41,7 +41,7 @@ def statements() -> list[str]:
         f"INSERT INTO {d}.township VALUES {townships}",
         f"CREATE TABLE {d}.hourly (at DateTime('Asia/Shanghai'), family String, events UInt32)"
         " ENGINE = MergeTree ORDER BY (family, at)",
-        # Seven days of December 2021, hour by hour, with a night and a weekend in them.
+        # Seven days of December 2021 by the hour, with nights and a weekend.
         f"INSERT INTO {d}.hourly SELECT toDateTime('2021-12-25 00:00:00', 'Asia/Shanghai')"
         " + number * 3600, family, toUInt32(base * (0.15 + greatest(sin((number % 24 - 6)"
         " * pi() / 13), 0)) * (1 - 0.35 * (number / 24 % 7 > 5)) + cityHash64(number, family) % 9)"

@@ -25,10 +25,10 @@ WRITER, BOARD_USER = ("writer", "writes"), ("board", "looks")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; the tests that need it are skipped where there is none, never in CI.
+    """Debian's Chromium; without it, tests that need it are skipped, except in CI.
 
-    Of a module, not of the session: while it lives Playwright's event loop runs in this thread, and
-    no other test may run one.
+    Scope module, not session: while it exists, Playwright's event loop runs in this thread, and no
+    other test may run one.
     """
     if program() is None:
         if os.environ.get("CI") == "true":
@@ -63,13 +63,13 @@ def city_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
 
 
 def writer(warehouse: EmbeddedClickHouse) -> Client:
-    """A connection that may change the city."""
+    """A connection with the right to change the city."""
     return Client(warehouse.host, port=warehouse.port, user=WRITER[0], password=WRITER[1])
 
 
 @pytest.fixture(scope="session")
 def city_source(city_clickhouse: EmbeddedClickHouse) -> dict[str, Any]:
-    """The data source as it is published to Grafana."""
+    """The data source as published to Grafana."""
     return {
         "name": "City",
         "uid": "city",
@@ -91,7 +91,7 @@ def city_source(city_clickhouse: EmbeddedClickHouse) -> dict[str, Any]:
 def provisioned(
     tmp_path_factory: pytest.TempPathFactory, city_source: dict[str, Any]
 ) -> tuple[str, ...]:
-    """Options of a board server that has the fixture boards and the city."""
+    """Options of a board server with the fixture boards and the city."""
     sources = tmp_path_factory.mktemp("sources") / "sources.json"
     sources.write_text(json.dumps([city_source]))
     return ("--data-sources", str(sources), "--boards", str(BOARDS))
@@ -101,6 +101,6 @@ def provisioned(
 def city(
     tmp_path_factory: pytest.TempPathFactory, provisioned: tuple[str, ...]
 ) -> Iterator[BoardServer]:
-    """A board server over the city, shared by the session: leave it as it was."""
+    """A board server over the city, shared by the session; tests must not change it."""
     with board_server(tmp_path_factory.mktemp("boards"), *provisioned) as running:
         yield running

@@ -1,4 +1,4 @@
-"""A board server in a thread of the test: it starts in milliseconds, and takes real requests."""
+"""A board server in a thread: it starts in milliseconds and takes real requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Inside:
-    """A running server; each call is a connection of its own and keeps no cookie."""
+    """A running server; each call opens its own connection and keeps no cookie."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -35,13 +35,13 @@ class Inside:
         )  # fmt: skip
 
     def told(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and JSON, without the times of birth and change, which are checked here."""
+        """Status and JSON without `created` and `updated`, after checking those two."""
         answer = self.call(method, path, body)
         return answer.status_code, without_times(answer.json())
 
 
 def without_times(value: Any) -> Any:
-    """`value` without `created` and `updated`, once both look like an instant of UTC."""
+    """`value` without `created` and `updated`; asserts that both are instants in UTC."""
     if isinstance(value, list):
         return [without_times(each) for each in value]
     if not isinstance(value, dict):
@@ -55,9 +55,9 @@ def without_times(value: Any) -> Any:
 def inside(
     config: ServerConfig, token: str = "", *, host: str = "127.0.0.1", closed: bool = False
 ) -> Iterator[Inside]:
-    """Serves `config` on a free port of this machine until the block ends, behind the gate.
+    """Serves `config` behind the gate, on a free local port, until the block ends.
 
-    In a thread of its own, because Playwright's loop may run in the test's.
+    In a separate thread, because Playwright's loop may run in the test's.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

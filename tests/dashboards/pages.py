@@ -1,4 +1,4 @@
-"""What a test does with a board in Chromium, and what it measures there."""
+"""Actions and measurements on a board in Chromium."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DRAWN = """() => {
 
 
 def opened(page: Page, url: str) -> list[str]:
-    """Opens a board and waits until every panel in sight has its picture; returns page errors."""
+    """Opens a board and waits until every visible panel is drawn; returns page errors."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("requestfailed", lambda request: errors.append(request.url))
@@ -42,7 +42,7 @@ def panel(page: Page, title: str) -> Any:
 
 
 def rows_of(page: Page, title: str) -> list[list[str]]:
-    """A panel's CSV, as its menu gives it."""
+    """The CSV from a panel's menu."""
     found = panel(page, title)
     found.hover()
     found.get_by_test_id(f"data-testid Panel menu {title}").click()
@@ -115,7 +115,7 @@ _FAINT = """(least) => {
 
 
 def faint_texts(page: Page, least: float = 4.5) -> list[Any]:
-    """Texts in the page whose contrast (WCAG 2.2) with what is behind them is below `least`."""
+    """Texts in the page with a contrast (WCAG 2.2) to their background below `least`."""
     found = page.evaluate(_FAINT, least)
     assert found["texts"] > 10, "a board without text is none"
     faint: list[Any] = found["faint"]

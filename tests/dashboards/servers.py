@@ -1,4 +1,4 @@
-"""A board server in a process of its own, as `gulou up` runs it, for tests."""
+"""A board server in its own process, as `gulou up` runs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOP_S = 15
 
 
 class BoardServer:
-    """A running server and a session that talks to it."""
+    """A running server and an HTTP session with it."""
 
     def __init__(self, process: subprocess.Popen[str], url: str, token: str) -> None:
         self.process = process
@@ -37,7 +37,7 @@ class BoardServer:
         return self.session.request(method, self.url + path, json=body, timeout=30)
 
     def query(self, sql: str, *, form: int = 1, source: str = "city", **more: Any) -> Any:
-        """The one result of `sql`, frames or error."""
+        """The result of `sql`: frames or an error."""
         body = {
             "queries": [
                 {"refId": "A", "datasource": {"uid": source}, "rawSql": sql, "format": form}

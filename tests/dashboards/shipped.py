@@ -1,4 +1,4 @@
-"""ClickHouse with everything the shipped classes declare, asked as the boards' user asks it."""
+"""ClickHouse with everything the shipped classes declare, queried as the boards' user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOUR_MS = 3_600_000
 
 @dataclass
 class Shipped:
-    """The warehouse, rows going in as a worker's, and panels' queries answered as to a page."""
+    """The warehouse: inserts rows as a worker does, answers panels' queries as for a page."""
 
     warehouse: EmbeddedClickHouse
     city: City
@@ -43,9 +43,9 @@ class Shipped:
         interval_ms: int = HOUR_MS,
         **values: str,
     ) -> list[Any]:
-        """Rows of a panel's query over a range of the city's own time.
+        """Rows of a panel's query over a range in city time.
 
-        `interval_ms` is the width of one of the panel's points.
+        `interval_ms` is the width of one point of the panel.
         """
         start, end = (
             round(datetime.fromisoformat(t).replace(tzinfo=CITY).timestamp() * 1000)
@@ -54,7 +54,7 @@ class Shipped:
         text = expand(publish.filled(sql, values), Scope(start, end, interval_ms))
         options = {
             "database": self.source["jsonData"]["defaultDatabase"],
-            # A server's own zone is often UTC: what does not name the city's would show it.
+            # Servers often use UTC: a query that does not name the city's zone gives wrong rows.
             "settings": {"session_timezone": "UTC"},
         }
         with Client(
@@ -63,7 +63,7 @@ class Shipped:
             return replace(self.city, client=client).rows(text)
 
     def beat(self, topic: str = "visits", kpart: int = 0, **columns: Any) -> None:
-        """What a worker says of a partition: now, nothing waits, or as the columns say in SQL."""
+        """Inserts a heartbeat of a partition: now and without lag, or SQL values in `columns`."""
         beat = {"lag": "0", "beat": "now64(3)", "behind_since": "toDateTime64(0, 3)"} | columns
         self.city.run(
             f"INSERT INTO gulou.heartbeat (topic, kpart, watermark, {', '.join(beat)}) "
@@ -71,7 +71,7 @@ class Shipped:
         )
 
     def empty(self) -> None:
-        """Takes out every event, figure and heartbeat; the divisions stay."""
+        """Deletes every event, figure and heartbeat; the divisions stay."""
         for family in families():
             for each in family.projections:
                 self.city.run(f"TRUNCATE TABLE gulou.{target(family, each)}")
@@ -81,14 +81,14 @@ class Shipped:
 
 @contextlib.contextmanager
 def shipped(root: Path, divisions: Path | None = None) -> Iterator[Shipped]:
-    """Starts it with the divisions of a file, the shipped city's at first, and no event."""
+    """Starts it without events; `divisions` defaults to the shipped city's file."""
     users = root / "users.json"
     published = {"password": PASSWORD, "role": "board", "databases": ["gulou_published"]}
     owner = {"password": "owns", "role": "writer"}
     write_users(users, {"gulou": owner, BOARD: published})
     word = root / "word"
     word.write_text("owns")
-    # Another zone than the city's: whatever forgets to name its zone is then hours away.
+    # Another zone than the city's: SQL that does not name its zone is then hours off.
     with EmbeddedClickHouse(root, users=users, timezone="UTC") as running:
         settings = Settings(
             home=root / "home",
@@ -128,7 +128,7 @@ def shipped(root: Path, divisions: Path | None = None) -> Iterator[Shipped]:
 def provisioned(
     root: Path, source: dict[str, Any], boards: Path = Path(publish.__file__).parent / "json"
 ) -> tuple[str, ...]:
-    """Options of a board server over it, with the shipped boards or those of a folder."""
+    """Options of a board server over it, with the shipped boards or a folder's."""
     sources = root / "sources.json"
     sources.write_text(json.dumps([source]))
     return ("--data-sources", str(sources), "--boards", str(boards))

@@ -1,4 +1,4 @@
-"""Both sides of every comparison in the board server's API, with whole answers."""
+"""Both sides of every comparison in the board server's API, on whole responses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from dashboards.server.app import ServerConfig
 from dashboards.server.shelf import Conflict, Shelf, checked_uid
 from schemas.errors import GulouError, Halted, Misconfigured, Refused, Unavailable
 from tests.dashboards.inside import Inside, inside, without_times
-
-# Its advice is for libraries that share a request; here it would end each request with an error.
 
 PLUGIN = "grafana-clickhouse-datasource"
 ONE: dict[str, Any] = {"uid": "one", "name": "一", "type": PLUGIN, "isDefault": True}
@@ -95,7 +93,7 @@ def test_a_data_source_is_found_by_uid_by_name_and_by_number(server: Inside) -> 
 def test_one_data_source_at_most_is_the_default(server: Inside) -> None:
     server.call("POST", "/api/datasources", ONE)
     server.call("POST", "/api/datasources", TWO)
-    # One that is no default leaves the first alone, even in its version.
+    # A second source that is not the default leaves the first unchanged, version included.
     assert server.told("GET", "/api/datasources/uid/one") == (200, shown(1, 1, **ONE))
     default = {**TWO, "isDefault": True}
     changed = server.told("PUT", "/api/datasources/uid/two", default)
@@ -132,7 +130,7 @@ def test_a_removed_data_source_takes_its_password_with_it(server: Inside, tmp_pa
     assert gone == (200, {"id": 1, "message": "Data source deleted"})
     assert server.told("DELETE", "/api/datasources/name/一") == NO_SOURCE
     assert (tmp_path / "state" / "secrets.json").read_text() == "{}"
-    # The number of the next one lies above the largest that is left.
+    # The next id is one above the largest that is left.
     server.call("POST", "/api/datasources", ONE)
     assert server.told("GET", "/api/datasources") == (200, [shown(2, 1, **TWO), shown(3, 1, **ONE)])
 
@@ -175,7 +173,7 @@ def test_a_folder_is_renamed_by_its_version_or_by_overwriting(server: Inside) ->
     assert server.told("PUT", "/api/folders/f", {"title": "二", "version": 1}) == second
     third = (200, folder(1, 3, "f", "三", "三"))
     assert server.told("PUT", "/api/folders/f", {"title": "三", "overwrite": True}) == third
-    # No title keeps the old one.
+    # Without a title the old one stays.
     fourth = (200, folder(1, 4, "f", "三", "三"))
     assert server.told("PUT", "/api/folders/f", {"title": "", "version": 3}) == fourth
 
@@ -224,7 +222,7 @@ def test_a_saved_board_is_read_with_its_folder_and_version(server: Inside) -> No
     assert where == {"folderUid": "", "folderId": 0, "folderTitle": "General"}
     for wrong in ({"folderUid": "治理"}, {"folderId": 9}):
         assert put(server, {"uid": "c", "title": "三"}, **wrong) == NO_FOLDER
-    # A uid goes before a number.
+    # A uid takes precedence over a numeric id.
     assert put(server, {"uid": "c", "title": "三"}, folderUid="f", folderId=1) == saved(
         3, "c", "三", 1, "f"
     )
@@ -288,7 +286,7 @@ def found(server: Inside, query: str) -> list[str]:
 
 
 def shelves(server: Inside) -> None:
-    """Folder f has the board a, folder g has b, and c lies in none."""
+    """Folder f has board a, folder g has b, and c is in no folder."""
     server.call("POST", "/api/folders", {"uid": "g", "title": "Z last"})
     server.call("POST", "/api/folders", {"uid": "f", "title": "First wall"})
     put(server, {"uid": "c", "title": "Beta", "tags": ["x", "y"]})
@@ -299,7 +297,7 @@ def shelves(server: Inside) -> None:
 @pytest.mark.parametrize(
     ("query", "uids"),
     [
-        ("", ["f", "g", "a", "c", "b"]),  # folders before boards, each by its title
+        ("", ["f", "g", "a", "c", "b"]),  # folders before boards, each by title
         ("type=dash-folder", ["f", "g"]),
         ("type=dash-db", ["a", "c", "b"]),
         ("query=WALL", ["f", "a"]),

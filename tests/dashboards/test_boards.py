@@ -1,4 +1,4 @@
-"""The boards as JSON: what every panel must have, and that no board says what it should not."""
+"""The boards as JSON: what every panel must have, and what no board may contain."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_number_has_a_unit_a_meaning_and_a_way_on(panel: dict[str, Any]) -
     columns = panel["fieldConfig"]["overrides"]
     assert defaults["unit"]
     assert len(panel["description"]) > 20
-    # Where it comes from: a form, a ledger, a register, or a law and its article.
+    # The source: a form, a ledger, a register, or a law and its article.
     assert re.search(r"Sources?: |[\u4e00-\u9fff]{3,} \d+", panel["description"])
     column_links = [p for c in columns for p in c["properties"] if p["id"] == "links"]
     assert defaults.get("links") or column_links or panel.get("links")
@@ -97,7 +97,7 @@ def test_the_wall_fits_a_screen_of_16_to_9_without_scrolling() -> None:
     wall = EVERY[0]
     rows = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in wall["panels"])
     assert rows == sum(p["gridPos"]["w"] * p["gridPos"]["h"] for p in wall["panels"]) / 24
-    # A row is 30 px with 8 px between: 28 of them are 1056 of the 1080 px.
+    # Rows are 30 px high and 8 px apart: 28 of them take 1056 of the 1080 px.
     assert wall["uid"] == "gulou-wall"
     assert rows * 38 - 8 <= 1080
 
@@ -138,7 +138,7 @@ def test_links_of_a_board_keep_what_was_chosen_and_stand_in_the_open(board: dict
         assert set(re.findall(r"\$\{(\w+):queryparam\}", links[title]["url"])) == chosen
     assert links["其他看板"]["includeVars"] is True
     assert links["其他看板"]["keepTime"] is True
-    # A placement in the controls' menu hides them in newer Grafanas.
+    # Newer Grafanas hide a link placed in the controls' menu.
     assert [link for link in board["links"] if "placement" in link] == []
 
 
@@ -154,7 +154,7 @@ def test_a_theme_leads_to_the_county_that_was_chosen_there() -> None:
 def test_a_key_figure_says_in_its_title_when_the_data_is_stale() -> None:
     for board in EVERY:
         (mark,) = (v for v in board["templating"]["list"] if v["name"] == "fresh")
-        # Hidden, never in an address, asked at every refresh.
+        # Hidden, never in an address, queried at every refresh.
         assert (mark["hide"], mark["skipUrlSync"], mark["refresh"]) == (2, True, 2)
         for panel in board["panels"]:
             trusted = any(t["refId"] == "freshness" for t in panel.get("targets") or ())
@@ -169,7 +169,7 @@ def test_no_title_warns_whatever_its_number_is() -> None:
 def test_the_map_asks_nobody_for_tiles() -> None:
     (panel,) = (p for p in EVERY[0]["panels"] if p["type"] == "geomap")
     options = panel["options"]
-    # An empty address is no address to Grafana: it takes its default from the internet.
+    # Grafana replaces an empty address with its default, which is on the internet.
     assert options["basemap"]["type"] == "xyz"
     assert options["basemap"]["config"]["url"].startswith("data:image/")
     sources = [layer["config"].get("src", "") for layer in options["layers"]]
@@ -185,7 +185,7 @@ def test_compose_puts_the_outlines_where_the_map_looks_for_them() -> None:
     local = root / "infra" / mounts["/usr/share/grafana/public/maps/431200.geojson"]
     outlines = json.loads(local.read_text(encoding="utf-8"))
     assert len(outlines["features"]) == 12
-    # Grafana's own maps stay: no folder lies over them.
+    # No mounted folder hides Grafana's own maps.
     assert "/usr/share/grafana/public/maps" not in mounts
     layer = json.loads(grafana["environment"]["GF_GEOMAP_DEFAULT_BASELAYER_CONFIG"])
     assert layer["config"]["url"].startswith("data:image/")

@@ -26,5 +26,5 @@ def test_a_number_is_as_wide_as_it_was_measured_to_fit(page: Page, city: BoardSe
     page.evaluate("document.fonts.ready")
     found = page.evaluate(_FIGURES)
     assert len(found) >= 3
-    # Digits of one width made the seven ones half as wide again as the size was chosen for.
+    # Tabular digits made the seven ones 1.5 times as wide as measured.
     assert [pair for pair in found if pair[0] > pair[1] * 1.03] == []

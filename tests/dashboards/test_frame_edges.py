@@ -1,4 +1,4 @@
-"""Frames in whole, and the values at which a frame's form is decided."""
+"""Whole frames, and the values that decide a frame's form."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_every_type_has_its_kind_and_its_cell(plain: str, kind: str, cell: str) 
         ("String", b"\xff", "\ufffd"), ("String", "", ""),
         ("IPv4", ip_address("10.0.0.1"), "10.0.0.1"),
         ("Date", date(1970, 1, 1), 0), ("Date", date(1969, 12, 31), -86_400_000),
-        # A millisecond and a bit less: what is finer falls off, before 1970 too.
+        # Fractions of a millisecond are cut off, before 1970 too.
         ("DateTime64(6)", datetime(1970, 1, 1, 0, 0, 0, 1999, tzinfo=UTC), 1),
         ("DateTime64(6)", datetime(1970, 1, 1, tzinfo=UTC) - timedelta(microseconds=1), -1),
-        # A time with a zone of its own keeps it: 08:00 in Shanghai is midnight UTC.
+        # A time with its own zone keeps it: 08:00 in Shanghai is midnight UTC.
         ("DateTime('Asia/Shanghai')", datetime(1970, 1, 1, 8, tzinfo=SHANGHAI), 0),
         ("DateTime", datetime(1970, 1, 1, 8), 0),  # noqa: DTZ001 - as the driver gives it
         ("Array(Nullable(Int8))", [1, None], [1, None]),
@@ -125,7 +125,7 @@ def test_a_long_series_is_spread_by_every_text_and_truth_value() -> None:
     meta = {
         "preferredVisualisationType": "graph", "type": "timeseries-wide", "typeVersion": [0, 1],
     }  # fmt: skip
-    # By name, then by the labels in their order: a before b, and no truth value before false.
+    # By name, then by label in order: a before b, NULL before false.
     kinds = [
         {"name": "a", "good": ""},
         {"name": "a", "good": "false"},

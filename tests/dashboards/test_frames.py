@@ -1,4 +1,4 @@
-"""Frames against what Grafana's back end is documented to make of the same columns."""
+"""Frames compared with the documented frames of Grafana's back end for the same columns."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_types_map_as_in_the_plugin(clickhouse: str, kind: str, cell: str, nulla
 def test_times_become_milliseconds_whatever_their_zone() -> None:
     aware = datetime(2021, 12, 31, 8, 0, 0, 5000, tzinfo=UTC)
     assert _column("DateTime64(3, 'UTC')", aware).values == [1640937600005]
-    # The driver hands a zone-less column out as naive time of the server's zone: 16:00 there.
+    # The driver returns a column without a zone as naive time in the server's zone: 16:00 there.
     assert _column("DateTime", datetime(2021, 12, 31, 16)).values == [1640937600000]  # noqa: DTZ001
     assert _column("Date", date(1970, 1, 2), None).values == [86_400_000, None]
 

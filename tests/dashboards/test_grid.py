@@ -1,4 +1,4 @@
-"""The places of the shipped boards' panels, and of the counties on the wall's map."""
+"""Positions of the shipped boards' panels, and of the counties on the wall's map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemas.reference.divisions import SHIPPED
 EVERY = boards.every()
 COLUMNS = 24
 WITH_DEFAULTS = [*EVERY, *(of_family(found) for found in families())]
-"""The boards, and those that families would have without files of their own."""
+"""The boards, and the default board of every family."""
 
 Box = tuple[int, int, int, int]
 """Left, top, width and height."""
@@ -33,7 +33,7 @@ def boxes(board: dict[str, Any]) -> list[Box]:
 
 
 def parts(found: list[Box], side: int) -> list[list[Box]]:
-    """The panels between two lines through no panel: upright lines for side 0, level for side 1."""
+    """Panels between two lines that cross no panel: vertical for side 0, horizontal for side 1."""
     ends = sorted({box[side] + box[side + 2] for box in found} | {min(b[side] for b in found)})
     cuts = [at for at in ends if not any(b[side] < at < b[side] + b[side + 2] for b in found)]
     return [[b for b in found if low <= b[side] < high] for low, high in pairwise(cuts)]
@@ -49,7 +49,7 @@ def test_every_row_of_24_columns_is_full_without_gap_or_overlap(board: dict[str,
         for column in range(x, x + w)
     ]
     rows = max(y + h for _, y, _, h in found)
-    # Each cell once: one that is missing is a gap, one more is an overlap or lies outside.
+    # Each cell once: a missing one is a gap, an extra one an overlap or outside the board.
     assert sorted(cells) == [(row, column) for row in range(rows) for column in range(COLUMNS)]
 
 
@@ -58,7 +58,7 @@ def test_panels_of_one_row_are_equally_high(board: dict[str, Any]) -> None:
     for band in parts(boxes(board), 1):
         if len({h for *_, h in band}) == 1:
             continue
-        # A high panel beside several rows: the rows of each stack are looked at alone.
+        # For a tall panel beside several rows, the rows of each stack are checked separately.
         stacks = parts(band, 0)
         assert len(stacks) > 1
         rows = [row for stack in stacks for row in parts(stack, 1)]
@@ -83,7 +83,7 @@ def test_panels_are_numbered_from_1_in_reading_order(board: dict[str, Any]) -> N
 
 
 def flowed(*sizes: tuple[int, int] | None) -> list[Box]:
-    """Places of panels of these sizes; None is a row's heading."""
+    """Positions of panels of these sizes; None is a row heading."""
     placed = [
         (panels.row("r"), 0, 0) if size is None else (sdk.Panel(type_val="text"), *size)
         for size in sizes
@@ -96,12 +96,12 @@ def flowed(*sizes: tuple[int, int] | None) -> list[Box]:
     ("sizes", "places"),
     [
         ([(12, 2), (12, 2), (24, 1)], [(0, 0, 12, 2), (12, 0, 12, 2), (0, 2, 24, 1)]),
-        # The highest free place, and of several that are equally high the leftmost.
+        # The highest free place; of several at the same height, the leftmost.
         ([(8, 4), (8, 2), (8, 4), (8, 2)],
          [(0, 0, 8, 4), (8, 0, 8, 2), (16, 0, 8, 4), (8, 2, 8, 2)]),
         ([(13, 2), (12, 2)], [(0, 0, 13, 2), (0, 2, 12, 2)]),
         ([(12, 2), (11, 2), (1, 2)], [(0, 0, 12, 2), (12, 0, 11, 2), (23, 0, 1, 2)]),
-        # A heading lies below all, and all that follows below it.
+        # A heading is below all earlier panels and above all later ones.
         ([(12, 2), (12, 5), None, (6, 1)],
          [(0, 0, 12, 2), (12, 0, 12, 5), (0, 5, 24, 1), (0, 6, 6, 1)]),
     ],
@@ -134,7 +134,7 @@ def test_each_point_of_the_walls_map_lies_in_its_own_county_and_in_no_other() ->
     outlines = {
         each["properties"]["code"]: rings(each["geometry"]) for each in json.loads(text)["features"]
     }
-    # The middles that came with the outlines.
+    # The centres that came with the outlines.
     middles = {
         each["properties"]["code"]: tuple(each["properties"]["cp"])
         for each in json.loads(text)["features"]

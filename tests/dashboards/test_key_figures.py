@@ -1,7 +1,7 @@
-"""Every key figure of every board: what feeds it, how it is written, and where its colours start.
+"""Every key figure of every board: its query, format and colour thresholds.
 
-The tables are written by hand from what the descriptions say. A colour begins at its number: `■ 0.9
-▲ 0.95 ●` is bad below 0.9, good from 0.95 on. `rate.1` is a share in percent with one decimal.
+The tables are written by hand from the descriptions. A colour starts at its number: `■ 0.9 ▲ 0.95
+●` is bad below 0.9 and good from 0.95 on. `rate.1` is a share in percent with one decimal.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ ON_TIME, COVERED, SUCCESS = "■ 0.9 ▲ 0.95 ●", "■ 0.9 ▲ 0.98 ●", "■
 UNITS: Final = {"locale": "count", "percentunit": "rate", "s": "seconds"}
 
 Key = tuple[str, str, str, str, str]
-"""Title, query, the query's column, how it is written, colours."""
+"""Title, query, column of the query, format, colours."""
 
 
 def shown(panel: dict[str, Any]) -> Key:
-    """What a stat or gauge shows."""
+    """The key figure of a stat or gauge."""
     defaults, options = panel["fieldConfig"]["defaults"], panel["options"]
     (target,) = panel["targets"]
     column = options["reduceOptions"]["fields"]
@@ -50,7 +50,7 @@ def shown(panel: dict[str, Any]) -> Key:
 
 
 def colours(defaults: dict[str, Any]) -> str:
-    """Thresholds, as the tables below write them."""
+    """Thresholds in the notation of the tables below."""
     assert defaults["thresholds"]["mode"] == "absolute"
     assert defaults["color"]["mode"] == "thresholds"
     first, *steps = defaults["thresholds"]["steps"]
@@ -198,7 +198,7 @@ def of_pipeline() -> list[Key]:
     now, refused = pipeline.pipeline_now(), pipeline.pipeline_refused_totals()
     return [
         ("积压（条）", now, "behind", "count", "● 1000 ▲ 10000 ■"),
-        # 30 s without a heartbeat is standstill.
+        # 30 s without a heartbeat is a standstill.
         ("最旧心跳", now, "beat_age", "seconds", "● 10 ▲ 30 ■"),
         ("最新消息距今", now, "newest_age", "seconds", CALM),
         ("已入库（条）", now, "stored_all", "count", CALM),
@@ -227,7 +227,7 @@ TABLES: Final = {
 
 
 def figures(uid: str) -> list[dict[str, Any]]:
-    """The stats and gauges of a board, but for the one that says whether to believe it."""
+    """The stats and gauges of a board, except its freshness tile."""
     return [
         panel
         for panel in EVERY[uid]["panels"]
@@ -262,7 +262,7 @@ def test_a_figure_is_its_last_value_and_a_dash_while_there_is_none(uid: str) -> 
             assert defaults["unit"] == "percentunit"
         else:
             assert (options["colorMode"], options["textMode"]) == ("value", "value")
-            assert options["text"] == {}  # no fixed size: it would be cut off on a small screen
+            assert options["text"] == {}  # a fixed size would cut off digits on a small screen
             assert "min" not in defaults and "max" not in defaults
     assert dials == {
         "gulou-petitions": {"及时受理率", "按期办结率", "参评率", "满意率"},
@@ -281,7 +281,7 @@ def test_whether_to_believe_a_board_is_calm_only_while_all_is_well(uid: str) -> 
     assert options["reduceOptions"]["fields"] == "/^reason$/"
     assert defaults["unit"] == "string"
     assert options["text"]["valueSize"] == (28 if uid == "gulou-wall" else 17)
-    # In words that begin with 正常 it is calm, in all others it warns.
+    # A text that begins with 正常 is calm; all others warn.
     assert colours(defaults) == "■"
     (mapping,) = defaults["mappings"]
     assert (mapping["type"], mapping["options"]["pattern"]) == (

@@ -1,4 +1,4 @@
-"""What a person reads on a board, on a dark wall, on a light screen and on paper."""
+"""What a person can read of a board on a dark wall, a light screen and paper."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_threshold_state_is_told_by_a_shape_too(
     for kind in kinds:
         for value, shape in expected.items():
             found = panel(page, f"{kind} {value}")
-            if kind == "gauge":  # Drawn on a canvas; its label is what is drawn.
+            if kind == "gauge":  # Drawn on a canvas; its label has the drawn text.
                 drawn = found.get_by_role("img").get_attribute("aria-label")
                 assert re.search("[●▲■]", drawn or "") and shape in (drawn or ""), (kind, value)
             else:
@@ -227,7 +227,7 @@ def test_no_page_edge_runs_through_a_printed_panel(page: Page, city: BoardServer
         ".map((r) => [r.top + scrollY, r.bottom + scrollY])"
     )
     assert len(spans) == 20
-    high = (297 - 20) / 25.4 * 96  # A3 landscape less its margins, in CSS px
+    high = (297 - 20) / 25.4 * 96  # height of A3 landscape without margins, in CSS px
     assert [s for s in spans if s[0] // high != (s[1] - 1) // high] == []
     pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
     assert pages == spans[-1][1] // high + 1

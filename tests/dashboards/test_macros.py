@@ -1,4 +1,4 @@
-"""Macros against the plugin's own documented expansions, and against hand-made hard cases."""
+"""Macros against the plugin's documented expansions and against hand-made hard cases."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_day_is_the_day_of_the_zone_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("width_ms", "texts"),
     [
-        # `$__interval_s`, `$__interval` and `$__interval_ms`: a second is the least of the first.
+        # `$__interval_s`, `$__interval` and `$__interval_ms`; the minimum of the first is 1 second.
         (-1, "1 1ms -1"),
         (0, "1 1ms 0"),
         (1, "1 1ms 1"),
@@ -177,7 +177,7 @@ def test_a_second_is_that_in_which_the_millisecond_lies(end_ms: int, second: int
 @pytest.mark.parametrize(
     ("end_ms", "utc", "city"),
     [
-        # Both sides of Shanghai's midnight, 16:00 UTC; both sides of that of UTC.
+        # Both sides of Shanghai's midnight, 16:00 UTC, and of UTC's midnight.
         (1_640_966_399_999, "2021-12-31", "2021-12-31"),
         (1_640_966_400_000, "2021-12-31", "2022-01-01"),
         (1_640_995_199_999, "2021-12-31", "2022-01-01"),
@@ -230,13 +230,13 @@ def test_a_wrong_number_of_arguments_is_told_with_the_macro(sql: str, what: str)
 @pytest.mark.parametrize(
     ("sql", "text"),
     [
-        # Nothing of a macro: as it is, comments too.
+        # Without a macro: unchanged, comments included.
         ("SELECT 1 -- $1", "SELECT 1 -- $1"),
-        # A longer name is another name; a digit and a letter belong to it, a sign does not.
+        # A longer name is another name; digits and letters belong to a name, operators do not.
         ("$__toTime2 $__toTimeX $__toTime_x", "$__toTime2 $__toTimeX $__toTime_x"),
         ("$__interval_s+$__interval_s", "20+20"),
         ("$__toTime-$__toTime", "toDateTime(1447328726)-toDateTime(1447328726)"),
-        # Brackets within brackets, none at all, one that never closes, a bracket in a string.
+        # Nested brackets, no brackets, an unclosed bracket, a bracket in a string.
         ("f($__interval_s())", "f(20)"),
         ("f($__interval_s)", "f(20)"),
         ("$__interval_s (1)", "20 (1)"),
@@ -245,7 +245,7 @@ def test_a_wrong_number_of_arguments_is_told_with_the_macro(sql: str, what: str)
         ("$__timeFrom(f(')', a))+1", "f(')', a) >= toDateTime(1415792726)+1"),
         ("$__timeFrom(f('it\\'s)', \"),\"))", "f('it\\'s)', \"),\") >= toDateTime(1415792726)"),
         ("$__timeFrom(f('it''s)', a))", "f('it''s)', a) >= toDateTime(1415792726)"),
-        # In comments nothing; in literals and in names in quotes a comment is none.
+        # Nothing expands in comments; no comment starts in a literal or a quoted name.
         ("$__interval_s -- $__interval_s\n$__interval_s", "20 " + " " * 16 + "\n20"),
         ("$__interval_s /* $__dt\n $__dt */ 1", "20 " + " " * 18 + " 1"),
         ("$__interval_s /* a */ 1 /* b */", "20 " + " " * 7 + " 1 " + " " * 7),
@@ -263,7 +263,7 @@ def test_a_wrong_number_of_arguments_is_told_with_the_macro(sql: str, what: str)
         ("$__interval_s 'a\\'b--c\\'d' 1", "20 'a\\'b--c\\'d' 1"),
         ('$__interval_s "a\\"b--c\\"d" 1', '20 "a\\"b--c\\"d" 1'),
         ("$__interval_s `a\\`b--c\\`d` 1", "20 `a\\`b--c\\`d` 1"),
-        # The same within an argument, where a bracket or a comma might be taken for its end.
+        # The same within an argument, where a bracket or a comma could end it.
         ("$__timeFrom('a\\'b),c\\'d')", "'a\\'b),c\\'d' >= toDateTime(1415792726)"),
         ('$__timeFrom("a\\"b),c\\"d")', '"a\\"b),c\\"d" >= toDateTime(1415792726)'),
         ("$__timeFrom('' || ')')", "'' || ')' >= toDateTime(1415792726)"),

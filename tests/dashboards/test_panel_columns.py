@@ -1,4 +1,4 @@
-"""On the engine: whatever a panel names of its query's answer is a column of that answer."""
+"""On the engine: every column that a panel names is a column of its query's result."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NUMBER = re.compile(r"(Nullable\()?(U?Int|Float)\d+\)?$")
 
 
 _DESCRIBED: dict[str, dict[str, str]] = {}
-"""Answers already described: several panels ask the same query."""
+"""Columns by query; several panels have the same query."""
 
 
 def described(town: Town, sql: str) -> dict[str, str]:
-    """Name and type of each column of a query's answer."""
+    """Name and type of each column of a query's result."""
     if sql not in _DESCRIBED:
         chosen: dict[str, Any] = dict(CHOSEN)
         found = town.ask(f"DESCRIBE TABLE ({sql})", "2021-06-15 14:30", **chosen)
@@ -37,7 +37,7 @@ def described(town: Town, sql: str) -> dict[str, str]:
 
 
 def columns(town: Town, panel: dict[str, Any]) -> dict[str, str]:
-    """Of all its queries."""
+    """Columns of all queries of a panel."""
     found: dict[str, str] = {}
     for target in panel["targets"]:
         found |= described(town, target["rawSql"])
@@ -45,7 +45,7 @@ def columns(town: Town, panel: dict[str, Any]) -> dict[str, str]:
 
 
 def named(panel: dict[str, Any]) -> Iterator[str]:
-    """The columns that a panel says it shows, writes, hides, sorts by or puts into an address."""
+    """The columns that a panel shows, formats, hides, sorts by or puts into an address."""
     config, options = panel["fieldConfig"], panel["options"]
     field = options.get("reduceOptions", {}).get("fields", "")
     if field:
@@ -83,7 +83,7 @@ def test_a_picture_finds_the_columns_it_is_drawn_of(town: Town, board: dict[str,
             assert (first, type_.startswith("DateTime")) == ("time", True), title
             assert numbers, title
         elif kind in ("barchart", "piechart"):
-            # The first text names a bar or a part, the first number shown is its length.
+            # The first text names a bar or a slice; the first visible number is its length.
             assert next(iter(found)) == "name", title
             hidden = {
                 each["matcher"]["options"]

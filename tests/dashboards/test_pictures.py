@@ -1,7 +1,7 @@
-"""Every table, chart and map: what feeds it, and how each of its columns is written, by hand.
+"""Every table, chart and map: its queries and the format of each column, written by hand.
 
 `count` and `rate` are Grafana's units of numbers and of shares in percent, `.1` their decimals;
-`hidden` columns feed links alone. What no column is said of is written as the picture's own.
+`hidden` columns only feed links. Columns not listed have the format of the picture.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ HIDDEN: Final = {
     "unit": "string",
 }
 Picture = tuple[str, str, list[str], str, dict[str, str]]
-"""Title, kind, queries, how it is written, how single columns are, by the name that is shown."""
+"""Title, kind, queries, format of the picture, formats of single columns by shown name."""
 
 
 def written(settings: dict[str, Any]) -> str:
-    """Unit and decimals of a column, or that it is hidden."""
+    """Unit and decimals of a column, or `hidden`."""
     settings = {k: v for k, v in settings.items() if k not in ("custom.width", "links")}
     if settings == HIDDEN:
         return "hidden"
@@ -47,7 +47,7 @@ def written(settings: dict[str, Any]) -> str:
 
 
 def shown(panel: dict[str, Any]) -> Picture:
-    """What a picture shows."""
+    """The entry of a panel in the tables."""
     config = panel["fieldConfig"]
     own = {name: config["defaults"].get(name) for name in ("unit", "decimals")}
     columns = {}
@@ -243,7 +243,7 @@ ORDERED: Final[list[tuple[str, Any]]] = [
     ("merge", {}),
     ("sortBy", {"sort": [{"field": "longest_days", "desc": True}]}),
 ]
-"""Two queries, one list: the longest overdue first, of either query."""
+"""Rows of two queries in one list, the longest overdue first."""
 
 
 @pytest.mark.parametrize("uid", TABLES)
@@ -279,12 +279,12 @@ def test_a_trend_is_of_whole_hours_and_the_pipelines_of_minutes() -> None:
     }
     for panel in trends:
         config, (target,) = panel["fieldConfig"]["defaults"], panel["targets"]
-        # A line a value of the text column `line`, where that is what the query gives.
+        # One line per value of the text column `line`, if the query has that column.
         named = config.get("displayName") == "${__field.labels.line}"
         assert named == (panel["title"] == "走访趋势（户次）")
         assert (target["format"], target["queryType"]) == (0, "timeseries")
         assert config["color"]["mode"] == "palette-classic"
-        assert config["custom"]["showPoints"] == "auto"  # a day alone has no line
+        assert config["custom"]["showPoints"] == "auto"  # a single day has no line
         assert config["custom"]["spanNulls"] is False
 
 
@@ -321,7 +321,7 @@ def test_the_map_draws_each_county_where_it_lies_as_large_as_its_figure() -> Non
     assert fields == {"size": "value", "color": "value", "text": "name"}
     assert style["size"]["min"] < style["size"]["max"]
     assert (outlines["type"], markers["type"]) == ("geojson", "markers")
-    # The middle of the city.
+    # The centre of the city.
     view = panel["options"]["view"]
     assert (view["lat"], view["lon"], view["zoom"]) == (27.3, 109.9, 7.6)
     assert panel["fieldConfig"]["defaults"]["color"]["mode"] == "continuous-blues"

@@ -1,4 +1,4 @@
-"""Publishing goes by uid: once or twice, to an empty server or a changed one, all ends the same."""
+"""Publishing by uid: once or twice, to an empty or a changed server, the result is the same."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def published(server: BoardServer) -> list[str]:
 
 def test_a_second_publishing_changes_nothing(server: BoardServer) -> None:
     first, second = published(server), published(server)
-    outlines = ["as it was"]  # the board server has its own
+    outlines = ["as it was"]  # the board server has them
     assert [line.rpartition(": ")[2] for line in first] == ["added"] * (len(EVERY) + 3) + outlines
-    # Nothing listens on the source's port: its password may be the wrong one.
+    # Nothing listens on the source's port, so its password might be wrong.
     again = ["set anew, as its health check failed"] + ["as it was"] * (len(EVERY) + 2) + outlines
     assert [line.rpartition(": ")[2] for line in second] == again
     assert publish.drift(publish.Grafana(server.url, TOKEN), SOURCE, EVERY) == []
@@ -147,7 +147,7 @@ PROVISIONED = {
 
 
 class Stub(publish.Grafana):
-    """Answers as a Grafana that was provisioned; says no to every change of what it has on disk."""
+    """Answers as a provisioned Grafana; refuses changes to what it has on disk."""
 
     def __init__(self, source: dict[str, Any], board: dict[str, Any]) -> None:
         self.there = {
@@ -220,5 +220,5 @@ def test_a_grafana_elsewhere_is_told_the_address_it_can_reach(
     made = board_source(there)["jsonData"]
     assert (made["host"], made["port"]) == ("ch.city.example", 9440)
     assert _unreachable(there.grafana_url, "ch.city.example") == ""
-    # The embedded board server is here and goes on as before.
+    # The embedded board server still works.
     assert board_source(Settings(home=tmp_path))["jsonData"]["host"] == "127.0.0.1"

@@ -50,7 +50,7 @@ def test_every_type_arrives_as_grafana_would_send_it(city: BoardServer) -> None:
 
 
 def test_a_column_without_a_zone_keeps_its_instant(city: BoardServer) -> None:
-    # The driver hands it out as naive time of the server's zone.
+    # The driver returns it as naive time in the server's zone.
     assert _columns(city.query("SELECT toDateTime(1640966400) AS t")) == [[1640966400000]]
 
 
@@ -126,7 +126,7 @@ def test_a_query_that_takes_too_long_is_stopped(
 
 
 def _safe(value: str) -> str:
-    """The values of a variable as boards must write them: nothing of them reaches the SQL raw."""
+    """The values of a variable as boards must write them: nothing reaches the SQL raw."""
     return f"splitByChar(',', trim(BOTH '{{}}' FROM decodeURLComponent('{quote(value, safe='')}')))"
 
 
@@ -152,8 +152,8 @@ def test_many_screens_share_one_query_per_refresh(
             answers.append(_columns(city.query(sql, refreshMs=20_000)))
 
         screen()
-        # What is written now is not seen by screens of the same refresh: they are given the answer
-        # that was there, so nobody asked ClickHouse again.
+        # Screens of the same refresh do not see this row: they share the earlier answer, so none
+        # of them queried ClickHouse again.
         client.execute(f"INSERT INTO {DATABASE}.tally VALUES (2)")
         screens = [threading.Thread(target=screen) for _ in range(49)]
         for thread in screens:
@@ -161,9 +161,9 @@ def test_many_screens_share_one_query_per_refresh(
         for thread in screens:
             thread.join()
         assert answers == [[[1]]] * 50
-        # One who does not refresh is no screen, and is told the truth of this moment.
+        # A query without a refresh interval is never shared.
         assert _columns(city.query(sql)) == [[2]]
-        # Another answer for another range, as the SQL is another one.
+        # Another range makes another SQL text, so it has its own answer.
         assert _columns(city.query(sql + " WHERE $__fromTime > 0", refreshMs=20_000)) == [[2]]
     finally:
         client.execute(f"DROP TABLE {DATABASE}.tally SYNC")

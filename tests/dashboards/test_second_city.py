@@ -1,4 +1,4 @@
-"""Another city: its own name, divisions and figures on every board; another language: its words."""
+"""Another city's name, divisions and figures on every board; another language's words."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADMIN = Path(__file__).parents[3] / "shared" / "data" / "admin"
 XIANGTAN = "4303"
 YUHU = "430302"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-RANGE = "from=1622476800000&to=1623736799000"  # June 2021 to the 15th
+RANGE = "from=1622476800000&to=1623736799000"  # 1 to 15 June 2021
 
 
 def rows(name: str) -> Iterator[tuple[str, str]]:
@@ -37,7 +37,7 @@ def rows(name: str) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def divisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The divisions file of 湘潭, made of the province's lists."""
+    """The divisions file of 湘潭, made from the province's lists."""
     if not ADMIN.exists():
         pytest.skip("the province's lists are not here: ../shared/data/admin")
     ((code, name),) = rows("hunan_cities.csv")
@@ -93,7 +93,7 @@ def test_a_second_city_shows_its_own_name_and_divisions_on_every_board(
 
 
 def shown(board: dict[str, Any]) -> Iterator[str]:
-    """Every text of a board that people read, and every literal that its SQL answers with."""
+    """Every visible text of a board, and every literal in the results of its SQL."""
 
     def walk(value: Any, key: str = "") -> Iterator[str]:
         if isinstance(value, dict):
@@ -111,7 +111,7 @@ def shown(board: dict[str, Any]) -> Iterator[str]:
 
 
 class Marked(dict[str, str]):
-    """A language in which every text stands in brackets."""
+    """A language in which every text is in brackets."""
 
     def get(self, text: str, default: str = "") -> str:  # type: ignore[override]
         return f"⟦{text}⟧"
@@ -126,7 +126,7 @@ def test_every_chinese_text_of_a_board_comes_from_the_words_of_its_language() ->
         for text in shown(board)
         if CHINESE.search(re.sub(r"⟦[^⟧]*⟧", "", text))
     }
-    # Tags hold boards together; they are no words.
+    # Tags group boards; they are not translated.
     assert bare <= {"鼓楼", "鼓楼-主题", "鼓楼-大屏"}
 
 

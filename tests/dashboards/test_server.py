@@ -264,7 +264,7 @@ def test_a_page_of_another_site_is_refused(server: BoardServer) -> None:
     crossed = requests.post(
         server.url + "/api/dashboards/db", json={"dashboard": BOARD}, headers=strange, timeout=10
     )
-    # A name that was bent to 127.0.0.1 reaches the server with that name as its host.
+    # DNS rebinding: a foreign name that resolves to 127.0.0.1 arrives as the Host header.
     bent = requests.get(server.url + "/api/search", headers={"Host": "evil.example"}, timeout=10)
     assert (crossed.status_code, bent.status_code) == (403, 403)
 

@@ -1,4 +1,4 @@
-"""The boards that are shipped, in Chromium, over a running stack: Kafka, worker, real views."""
+"""The shipped boards in Chromium, over a running stack: Kafka, worker, real views."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.stack]
 JSON = Path(publish.__file__).parent / "json"
 BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in JSON.glob("*.json")}
 SIZES = [(1366, 768), (1920, 1080), (3840, 2160)]
-YEAR_END = "from=1638288000000&to=1640966399000"  # December 2021 in the city's time
-GRID = f"{VILLAGES[3]}003"  # History visits 001 and 002 only.
+YEAR_END = "from=1638288000000&to=1640966399000"  # December 2021 in city time
+GRID = f"{VILLAGES[3]}003"  # The history only visits 001 and 002.
 PLACE = f"var-county={GRID[:6]}&var-township={GRID[:9]}&var-village={GRID[:12]}&var-grid={GRID}"
 
 
@@ -82,7 +82,7 @@ def _url(boards: BoardServer, uid: str, *more: str) -> str:
 
 
 def _walked(page: Page) -> None:
-    """Scrolls through a board, so that each panel asks, and back to its top."""
+    """Scrolls through a board and back, so that each panel sends its queries."""
     page.evaluate(
         """async () => {
           for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) {
@@ -112,7 +112,7 @@ def test_every_shipped_board_is_whole_at_three_sizes_and_readable_in_both_themes
 ) -> None:
     asked = [p for p in BOARDS[uid]["panels"] if p["type"] != "row"]
     for width, height in SIZES:
-        page.goto("about:blank")  # Else a new size makes the old board ask, and leave, in vain.
+        page.goto("about:blank")  # Else the new size makes the old board send useless queries.
         page.set_viewport_size({"width": width, "height": height})
         assert opened(page, _url(boards, uid, "refresh=off")) == [], (width, height)
         _walked(page)
@@ -151,7 +151,7 @@ def test_the_key_figures_of_every_board_on_a_wall_are_large(
 
 
 def _key_figures(page: Page, least: int) -> list[float]:
-    """Heights of the numbers of single figures, in px, once there are at least so many."""
+    """Heights of key figures' numbers in px, once there are at least `least`."""
     page.wait_for_function(
         "(least) => [...document.querySelectorAll('[data-panel-type=stat] span')]"
         ".filter((s) => /^[\\d.,]+$/.test(s.textContent)).length >= least",
@@ -178,7 +178,7 @@ def test_clicking_leads_from_the_wall_down_to_a_micro_grid_and_up_again(
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box
-    # Somewhere along the first, longest bar; its height depends on how many counties have any.
+    # Points along the first, longest bar; its height depends on the number of counties.
     for share in (0.03, 0.05, 0.08, 0.12):
         chart.click(position={"x": box["width"] * 0.5, "y": box["height"] * share})
         page.wait_for_timeout(300)
@@ -227,7 +227,7 @@ def test_another_county_brings_its_own_townships(page: Page, boards: BoardServer
     def shown() -> set[str]:
         return set(page.get_by_role("option").all_inner_texts())
 
-    # Until the answer is there the list is the old county's.
+    # Until the answer arrives, the list is still the old county's.
     eventually(lambda: bool(shown()) and shown() <= names)
 
 
@@ -249,7 +249,7 @@ BY_VARIABLE = {
 
 
 def _found(boards: BoardServer, uid: str, values: dict[str, str]) -> list[Any]:
-    """The columns that the board's queries find; each must answer, whatever the values are."""
+    """Result columns of the board's queries; asserts that none fails, whatever the values."""
     queries = [
         {"refId": f"q{panel['id']}{n}", "datasource": {"uid": "gulou"}, "format": 1,
          "rawSql": publish.filled(target["rawSql"], values), "intervalMs": 86_400_000}
@@ -274,7 +274,7 @@ def test_a_hostile_value_sent_to_the_api_gets_no_extra_row(boards: BoardServer, 
     good = {"county": GRID[:6], "township": GRID[:9], "village": GRID[:12], "grid": GRID}
     good = {n: v for n, v in good.items() if any(x["name"] == n for x in _variables(uid))}
     start = good | ({"figure": "visits"} if name == "figure" else {})
-    # What a value finds that is right in form and names nothing.
+    # The result for a well-formed value that names nothing.
     nothing = _found(boards, uid, start | {name: "no-such-value"})
     assert _found(boards, uid, start) != nothing
     for value in VALUES:

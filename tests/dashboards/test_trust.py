@@ -1,4 +1,4 @@
-"""Numbers that may not look live: a board that can't be believed is grey and says why."""
+"""Stale numbers must not look live: a stale board is grey and gives the reason."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_freshness_is_asked_at_every_beat_whatever_is_in_sight(
     page: Page, city: BoardServer, view: str
 ) -> None:
     figure = _stat(1, "数字", 0, "SELECT 42 AS n")
-    # Stale from the second on that is 3 s after the page was opened.
+    # Stale from 3 s after the page was opened.
     ago = "toUnixTimestamp(now()) > toUnixTimestamp($__toTime) + 3"
     sql = f"SELECT {ago} AS stale, '积压 77 条' AS reason"
     below = _stat(2, "数据状态", 200, sql, "freshness")
@@ -131,7 +131,7 @@ def test_a_playlist_keeps_its_picture_when_the_next_board_cannot_be_had(
         expect(panel(page, "数字")).to_contain_text("42")
         expect(banner).to_contain_text("看板 gone：Dashboard not found")
         expect(panel(page, "数字")).to_contain_text("42")
-        expect(banner).to_have_count(0)  # The first board's turn again.
+        expect(banner).to_have_count(0)  # The first board again.
     expect(banner).to_contain_text("服务器无应答")
     expect(page.locator("[data-playlist-at='1']")).to_be_visible()
     expect(banner).to_contain_text("服务器无应答")

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: what a person at a wall or a desk sees and does."""
+"""The page in a real Chromium, used as on a wall or at a desk."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_figures_are_those_of_the_query_in_their_unit(page: Page, city: BoardSer
     share = sum(c[5] for c in COUNTIES) / len(COUNTIES)
     expect(panel(page, "来信办结率")).to_contain_text(f"{share * 100:.1f}")
     expect(panel(page, "未办结").first).to_contain_text(str(sum(c[6] for c in COUNTIES)))
-    # -12 days is mapped to a word, whatever its number.
+    # A value mapping turns -12 days into a word.
     expect(panel(page, "最新事件")).to_contain_text("逾期")
 
 
@@ -193,7 +193,7 @@ def _fuzzed(count: int) -> list[str]:
 def test_a_hostile_value_in_the_address_gets_no_extra_row(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-county")
     for value in HOSTILE + _fuzzed(25):
-        # A good value first, so that the zeros after it are answers to the hostile one.
+        # A good value first, so that the later zeros are answers to the hostile one.
         _visit(page, "431281", "鹤城第1乡镇")
         expect(panel(page, "走访 · ").first).to_contain_text("131,020")
         expect(panel(page, "文本匹配")).to_contain_text("1")
@@ -205,7 +205,7 @@ def test_a_hostile_value_in_the_address_gets_no_extra_row(page: Page, city: Boar
 
 
 def _visit(page: Page, county: str, search: str) -> None:
-    """Writes both variables into the address, as a link to the board would."""
+    """Sets both variables in the address, as a link to the board would."""
     page.evaluate(
         "(query) => { history.pushState(null, '', query);"
         " dispatchEvent(new PopStateEvent('popstate')); }",
@@ -365,7 +365,7 @@ def test_a_printed_board_is_white_and_without_buttons(page: Page, city: BoardSer
 
 
 def _beat(page: Page) -> None:
-    """One refresh: the page refreshes when it comes back into sight."""
+    """Causes one refresh: the page refreshes when it becomes visible again."""
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
@@ -377,7 +377,7 @@ def _boxes(page: Page) -> Any:
 
 
 def _still(page: Page) -> None:
-    """Waits until two pictures half a second apart are laid out alike: fonts and maps are in."""
+    """Waits until two layouts half a second apart are equal: fonts and maps are loaded."""
     seen: list[Any] = [None]
 
     def same() -> bool:
@@ -392,7 +392,7 @@ def test_nothing_moves_and_nothing_blinks_on_refresh(page: Page, city: BoardServ
     _open(page, city, WALL)
     _still(page)
     before = _boxes(page)
-    # In every painted frame each chart must have its picture.
+    # Each chart must be drawn in every painted frame.
     page.evaluate(
         "() => { const charts = [...document.querySelectorAll('[data-panel-id]')]"
         ".filter((p) => p.querySelector('canvas')); window.blinks = 0;"
@@ -448,17 +448,17 @@ _REFRESHED = """async ([times, panels]) => {
 def test_memory_does_not_grow_over_a_thousand_answered_refreshes(
     page: Page, city: BoardServer
 ) -> None:
-    # The server keeps an answer for half a minute, so that the page is what is measured.
+    # The server caches an answer for half a minute, so this measures the page.
     _open(page, city, WALL + "&refresh=1m")
     _still(page)
     page.evaluate(_COUNTED)
-    # Told by the board and not by counting a beat: an answer left over from the opening was
-    # counted too, and every refresh then waited for one that never comes. The freshness of the
-    # board is asked apart.
+    # Counts the board's panels, not the answers of one refresh: that also counted an answer left
+    # over from the opening, and every refresh then waited for one that never came. The board's
+    # freshness is a query of its own.
     wall = json.loads((BOARDS / "wall.json").read_text(encoding="utf-8"))
     panels = 1 + sum(bool(each.get("targets")) for each in wall["panels"])
     assert panels >= 12
-    # Caches of formatters and of compiled code fill up first: after 300, 200 more add a hundredth.
+    # Caches of formatters and compiled code fill up first: after 300, 200 more add 1 %.
     assert page.evaluate(_REFRESHED, [300, panels]) == 300
     before = _heap(page)
     assert page.evaluate(_REFRESHED, [1000, panels]) == 1000

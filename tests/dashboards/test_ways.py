@@ -1,4 +1,4 @@
-"""Where every link of every board leads and what it takes along, by hand."""
+"""The target and parameters of every link on every board, written by hand."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dashboards import boards, publish
 
 EVERY = {board["uid"]: board for board in boards.every()}
 ALONG: Final = "?${__url_time_range}&var-source=${source:percentencode}"
-"""The time range and the data source come along everywhere."""
+"""Every link keeps the time range and the data source."""
 COUNTY: Final = "&var-county=${county:percentencode}"
 TOWNSHIP: Final = COUNTY + "&var-township=${township:percentencode}"
 VILLAGE: Final = TOWNSHIP + "&var-village=${village:percentencode}"
 OF_ROW: Final = "&var-county=${__data.fields.code}"
-"""The county of the row that was clicked."""
+"""The county of the clicked row."""
 
 Way = tuple[str, str, str]
-"""Where it is clicked (`value`, `head`, or a column), its words, its address."""
+"""Place of the link (`value`, `head` or a column), its text, its address."""
 
 
 def to(board: str, variables: str = "") -> str:
@@ -36,7 +36,7 @@ THEMES: Final = {
 
 
 def ways(board: dict[str, Any], panel: dict[str, Any]) -> list[Way]:
-    """Every link of a panel; a link to a panel names its title."""
+    """Every link of a panel; the address of a panel contains its title."""
     config = panel.get("fieldConfig", {"defaults": {}, "overrides": []})
     found = [("value", link) for link in config["defaults"].get("links") or ()]
     found += [("head", link) for link in panel.get("links") or ()]
@@ -57,7 +57,7 @@ def ways(board: dict[str, Any], panel: dict[str, Any]) -> list[Way]:
 
 
 def expected(uid: str, panel: dict[str, Any]) -> list[Way]:
-    """A link a figure; a line is clicked at its head too, a table only there or in a column."""
+    """One link per figure; a line also has it in its head, a table in its head or a column."""
     title, kind = panel["title"].removesuffix("${fresh}"), panel["type"]
     if kind == "text":
         return []
@@ -90,7 +90,7 @@ def of_place(title: str) -> tuple[str, str]:
 
 
 def beside(uid: str, panel: str, words: str, kept: str = "") -> tuple[str, str]:
-    """To another panel of the same board."""
+    """Text and address of a link to another panel of the same board."""
     return words, to(uid, f"{kept}&viewPanel={panel}")
 
 
@@ -199,7 +199,7 @@ def test_a_board_opens_with_its_range_and_leads_up_and_to_the_end_of_2021(uid: s
     names = [v["name"] for v in board["templating"]["list"]]
     assert names == ["source", *variables.split(), "fresh"]
     kept = "".join(f"&${{{name}:queryparam}}" for name in names[:-1])
-    # All of December, its last second too, in ms since 1970.
+    # All of December up to its last second, in ms since 1970.
     past = f"from={DECEMBER_MS}&to={DECEMBER_MS + 31 * DAY_MS - 1000}"
     links = [(link["title"], link.get("url")) for link in board["links"]]
     assert links == [
@@ -245,7 +245,7 @@ def test_a_theme_begins_with_all_counties_and_a_place_is_one(uid: str) -> None:
         assert variable["label"] == LABELS[name]
         several = theme and name == "county"
         assert (variable["multi"], variable["includeAll"]) == (several, several), name
-        # What was visited by then, and whether to believe it, are asked anew with the range.
+        # Visited micro-grids and the freshness are queried again when the range changes.
         if variable["type"] == "query":
             assert variable["refresh"] == (2 if name in ("grid", "fresh") else 1), name
             assert variable["sort"] == 0  # as the query orders them

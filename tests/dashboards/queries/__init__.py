@@ -1,1 +1,1 @@
-"""A small history for every query of a panel, and the rows it must give, counted by hand."""
+"""A small history for every panel query, and the expected rows, counted by hand."""

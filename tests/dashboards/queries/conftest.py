@@ -1,4 +1,4 @@
-"""The small register of places for the tests that ask for it."""
+"""The small register of places, as a fixture."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.town import Town
 
 @pytest.fixture(scope="module")
 def small_register(whole_town: Town) -> Iterator[None]:
-    """Three counties with 25 micro-grids instead of the shipped city, while a module runs."""
+    """Replaces the shipped city with 3 counties and 25 micro-grids while a module runs."""
     with registered(whole_town, SMALL):
         yield

@@ -1,4 +1,4 @@
-"""Events of the small register's places: visits, requests, money, and histories of several."""
+"""Events at the small register's places: visits, requests, money, and whole histories."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.histories.told import Told, told
 UNIT = 1_000_000
 """fen in 10,000 yuan."""
 AT = "2021-06-15 14:30"
-"""The instant most tests ask for; below it stand its neighbours."""
+"""The instant of most queries, followed by its neighbours."""
 LAST_YEAR, THIS_YEAR = "2020-12-31 23:59:59", "2021-01-01"
 IN_THE_HOUR, NEXT_HOUR = "2021-06-15 14:59:59", "2021-06-15 15:00"
 IN_THE_DAY, NEXT_DAY = "2021-06-15 23:59:59", "2021-06-16"
@@ -34,7 +34,7 @@ def grid(village: str, number: int) -> str:
 
 
 def happened(type_: str, where: str, *times: str, **data: Any) -> list[Told]:
-    """An event of the visits at each time, of a household each.
+    """An event of the visits family at each time, each of another household.
 
     Args:
         type_: `recorded`, `request_raised` or `request_closed`.
@@ -61,7 +61,7 @@ def visited(where: str, *times: str, **data: Any) -> list[Told]:
 
 
 def taken_back(event: Told) -> Told:
-    """The correction that voids a visit, or reverses a booking, as soon as it was made."""
+    """The correction that voids a visit or reverses a booking right after it."""
     data = event["data"]
     if event["type"].startswith("fund."):
         type_, key = "fund.reversed", data["account"]
@@ -75,7 +75,7 @@ def taken_back(event: Told) -> Told:
 
 
 def booked(type_: str, place: str, time: str, amount: float, **data: Any) -> Told:
-    """Money in 10,000 yuan, moved by a fund of the place."""
+    """A booking of a fund of the place; `amount` in 10,000 yuan."""
     fen: dict[str, Any] = {"amount": round(amount * UNIT)}
     return told(f"fund.{type_}", f"F-{next(_ACCOUNTS)}", time, place=place, **fen, **data)
 
@@ -94,7 +94,7 @@ def projects(type_: str, place: str, time: str, number: int, **data: Any) -> Tol
 
 
 def balances_of_all_years() -> list[Told]:
-    """Money of a year before, of the year, of the instant's day and of the day after."""
+    """Bookings of the year before, of the year, of the instant's day and of the day after."""
     back = raised(XINJIE, "2021-03-01", 64)
     return [
         raised(XINJIE, THIS_YEAR, 10, entry="opening"),
@@ -105,22 +105,22 @@ def balances_of_all_years() -> list[Told]:
         raised(XINJIE, NEXT_DAY, 512),
         back,
         taken_back(back),
-        # More was paid out of the pledges than came in, but not out of the whole fund: 4 - 3.
+        # More pledged money was spent than came in, but the whole fund is positive: 4 - 3.
         raised(WENHUA, "2021-03-01", 1),
         raised(WENHUA, "2021-03-01", 3, source="reward"),
         spent(WENHUA, "2021-04-01", 3),
-        # 1 fen below nothing; the village's sister has plenty.
+        # 1 fen below 0; the village's sister has plenty.
         raised(ZHONGPO, "2021-03-01", 1),
         spent(ZHONGPO, "2021-04-01", 1.000001),
-        # Exactly nothing.
+        # Exactly 0.
         raised(LIPING, "2021-03-01", 5),
         spent(LIPING, "2021-04-01", 5),
-        # Funds of townships and counties themselves; each with another one of the same level.
+        # Townships' and counties' own funds, two at each level.
         raised(CHENGZHONG, "2021-03-01", 8),
         spent(CHENGBEI, "2021-04-01", 2),
         raised(HECHENG, "2021-03-01", 8),
         spent(YUANLING, "2021-04-01", 2),
-        # Neither promises nor permissions are money.
+        # Pledges and approvals are not money.
         booked("pledged", XINJIE, "2021-03-01", 128),
         booked("approved", XINJIE, "2021-03-01", 128),
     ]
@@ -140,8 +140,8 @@ def a_year_of_coverage() -> list[Told]:
         *back,
         taken_back(back[0]),
         *happened("request_raised", grid(XINJIE, 6), "2021-02-01 09:00"),
-        *visited(XINJIE, "2021-03-03 09:00"),  # in no micro-grid that is known
-        *visited(CITY, "2021-03-03 09:00"),  # in no county that is known
+        *visited(XINJIE, "2021-03-03 09:00"),  # micro-grid unknown
+        *visited(CITY, "2021-03-03 09:00"),  # county unknown
         *visited(grid(ZHONGPO, 1), "2021-04-01 09:00"),
         *visited(grid(LIPING, 1), *["2021-05-01 09:00"] * 3),
         *happened("request_raised", third, last_year, this_year, "2021-03-01", today, tomorrow),

@@ -1,4 +1,4 @@
-"""A small made-up register of places, so that every share and mean can be worked out by hand."""
+"""A small made-up register of places, so that shares and means can be computed by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.town import Town
 HECHENG, ZHONGFANG, YUANLING = "431202", "431221", "431222"
 """鹤城区, 中方县, 沅陵县: the counties of the small register."""
 CITY = "431200"
-"""The city's own code: the place of an event whose county is unknown."""
+"""The city's own code: the place of an event without a known county."""
 CHENGZHONG, CHENGBEI = "431202001", "431202002"
 """The two townships of 鹤城区; 中方县 and 沅陵县 have one each."""
 ZHONGFANGZHEN, MAXIPU = "431221100", "431222102"
@@ -19,7 +19,7 @@ XINJIE, WENHUA, ZHONGPO, LIPING = "431202001001", "431202001002", "431202002001"
 """Villages: two in 城中街道, one in 城北街道, one in 中方镇; 麻溪铺镇 has none."""
 
 Place = tuple[str, int]
-"""Name of a place and the number of its micro-grids."""
+"""Name of a place and its number of micro-grids."""
 SMALL: Mapping[str, Place] = {
     CITY: ("怀化市", 0),
     HECHENG: ("鹤城区", 0),
@@ -32,7 +32,7 @@ SMALL: Mapping[str, Place] = {
     ZHONGFANGZHEN: ("中方镇", 0),
     LIPING: ("莉坪社区", 5),
     YUANLING: ("沅陵县", 0),
-    # Not a village's number: whoever adds it up counts what is no micro-grid of a village.
+    # Not a village: a sum that includes this number counts too many micro-grids.
     MAXIPU: ("麻溪铺镇", 7),
 }
 """3 counties, 4 townships, 4 villages; 20 + 5 = 25 micro-grids, 10 + 10 of them in 鹤城区."""
@@ -43,7 +43,7 @@ _COLUMNS = "code, name, level, parent, microgrids, valid_from, valid_to"
 
 @contextlib.contextmanager
 def registered(town: Town, places: Mapping[str, Place]) -> Iterator[None]:
-    """Puts these places in the place of the register, and the old ones back afterwards."""
+    """Replaces the register with these places, and restores it afterwards."""
     client = town.shipped.city.client
     shipped = client.execute(f"SELECT {_COLUMNS} FROM gulou.divisions FINAL")
 
@@ -72,10 +72,10 @@ def registered(town: Town, places: Mapping[str, Place]) -> Iterator[None]:
 
 
 def chosen(variable: str, value: str) -> dict[str, Any]:
-    """A board's variable, as `Town.ask` takes it."""
+    """A board's variable, as keyword argument of `Town.ask`."""
     return {variable: value}
 
 
 def table(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Rows of an answer under the names of its columns; nothing when there is no row."""
+    """Column names and rows of an answer; empty if there is no row."""
     return [tuple(rows[0]), *(tuple(row.values()) for row in rows)] if rows else []

@@ -1,4 +1,4 @@
-"""Cases written one step a line, for histories in which many cases stand side by side."""
+"""Cases written as lists of steps, for histories with many cases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tests.histories.told import VILLAGE, Told, told
 
 ALL = "$__all"
-"""The value of a variable with which a board asks for everything."""
+"""The value of a variable for all options."""
 
 _NUMBER = re.compile(r"\d+")
 _WORDS: dict[str, Any] = {"true": True, "false": False}
@@ -19,16 +19,16 @@ def petition(key: str, *steps: str, place: str = VILLAGE, **content: Any) -> lis
 
     Args:
         key: its number.
-        *steps: verb, time and what the event says besides its defaults:
-            `accepted 2021-03-01 09:00 route=31.1`. The order is that of being stored.
+        *steps: verb, time and content that differs from the defaults, in the order of storage:
+            `accepted 2021-03-01 09:00 route=31.1`.
         place: division of all its events.
-        **content: what each of its events says, such as the kind.
+        **content: content of each of its events, such as the kind.
     """
     return _case("petition", key, steps, place, content)
 
 
 def mediation(key: str, *steps: str, place: str = VILLAGE) -> list[Told]:
-    """A dispute, in the same way."""
+    """A dispute, in the same notation."""
     return _case("mediation", key, steps, place, {})
 
 
@@ -46,5 +46,5 @@ def _case(
 
 
 def _value(text: str) -> Any:
-    """31 is a number; 31.6 is the name of a route."""
+    """The typed value: 31 is a number, 31.6 the name of a route."""
     return int(text) if _NUMBER.fullmatch(text) else _WORDS.get(text, text)

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.usefixtures("small_register")
 
 COUNTY, TOWNSHIP = places.COUNTY, places.TOWNSHIP
 UNREGISTERED = "431202003001"
-"""A village that the shipped register knows and the small one does not."""
+"""A village in the shipped register but not in the small one."""
 Row = tuple[object, ...]
 _CASES = itertools.count(1)
 
@@ -58,7 +58,7 @@ def petitions(place: str, times: int, *steps: str, **content: str) -> list[Told]
 
 
 def below(town: Town, level: places.PlaceLevel, place: str, at: str = AT) -> list[list[Row]]:
-    """The answers of both queries of the places below."""
+    """The rows of both queries of the places below."""
     return [
         table(town.ask(sql, at, **chosen(level.name, place)))
         for sql in places.place_children(level)
@@ -79,7 +79,7 @@ def a_year() -> list[Told]:
         *visited(grid(WENHUA, 1), *["2021-03-01"] * 3),
         *visited(grid(ZHONGPO, 1), *["2021-03-01"] * 4),
         *visited(grid(LIPING, 1), *["2021-03-01"] * 5),
-        *visited(XINJIE, "2021-03-01"),  # in no micro-grid that is known
+        *visited(XINJIE, "2021-03-01"),  # micro-grid unknown
         *happened("request_raised", grid(XINJIE, 2), *["2021-03-01"] * 8),
         *happened("request_closed", grid(XINJIE, 2), LAST_YEAR, THIS_YEAR, IN_THE_DAY, NEXT_DAY),
         *happened("request_closed", grid(WENHUA, 2), "2021-03-01"),
@@ -108,7 +108,7 @@ def test_townships_of_a_county_with_visits_petitions_and_money(town: Town) -> No
         *petitions(WENHUA, 1, "registered 2021-03-01", "withdrawn 2021-06-15 14:30:01"),
         *petitions(CHENGZHONG, 1, "registered 2021-06-15 14:30:00"),
         *petitions(CHENGZHONG, 9, "registered 2021-06-15 14:30:01"),
-        *petitions(XINJIE, 9, "registered 2021-03-01", kind="accusation"),  # its county's alone
+        *petitions(XINJIE, 9, "registered 2021-03-01", kind="accusation"),  # only its county's
         *petitions(HECHENG, 9, "registered 2021-03-01"),
         *petitions(LIPING, 9, "registered 2021-03-01"),
     )
@@ -118,7 +118,7 @@ def test_townships_of_a_county_with_visits_petitions_and_money(town: Town) -> No
         ("城中街道", 10, 3 / 10, 6, 3, CHENGZHONG),
         ("城北街道", 10, 1 / 10, 4, 0, CHENGBEI),
     ]
-    # 城中街道: registered in the year 1 + 2 + 1; open 2 + 1 + 1 + 1. Money 6 - 7.5 + 1 + 8.
+    # 城中街道: registered this year 1 + 2 + 1; open 2 + 1 + 1 + 1. Money 6 - 7.5 + 1 + 8.
     assert others == [
         ("petitions_year", "petitions_open", "fund_balance", "code"),
         (4, 5, 7.5, CHENGZHONG),
@@ -157,7 +157,7 @@ def test_villages_of_a_township_with_visits_petitions_of_the_whole_year_and_mone
             (0, 1.0, WENHUA),
         ],
     ]
-    # Four are withheld; none at all is a 0, as on the village's own board.
+    # A count of four is withheld; no petition is a 0, as on the village's own board.
     assert below(town, TOWNSHIP, CHENGBEI)[1][1:] == [(None, 0.0, ZHONGPO)]
     assert below(town, TOWNSHIP, ZHONGFANGZHEN)[1][1:] == [(8, 32.0, LIPING)]
     assert below(town, TOWNSHIP, MAXIPU) == [[], []]
@@ -207,7 +207,7 @@ def test_micro_grids_ever_visited_by_then_longest_unvisited_first(town: Town) ->
         *visited(grid(XINJIE, 1), LAST_YEAR),
         *happened("request_raised", grid(XINJIE, 2), LAST_YEAR, THIS_YEAR, IN_THE_DAY, NEXT_DAY),
         *happened("request_closed", grid(XINJIE, 2), LAST_YEAR, THIS_YEAR, NEXT_DAY),
-        # Never visited: taken back, only asked, visited tomorrow.
+        # Never visited: voided, only requests, visited tomorrow.
         *back,
         taken_back(back[0]),
         *happened("request_raised", grid(XINJIE, 6), THIS_YEAR),

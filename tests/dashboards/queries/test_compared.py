@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("small_register")
 LEVELS = (places.COUNTY, places.TOWNSHIP, places.VILLAGE, places.MICROGRID)
 HERE = grid(XINJIE, 1)
 OF = {"county": HECHENG, "township": CHENGZHONG, "village": XINJIE, "grid": HERE}
-"""The place that each level asks for: the same micro-grid and what it lies in."""
+"""The place of each level's queries: one micro-grid and the places around it."""
 HEADS = (
     "figure", "this_month", "last_month", "to_last_month", "last_year", "to_last_year",
     "city_mean", "to_mean",
@@ -47,7 +47,7 @@ _CASES = itertools.count(1)
 
 
 def compared(town: Town, level: places.PlaceLevel, at: str) -> list[Row]:
-    """The rows of all its queries below one line of names."""
+    """The column names, then the rows of all queries."""
     found = [
         table(town.ask(sql, at, **chosen(level.name, OF[level.name])))
         for sql in places.place_compared(level)
@@ -70,7 +70,7 @@ def compared(town: Town, level: places.PlaceLevel, at: str) -> list[Row]:
             ("2020-06-01", "2020-06-15"),
             ("2021-05-31", "2021-05-16", "2021-06-16", "2020-06-16", "2020-05-31", "2020-05-15"),
         ),
-        # February has no 29th to 31st: all of it, and no day of March or January.
+        # February has no 29th to 31st: the whole month counts, and no day of March or January.
         (
             "2021-03-31",
             ("2021-03-01", "2021-03-31"),
@@ -78,7 +78,7 @@ def compared(town: Town, level: places.PlaceLevel, at: str) -> list[Row]:
             ("2020-03-01", "2020-03-31"),
             ("2021-01-31", "2021-04-01", "2020-02-29", "2020-04-01"),
         ),
-        # The last day of a short month is not the last of a long one.
+        # The last day of a short month is compared with the same day, not with a long month's last.
         (
             "2021-02-28",
             ("2021-02-01", "2021-02-28"),
@@ -100,7 +100,7 @@ def compared(town: Town, level: places.PlaceLevel, at: str) -> list[Row]:
             ("2020-05-01", "2020-05-31"),
             ("2021-03-31", "2021-06-01", "2020-04-30", "2020-06-01"),
         ),
-        # The month before January is of the year before.
+        # The month before January is in the year before.
         (
             "2021-01-31",
             ("2021-01-01", "2021-01-31"),
@@ -127,7 +127,7 @@ def test_a_month_is_compared_with_the_same_days_of_the_month_and_the_year_before
     now, then, before = 4 * len(this), 2 * len(last), 3 * len(year)
     changes = ((now - then) / then, (now - before) / before)
     for level in LEVELS:
-        # Early in the day of the city, when it is still yesterday in UTC.
+        # 00:30 city time is still yesterday in UTC.
         row = compared(town, level, f"{today} 00:30")[0]
         expected = ("走访（户次）", now, then, changes[0], before, changes[1])
         assert row[:6] == expected, level.name
@@ -137,7 +137,7 @@ def test_a_month_is_compared_with_the_same_days_of_the_month_and_the_year_before
 
 
 def two_months() -> list[Told]:
-    """Of June 2021, its month and year before: each figure with a number of its own."""
+    """Events of June 2021, of the month and of the year before; every figure differs."""
     june, may, then = "2021-06-01", "2021-05-15 23:59:59", "2020-06-10"
     today, tomorrow = "2021-06-15 23:59:59", "2021-06-16"
     back = raised(XINJIE, june, 64)
@@ -146,7 +146,7 @@ def two_months() -> list[Told]:
         *visited(HERE, *[june] * 3, today, tomorrow, *[may] * 2, then),
         *happened(raise_, HERE, *[june] * 2, tomorrow, *[may] * 4),
         *happened(close, HERE, today, tomorrow, *[then] * 2),
-        # Others in the village, its township, its county, and where less of the place is known.
+        # Others in the village, its township and its county, and events with less precise places.
         *visited(grid(XINJIE, 2), june),
         *visited(XINJIE, june),
         *visited(grid(WENHUA, 1), *[june] * 2),
@@ -190,9 +190,9 @@ def agreed(place: str, times: int, day: str) -> list[Told]:
     return [event for events in each for event in events]
 
 
-# The city's visits of June: 4 + 1 + 1 + 2 in villages of 城中街道, 4 in it, 8 in 中坡, 16 in
-# 鹤城区, 32 in 莉坪; 64 are of no known county. Of 3 counties, 4 townships, 4 villages, 25
-# micro-grids.
+# The city's visits in June: 4 + 1 + 1 + 2 in villages of 城中街道, 4 in the township itself, 8 in
+# 中坡, 16 in 鹤城区, 32 in 莉坪, 64 in no known county. There are 3 counties, 4 townships, 4
+# villages and 25 micro-grids.
 OF_COUNTY = [
     ("走访（户次）", 36, 2, 17.0, 1, 35.0, 68 / 3, (36 - 68 / 3) / (68 / 3)),
     ("诉求登记（件）", 2, 4, -0.5, 0, None, 2 / 3, (2 - 2 / 3) / (2 / 3)),
@@ -262,7 +262,7 @@ def test_a_micro_grid_is_compared_with_the_means_of_what_it_lies_in(town: Town) 
         (grid(WENHUA, 1), 4, 4, 0),
         (grid(ZHONGPO, 1), 8, 0, 16),
         (grid(LIPING, 5), 16, 32, 0),
-        # In no micro-grid that is known.
+        # Micro-grid unknown.
         (XINJIE, 64, 64, 64),
         (CITY, 64, 64, 64),
     )
@@ -277,7 +277,7 @@ def test_a_micro_grid_is_compared_with_the_means_of_what_it_lies_in(town: Town) 
         ),
     )
     found = town.ask(places.microgrid_compared(), "2021-06-15 14:30", grid=HERE)
-    # Of 6, 10, 20 and 25 micro-grids, each sum within the next.
+    # Sums over 6, 10, 20 and 25 micro-grids; each includes the one before.
     assert table(found) == [
         ("scope_name", "visits_year", "requests_year", "settled_year"),
         ("本微网格", 3, 1, 2),

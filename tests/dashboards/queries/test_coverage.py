@@ -1,4 +1,4 @@
-"""走访覆盖: what each query of the board gives over a small history, counted by hand."""
+"""走访覆盖: the rows of each query of the board over a small history, counted by hand."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ BOTH = f"{{{HECHENG},{ZHONGFANG}}}"
 @pytest.mark.parametrize(
     ("county", "figures"),
     [
-        # Visited in 2021: two of 新街, one of 中坡 and one of 莉坪; ever, the first of 新街 too.
-        # Raised: 3 of the third of 新街, 1 of its sixth. Closed: 3 and 1.
+        # Visited in 2021: two in 新街, one in 中坡, one in 莉坪; ever: also the first in 新街.
+        # Raised: 3 in the third of 新街, 1 in its sixth. Closed: 3 and 1.
         (ALL, (4, 25, 0.16, 20, 7, 4, 4, 1.0)),
         (BOTH, (4, 25, 0.16, 20, 7, 4, 4, 1.0)),
         (HECHENG, (3, 20, 0.15, 16, 4, 4, 3, 0.75)),
         (ZHONGFANG, (1, 5, 0.2, 4, 3, 0, 1, None)),
-        # Without micro-grids nothing is a share.
+        # Without micro-grids the share is NULL.
         (CITY, (0, 0, None, 0, 0, 0, 0, None)),
     ],
     ids=["all", "two", "one", "no-request-raised", "place-unknown"],
@@ -102,7 +102,7 @@ FIFTY = {
     "431225": ("会同县", "431225100001", 44),
     "431224": ("溆浦县", "431224100001", 44),
 }
-"""Name, its only village and visited micro-grids of counties with 50 micro-grids each."""
+"""Counties with 50 micro-grids each: name, only village, visited micro-grids."""
 
 
 @about(visits.coverage_counties)
@@ -117,7 +117,7 @@ def test_coverage_is_reached_from_98_percent_and_watched_from_90(town: Town) -> 
             )
         rows = town.ask(visits.coverage_counties(), AT, county=ALL)
     assert [(row["code"], row["covered"], row["mark"]) for row in rows] == [
-        ("431223", 0.88, "■ 不足"),  # of equal coverage: by code
+        ("431223", 0.88, "■ 不足"),  # equal coverage: by code
         ("431224", 0.88, "■ 不足"),
         ("431225", 0.88, "■ 不足"),
         ("431222", 0.9, "▲ 关注"),
@@ -154,7 +154,7 @@ def test_micro_grids_fall_into_spans_by_days_since_their_last_visit(town: Town, 
     }
     today = date(2021, 6, 15)
     town.tell(
-        # Late in the evening: still the same day of the city, and an earlier visit as well.
+        # Late in the evening, the same day in the city; and an earlier visit.
         *(
             event
             for village, each in ages.items()
@@ -219,7 +219,7 @@ def test_visits_of_the_year_by_who_went_most_first(town: Town) -> None:
     def roles(county: str) -> object:
         return table(town.ask(visits.coverage_roles(), AT, county=county))[1:]
 
-    # Of equal numbers by name. The visits of 网格员 in 鹤城区 were all taken back.
+    # Equal numbers by name. All visits of 网格员 in 鹤城区 were voided.
     assert roles(HECHENG) == [("在职党员", 2), ("干部", 2), ("网格员", 0)]
     assert roles(ZHONGFANG) == [("党员", 3)]
     assert roles(CITY) == [("网格员", 1)]
@@ -254,7 +254,7 @@ def test_a_trend_of_four_days_is_by_the_hour_and_a_longer_one_by_the_day(town: T
     def trend(until: str, county: str = ALL) -> object:
         return table(town.ask(visits.coverage_trend(), until, "2021-06-01", county=county))
 
-    # 96 hours, both hours at the ends among them.
+    # 96 hours, with the hours at both ends.
     assert trend("2021-06-05 00:00") == [
         HEADS,
         ("2021-06-01 00:00:00", 1, 0, 0),
@@ -312,7 +312,7 @@ def test_villages_with_the_most_micro_grids_unvisited_this_year_come_first(town:
         heads,
         # 1 of 6 visited in the year, 2 ever.
         ("鹤城区", "城中街道", "新街社区", 6, 5, 4, HECHENG, CHENGZHONG, XINJIE),
-        # 6 of 10 in the year, 7 ever; of equal numbers by code.
+        # 6 of 10 in the year, 7 ever; equal numbers by code.
         ("鹤城区", "城中街道", "文化山社区", 4, 4, 4, HECHENG, CHENGZHONG, WENHUA),
         ("鹤城区", "城北街道", "中坡社区", 10, 4, 3, HECHENG, "431202002", ZHONGPO),
     ]
@@ -344,7 +344,7 @@ def test_in_a_city_without_events_every_village_is_unvisited(town: Town) -> None
 
 @about(visits.coverage_figures, visits.coverage_counties)
 def test_days_of_coverage_are_days_of_the_city(town: Town) -> None:
-    # 00:30 of New Year's Day is still the old year in UTC.
+    # 00:30 on New Year's Day is still last year in UTC.
     town.tell(
         *visited(grid(XINJIE, 1), "2020-12-31 23:30"), *visited(grid(LIPING, 1), "2021-01-01")
     )

@@ -1,4 +1,4 @@
-"""No query of a panel without a history: by inspection of the queries, and again on the boards."""
+"""Every panel query has a test with a history: checked on the queries and on the boards."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_boards_ask_these_queries_and_nothing_else(monkeypatch: pytest.Monke
         for name, query in _queries(module).items():
             by_query[name] = set()
             monkeypatch.setattr(module, name, watched(query))
-    for name in ("ageing", "clocks", "states"):  # asked of every family that has cases
+    for name in ("ageing", "clocks", "states"):  # for every family that has cases
         by_query[name] = set()
         monkeypatch.setattr(cases, name, watched(getattr(cases, name)))
     shown = [*boards.every(), *(of_family(found) for found in families())]
@@ -90,5 +90,5 @@ def test_no_span_of_days_is_left_to_the_servers_zone() -> None:
         if not call.startswith("'second'")
     ]
     assert len(spans) > 10
-    # The zone is the fourth argument, and there is no bracket after it but the call's own.
+    # The zone is the fourth argument, followed only by the call's closing bracket.
     assert [call for call in spans if ", 'Asia/Shanghai')" not in call] == []

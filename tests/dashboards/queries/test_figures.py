@@ -1,4 +1,4 @@
-"""The default board's figures of a family, counted by hand on the families that are there."""
+"""The default board's figures, counted by hand for the existing families."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT = "2021-06-15 12:00"
 
 
 def paid(town: Town, *entries: tuple[str, str, str, int, str]) -> None:
-    """Tells of money: event, day, place, fen and source."""
+    """Stores bookings: event, day, place, fen and source."""
     town.tell(
         *(
             told(
@@ -74,7 +74,7 @@ def test_the_trend_of_the_types_is_by_hour_and_over_four_days_by_day(town: Town)
 @about(figures.backlog)
 def test_the_backlog_counts_open_cases_and_those_past_a_due_date(town: Town) -> None:
     town.tell(
-        *petition("P-1", "registered 2021-03-01"),  # to be passed on by 16 March
+        *petition("P-1", "registered 2021-03-01"),  # to be transferred by 16 March
         *petition("P-2", "registered 2021-06-14"),
         *petition("P-3", "registered 2021-03-01", "withdrawn 2021-03-02"),
         *petition("P-4", "registered 2021-06-16"),

@@ -1,6 +1,6 @@
-"""幸福基金: what each query of the board gives over a small history, counted by hand.
+"""幸福基金: the rows of each query of the board over a small history, counted by hand.
 
-Money stands in the events in fen and on the boards in 10,000 yuan, which are 1,000,000 fen.
+Events have money in fen, boards in 10,000 yuan (1,000,000 fen).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def test_every_county_with_a_fund_is_listed(town: Town) -> None:
     town.tell(*(raised(code, "2021-03-01", 1) for code in codes))
     found = town.ask(funds.fund_counties(), AT, county=ALL)
     assert [row["code"] for row in found] == sorted(codes)
-    # A county that the register does not know shows its code.
+    # A county that is not in the register shows its code.
     assert found[-1]["county_name"] == "431281"
 
 
@@ -119,7 +119,7 @@ def test_overdrawn_funds_are_listed_deepest_first(town: Town) -> None:
         "balance_now",
     )
     fen = 0.000001
-    # Of equal balances the funds that are no village's come first, then by the village's code.
+    # Equal balances: funds of townships and counties first, then by the village's code.
     expected = [
         heads,
         ("未定位", "", "", 0.0, 3.0, -3.0),
@@ -133,7 +133,7 @@ def test_overdrawn_funds_are_listed_deepest_first(town: Town) -> None:
         return table(town.ask(funds.fund_negative(), AT, county=county))
 
     found = overdrawn(ALL)
-    # Two of equal balance without a village have no order of their own.
+    # Two equal balances without a village have no defined order.
     assert found[:2] == expected[:2]
     assert sorted(found[2:4]) == sorted(expected[2:4])
     assert found[4:] == expected[4:]
@@ -170,7 +170,7 @@ def test_of_more_than_200_overdrawn_funds_the_200_deepest_are_listed(town: Town)
 
 
 def movements() -> list[Told]:
-    """Money, persons helped and projects around the ends of the year and of the instant's hour."""
+    """Money, persons helped and projects around the edges of the year and of the instant's hour."""
     back = spent(XINJIE, "2021-03-01", 64, helped=64)
     opening = {"entry": "opening"}
     return [
@@ -251,7 +251,7 @@ def test_parts_of_equal_size_stand_by_name(town: Town) -> None:
         spent(XINJIE, "2021-03-01", 2, use="merit_and_need"),
         spent(XINJIE, "2021-03-01", 1, source="collective"),
     )
-    # What came and was taken back, and what was only spent of, is a part of nothing.
+    # A source with only reversed or only spent money is 0.
     assert table(town.ask(funds.fund_sources(), AT, county=ALL)) == [
         ("name", "value"),
         ("社会捐赠", 2.0), ("自愿认缴", 2.0), ("以奖代补", 0.0), ("集体经济", 0.0),
@@ -268,7 +268,7 @@ def test_sources_are_of_all_years_to_the_end_of_the_day_opening_balances_too(tow
     def sources(county: str) -> object:
         return table(town.ask(funds.fund_sources(), AT, county=county))[1:]
 
-    # 自愿认缴: 10 + 2 of 新街, 1, 1, 8 and 8; of 莉坪 5.
+    # 自愿认缴: 10 + 2 in 新街, 1, 1, 8 and 8; 5 in 莉坪.
     hecheng = [("自愿认缴", 30.0), ("社会捐赠", 4.0), ("以奖代补", 3.0)]
     assert sources(HECHENG) == hecheng
     assert sources(BOTH) == [("自愿认缴", 35.0), *hecheng[1:]]

@@ -1,4 +1,4 @@
-"""The board of mediations: what was filed, how it ended, what an agreement came to."""
+"""The mediations board: disputes filed, their endings, what became of agreements."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def test_core_figures_are_of_the_year_in_which_each_step_was_taken(town: Town) -
         *mediation("M-2", f"filed {NEW_YEAR}", f"terminated {NEW_YEAR}", place=TOWNSHIP),
         *mediation("M-3", f"filed {AT}"),
         *mediation("M-4", f"filed {AFTER}"),
-        # All of it a millisecond before the year, but for the performance.
+        # All but the performance is a millisecond before the year.
         *mediation("M-5", OLD, f"agreement_reached {BEFORE} amount=9000000 {both}",
                    f"confirmation_applied {BEFORE}", "performed 2021-01-05"),
-        # By 16 June: not due. Agreed at the instant, performed a millisecond later.
+        # Due by 16 June: not yet. Agreed at the instant, performed a millisecond later.
         *mediation("M-6", FILED, "accepted 2021-05-17 mode=court_delegated",
                    f"agreement_reached {AT} amount=500000 averted_group=true",
                    f"confirmation_applied {AT}", f"performed {AFTER}", place=CITY),
         *mediation("M-7", FILED, "accepted 2021-06-07 mode=court_summary"),  # 14 June was a holiday
         *mediation("M-8", FILED, "accepted 2021-06-01 mode=court_summary"),  # by 8 June
-        # Late, but done.
+        # Late, but ended.
         *mediation("M-9", FILED, "accepted 2021-06-01 mode=court_summary", "terminated 2021-06-09"),
         *mediation("M-10", OLD, f"terminated {BEFORE}"),
         *mediation("M-11", FILED, f"agreement_reached {AFTER} amount=3000000 averted_crime=true",
@@ -54,11 +54,11 @@ def test_core_figures_are_of_the_year_in_which_each_step_was_taken(town: Town) -
         "filed_year", "open_now", "overdue_now", "success", "amount_year", "crime_year",
         "group_year", "performed", "confirmations_year",
     )  # fmt: skip
-    # Filed M-2, 3, 6, 7, 8, 9, 11; open M-3, 7, 8, 11; overdue M-8. Ended in the year M-1, 2, 6, 9,
-    # of which 1 and 6 agreed, on 1.5 million fen; of them 1 was performed.
+    # Filed M-2, 3, 6, 7, 8, 9, 11; open M-3, 7, 8, 11; overdue M-8. Ended in the year M-1, 2, 6, 9:
+    # M-1 and M-6 agreed, on 1.5 million fen; M-1 was performed.
     asked = town.ask(mediations.mediation_figures(), AT, county=HERE)
     assert table(asked) == [names, (7, 4, 1, 2 / 4, 1.5, 1, 2, 1 / 2, 2)]
-    # With M-12 and 13. In 10,000 yuan, which are a million fen.
+    # With M-12 and 13. In 10,000 yuan (a million fen).
     asked = town.ask(mediations.mediation_figures(), AT, county=ALL)
     assert table(asked) == [names, (8, 5, 2, 3 / 5, 1.75, 2, 2, 2 / 3, 3)]
     nothing = town.ask(mediations.mediation_figures(), AT, county="431221")
@@ -66,7 +66,7 @@ def test_core_figures_are_of_the_year_in_which_each_step_was_taken(town: Town) -
 
 
 def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
-    """So many disputes of the year a word, and with the word `other` all that do not count."""
+    """The given number of disputes per word, and disputes with `other` that must not count."""
 
     def one(key: str, time: str, word: str, place: str) -> Told:
         said: dict[str, Any] = {field: word}
@@ -96,7 +96,7 @@ def test_types_of_the_years_disputes_are_named_in_chinese(town: Town) -> None:
         "房屋宅基地", "合同", "生产经营", "损害赔偿", "山林土地", "征地拆迁", "环境污染",
         "劳动争议", "消费", "医疗", "道路交通事故", "物业",
     ]  # fmt: skip
-    # By the characters' numbers, as all ties are.
+    # Ties are ordered by code point, as everywhere.
     assert found[4:] == [(name, 1) for name in sorted(ones)]
     assert town.ask(mediations.mediation_types(), "2022-01-01", county=ALL) == []
 
@@ -128,7 +128,7 @@ def test_mediators_are_ranked_by_success_over_the_years_ended_cases(town: Town) 
         *one("M-7", "volunteer", "terminated 2021-03-01"),
         *one("M-8", "trade", "agreement_reached 2021-03-01", "terminated 2021-03-02"),
         *one("M-9", "full_time"),
-        # Nobody was assigned by the instant: of no mediator.
+        # No mediator was assigned by the instant.
         *mediation("M-10", OLD, "agreement_reached 2021-03-01", f"mediator_assigned {AFTER}"),
     )
     # M-8 ended with its agreement. 五 is before 行.
@@ -165,7 +165,7 @@ def test_states_of_open_disputes_come_in_their_order(town: Town) -> None:
 
 @about(mediations.mediation_ageing)
 def test_ages_are_midnights_since_open_disputes_were_filed(town: Town) -> None:
-    # The groups' both ends; asked at half past midnight of 15 June, which is 14 June in UTC.
+    # Both ends of each group; the query is at 00:30 on 15 June, which is 14 June in UTC.
     days = (
         ("2021-06-15 00:10", 1), ("2021-06-09", 1), ("2021-06-08", 2), ("2021-06-01", 1),
         ("2021-05-31", 1), ("2021-05-17", 3), ("2021-05-16", 1), ("2021-04-17", 4),
@@ -339,7 +339,7 @@ def test_ends_of_the_year_say_what_became_of_agreements_and_of_failures(town: To
         *many("Y", 1, f"terminated {AFTER}", "referred 2021-03-02"),  # still open
         *many("Z", 1, failed, place=HONGJIANG),
     )
-    # Of a number they come by their characters: 履 U+5C65, 引 U+5F15, 未 U+672A.
+    # Equal numbers are ordered by code point: 履 U+5C65, 引 U+5F15, 未 U+672A.
     assert table(town.ask(mediations.mediation_ends(), AT, county=HERE)) == [
         ("name", "value"),
         ("终止", 5), ("履行完毕", 4), ("履行中", 2), ("引导诉讼仲裁行政", 2), ("未履行", 2),

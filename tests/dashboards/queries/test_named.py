@@ -1,4 +1,4 @@
-"""What is declared has a name on the boards: a code on a wall tells an official nothing."""
+"""Every declared value has a Chinese name on the boards: officials cannot read codes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The board of petitions: legal clocks, rates in time, what is due, what is overdue.
+"""The petitions board: legal clocks, on-time rates, due and overdue cases.
 
-Days of 2021 that the due dates below meet: 1-5 May, 12-14 June and 1-7 October are holidays; 8 May
-is a Saturday on which offices work.
+Calendar days of 2021 that matter below: 1-5 May, 12-14 June and 1-7 October are holidays; 8 May is
+a working Saturday.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def test_on_time_rates_are_over_all_that_had_to_be_done_by_then(town: Town) -> N
     names = ("accepted_on_time", "closed_on_time")
     rates = petitions.petition_punctuality
     at = "2021-05-11"
-    # Notice: N-1 of N-1, 2, 3. Closing: C-1, 2 of C-1, 2, 3, 4; with the rest C-8 and 3 of 7.
+    # Notice: N-1 of N-1, 2, 3. Closing: C-1, 2 of C-1, 2, 3, 4; everywhere also C-8: 3 of 7.
     assert table(town.ask(rates(), at, county=HERE)) == [names, (1 / 3, 2 / 4)]
     assert table(town.ask(rates(EVERYWHERE), at)) == [names, (1 / 3, 3 / 7)]
     assert table(town.ask(rates(f"township = '{TOWNSHIP}'"), at)) == [names, (1 / 3, 0 / 2)]
@@ -61,9 +61,9 @@ _DECIDED, _RECHECK = "review_decided 2021-04-09", "recheck_requested 2021-04-20"
 _ASKED = (FIRST, "replied 2021-03-05", "review_requested 2021-03-10")
 _MAY, _TAKEN = ("registered 2021-05-03", "transferred 2021-05-04"), "accepted 2021-03-02"
 _JUNE = "registered 2021-06-01"
-# Each petition's clocks at midnight of 1 July: met in time, late, past due, running, `-` none. Due
-# by: transfer 16 June of 1 June; notice 19 May of 4 May, 1 July of 16 June; closing 6 May of
-# 2 March, for 1-5 May are holidays; review 9 April of 10 March; recheck 20 May of 20 April.
+# Each petition's clocks at midnight of 1 July: met in time, late, past due, running, `-` none.
+# Start -> due: transfer 1 June -> 16 June; notice 4 May -> 19 May, 16 June -> 1 July; closing
+# 2 March -> 6 May, as 1-5 May are holidays; review 10 March -> 9 April; recheck 20 April -> 20 May.
 _CLOCKED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("past    -       -       -       -      ", (_JUNE,)),
     ("running -       -       -       -      ", ("registered 2021-06-16",)),
@@ -98,7 +98,7 @@ def test_every_clock_is_met_late_past_or_running(town: Town) -> None:
         *petition("P-there", FIRST, place=HONGJIANG),
         *petition("P-later", "registered 2021-07-01 00:00:00.001"),
     )
-    # The columns of the table above, counted.
+    # Counts of the columns of the table above.
     assert table(town.ask(petitions.petition_clocks(), "2021-07-01", county=HECHENG)) == [
         ("clock_name", "met_in_time", "met_late", "past_due", "not_due", "on_time_rate", "basis"),
         ("转送 15 日", 15, 1, 1, 1, 15 / 17, "信访工作条例 22"),
@@ -122,7 +122,7 @@ def test_a_clock_that_runs_nowhere_is_a_row_of_zeros(town: Town) -> None:
     ]
 
 
-# The day of acceptance, the last day 60 days later, the midnights from 6 May to the due one.
+# Day of acceptance, number of cases. In comments: the last day 60 days later, days left on 6 May.
 _ACCEPTED = (
     ("2021-03-01", 1),  # 30 April: overdue
     ("2021-03-07", 1), ("2021-03-08", 1),  # 6 and 7 May: 1, 2
@@ -163,7 +163,7 @@ def test_open_cases_under_the_closing_clock_are_sorted_by_the_days_left(town: To
     for at in ("2021-05-06 00:30", "2021-05-06 23:59:59.999"):
         assert groups(at, HERE) == [1, 2, 3, 4, 5, 7], at
     assert groups("2021-05-06", ALL) == [2, 2, 4, 4, 5, 7]
-    # A midnight later: of 7 March it was the due one; 9, 13, 21 March and 5 April have moved up.
+    # A midnight later: 7 March is overdue; 9, 13, 21 March and 5 April are in the next group.
     assert groups("2021-05-07", HERE) == [2, 2, 5, 2, 9, 2]
 
 
@@ -176,7 +176,7 @@ def test_where_no_case_is_under_the_clock_nothing_is_due(town: Town) -> None:
         *petition("P-3", FIRST, "accepted 2021-03-02", "withdrawn 2021-03-03"),
     )
     assert town.ask(petitions.petition_due(), "2021-03-04", county=ALL) == []
-    # The only one is overdue: the others are no gaps.
+    # The only case is overdue: the other groups are 0, not missing.
     town.tell(*petition("P-4", FIRST, "accepted 2021-03-02"))
     found = town.ask(petitions.petition_due(), "2021-06-01", county=ALL)
     assert [row["value"] for row in found] == [1, 0, 0, 0, 0, 0]
@@ -201,7 +201,7 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
         *_closed("431281101002", "B", 18, 1),  # 0.947…
         *_closed("431226", "C", 9, 1),  # 0.9
         *_closed("431221100", "D", 8, 1, last_year),  # 0.888…
-        *_closed("431271", "E", 8, 1),  # as low, and behind by its code
+        *_closed("431271", "E", 8, 1),  # as low, and later by its code
         *petition("F-1", "registered 2021-06-10", "rated 2021-06-11 satisfaction=4", place=HECHENG),
         *petition("F-2", "registered 2021-06-10", "rated 2021-06-12 satisfaction=3"),
         *petition("F-3", "registered 2021-06-10", "rated 2021-06-15 12:00:00.001 satisfaction=1"),
@@ -222,7 +222,7 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
         ("未定位", None, "—", None, "431200"),
         ("鹤城区", None, "—", 1 / 2, "431202"),
     ]
-    # Overdue: G-1 was to be passed on by 16 March, H-1 to be closed by 6 May.
+    # Overdue: G-1 was to be transferred by 16 March, H-1 to be closed by 6 May.
     assert table(town.ask(counts, at, county=ALL)) == [
         ("registered_year", "open_now", "overdue_now", "code"),
         (1, 1, 1, "431200"),
@@ -252,7 +252,7 @@ def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(town: T
         *petition("P-4", *accepted, "withdrawn 2021-04-01"),
     )
     at = "2021-12-31 23:59:59"
-    # P-1 in time of P-1 and P-2.
+    # In time: P-1 of P-1 and P-2.
     assert town.ask(petitions.petition_punctuality(), at, county=ALL)[0]["closed_on_time"] == 1 / 2
     assert town.ask(petitions.petition_backlog(), at, county=ALL)[0]["overdue_now"] == 1
     rates, counts = (
@@ -267,21 +267,21 @@ def test_each_overdue_petition_stands_once_under_what_is_overdue_the_longest(tow
     town.tell(
         # Closing was due on 6 May, the review on 9 April.
         *petition("P-1", FIRST, "accepted 2021-03-02", "review_requested 2021-03-10"),
-        # The notice of 25 March was due on 9 April too: of two of a day the first by its name, and
-        # 受 is before 复, 复查 before 复核.
+        # The notice from 25 March was due on 9 April too: of two duties on one day, the first by
+        # name; 受 is before 复, 复查 before 复核.
         *petition("P-2", FIRST, "transferred 2021-03-25", "review_requested 2021-03-10",
                   kind="suggestion", place=HECHENG),
         *petition("P-3", FIRST, "review_requested 2021-03-10", "transferred 2021-03-12",
                   "accepted 2021-03-13 route=none", "recheck_requested 2021-03-10",
                   kind="accusation", place=CITY),
-        # To be passed on by 4 May, so by 6 May, but withdrawn by the instant.
+        # To be transferred by 4 May, moved to 6 May, but withdrawn by the instant.
         *petition("P-4", "registered 2021-04-19", "withdrawn 2021-05-08"),
         *petition("P-5", "registered 2021-04-22"),  # by 7 May
         *petition("P-6", "registered 2021-04-22", place=HONGJIANG),
         *petition("P-7", FIRST, "transferred 2021-04-21", "withdrawn 2021-05-08 00:30:00.001"),
     )  # fmt: skip
     names = ("case", "county_name", "kind_name", "duty", "days_over", "code")
-    # From 9 April to 8 May 29 days, from 6 May 2, from 7 May 1.
+    # Days to 8 May: 29 from 9 April, 2 from 6 May, 1 from 7 May.
     assert table(town.ask(petitions.petition_overdue_cases(), "2021-05-08 00:30", county=HERE)) == [
         names,
         ("P-1", "鹤城区", "申诉求决", "复查 30 日", 29, HECHENG),

@@ -1,6 +1,6 @@
-"""The board of petitions: what was brought, what is open, how cases move, which words they bear.
+"""The petitions board: cases brought, open cases, transitions, vocabularies.
 
-The clocks are in `test_petition_clocks`. Unless a test says otherwise the place is 鹤城区.
+The clocks are in `test_petition_clocks`. Unless a test sets another, the place is 鹤城区.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ HECHENG, TOWNSHIP = "431202", "431202001"
 HONGJIANG = "431281101002"
 CITY = "431200"
 HERE = f"{{{HECHENG},{CITY}}}"
-"""鹤城区 and the unknown places chosen, as the page writes two values."""
+"""鹤城区 and the unknown place chosen, as the page writes two values."""
 
 
 @about(petitions.petition_voices)
 def test_voices_count_the_years_petitions_and_the_ratings_of_all_replies(town: Town) -> None:
     at = "2021-06-15 12:00:00.500"
     town.tell(
-        # The last instant of the year before: in no figure of the year, but replied and rated.
+        # The last instant of last year: not a petition of the year, but replied and rated.
         *petition("P-1", "registered 2020-12-31 23:59:59.999 people=100 repeated=true",
                   "replied 2021-02-01", "rated 2021-02-02 satisfaction=5"),
         *petition("P-2", "registered 2021-01-01 people=3 repeated=true",
@@ -42,8 +42,8 @@ def test_voices_count_the_years_petitions_and_the_ratings_of_all_replies(town: T
                   "rated 2021-03-03 satisfaction=1", place=HONGJIANG),
     )  # fmt: skip
     names = ("registered_year", "people_year", "repeated_share", "rated_share", "satisfied_share")
-    # Of P-2, 3, 5, 6: 3 + 20 + 7 + 1 people, P-2 repeated. Replied P-1, 2, 5, of which 1 and 2 are
-    # rated. Rated P-1, 2, 6 with 5, 4, 3 stars.
+    # P-2, 3, 5, 6: 3 + 20 + 7 + 1 people, P-2 repeated. Replied: P-1, 2, 5; 1 and 2 are rated.
+    # Rated: P-1, 2, 6 with 5, 4, 3 stars.
     here = town.ask(petitions.petition_voices(), at, county=HERE)
     assert table(here) == [names, (4, 31, 1 / 4, 2 / 3, 2 / 3)]
     # With P-7: 2 of 5 repeated, 3 of 4 replies rated, 2 of 4 ratings good.
@@ -59,7 +59,7 @@ def test_backlog_counts_the_new_of_the_day_and_of_the_year_the_open_and_the_over
     town: Town,
 ) -> None:
     town.tell(
-        # Registered on 23 April: to be passed on by 8 May, a working Saturday.
+        # Registered on 23 April: to be transferred by 8 May, a working Saturday.
         *petition("P-1", "registered 2021-04-23 09:00"),
         # By 9 May, a Sunday, so by 10 May.
         *petition("P-2", "registered 2021-04-24 09:00"),
@@ -71,7 +71,7 @@ def test_backlog_counts_the_new_of_the_day_and_of_the_year_the_open_and_the_over
         *petition("P-8", "registered 2021-05-11", place=CITY),
         *petition("P-9", "registered 2021-05-01", "closed 2021-05-10 23:59:59.999"),
         *petition("P-10", "registered 2021-05-10 10:00", place=HONGJIANG),
-        # Overdue by two duties, and one case: passed on after 14 April, and the notice after it.
+        # One case with two overdue duties: the notice and the review.
         *petition("P-11", "registered 2021-03-01", "transferred 2021-04-01",
                   "review_requested 2021-04-01", place=HONGJIANG),
     )  # fmt: skip
@@ -80,22 +80,22 @@ def test_backlog_counts_the_new_of_the_day_and_of_the_year_the_open_and_the_over
     # Here today P-6, 7; this year P-1, 2, 4, 5, 6, 7, 9; open P-1, 2, 3, 4, 5, 6, 7; overdue P-1.
     asked = town.ask(petitions.petition_backlog(), last, county=HERE)
     assert table(asked) == [names, (2, 7, 7, 1)]
-    # A millisecond later the day of P-2 is over and that of P-8 has begun.
+    # A millisecond later: the last day of P-2 is over, and the day of P-8 has begun.
     asked = town.ask(petitions.petition_backlog(), "2021-05-11", county=HERE)
     assert table(asked) == [names, (1, 8, 8, 2)]
     # With P-10 and P-11.
     asked = town.ask(petitions.petition_backlog(EVERYWHERE), last)
     assert table(asked) == [names, (3, 9, 9, 2)]
     asked = town.ask(petitions.petition_backlog(f"township = '{TOWNSHIP}'"), last)
-    # P-6 of the township itself and the five of its village: P-1, 2, 4, 5, 9.
+    # P-6 at the township itself, and five in its village: P-1, 2, 4, 5, 9.
     assert table(asked) == [names, (1, 6, 6, 1)]
     town.empty()
     assert table(town.ask(petitions.petition_backlog(), last, county=ALL)) == [names, (0, 0, 0, 0)]
 
 
 _OPEN = (
-    # A day and how many petitions were registered on it, asked at half past midnight of 15 June,
-    # which is 14 June in UTC. Midnights in between: 0, 6 | 7, 14 | 15, 29 | 30, 59 | 60, 89 | 90.
+    # Time and number of registrations; the query is at 00:30 on 15 June, which is 14 June in UTC.
+    # Midnights in between: 0, 6 | 7, 14 | 15, 29 | 30, 59 | 60, 89 | 90.
     ("2021-06-15 00:10", 1), ("2021-06-09 23:50", 1),
     ("2021-06-08 23:50", 2), ("2021-06-01 00:00", 1),
     ("2021-05-31 23:50", 1), ("2021-05-17 12:00", 3),
@@ -117,7 +117,7 @@ def test_ages_are_midnights_since_the_registration_of_open_petitions(town: Town)
         *petition("P-there", "registered 2021-06-10", place=HONGJIANG),
         *petition("P-lost", "registered 2021-06-10", place=CITY),
     )  # fmt: skip
-    # In the first group P-not-yet and P-lost too.
+    # The first group also has P-not-yet and P-lost.
     assert table(town.ask(petitions.petition_ageing(), at, county=HERE)) == [
         ("name", "value"),
         ("7 天内", 4), ("7–15 天", 3), ("15–30 天", 4),
@@ -138,7 +138,7 @@ def test_states_of_open_petitions_come_in_their_legal_order(town: Town) -> None:
     told_ = [
         event
         for far in range(1, len(way) + 1)
-        for n in range(far)  # one has come one step far, two two steps, and so on
+        for n in range(far)  # one case has come one step far, two cases two steps, and so on
         for event in petition(f"P-{far}-{n}", *way[:far])
     ]
     town.tell(
@@ -147,7 +147,7 @@ def test_states_of_open_petitions_come_in_their_legal_order(town: Town) -> None:
         *petition("P-there", *way[:2], place=HONGJIANG),
         *petition("P-lost", way[0], "transferred 2021-04-02", place=CITY),
     )
-    # P-lost is passed on only later.
+    # P-lost is transferred only later.
     assert table(town.ask(petitions.petition_states(), "2021-04-01", county=HERE)) == [
         ("name", "value"),
         ("已登记", 2), ("已转送", 2), ("办理中", 3), ("已答复", 4),
@@ -162,16 +162,16 @@ def test_steps_of_the_range_say_from_where_to_where_and_the_median_of_the_days(
 ) -> None:
     since, at = "2021-03-01", "2021-03-31 12:00:00.500"
     town.tell(
-        # The first instant of the range is in it, the one before is not; so at its end.
+        # Both ends of the range: its first instant counts, the one before does not.
         *petition("P-1", "registered 2021-02-28", "transferred 2021-03-01"),
         *petition("P-2", "registered 2021-02-27", "transferred 2021-02-28 23:59:59.999"),
         *petition("P-3", "registered 2021-03-26", f"transferred {at}"),
         *petition("P-4", "registered 2021-03-26", "transferred 2021-03-31 12:00:00.501"),
-        # Passed on before it was registered: as of the end it has not begun.
+        # Transferred before its registration: at the end of the range it has not begun.
         *petition("P-5", "transferred 2021-03-05", "registered 2021-03-31 12:00:00.501"),
         *petition("P-6", "registered 2021-03-10", place=HONGJIANG),
         *petition("P-7", "registered 2021-03-10", place=CITY),
-        # An hour, and a midnight in it.
+        # An hour with a midnight in it.
         *petition("P-8", "registered 2021-03-10 23:30", "accepted 2021-03-11 00:30"),
     )
     names = ("from_state", "to_state", "cases", "median_days")
@@ -215,7 +215,7 @@ def test_steps_come_by_the_state_reached_then_the_most_frequent(town: Town) -> N
         ("复核中", "已复核", 1, 1.0),
         ("已登记", "已办结", 2, 29.0),  # 1 February to 2 March
         ("办理中", "已办结", 1, 28.0),
-        ("已复核", "已办结", 1, 4.0),  # as many as the line before: by the stored word
+        ("已复核", "已办结", 1, 4.0),  # as many as the line before: by the stored state
         ("已登记", "不予受理", 1, 29.0),
         ("已登记", "并案", 1, 30.0),
         ("已登记", "撤回", 1, 31.0),
@@ -233,7 +233,7 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
         *petition("P-4", "registered 2021-03-05 01:00"),
     )  # fmt: skip
     names = ("time", "registered", "accepted", "replied", "closed")
-    # From midnight to midnight four days later: 96 hours, the last one begun.
+    # From midnight to midnight four days later: 96 hours and the one that has begun.
     asked = town.ask(
         petitions.petition_flow(), "2021-03-05 00:59:59.999", "2021-03-01", county=HERE
     )
@@ -245,7 +245,7 @@ def test_flow_counts_each_step_by_hour_and_over_four_days_by_day(town: Town) -> 
         ("2021-03-04 23:00:00", 0, 0, 0, 1),
         ("2021-03-05 00:00:00", 0, 0, 0, 1),
     ]
-    # An hour more: days of the city.
+    # One hour more: days in city time.
     asked = town.ask(petitions.petition_flow(), "2021-03-05 01:00", "2021-03-01", county=HERE)
     assert table(asked) == [
         names,
@@ -267,7 +267,7 @@ def test_a_long_flow_is_whole(town: Town) -> None:
 
 
 def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
-    """So many petitions of the year a word, and with the word `other` all that do not count."""
+    """The given number of petitions per word, and petitions with `other` that must not count."""
 
     def one(key: str, time: str, word: str, place: str) -> Told:
         said: dict[str, Any] = {field: word}
@@ -289,7 +289,7 @@ AT = "2021-06-15 12:00:00.500"
 @about(petitions.petition_kinds)
 def test_kinds_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
     town.tell(*_worded("kind", {"suggestion": 2, "accusation": 3}, other="appeal"))
-    # Two of a number come by name: 建 is before 申.
+    # Equal numbers are ordered by name: 建 before 申.
     assert table(town.ask(petitions.petition_kinds(), AT, county=HERE)) == [
         ("name", "value"), ("检举控告", 3), ("建议意见", 2), ("申诉求决", 2),
     ]  # fmt: skip
@@ -319,7 +319,7 @@ def test_levels_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
 
 @about(petitions.petition_kinds)
 def test_a_word_that_has_no_name_yet_is_shown_as_it_is(town: Town) -> None:
-    # No producer can send it; rows of a later version may stand in the table.
+    # No producer can send it, but the table may have rows of a later version.
     content = {"kind": "ode", "channel": "", "people": 1}
     town.shipped.city.add("petitions", "petition.registered", AT, content, key="P-1")
     asked = town.ask(petitions.petition_kinds(), AT, county=ALL)

@@ -1,7 +1,7 @@
-"""The pipeline's board: what is stored, what waits, what was refused, what lags.
+"""The pipeline's board: stored, waiting and refused messages, and lag.
 
-What depends on the clock on the wall is asked by a clock that stands still, so that both sides of a
-second can be tested. Heartbeats and messages come of the partitions and at the times a test says.
+Queries that read the wall clock get a fixed clock, so that both sides of a second can be tested.
+Each test gives the partitions and times of heartbeats and messages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALL_OF_TIME = "2000-01-01"
 
 
 def _by_clock(sql: str, now: str = NOW) -> str:
-    """A query by a clock that stands still instead of the one on the wall."""
+    """A query with a fixed clock in place of the wall clock."""
     assert "now()" in sql
     return sql.replace("now()", f"toDateTime('{now}', 'Asia/Shanghai')")
 
@@ -39,12 +39,12 @@ def beat(town: Town, topic: str, kpart: int, time: str, lag: int = 0, since: str
 
 
 def said(topic: str, kpart: int, logged: str, **columns: Any) -> dict[str, Any]:
-    """A message, whatever it says; `columns` are those it is stored with."""
+    """A message with default content; `columns` override its stored columns."""
     return {"topic": topic, "kpart": kpart, "time": logged, **columns}
 
 
 def store(town: Town, *messages: dict[str, Any]) -> None:
-    """Stores messages as a worker does, an insert a topic."""
+    """Stores messages as a worker does, one insert per topic."""
     city = town.shipped.city
     rows = [city.row(data={}, **{"type_": "visit.said", **message}) for message in messages]
     for topic in {row["topic"]: None for row in rows}:
@@ -57,9 +57,9 @@ def store(town: Town, *messages: dict[str, Any]) -> None:
 NEVER, STOPPED = "处理程序从未报到：数据不可信", "处理程序停止于 06-01 09:00:29，数字停在此刻"
 NIGHT = "2021-06-01 03:00:00"
 Beat = tuple[str, int, str, int, str]
-"""Topic, partition, when, how many messages wait, since when without a pause."""
+"""Topic, partition, time, number of waiting messages, start of the uninterrupted wait."""
 FRESHNESS: dict[str, tuple[list[Beat], list[tuple[str, int, str]], int, str]] = {
-    # name: heartbeats; messages with their partition and when the broker got them; stale, why.
+    # name: heartbeats; messages by partition and append time; stale, reason.
     "nothing at all": ([], [], 1, NEVER),
     "a replay has no worker": ([], [("visits", 0, NIGHT)], 0, "正常 · 回放数据，不再更新"),
     "a new city": ([("visits", 0, NOW, 0, "")], [], 0, "正常 · 最新消息 无"),
@@ -135,7 +135,7 @@ def test_freshness_is_by_the_clock_on_the_wall_whatever_the_range(town: Town) ->
 
 
 def _three_parts(town: Town) -> None:
-    """Two partitions of visits and one of funds; one that never beat; one that stored nothing."""
+    """Partitions: two of visits, one of funds, one without heartbeat, one that stored nothing."""
     beat(town, "visits", 10, "2021-06-01 09:00:58.500", lag=7)
     beat(town, "visits", 2, "2021-06-01 09:00:40", lag=5)
     beat(town, "visits", 2, "2021-06-01 09:00:50", lag=2)
@@ -145,7 +145,7 @@ def _three_parts(town: Town) -> None:
         said("visits", 2, "2021-06-01 08:59:00", koff=4),
         said("visits", 2, "2021-06-01 08:58:00", koff=9, status="dead", reason="json: no"),
         said("visits", 2, "2021-06-01 08:57:00", koff=5),
-        said("visits", 3, "2021-06-01 09:00:59", koff=1),  # never beat
+        said("visits", 3, "2021-06-01 09:00:59", koff=1),  # no heartbeat
         said("funds", 0, "2021-06-01 09:00:30.250", koff=3),
     )
 
@@ -177,12 +177,12 @@ def test_the_whole_pipeline_is_as_old_as_its_oldest_beat_and_its_newest_message(
     town: Town,
 ) -> None:
     names = ("behind", "beat_age", "newest_age", "stored_all", "partitions")
-    # Nobody has beaten: that is no beat of this second.
+    # No heartbeat: its age is NULL, not 0.
     assert table(town.ask(_by_clock(pipeline.pipeline_now()), AT)) == [names, (0, None, None, 0, 0)]
     _three_parts(town)
-    # Beats 10, 2 and -30 s ago; newest 120 and 30 s ago; 7 + 2 + 1 wait; 3 + 1 are stored.
+    # Heartbeats 10, 2 and -30 s ago; newest 120 and 30 s ago; 7 + 2 + 1 wait; 3 + 1 are stored.
     assert table(town.ask(_by_clock(pipeline.pipeline_now()), AT)) == [names, (10, 10, 30, 4, 3)]
-    # Only a clock that is ahead: no negative age.
+    # Only a clock that is ahead: the age is never negative.
     (row,) = town.ask(_by_clock(pipeline.pipeline_now(), "2021-06-01 09:00:00"), AT)
     assert (row["beat_age"], row["newest_age"]) == (0, -30)
 
@@ -225,11 +225,11 @@ def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) 
     assert asked("09:04:59.999", "09:00", 60) == [
         names, (at(0), 0, 0, 1, 2), (at(1), 0, 0, 0, 2), (at(2), 0, 0, 0, 0), (at(3), 2, 1, 0, 0),
     ]  # fmt: skip
-    # Two minutes a point: half as many a minute. The range's last instant is in it.
+    # Points of two minutes: half as many per minute. The range includes its last instant.
     assert asked("09:05", "09:00", 120) == [
         names, (at(0), 0, 0, 0.5, 2), (at(2), 1, 0.5, 0, 0), (at(4), 0, 0, 0, 0.5),
     ]  # fmt: skip
-    # Half a minute: a minute's messages are still those of a minute.
+    # Points of half a minute: the rate still counts a whole minute.
     assert asked("09:00:59", "08:59:00", 30) == [
         names, ("2021-06-01 08:59:00", 0, 0, 0, 1), ("2021-06-01 08:59:30", 0, 0, 0, 0),
         (at(0), 0, 0, 1, 2),
@@ -245,7 +245,7 @@ def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) ->
     sql, since = pipeline.pipeline_throughput(), "2021-06-01"
     asked = town.ask(sql, "2021-06-02 09:20", since, interval_ms=60_000)
     assert [row["visits"] for row in asked] == [1] + [0] * 1999
-    # All of a day by the minute.
+    # A whole day by the minute.
     town.empty()
     store(town, said("visits", 0, "2021-06-01"), said("visits", 0, "2021-06-01 23:59:00"))
     asked = town.ask(sql, "2021-06-01 23:59", since, interval_ms=60_000)
@@ -259,7 +259,7 @@ def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) ->
 def test_a_projection_may_be_one_insert_behind_and_no_more(town: Town) -> None:
     names = ("topic", "projection", "partitions", "up_to_date", "farthest", "mark")
     assert town.ask(pipeline.pipeline_projections(), AT) == []
-    # Of the highest offset 49,999 nothing is in the figures: 50,000 messages.
+    # Highest offset 49,999 and nothing in the figures: 50,000 messages.
     store(town, said("visits", 0, NOW, koff=49_999), said("petitions", 0, NOW, koff=50_000))
     for target in ("visits_hourly", "petitions_daily"):
         town.shipped.city.run(f"TRUNCATE TABLE gulou.{target}")
@@ -276,9 +276,9 @@ def test_a_projection_may_be_one_insert_behind_and_no_more(town: Town) -> None:
 
 
 def _of_tables(*tables: tuple[str, int, int, int]) -> str:
-    """The query over these tables instead of the engine's: name, parts, rows, bytes.
+    """The query over these tables (name, parts, rows, bytes) instead of the engine's.
 
-    A thousand real parts take an engine seconds to write and to drop.
+    The engine takes seconds to write and drop a thousand real parts.
     """
     sql = pipeline.pipeline_tables()
     assert "FROM table_parts" in sql
@@ -298,7 +298,7 @@ def test_a_table_has_many_parts_from_three_hundred_on_and_too_many_from_a_thousa
         ),
         AT,
     )  # fmt: skip
-    # Of as many parts the first by its name.
+    # Equal numbers of parts: by name.
     assert table(asked) == [
         ("table", "parts", "rows", "bytes", "mark"),
         ("e", 1000, 11, 110, "■ 过多"),
@@ -355,7 +355,7 @@ def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> 
         town,
         *(said(topic, 0, f"2021-{day}", status=s, reason=r) for topic, day, s, r in refused),
     )
-    # All of them, whatever the range.
+    # All of them, in any range.
     assert table(town.ask(pipeline.pipeline_refused(), "2020-01-02", "2020-01-01")) == [
         ("topic", "outcome", "reason", "refused", "last_day"),
         ("funds", "搁置", "version", 3, "2021-06-03"),

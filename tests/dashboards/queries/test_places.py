@@ -56,7 +56,7 @@ def asked(town: Town, sql: str, level: places.PlaceLevel, place: str, at: str = 
 
 
 def a_day_of_visits() -> list[Told]:
-    """Visits around the edges of the year, the day and the hour; numbers tell the places apart."""
+    """Visits around the edges of year, day and hour; each place has another number of them."""
     back = visited(XINJIE, "2021-06-15 09:00")
     edges = (LAST_YEAR, THIS_YEAR, "2021-06-14 23:59:59", "2021-06-15")
     after = (IN_THE_HOUR, NEXT_HOUR, IN_THE_DAY, NEXT_DAY)
@@ -81,8 +81,8 @@ def a_day_of_visits() -> list[Told]:
 @pytest.mark.parametrize(
     ("level", "place", "figures"),
     [
-        # 新街 has 2 visits of the day to the end of the hour, and 4 to the end of the day.
-        # Others of 鹤城区: 2 + 3 + 4 + 5; New Year's and yesterday's visits are the year's.
+        # 新街 has 2 visits of the day up to the end of the hour, and 4 up to the end of the day.
+        # The rest of 鹤城区: 2 + 3 + 4 + 5; visits of New Year and yesterday count for the year.
         (COUNTY, HECHENG, (16, 18, 3, 4, 2, 4)),
         (COUNTY, ZHONGFANG, (6, 6, 0, 0, 0, 0)),
         (COUNTY, CITY, (7, 7, 0, 0, 0, 0)),
@@ -111,7 +111,7 @@ def test_visits_of_the_day_and_year_to_the_end_of_the_hour_in_a_county_of_the_da
 def test_a_day_begins_at_midnight_of_the_city(town: Town) -> None:
     town.tell(*visited(XINJIE, "2020-12-31 23:59:59", "2021-01-01 00:10"))
     for level, place in ((COUNTY, HECHENG), (TOWNSHIP, CHENGZHONG), (VILLAGE, XINJIE)):
-        # 00:30 of New Year's Day is still the old year in UTC.
+        # 00:30 on New Year's Day is still last year in UTC.
         rows = asked(town, places.place_visits(level), level, place, "2021-01-01 00:30")
         assert rows[1][:2] == (1, 1), level.name
         rows = asked(town, places.place_visits(level), level, place, "2020-12-31 23:59:59")
@@ -124,7 +124,7 @@ def test_a_day_begins_at_midnight_of_the_city(town: Town) -> None:
     [
         (COUNTY, HECHENG, 3 / 20, 16),
         (COUNTY, ZHONGFANG, 1 / 5, 4),
-        (COUNTY, YUANLING, None, 0),  # no micro-grid, so no share of them
+        (COUNTY, YUANLING, None, 0),  # no micro-grid, so no share
         (TOWNSHIP, CHENGZHONG, 2 / 10, 7),
         (TOWNSHIP, MAXIPU, None, 0),
         (VILLAGE, XINJIE, 2 / 6, 3),
@@ -160,7 +160,7 @@ def registered(village: str, times: int, day: str, **content: object) -> list[To
         ((XINJIE, 5), (WENHUA, 6), 5),
         ((XINJIE, 4), (WENHUA, 6), None),
         ((XINJIE, 1), (WENHUA, 6), None),
-        # Else the township's count would tell the sister's.
+        # Else the township's count would give away the sister's.
         ((XINJIE, 6), (WENHUA, 4), None),
         ((XINJIE, 0), (WENHUA, 4), None),
         ((ZHONGPO, 5), (WENHUA, 4), 5),
@@ -185,7 +185,7 @@ def test_a_villages_petitions_are_of_the_whole_calendar_year(town: Town) -> None
     steps = ["registered 2021-12-31 23:59:59", *(f"urged 2021-12-3{n}" for n in (0, 1))]
     for n in range(6):
         town.tell(*petition(f"P-{n}", *steps, *steps[1:], *steps[1:], place=XINJIE))
-    # An accusation is counted in its county alone.
+    # An accusation counts only in its county.
     town.tell(*registered(XINJIE, 8, "2021-03-01", kind="accusation"))
     found = {
         at: asked(town, places.village_petitions(), VILLAGE, XINJIE, at)[1][0]
@@ -212,7 +212,7 @@ OLD = "filed 2020-12-01"
     ("told", "figures"),
     [
         ([], (0, 0, 0, None)),
-        # Filed in 2021: 15, of which 5 are open. Ended: 15 - 5 + 4 of the year before.
+        # Filed in 2021: 15, with 5 open. Ended: 15 - 5 + 4 from the year before.
         (
             [*disputes(ZHONGPO, 5, FILED), *disputes(ZHONGPO, 10, FILED, AGREED),
              *disputes(ZHONGPO, 5, OLD, FAILED)],
@@ -226,7 +226,7 @@ OLD = "filed 2020-12-01"
         ),
         ([*disputes(ZHONGPO, 6, OLD, AGREED)], (0, 6, 0, 1.0)),
         ([*disputes(ZHONGPO, 6, OLD, FAILED)], (0, 0, 6, 0.0)),
-        # Of another year, another village, and other steps.
+        # Another year, another village, and other steps.
         (
             [*disputes(ZHONGPO, 6, OLD, "terminated 2020-12-31 23:59:59"),
              *disputes(ZHONGPO, 7, "filed 2022-01-01", "agreement_reached 2022-01-02"),
@@ -307,7 +307,7 @@ def test_disputes_of_a_place_to_the_second_and_agreements_of_those_ended_in_the_
         (COUNTY, ZHONGFANG, (0.0, 5.0, 1.0)),
         (COUNTY, YUANLING, (-2.0, 0.0, None)),
         (COUNTY, CITY, (0.0, 0.0, None)),
-        # 16 + 4 of its villages and 8 of its own, less 1 + 3.
+        # 16 + 4 in its villages and 8 of its own, less 1 + 3.
         (TOWNSHIP, CHENGZHONG, (24.0, 28.0, 4 / 28)),
         (TOWNSHIP, "431202002", (-2.000001, 1.0, 3.000001)),
         (TOWNSHIP, MAXIPU, (0.0, 0.0, None)),
@@ -376,7 +376,7 @@ def test_the_trend_of_a_place_counts_its_last_day_to_the_end_and_begins_at_midni
     town: Town,
 ) -> None:
     town.tell(*visited(XINJIE, "2021-06-03 23:59:59", "2021-06-04 00:00", "2021-06-05 23:59:59"))
-    # 01:00 of the city is the day before in UTC.
+    # 01:00 city time is the day before in UTC.
     found = town.ask(
         places.place_trend(VILLAGE), "2021-06-05 01:00", "2021-06-04 01:00", village=XINJIE
     )

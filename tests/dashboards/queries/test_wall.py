@@ -1,4 +1,4 @@
-"""The wall: visits, mediations and funds in one figure each, the trends, alerts, newest events.
+"""The wall: figures of visits, mediations and funds, trends, alerts, newest events.
 
 The counties' map and ranking are in `test_wall_counties`.
 """
@@ -51,7 +51,7 @@ def test_visits_of_the_day_and_of_the_year_are_counted_to_the_hour_of_the_end(to
         "visits_today", "visits_year", "raised_today", "raised_year", "closed_today", "closed_year",
     )  # fmt: skip
     everywhere, here = (visits.hourly_visits(w) for w in (EVERYWHERE, f"county = '{HECHENG}'"))
-    # The hour that has begun is counted whole: it is a sum of hours.
+    # The hour that has begun counts whole: the figures are sums of hours.
     for at in ("2021-06-01 12:00", "2021-06-01 12:59:59.999"):
         assert table(town.ask(everywhere, at)) == [names, (2, 4, 3, 5, 1, 4)], at
         assert table(town.ask(here, at)) == [names, (2, 3, 3, 5, 0, 0)], at
@@ -104,7 +104,7 @@ def test_funds_show_all_that_was_ever_raised_and_the_share_that_was_spent(town: 
 
 
 def _trend() -> list[Told]:
-    """Events of every line by the hour, of which none but the four lines' are counted."""
+    """Events of every type by the hour; only the types of the four lines count."""
     return [
         visit("2021-03-01 00:59:59.999", "request_raised", place=CITY),
         visit("2021-03-01 08:00", "request_closed", place=HONGJIANG),
@@ -120,7 +120,7 @@ def _trend() -> list[Told]:
 def test_the_trend_has_a_column_a_line_by_hour_and_over_four_days_by_day(town: Town) -> None:
     town.tell(*_trend())
     names = ("time", "request_raised", "request_closed", "registered", "agreement_reached")
-    # 96 hours, of which the last has begun; then 97.
+    # 96 hours, the last one begun; then 97.
     assert table(town.ask(wall.wall_trend(), "2021-03-05 00:59:59.999", "2021-03-01")) == [
         names,
         ("2021-03-01 00:00:00", 1, 0, 0, 0),
@@ -166,7 +166,7 @@ def test_the_visits_trend_has_a_row_for_each_kind_of_visitor(town: Town) -> None
         ("2021-03-01 00:00:00", "网格员", 1),
         ("2021-03-05 00:00:00", "干部", 1),
     ]
-    # A visit that was taken back is none; its hour stays with a 0.
+    # A voided visit does not count; its hour stays, with a 0.
     town.tell(mistaken, voided(mistaken))
     asked = town.ask(wall.wall_visit_trend(), "2021-03-01 08:30", "2021-03-01 08:00")
     assert ("2021-03-01 08:00:00", "干部", 0) in table(asked)
@@ -213,7 +213,7 @@ def test_a_live_city_shows_each_of_its_newest_events(town: Town) -> None:
         told("fund.contributed", "F-1", "2021-06-01 11:30", place="431271"),
         visit("2021-06-01 12:00:00.501"),
     )
-    # Of one instant by the county, then by the type: mediation, petition, visit.
+    # Events of the same instant by county, then by type: mediation, petition, visit.
     assert table(town.ask(wall.newest_events(), AT)) == [
         NAMES,
         (AT, "鹤城区", "调解登记", 1, HECHENG),
@@ -239,7 +239,7 @@ def test_an_hour_after_the_newest_event_the_last_days_hours_are_counted(town: To
         *petition("P-2", "registered 2021-06-01 09:59:59.999", place=HONGJIANG),
         visit("2021-06-01 13:00"),
     )  # fmt: skip
-    # What was taken back is no event, and its hour has none left.
+    # A voided event does not count, and its hour has none left.
     assert table(town.ask(wall.newest_events(), AT)) == [
         NAMES,
         ("2021-06-01 11:00:00.000", "鹤城区", "走访登记", 1, HECHENG),
@@ -264,7 +264,7 @@ def test_no_more_than_forty_newest_events_are_shown(town: Town) -> None:
 
 @about(wall.newest_events)
 def test_what_has_no_name_is_shown_by_its_code(town: Town) -> None:
-    # No producer can send it; rows of a later version may stand in the table.
+    # No producer can send it, but the table may have rows of a later version.
     town.shipped.city.add("visits", "visit.danced", AT, {}, division="439999001")
     assert table(town.ask(wall.newest_events(), AT))[1:] == [
         (AT, "439999", "visit.danced", 1, "439999"),
@@ -278,15 +278,15 @@ def test_what_has_no_name_is_shown_by_its_code(town: Town) -> None:
 def test_alerts_count_the_overdue_cases_of_each_duty_and_county(town: Town) -> None:
     first = "registered 2021-03-01"
     town.tell(
-        # To be passed on by 16 March.
+        # To be transferred by 16 March.
         *petition("P-1", first, place=HECHENG),
         *petition("P-2", "registered 2021-03-02"),
         *petition("P-3", first, place=HONGJIANG),
-        # By then done, or gone.
+        # Done or ended by then.
         *petition("P-4", first, "transferred 2021-03-20", "closed 2021-05-01"),
         *petition("P-5", first, "withdrawn 2021-05-10 00:00:00.500"),
-        # Notice by 6 April of 22 March, for 3-5 April were holidays; closing by 6 May of 2 March;
-        # review by 9 April of 10 March; recheck by 20 May of 20 April: not yet.
+        # 22 March: notice by 6 April, as 3-5 April were holidays. 2 March: closing by 6 May.
+        # 10 March: review by 9 April. 20 April: recheck by 20 May, not yet due.
         *petition("P-6", first, "transferred 2021-03-22", place=CITY),
         *petition("P-7", first, "accepted 2021-03-02", place=HONGJIANG),
         *petition("P-8", first, "replied 2021-03-03", "review_requested 2021-03-10"),
@@ -295,8 +295,8 @@ def test_alerts_count_the_overdue_cases_of_each_duty_and_county(town: Town) -> N
     )
     mediations, petitions = wall.alerts()
     names = ("duty", "county_name", "cases_over", "longest_days", "basis", "code")
-    # To 10 May: from 16 March 55 days, from 6 April 34, from 9 April 31, from 6 May 4. P-1 and 2
-    # are two cases of one duty and county.
+    # Days to 10 May: 55 from 16 March, 34 from 6 April, 31 from 9 April, 4 from 6 May. P-1 and P-2
+    # are two cases of the same duty and county.
     assert table(town.ask(petitions, "2021-05-10 00:00:00.500")) == [
         names,
         ("信访转送", "鹤城区", 2, 55, "信访工作条例 22", HECHENG),
@@ -333,7 +333,7 @@ def test_alerts_of_one_age_come_by_their_number_their_county_and_their_name(town
     assert town.ask(wall.alerts()[1], "2021-04-09 23:59:59.999") == [], "the last day is not over"
 
 
-# The court's clocks are not named by the right article yet; the tests of the law say which it is.
+# The court clocks do not name the right article yet; `tests/law` has it.
 COURTS = "最高法 2020 民事诉讼程序繁简分流试点；民诉法解释"
 
 
@@ -370,8 +370,8 @@ def test_no_more_than_forty_alerts_are_shown(town: Town) -> None:
         *(e for c in counties for e in petition(f"P-{c}", *steps, place=c)),
         *(e for c in counties for e in petition(f"Q-{c}", steps[0], place=c)),
     )
-    # 14 counties' transfers since 16 March, 14 reviews since 2 April; by 3 April the rechecks,
-    # put off to 6 April.
+    # 14 counties' transfers since 16 March, 14 reviews since 2 April; the rechecks, due by 3 April,
+    # move to 6 April.
     alerts = town.ask(wall.alerts()[1], "2021-12-31")
     assert [(row["duty"], row["code"]) for row in alerts] == [
         (duty, county) for duty in ("信访转送", "信访复查", "信访复核") for county in counties

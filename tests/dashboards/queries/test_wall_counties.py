@@ -1,4 +1,4 @@
-"""The wall's map and ranking: the chosen figure of every county, and where it is drawn."""
+"""The wall's map and ranking: the chosen figure of every county, and its point on the map."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def booked(verb: str, time: str, amount: int, place: str) -> Told:
 
 
 def _tell(town: Town) -> None:
-    """Figures of which each differs from every other, in five places and no place known."""
-    lasts = (AT, "2021-06-01 12:59:59.999")  # the hour that has begun is counted whole
+    """Events that give every figure another value, in five places and in an unknown one."""
+    lasts = (AT, "2021-06-01 12:59:59.999")  # the hour that has begun counts whole
     town.tell(
         *(visit(v, t, VILLAGE) for v in ("recorded", "request_raised", "request_closed")
           for t in (BEFORE, "2021-06-01 13:00")),
@@ -75,13 +75,13 @@ FIGURES: dict[str, dict[str, float]] = {
     "closed": {"431271": 3},
     "open": {YUANLING: 2, CITY: 1},
     "overdue": {CITY: 1},
-    # In 10,000 yuan; money that was spent where nothing had come in is no nothing.
+    # In 10,000 yuan; a place that only spent money still has a balance.
     "balance": {HECHENG: 3.25, "431281": 0.25, "431271": 0.125, YUANLING: -2, CITY: -3},
 }
 
 
 def _rows(own: dict[str, float]) -> list[tuple[Any, ...]]:
-    """The rows of these figures: highest first, of one height by code."""
+    """The rows of these figures: highest first, equal ones by code."""
     whole = dict.fromkeys(NAMES, 0.0) | own
     drawn = whole | {"431281": whole["431281"] + whole["431271"]}
     codes = sorted(whole, key=lambda code: (-whole[code], code))
@@ -94,7 +94,7 @@ def _rows(own: dict[str, float]) -> list[tuple[Any, ...]]:
 
 
 def _answer(town: Town, figure: str) -> list[tuple[Any, ...]]:
-    """What the only one of the queries shows that answers: there is one for each view."""
+    """Rows of the only query that returns any: there is one query per view."""
     answers = [town.ask(sql, AT, figure=figure) for sql in wall.wall_counties()]
     (found,) = [answer for answer in answers if answer]
     return table(found)

@@ -45,7 +45,7 @@ def test_a_mean_is_over_all_places_of_the_city_and_leaves_out_what_has_no_such_p
 def test_means_and_coverage_take_in_the_micro_grids_never_visited(town: Town) -> None:
     town.tell(*visited(HERE, *["2021-06-01"] * 3))
     rows = town.ask(places.microgrid_compared(), AT, grid=HERE)
-    # The register's own numbers of 新街社区 and 城中街道; 7,214 of 鹤城区.
+    # The register's numbers for 新街社区 and 城中街道; 7,214 for 鹤城区.
     asked = "SELECT sum(microgrids) AS n FROM gulou.divisions FINAL WHERE startsWith(code, '{}')"
     village, township = (town.rows(asked.format(code))[0]["n"] for code in (XINJIE, CHENGZHONG))
     grids = (1, village, township, 7_214, 112_600)
