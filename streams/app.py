@@ -1,7 +1,7 @@
-"""The Faust app: one agent a topic, fed by chunks, over the pipeline into ClickHouse.
+"""The Faust app: one agent per topic passes chunks through the pipeline into ClickHouse.
 
-The only importer of Faust besides the transport. `build_app` makes an app from plain values; the
-one module-level app is `infra.worker`'s.
+Only this module and the transport import Faust. `build_app` makes an app from plain values; the
+only module-level app is in `infra.worker`.
 """
 
 from __future__ import annotations
@@ -52,11 +52,14 @@ class WorkerConfig:
     """All a worker needs to know.
 
     Attributes:
-        bootstrap: Kafka servers, host:port. credentials: Faust broker credentials, or None.
-        warehouse: where ClickHouse is. layout: where its objects are.
-        limits: how much at once. watchdog_s: longest standstill with lag before the worker exits.
+        bootstrap: Kafka servers, host:port.
+        warehouse: where ClickHouse is.
+        layout: where its objects are.
         http: host and port of /metrics and /ready.
         datadir: a directory that Faust makes and leaves empty.
+        limits: how much the worker handles at once.
+        watchdog_s: longest standstill with lag before the worker exits.
+        credentials: Faust broker credentials, or None.
     """
 
     bootstrap: Sequence[str]
@@ -80,7 +83,7 @@ class GulouApp(faust.App):  # type: ignore[misc]
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """Made when first asked for: Faust may claim before it has started its services."""
+        """Made on first use: Faust may claim before it has started its services."""
         return Pipeline(
             {
                 f.topic: Ingest(f, self.config.divisions, self.config.calendar)
@@ -93,18 +96,18 @@ class GulouApp(faust.App):  # type: ignore[misc]
         )
 
     def open_warehouse(self) -> ClickHouseStore:
-        """A connection of its own."""
+        """A new connection."""
         return ClickHouseStore(self.config.warehouse, self.families, self.config.layout)
 
     def _new_transport(self) -> ChunkedTransport:
         return ChunkedTransport(self.conf.broker_consumer, self, loop=self.loop)
 
     async def claim(self, positions: list[Position]) -> tuple[int, Mapping[Position, int]]:
-        """Called by the transport whenever Faust wants to know where to read on."""
+        """The transport calls this whenever Faust asks where to continue reading."""
         return await self.pipeline.claim(positions)
 
     async def reseek(self) -> None:
-        """Claims and seeks anew in the middle of a generation."""
+        """Claims and seeks again within a generation of the consumer group."""
         await self.consumer.perform_seek()
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
@@ -136,7 +139,7 @@ def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
         consumer_auto_offset_reset="earliest",
         # A stream that waits for ClickHouse is not stuck; the watchdog below judges by watermark.
         stream_processing_timeout=3600.0,
-        # In chunks of up to thousands of records, not in events; the lanes hold the next batch.
+        # Counts chunks of up to thousands of records, not events; the lanes hold the next batch.
         stream_buffer_maxsize=4,
         producer_acks=-1,
         producer_max_request_size=16 * 1024 * 1024,
@@ -155,7 +158,7 @@ def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
 
 def _agent(app: GulouApp, family: Family) -> None:
     # Acks off: Faust 0.15.3 may commit past what is in flight, and its gap bookkeeping costs more
-    # than the events. The offsets it commits are only a hint for lag tools (see `_Served`).
+    # than the events. The committed offsets are only a hint for lag tools (see `_Served`).
     topic = app.topic(family.topic, value_serializer="raw", key_serializer="raw", acks=False)
 
     @app.agent(topic, name=f"ingest-{family.topic}", concurrency=1)  # type: ignore[untyped-decorator]
@@ -168,7 +171,7 @@ def _agent(app: GulouApp, family: Family) -> None:
 
 def _served(app: GulouApp) -> type[Service]:
     class _Served(Service):  # type: ignore[misc]
-        """The pipeline's lanes, its heartbeat, its HTTP, and the watchdog."""
+        """The pipeline's lanes, its heartbeat, its HTTP endpoints, and the watchdog."""
 
         async def on_start(self) -> None:
             self._beats = app.open_warehouse()
@@ -182,9 +185,9 @@ def _served(app: GulouApp) -> type[Service]:
             gc.collect()
             gc.freeze()
             gc.disable()
-            # One thread decodes while another moves an insert on. With the default of 5 ms the
-            # second waits that long for the lock behind every system call and every array: a
-            # third of the rate.
+            # One thread decodes while another runs an insert. With the default of 5 ms the second
+            # waits that long for the GIL after every system call and every numpy call: a third of
+            # the rate.
             sys.setswitchinterval(_SWITCH_S)
             threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
@@ -213,7 +216,7 @@ def _served(app: GulouApp) -> type[Service]:
             return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
         async def _ready(self, _: web.Request) -> web.Response:
-            # Of more workers than there are shares one has none, and is ready to take over.
+            # With more workers than shares, one has no partitions and is ready to take over.
             claimed = app.pipeline.epoch > 0 or not app.consumer.assignment()
             return web.json_response(
                 {
@@ -248,7 +251,7 @@ def _served(app: GulouApp) -> type[Service]:
                 try:
                     await loop.run_in_executor(None, self._beats.beat, beats)
                 except Unavailable as error:
-                    # The lanes claim anew when ClickHouse is back; a beat is no reason to end.
+                    # The lanes claim again when ClickHouse is back; a beat is no reason to stop.
                     log.warning("%s", error)
                 await app.consumer._thread.hint(held)
             self._beat_at = time.monotonic()
@@ -263,7 +266,7 @@ def _served(app: GulouApp) -> type[Service]:
                 ]
                 still = time.monotonic() - min([self._beat_at, *moved])
                 if still > limit:
-                    # Each partition for itself: another that moves must not hide one that does not.
+                    # Judged per partition: one that moves must not hide one that does not.
                     stuck = [f"{t}@{k}" for (t, k), lag in self._lags.items() if lag]
                     log.critical(
                         "no watermark moved for %.0f s; waiting: %s", still, ", ".join(stuck)

@@ -1,10 +1,10 @@
 """Faust's Kafka transport, handing over one chunk per fetched Kafka partition.
 
 Stock Faust hands over one event at a time and spends 70 µs on each before any work is done. Here a
-message of the agent's stream is a `Chunk` of up to some thousand records whose offset is the last
-of them. Faust keeps what it is good at: group membership, rebalances, flow control, supervision.
+message of the agent's stream is a `Chunk` of up to some thousand records, with the offset of the
+last one. Faust keeps what it is good at: group membership, rebalances, flow control, supervision.
 
-Positions do not come from Faust's commits but from the `claim` the app gives to the transport.
+Positions come from the `claim` that the app gives to the transport, not from Faust's commits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Chunk:
         epoch: number of the seek after which it was fetched; a chunk of an older epoch is stale.
         prev: offset of the record delivered before the first, -1 at the start of the partition.
         size: bytes of payload.
-        records: aiokafka's; `offset`, `timestamp` (ms, append time), `key`, `value`.
+        records: aiokafka records with `offset`, `timestamp` (ms, append time), `key`, `value`.
     """
 
     topic: str
@@ -57,9 +57,9 @@ class Chunk:
 
 
 def _pieces(records: Sequence[Any], limit: int) -> Iterator[Sequence[Any]]:
-    """The records in pieces of at most `limit` bytes, or of one record that is larger.
+    """The records in pieces of at most `limit` bytes; a larger record is a piece of its own.
 
-    The fetch size bounds what travels; compressed text may be fifty times that once unpacked.
+    The fetch size limits compressed bytes; unpacked text may be fifty times as large.
     """
     start = size = 0
     for n, record in enumerate(records):
@@ -86,9 +86,9 @@ class ChunkedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Mapping[TP, list[Chunk]]:
-        # A seek may run while this waits. The fetcher hands over only what lies at the position
-        # of this moment, so the epoch of this moment is the right one; to drop what came instead
-        # would leave a hole, for the position has moved past it.
+        # A seek may run while this waits. The fetcher hands over only records at the current
+        # position, so the current epoch is the right one. Dropping the records instead would leave
+        # a hole: the position has moved past them.
         fetched = await super()._fetch_records(*args, **kwargs)
         chunks: dict[TP, list[Chunk]] = {}
         for tp, records in fetched.items():
@@ -107,7 +107,7 @@ class ChunkedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         await super().on_partitions_revoked(revoked)
 
     async def seek_after(self, stored: Mapping[Position, int], epoch: int) -> None:
-        """Makes the record after each stored offset the next to be fetched, as epoch `epoch`."""
+        """Seeks to the record after each stored offset and starts epoch `epoch`."""
         await self.call_thread(self._seek_after, stored, epoch)
 
     async def _seek_after(self, stored: Mapping[Position, int], epoch: int) -> None:
@@ -142,10 +142,10 @@ class ChunkedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class _Unread(defaultdict[TP, None]):
-    """Faust's note of the offsets it has read, kept empty.
+    """Faust's record of the offsets it has read, kept empty.
 
-    It drops what lies before them, and an old message that is noted just after a seek back would
-    have it drop the message that was sought.
+    Faust drops messages before a recorded offset. If it recorded an old message just after a seek
+    back, it would drop the message that the seek asked for.
     """
 
     def __setitem__(self, tp: TP, offset: int | None) -> None:
@@ -189,7 +189,7 @@ class ChunkedConsumer(driver.Consumer):  # type: ignore[misc]
         )
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Claims the assigned partitions and seeks behind what is stored of each.
+        """Claims the assigned partitions and seeks past the last stored offset of each.
 
         The name is Faust's: it calls this after every rebalance, from its recovery service.
         """

@@ -1,6 +1,6 @@
-"""A connection to ClickHouse whose errors say whether to try again.
+"""A connection to ClickHouse; its errors say whether to try again.
 
-The only importer of clickhouse-driver in this folder: what has no types stops here.
+Only this module of the folder imports clickhouse-driver, so its untyped values stop here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.errors import Unavailable
 from schemas.names import OWNER_TABLE
 from schemas.sql.tables import Layout
 
-# What can throw in a view is content; these say that the server, not an event, is at fault.
+# These error codes mean that the server is at fault; other codes blame the content of an event.
 _TRANSIENT: Final = frozenset({159, 160, 202, 209, 210, 241, 242, 243, 252, 319, 394, 469, 999})
 INSERT_SETTINGS: Final = {
     "async_insert": 0,
@@ -32,7 +32,7 @@ INSERT_SETTINGS: Final = {
 
 
 class NotDigested(Exception):
-    """The server could not run a statement because of what it says or reads, not of its own state.
+    """The server could not run a statement because of its text or data, not of the server's state.
 
     `str()` is the server's message without its stack, at most 300 characters.
     """
@@ -50,8 +50,8 @@ class Address:
 
     @property
     def compression(self) -> str | bool:
-        """As clickhouse-driver takes it; none on this machine, where nothing travels."""
-        # Packing, hashing and unpacking are a sixth of what an event costs.
+        """The option of clickhouse-driver; off for this machine, where nothing travels."""
+        # Compressing, hashing and decompressing are a sixth of the cost of an event.
         try:
             near = ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -72,7 +72,7 @@ class Address:
 
 
 class Connection:
-    """One connection, and the database that the statements are about."""
+    """One connection, and the layout of the database behind it."""
 
     def __init__(self, address: Address, layout: Layout) -> None:
         self._client = address.connect()
@@ -83,11 +83,11 @@ class Connection:
         self._client.disconnect()
 
     def table(self, name: str) -> str:
-        """A table of the truth, as it stands in a statement."""
+        """A table of the truth, qualified and quoted for a statement."""
         return f"`{self.layout.database}`.`{name}`"
 
     def owns(self, topic: str, kpart: str, token: int) -> str:
-        """The condition that keeps a worker out that no longer owns the partition."""
+        """The condition that shuts out a worker that no longer owns the partition."""
         owner = f"{self.layout.database}.{OWNER_TABLE}"
         return f"joinGet('{owner}', 'tok', '{topic}', toUInt16({kpart})) = {token}"
 
@@ -96,7 +96,7 @@ class Connection:
 
         Raises:
             Unavailable: ClickHouse does not answer, or refuses for a passing reason.
-            NotDigested: it refuses for any other.
+            NotDigested: it refuses for any other reason.
         """
         try:
             return self._client.execute(sql, values, **options)
@@ -111,7 +111,7 @@ class Connection:
             ) from error
 
     def disconnect(self) -> None:
-        """Drops the connection, which a statement that ended badly may have left half-way."""
+        """Drops the connection, which a failed statement may have left half-way."""
         self._client.disconnect()
 
 

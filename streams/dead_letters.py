@@ -2,7 +2,7 @@
 
 The message's row in the events table is the record; the copy in `<topic>.dead` is for people and
 tools that watch a topic. The copy is sent before the row is stored, so after a crash the topic may
-hold it twice; position tells.
+hold it twice, with the same position.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEADERS: Final = ("status", "reason", "topic", "partition", "offset", "logged")
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused message; `payload` are its bytes as received."""
+    """One refused message; `payload` is its bytes as received."""
 
     topic: str
     kpart: int
@@ -38,13 +38,13 @@ class DeadLetter:
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
-        """Where it came from and why it is here."""
+        """Kafka headers: where the message came from and why it was refused."""
         values = (self.status, self.reason, self.topic, self.kpart, self.offset, self.logged)
         return [(name, str(value).encode()) for name, value in zip(HEADERS, values, strict=True)]
 
     @classmethod
     def of_rows(cls, rows: Rows) -> Sequence[DeadLetter]:
-        """The refused among prepared and settled rows."""
+        """Letters of the refused rows; `rows` are prepared and settled."""
         columns = rows.columns
         return [
             cls(
@@ -62,7 +62,7 @@ class DeadLetter:
 
     @classmethod
     def of_poison(cls, poison: Poison) -> DeadLetter:
-        """An event that a view could not digest."""
+        """The letter of an event that a view could not digest."""
         return cls(
             poison.topic,
             poison.kpart,

@@ -1,4 +1,4 @@
-"""Which identities a Kafka partition has brought before: a Bloom filter, confirmed by the table.
+"""The identities seen in a Kafka partition: a Bloom filter, confirmed by the events table.
 
 A filter answers "surely not" or "perhaps". Ids are compared in the events table only after a
 "perhaps", so the filter may hold too much (a batch that was never stored) but never too little.
@@ -32,8 +32,8 @@ def hashes(sources: Sequence[str], ids: Sequence[str]) -> Hashes:
 class Seen:
     """Identities of one Kafka partition up to and including offset `covers`.
 
-    Grows by layers, each twice as large as the one before: a filter that holds more than it was
-    made for would call everything seen, and every event would be looked up in the table.
+    Grows by layers, each twice as large as the one before: an overfull filter would answer
+    "perhaps" to everything, and every event would be looked up in the table.
     """
 
     def __init__(self, covers: int = -1, stored: Hashes | None = None) -> None:
@@ -44,7 +44,7 @@ class Seen:
 
     @property
     def layers(self) -> int:
-        """How many filters a hash is looked for in; one, when made from the table."""
+        """Number of filters that each lookup asks; one when made from the table."""
         return len(self._layers)
 
     def add(self, found: Hashes) -> None:
@@ -91,6 +91,6 @@ class _Layer:
 
 
 def doubled(found: Hashes) -> npt.NDArray[np.bool_]:
-    """For each hash, whether it stands more than once in the same array."""
+    """For each hash, whether it occurs more than once in the array."""
     _, inverse, counts = np.unique(found, return_inverse=True, return_counts=True)
     return np.asarray(counts[inverse] > 1)

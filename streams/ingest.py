@@ -1,8 +1,8 @@
-"""From chunks of bytes to rows of the events table: checked, dated, told apart, corrected.
+"""From chunks of bytes to rows of the events table: checked, dated, deduplicated, corrected.
 
-Pure: no connection, no clock. Two steps, so that the first runs while the insert before it is
-still in flight: `prepare` decodes and lays out columns; `settle` decides, from what is stored,
-which rows repeat an earlier one and what a correction takes back.
+Pure: no connection, no clock. Two steps, so that the first runs while the previous insert is still
+in flight: `prepare` decodes and lays out columns; `settle` decides, from what is stored, which
+rows repeat an earlier one and what a correction takes back.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from streams.chunks import Chunk
 from streams.identities import Hashes, hashes
 
 Identity = tuple[int, str, str]
-"""Kafka partition, source and id of an event: what makes it the same one, sent again.
+"""Kafka partition, source and id of an event; equal identities mean one event, sent again.
 
-The partition belongs to it: key and partition follow from the content, so the same source and id
-elsewhere is another content, which no partition can see alone.
+The partition is part of it: key and partition follow from the content, so the same source and id
+in another partition is other content, which one partition by itself cannot see.
 """
 
-# Office clocks and the broker's are not one clock; beyond this, `recorded` is simply wrong.
+# Office clocks and the broker's differ; beyond this, `recorded` is simply wrong.
 CLOCK_SKEW_MS: Final = 60_000
 LATE_MS: Final = 86_400_000  # 补录: recorded more than a day before it reached the broker
 _COLUMNS: Final = tuple(column.name for column in event_columns("UTC"))
@@ -59,12 +59,12 @@ class StoredEvent(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """Its own."""
+        """Identity of the event itself."""
         return self.kpart, self.source, self.id
 
     @property
     def root(self) -> Identity:
-        """That of the event it corrects; its own where it corrects none."""
+        """Identity of the event it corrects; its own where it corrects none."""
         return self.kpart, self.source, self.corrects or self.id
 
 
@@ -73,9 +73,10 @@ class Rows:
     """Rows laid out as columns, in the order of `event_columns`, in offset order per partition.
 
     Attributes:
-        last: last offset of every Kafka partition they come from.
-        hashes: of the identities; `places` are their Kafka partitions, `sound` those that are no
-            dead letters, as they came out of `prepare`.
+        last: last offset of every Kafka partition that the rows come from.
+        hashes: hash of each row's identity.
+        places: Kafka partition of each row.
+        sound: whether the row was no dead letter when `prepare` returned it.
         corrective: the sound rows that correct another, ascending.
     """
 
@@ -97,11 +98,11 @@ class Rows:
         return columns["kpart"][row], columns["source"][row], columns["corrects"][row]
 
     def stored(self, row: int) -> StoredEvent:
-        """The row as the warehouse would give it back."""
+        """The row as the warehouse would return it."""
         return StoredEvent(*(self.columns[name][row] for name in StoredEvent._fields))
 
     def counted(self, wanted: set[Identity]) -> list[StoredEvent]:
-        """Of settled rows: the counted ones whose identity or root is wanted."""
+        """The counted rows with a wanted identity or root; the rows are settled."""
         found = {n for n, identity in enumerate(self.identities) if identity in wanted}
         found |= {n for n in self.corrective if self.root(n) in wanted}
         status = self.columns["status"]
@@ -109,11 +110,11 @@ class Rows:
 
     @property
     def kparts(self) -> tuple[int, ...]:
-        """The Kafka partitions that rows come from, ascending."""
+        """The Kafka partitions that the rows come from, ascending."""
         return tuple(sorted(self.last))
 
     def refuse(self, row: int, reason: Reason, message: str) -> None:
-        """Makes a row dead; its bytes stay, its data go."""
+        """Makes a row dead: keeps its bytes and drops its data."""
         self.columns["status"][row] = "dead"
         self.columns["reason"][row] = f"{reason}: {message}"
         self.columns["data"][row] = b""
@@ -129,12 +130,12 @@ class Ingest:
         self._classes: dict[str, type[Event]] = {cls.spec.name: cls for cls in family.events}
         self._versions = {name: cls.spec.version for name, cls in self._classes.items()} | {"": 0}
         self._key = family.key
-        # Without "", which is the type of a dead message as of the extension that a clock has not.
+        # Without "", which stands for dead messages and for clocks without an extension.
         self._clocked = {type_ for c in family.clocks for type_ in (c.starts, c.extends)} - {""}
         self._corrective = {n for n, cls in self._classes.items() if cls.spec.corrective}
 
     def prepare(self, chunks: Sequence[Chunk]) -> Rows:
-        """Decodes the chunks and lays out their rows; every record becomes exactly one."""
+        """Decodes the chunks and lays out their rows; every record becomes exactly one row."""
         columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         for chunk in chunks:
             for name, values in self._lay_out(chunk).items():
@@ -215,7 +216,7 @@ class Ingest:
         }
 
     def _misplaced(self, chunk: Chunk, keys: Sequence[str], recorded: Sequence[int]) -> list[int]:
-        """Rows that the broker's view of their message may tell against."""
+        """Rows that contradict the append time, key or partition of their Kafka record."""
         encoded = [key.encode() for key in keys]
         places = partitions(encoded, self._family.partitions)
         return [
@@ -232,14 +233,14 @@ class Ingest:
             return Rejected(
                 Reason.RECORDED_AFTER_LOGGED, f"recorded {ahead} s after the broker appended it"
             )
-        # Elsewhere in the topic it would not meet its own repeats and corrections.
+        # In another partition it would not meet its own repeats and corrections.
         if record.key != key.encode():
             return Rejected(Reason.KEY, f"the Kafka key is not the value of {self._key!r}")
         (right,) = partitions([record.key], self._family.partitions)
         return Rejected(Reason.PARTITION, f"its key belongs in partition {right}, by murmur2")
 
     def _date(self, event: Content) -> None:
-        """Writes the due instants an event sets into its content, in ms."""
+        """Writes into an event's content the due instants that it sets, in ms."""
         for clock in self._family.clocks:
             due = clock.due(event["type"], event["time"], event["data"], self._calendar)
             if due is not None:
@@ -257,10 +258,10 @@ class Ingest:
         Args:
             rows: prepared rows.
             suspects: rows whose identity may have been seen before.
-            related: counted rows of earlier batches, in any order and perhaps twice: all that bear
-                the identity of a suspect; all originals and corrections of what rows correct, or
-                of what corrections await. Others do no harm.
-            awaited: identities that stored corrections wait for; kept up to date.
+            related: counted rows of earlier batches, in any order and perhaps twice: every row with
+                the identity of a suspect, and every original and correction of an event that rows
+                correct or that stored corrections await. Other rows do no harm.
+            awaited: identities that stored corrections wait for; updated in place.
         """
         stored = {(row.kpart, row.koff): row for row in related}
         before = [row for _, row in sorted(stored.items())]
@@ -271,8 +272,8 @@ class Ingest:
         corrections = _Corrections(self._classes, rows, before, awaited)
         columns = rows.columns
         status, digests, offsets = columns["status"], columns["sha256"], columns["koff"]
-        # One pass in order of arrival: whether a row repeats an earlier one of its batch depends on
-        # whether that one was counted, as it would if it lay in the batch before.
+        # One pass in order of arrival: a row repeats an earlier row of its batch only if that row
+        # was counted, the same as with a row of the batch before.
         for row in corrections.touched(suspected):
             if status[row] != "ok":
                 continue
@@ -288,10 +289,10 @@ class Ingest:
 
 
 class _Corrections:
-    """Double entry: what a correction takes back and puts in place, whatever arrives first.
+    """Double entry: what a correction takes back and what replaces it, whatever arrives first.
 
-    Of several corrections of one event the one recorded last stands (then the greater id), not the
-    one that arrived last; one that arrives before its original waits for it as an orphan.
+    If an event has several corrections, the one recorded last stands (then the greater id), not the
+    one that arrived last. A correction that arrives before its original waits for it as an orphan.
     """
 
     def __init__(
@@ -318,7 +319,7 @@ class _Corrections:
         return sorted(suspected | self._corrective | corrected)
 
     def post(self, row: int) -> None:
-        """Writes the postings of one counted row, when it is or has a correction."""
+        """Writes the postings of one counted row that is a correction or has one."""
         if row in self._corrective:
             self._correct(row)
         elif self._rows.identities[row] in self._roots:

@@ -10,11 +10,13 @@ class Limits:
     """How much is handled at once, and when the worker gives up.
 
     Attributes:
-        batch_events: most messages in an insert. batch_bytes: most bytes of payload in one.
+        batch_events: most messages in an insert.
+        batch_bytes: most bytes of payload in an insert.
         flush_s: least time between two inserts of a topic while there is little to do.
-        dead_ceiling: dead letters of one topic within `dead_window_s` of broker time past which
-            the stream stops.
-        claim_patience_s: how long a claim is tried while ClickHouse does not answer.
+        dead_ceiling: the stream stops when one topic has more dead letters than this within
+            `dead_window_s`.
+        dead_window_s: length of that window, in broker time.
+        claim_patience_s: how long a claim is retried while ClickHouse does not answer.
     """
 
     batch_events: int

@@ -1,6 +1,6 @@
 """Every metric of the worker: its name, kind, labels and meaning, in one list.
 
-`docs/runbook.md` has an entry for each that can alarm; a test holds the two to each other.
+`docs/runbook.md` has an entry for each metric that can alarm; a test compares the two.
 """
 
 from __future__ import annotations

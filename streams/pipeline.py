@@ -1,9 +1,9 @@
-"""The worker's machinery between Faust's agents and the warehouse, one lane a topic.
+"""The worker's machinery between Faust's agents and the warehouse, one lane per topic.
 
 A lane takes whatever chunks have arrived, decodes and settles them while its last insert is still
-in flight, then inserts them. At most one insert of a topic is in flight: a later one that landed
-after an earlier one failed would jump the hole. Anything unexpected ends in a new claim, which
-gives a new epoch; what belongs to an older epoch is dropped and read again.
+in flight, then inserts them. At most one insert of a topic is in flight: a later one that succeeded
+after an earlier one failed would leave a hole. Anything unexpected ends in a new claim, which gives
+a new epoch; chunks of an older epoch are dropped and read again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from streams.store import Claim, Poison, Store
 
 log = logging.getLogger(__name__)
 
-_MOST_LAYERS: Final = 3  # of a filter that a claim still takes over; each is asked for every event
+_MOST_LAYERS: Final = 3  # a claim rebuilds a filter with more layers: every event asks each layer
 
 
 @dataclass(slots=True)
@@ -38,10 +38,10 @@ class _Lane:
     """What is under way for one topic.
 
     Attributes:
-        writer, reader: connections, one to insert on while the other is asked.
+        writer, reader: connections: one inserts while the other queries.
         settling: the batch that is being decoded and settled, or the last one.
         inflight: the insert under way, or the last one; `flying` are its rows.
-        torn: a batch failed, so that nothing may land before the next claim: it would jump a hole.
+        torn: a batch failed, so nothing may be stored before the next claim: it would leave a hole.
     """
 
     ingest: Ingest
@@ -76,7 +76,7 @@ class Pipeline:
         self._claimer = open_store()
         self._threads = ThreadPoolExecutor(1, "claim")
         self._lanes = {
-            # Two threads: one decodes while the other waits for the insert before it.
+            # Two threads: one decodes while the other waits for the previous insert.
             topic: _Lane(ingest, open_store(), open_store(), ThreadPoolExecutor(2, topic))
             for topic, ingest in ingests.items()
         }
@@ -94,12 +94,12 @@ class Pipeline:
         """When a watermark last moved, or there was nothing to wait for; `time.monotonic`."""
 
     def run(self) -> list[Awaitable[None]]:
-        """One endless coroutine a lane, and one that raises what a batch raised, to supervise."""
+        """To supervise: an endless coroutine per lane, and a future with what a batch raised."""
         self._failed = asyncio.get_running_loop().create_future()
         return [*(self._serve(topic) for topic in self._lanes), self._failed]
 
     async def claim(self, positions: Iterable[Position]) -> tuple[int, Mapping[Position, int]]:
-        """Takes ownership; returns the new epoch and the last offset stored of each position."""
+        """Takes ownership; returns the new epoch and the last stored offset of each position."""
         wanted = list(positions)
         async with self._claiming:
             self.epoch += 1
@@ -141,7 +141,7 @@ class Pipeline:
                 wait = min(2 * wait, 2.0)
 
     def _burier(self, loop: asyncio.AbstractEventLoop) -> Callable[[Sequence[Poison]], None]:
-        """Buries poison from the claim's thread."""
+        """A function that buries poison; for the claim's thread."""
 
         async def bury(letters: Sequence[DeadLetter]) -> None:
             await self._bury(letters)
@@ -182,7 +182,7 @@ class Pipeline:
         if chunk.epoch != self.epoch:
             return
         if self._accepted.get(position) != chunk.prev:
-            # Faust may drop a message while flow is suspended; what follows it would leave a hole.
+            # Faust may drop a message while flow is suspended; storing the next would leave a hole.
             log.warning("%s@%d: a chunk is missing, seeking again", *position)
             await self._reclaim(chunk.epoch)
             return
@@ -203,7 +203,7 @@ class Pipeline:
         lane.arrived.set()
 
     def _full(self) -> bool:
-        """Whether a batch is waiting: one for all lanes, or every topic's backlog adds its own."""
+        """Whether the lanes together hold a batch; a limit per lane would add up over topics."""
         lanes, limits = self._lanes.values(), self._limits
         return (
             sum(lane.pending for lane in lanes) >= limits.batch_events
@@ -230,7 +230,7 @@ class Pipeline:
             lane.flushed_at = time.monotonic()
 
     async def _linger(self, lane: _Lane) -> None:
-        """Lets small batches grow: a part for every few events would drown the merges."""
+        """Lets small batches grow: a part for every few events would overload the merges."""
         if lane.pending < self._limits.batch_events // 4:
             rest = lane.flushed_at + self._limits.flush_s - time.monotonic()
             if rest > 0:
@@ -284,13 +284,13 @@ class Pipeline:
         self._count_dead(lane, topic, letters)
 
     def _distrust(self, lane: _Lane, epoch: int, error: Unavailable) -> None:
-        """Has everything claimed anew. Not awaited: the claim waits for what asks for it here."""
+        """Starts a new claim; not awaited, as the claim waits for the task that calls this."""
         log.warning("%s", error)
         lane.torn = True
         self._recovery = asyncio.create_task(self._reclaim(epoch))
 
     def _watch(self, batch: asyncio.Task[None]) -> None:
-        """Tells at once of a batch that raised; its lane might wait long for its next chunk."""
+        """Reports at once that a batch raised; its lane might wait long for its next chunk."""
         error = None if batch.cancelled() else batch.exception()
         if error is not None:
             self._fail(error)
@@ -300,7 +300,7 @@ class Pipeline:
             self._failed.set_exception(error)
 
     def _settle(self, topic: str, rows: Rows) -> None:
-        """Asks the filters, and the table about what they suspect; on the lane's thread."""
+        """Asks the filters, and the table about their suspects; runs on the lane's thread."""
         lane, awaited = self._lanes[topic], self._claim.awaited[topic]
         suspects = self._suspects(topic, rows)
         wanted = {rows.identities[row] for row in suspects}
@@ -309,13 +309,13 @@ class Pipeline:
             roots |= awaited.intersection(rows.identities)
         related = lane.reader.related(topic, wanted, roots)
         if lane.flying is not None:
-            # What is just being inserted may be in the table already, or not yet. Should it fail,
+            # The rows in flight may be in the table already, or not yet. If their insert fails,
             # this batch is read again too.
             related += lane.flying.counted(wanted | roots)
         lane.ingest.settle(rows, suspects, related, awaited)
 
     def _suspects(self, topic: str, rows: Rows) -> list[int]:
-        """Rows whose identity was perhaps seen before; the filters remember all of them."""
+        """Rows with an identity perhaps seen before; adds every sound identity to the filters."""
         suspects: list[int] = []
         for kpart in rows.kparts:
             mine = np.flatnonzero(rows.sound & (rows.places == kpart))
@@ -338,7 +338,7 @@ class Pipeline:
         self.progressed((topic, kpart) for kpart in rows.last)
 
     def _count_dead(self, lane: _Lane, topic: str, letters: Sequence[DeadLetter]) -> None:
-        """Stops the stream when dead letters pass the ceiling: something is wrong at large."""
+        """Counts dead letters; stops the stream past the ceiling: something is wrong at large."""
         for letter in letters:
             metrics.DEAD_LETTERS.labels(topic, letter.code).inc()
             lane.dead.append((letter.logged, 1))
@@ -357,7 +357,7 @@ class Pipeline:
             )
 
     async def _reclaim(self, epoch: int) -> None:
-        """Claims and seeks anew, once for all that failed in the same epoch."""
+        """Claims and seeks again, once for all failures of the same epoch."""
         try:
             async with self._reclaiming:
                 if self.epoch == epoch:

@@ -1,8 +1,8 @@
-"""Brings projections up to the events that are stored, after a crash or a change of their SQL.
+"""Brings projections up to the stored events, after a crash or a change of their SQL.
 
-Each projection says by its mark, the highest offset in its figures, how far it has come. What is
-missing is filled from the events table by ranges. An event that a view cannot digest is found by
-halving the range, buried, and made dead.
+The mark of a projection is the highest offset in its figures. Repair fills what is missing from the
+events table, range by range. It finds an event that a view cannot digest by halving the range,
+buries it, and makes it dead.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Repair:
         self._families = {family.topic: family for family in families}
 
     def await_mutations(self, topic: str) -> None:
-        """Waits for what an earlier owner was still deleting or updating when it ended.
+        """Waits for mutations that an earlier owner left running when it ended.
 
         A mutation outlives its worker and a kill of the server. Marks read before it is done would
-        be of figures that it is about to take away.
+        describe figures that it is about to delete.
         """
         family = self._families[topic]
         tables = [names.events_table(topic), *(target(family, p) for p in family.projections)]
@@ -77,7 +77,7 @@ class Repair:
                 mark, top = marks.get(kpart, -1), stored[topic, kpart]
                 anew = (name, kpart) in unfinished
                 if mark > top:
-                    # The events part was lost with the power, the projection's was not.
+                    # A power failure lost the events part, but not the projection's part.
                     log.warning("%s is ahead of its events; rebuilt", name)
                     anew = True
                 if anew:
@@ -89,7 +89,7 @@ class Repair:
                         self.project(family, projection, kpart, mark, upto, token)
                     except NotDigested as error:
                         self._poison(family, projection, kpart, mark, upto, error, token, bury)
-                        # Every projection of the partition is to be made anew: begin again.
+                        # Every projection of the partition must be rebuilt: begin again.
                         self.bring_up(topic, kparts, stored, token, bury)
                         return
                     log.info(
@@ -101,7 +101,7 @@ class Repair:
                     self.note_rebuild(family, projection, kpart, token, pending=False)
 
     def _unfinished(self, topic: str) -> set[tuple[str, int]]:
-        """Targets and partitions that were being made anew when a worker ended."""
+        """Targets and partitions that were being rebuilt when a worker ended."""
         family = self._families[topic]
         rows = self._connection.execute(
             f"SELECT target, kpart FROM {self._connection.table(names.REBUILDS_TABLE)} FINAL "
@@ -113,10 +113,10 @@ class Repair:
     def note_rebuild(
         self, family: Family, projection: Projection, kpart: int, token: int, *, pending: bool
     ) -> None:
-        """Remembers that a projection of a partition is being made anew, or that it has been.
+        """Records that a projection of a partition is being rebuilt, or that the rebuild is done.
 
-        Emptying is a mutation, which is neither atomic nor ended by a kill: whatever happens in
-        between, the next owner empties and fills it again.
+        Emptying is a mutation, which is not atomic and which no kill ends: whatever happens in
+        between, the next owner empties and fills the projection again.
         """
         self._connection.execute(
             f"INSERT INTO {self._connection.table(names.REBUILDS_TABLE)} "
@@ -137,7 +137,7 @@ class Repair:
     def project(
         self, family: Family, projection: Projection, kpart: int, after: int, upto: int, token: int
     ) -> None:
-        """Fills a projection from the events of one partition, after one offset up to another."""
+        """Fills a projection from the events of one partition, after `after` up to `upto`."""
         owned = (
             f"{_span(kpart, after, upto)} AND {self._connection.owns(family.topic, 'kpart', token)}"
         )
@@ -162,7 +162,7 @@ class Repair:
         """Finds the events of a range that a view cannot digest and makes them dead.
 
         Their rows keep position, bytes and hash; only status, reason, data and net change. Every
-        projection of the partition is left to be made anew.
+        projection of the partition is marked for a rebuild.
         """
         offsets = tuple(self._culprits(family, projection, kpart, after, upto))
         if not offsets:
@@ -193,7 +193,7 @@ class Repair:
         if not self._connection.execute(
             f"SELECT {self._connection.owns(family.topic, str(kpart), token)}"
         )[0][0]:
-            # Nothing was changed, and to try again would go on for ever.
+            # Nothing was changed, and trying again would never end.
             raise Unavailable(
                 f"{family.topic}@{kpart} belongs to another worker now.",
                 do="The claim is made again.",
@@ -222,7 +222,7 @@ class Repair:
         return True
 
     def empty(self, family: Family, projection: Projection, kpart: int, token: int) -> None:
-        """Takes a partition's figures out of a projection, noting that they are to be filled."""
+        """Deletes a partition's figures from a projection, and records that they must be filled."""
         self.note_rebuild(family, projection, kpart, token, pending=True)
         table = self._connection.table(target(family, projection))
         self._connection.execute(
@@ -242,7 +242,7 @@ class Repair:
 
 
 def mark_of(topic: str, kpart: int) -> str:
-    """A partition as it stands in the id of a query."""
+    """A partition as written in the id of a query."""
     return f"{topic}@{kpart}"
 
 

@@ -1,6 +1,6 @@
 """What the pipeline asks of the place where events are stored.
 
-A replay is the same pipeline over another store; a test counts what a store is asked.
+A replay is the same pipeline over another store; a test counts the calls to a store.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from streams.ingest import Identity, Rows, StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Ownership of partitions: the token inserts must carry, and the last offset stored of each.
+    """Ownership of partitions: the token that inserts must carry, and the last stored offsets.
 
     `awaited` holds, per topic, the originals that stored corrections still wait for.
     """
@@ -56,7 +56,7 @@ class Beat(NamedTuple):
 
 
 Bury = Callable[[Sequence[Poison]], None]
-"""Sends poison to the dead letters; returns when they are safe there."""
+"""Sends poison to the dead-letter topic; returns when the broker has it."""
 
 
 class Store(Protocol):
@@ -66,10 +66,10 @@ class Store(Protocol):
     """
 
     def claim(self, positions: Iterable[Position], bury: Bury) -> Claim:
-        """Shuts out every other worker from `positions` and says where they stand.
+        """Shuts out every other worker from `positions` and returns their last stored offsets.
 
         Args:
-            positions: what to own.
+            positions: the partitions to own.
             bury: called with events that a view cannot digest before they are made dead, so that
                 no crash can lose their letters.
 
@@ -78,14 +78,14 @@ class Store(Protocol):
         """
 
     def insert(self, rows: Rows, token: int) -> None:
-        """Stores all rows when it returns; when it raises, all or none of them."""
+        """Stores all rows; when it raises, all or none of them are stored."""
 
     def related(
         self, topic: str, identities: set[Identity], roots: set[Identity]
     ) -> list[StoredEvent]:
-        """Counted rows that bear one of the identities, and corrections of the roots.
+        """Counted rows that have one of the identities, and corrections of the roots.
 
-        Others may be among them.
+        Other rows may be among them.
         """
 
     def identities(self, topic: str, kpart: int, after: int) -> Hashes:

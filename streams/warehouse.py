@@ -1,8 +1,8 @@
 """The store on ClickHouse: positions, the fence, insert.
 
-The tables themselves say how far each partition is stored and each projection has come; nothing
-else does. Whoever wants to insert first claims: a fresh token shuts out every other worker, what
-still runs is killed, and only then positions are read. After any error the claim is made anew.
+Only the tables themselves say how far each partition is stored and how far each projection has
+come. A worker claims before it inserts: a fresh token shuts out every other worker, queries that
+still run are killed, and only then positions are read. After any error the worker claims again.
 
 Synchronous and used from one thread at a time.
 """
@@ -42,10 +42,10 @@ class ClickHouseStore:
         self._connection.close()
 
     def claim(self, positions: Iterable[Position], bury: Bury) -> Claim:
-        """Shuts out every other worker from `positions`, repairs, and says where they stand.
+        """Shuts out every other worker from `positions`, repairs, and returns their stored offsets.
 
         Args:
-            positions: what to own.
+            positions: the partitions to own.
             bury: called with events that a view cannot digest before they are made dead, so that
                 no crash can lose their letters.
 
@@ -75,10 +75,10 @@ class ClickHouseStore:
     def insert(self, rows: Rows, token: int) -> None:
         """Stores rows and feeds every projection: one INSERT, one block.
 
-        When this returns, all of it is stored. When it raises, some of it may be: claim anew.
+        When this returns, all of it is stored. When it raises, some of it may be: claim again.
 
         Raises:
-            Unavailable: anything went wrong; the server's message, never the rows.
+            Unavailable: anything went wrong; carries the server's message, never the rows.
         """
         rows.columns["tok"] = [token] * len(rows)
         table = self._connection.table(names.events_table(rows.topic))
@@ -101,9 +101,9 @@ class ClickHouseStore:
     def related(
         self, topic: str, identities: set[Identity], roots: set[Identity]
     ) -> list[StoredEvent]:
-        """Counted rows that bear one of the ids, and corrections of the roots.
+        """Counted rows that have one of the ids, and corrections of the roots.
 
-        Ids are compared without their source, so there may be others too.
+        Ids are compared without their source, so other rows may be among them.
         """
         wanted = identities | roots
         if not wanted:
@@ -112,13 +112,13 @@ class ClickHouseStore:
         values = {"ids": sorted({id_ for *_, id_ in wanted})}
         queries = [self._counted_rows(topic, kparts, "id IN %(ids)s")]
         if roots:
-            # Two queries, not one with OR: each is cut down by the index of its own column.
+            # Two queries, not one with OR: each uses the skip index of its own column.
             values["roots"] = sorted({id_ for *_, id_ in roots})
             queries.append(self._counted_rows(topic, kparts, "corrects IN %(roots)s"))
         found = self._connection.execute(
             " UNION ALL ".join(queries),
             values,
-            # A whole batch may be suspect, and its ids stand in the text of the query.
+            # A whole batch may be suspect, and the text of the query contains its ids.
             settings={"strings_as_bytes": True, "max_query_size": 64 * 1024 * 1024},
         )
         return [_stored_row(row) for row in found]
@@ -191,7 +191,7 @@ _READ_AS: Final = {
     "status": "toString(status)",
     **{name: f"toUnixTimestamp64Milli({name})" for name in ("time", "recorded")},
 }
-"""How a column of `StoredEvent` is read where not as it stands."""
+"""SQL of the columns of `StoredEvent` that are not read unchanged."""
 
 
 def _stored_row(row: Sequence[Any]) -> StoredEvent:
