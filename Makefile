@@ -4,8 +4,8 @@
 SHELL := /bin/sh
 VENV := .venv
 RUN := $(VENV)/bin/python
-# The newest that runs, is new enough and can make an environment: a name on the PATH may be a version
-# manager's shim for a version that is not there. If none will do, python3 is told what it lacks.
+# The newest Python that runs, is new enough and can make an environment: a name on the PATH may be a
+# version manager's shim for a missing version. If none will do, python3: set-up says what it lacks.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; exit; }; \
 	done; command -v python3)
@@ -32,8 +32,8 @@ down: ## stop what `gulou up --detach` started
 status: ## what runs, and where it listens
 	@$(VENV)/bin/gulou status
 
-# Two files at a time: most of a test is waiting for a server or a browser. Not one a core: each brings
-# a Kafka and a ClickHouse of its own.
+# Two files at a time: tests mostly wait for a server or a browser. Not one per core: each starts a
+# Kafka and a ClickHouse of its own.
 test: $(VENV)/.ready $(VENV)/.ready-test ## every test, on real servers
 	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -89,7 +89,7 @@ ci: check page test ## what CI runs
 
 # -- set-up: each stamp stands for one lock file, so the second run has nothing to do
 
-# Packages take 1.5 GB, what pip writes while it installs them as much again; a renewal far less.
+# Packages take 1.5 GB, and pip writes as much again while it installs them; an update takes far less.
 room = df -Pk "$(dir $(VENV))" | { read -r titles; read -r disk size used free rest; \
 	test "$$free" -ge $$(( $(1) * 1024 )) || { \
 	echo "Only $$(( free / 1024 )) MB are free where $(VENV) lies; Gulou needs $(1) MB to install: free some space, then run make again." >&2; exit 1; }; }
