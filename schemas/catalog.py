@@ -39,7 +39,7 @@ CATALOG: Final = "CATALOG.md"
 SCHEMAS: Final = "docs/schemas"
 SQL: Final = "docs/sql"
 SAMPLES: Final = "docs/samples"
-"""A message of every version of every type, written once: what was accepted stays acceptable."""
+"""One message per type and version, written once: an accepted message stays acceptable."""
 _OF_ALL: Final = "common"
 """File of the statements that belong to no single family."""
 _LAYOUT: Final = Layout()
@@ -84,7 +84,7 @@ def rendered(chosen: Sequence[Family]) -> dict[str, str]:
 
 
 def samples() -> dict[str, str]:
-    """A message of the newest version of every type, by the path where it is kept."""
+    """A message of the newest version of every type, by its path."""
     return {
         f"{SAMPLES}/{cls.spec.name}.{cls.spec.version}.json": json.dumps(
             sample(cls), ensure_ascii=False, separators=(",", ":")
@@ -96,9 +96,9 @@ def samples() -> dict[str, str]:
 
 
 def stale(root: Path = ROOT) -> list[str]:
-    """Paths of generated files that are missing, out of date, or of a class that is gone.
+    """Paths of generated files that are missing, out of date, or of a removed class.
 
-    Samples are missing or there: one that is there is never written again.
+    A sample is stale only when it is missing: an existing sample is never written again.
     """
     wanted = generated()
     old = [
