@@ -271,7 +271,7 @@ _COUNTY: Final = Text(
 
 
 def _is_opening(family: Family, fold: CaseFold, fact: FieldSpec) -> bool:
-    """Whether the opening event carries the fact, so that it is known of every case begun."""
+    """Whether the opening event carries the fact, so that it is known for every case begun."""
     return fold.opens in family.sayers(fact.name, "fact")
 
 
@@ -330,7 +330,7 @@ def _overdue(due: str, met: str) -> str:
 
 
 def _on_time(due: str, met: str, really_met: str) -> str:
-    # A clock that lapsed in time is no duty done: as a success it would raise the rate of an office
+    # A duty that lapsed in time was not done: as a success it would raise the rate of an office
     # that merges what it can't close. If it lapsed late, the duty was missed before.
     lapsed = f"{met} < {really_met}, NULL, " if really_met else ""
     # Before the due instant, not at it: a ledger with dates only says midnight, the next day.
@@ -348,7 +348,7 @@ def _lapsed_by(types: Sequence[str]) -> Text:
 
 
 def _really_met(clock: Clock) -> str:
-    """When the duty was done: an event that makes the clock lapse does no duty."""
+    """When the duty was done; events that make the clock lapse do not count."""
     if not clock.lapses:
         return f"c.met_{clock.name}"
     return _first([name for name in clock.ends if name not in clock.lapses])

@@ -35,7 +35,7 @@ class PublishedView:
     Attributes:
         name: stable; `<topic>_<what>`.
         zh: what boards call it.
-        doc: what a row is and, where the view takes an instant, that it is as of the instant.
+        doc: what a row is and, where the view takes an instant, as of which instant.
         columns: every column with its meaning and unit, in order.
         sql: the query; tables are qualified, parameters in ClickHouse's `{name:Type}`.
         topic: topic of the one family it shows; empty where it shows several, or none.

@@ -216,8 +216,8 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     """The rollups of all families by that place, for queries over several families.
 
     One view per family takes half as long again to analyse. The rows are not summed: grouping the
-    days of all townships took as long as reading them, and the query groups its own selection
-    again. The view has only the columns that several families share: the engine analyses every
+    days of all townships took as long as reading them, and each query groups again by what it
+    needs. The view has only the columns that several families share: the engine analyses every
     column, whether a query reads it or not.
     """
     rollups = [

@@ -153,7 +153,7 @@ def _diary_columns(family: Family, diary: Diary, kpart: Column) -> list[Column]:
         "taken back.",
         "本行各日期均不晚于此日：自此日起件次合计即为全部。事件被更正或者作废时不变。",
     )
-    # Grid first in the key: the rows of a place lie side by side, to be grouped and to be found.
+    # Grid first in the key: the rows of a place lie side by side, for grouping and for lookups.
     return [
         Column("grid", "String", MICROGRID),
         kpart,
