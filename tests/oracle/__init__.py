@@ -1,7 +1,7 @@
-"""The independent oracle: what must be stored, counted and shown, worked out from Kafka alone.
+"""The independent oracle: what must be stored, counted and shown, computed only from Kafka.
 
-Its own consumer, book and fold. It runs no code of the product and reads none of its declarations.
-A number counts as right when this and the pipeline agree on it.
+It has its own consumer, book and fold. It runs no code of the product and reads none of its
+declarations. A number counts as right when the oracle and the pipeline agree on it.
 """
 
 from tests.oracle.book import BOOK, Form, Sums, Topic

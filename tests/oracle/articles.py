@@ -1,7 +1,7 @@
 """The law as the tests read it: duties, states and endings of a case, written from the articles.
 
-Nothing here is read from a declaration of the product. Where a rule of today departs from its
-article, the departure is named beside it; the right answer stands as a strict xfail in `tests/law`.
+Nothing here is read from a declaration of the product. If a current rule departs from its article,
+a comment beside it says so; `tests/law` has the right answer as a strict xfail.
 
 Sources: 信访工作条例 (2022-05-01) 21-36; 人民调解法; 法释〔2016〕14号 27; 民法典 201, 203.
 """
@@ -14,16 +14,16 @@ from typing import Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What somebody must do within a term.
+    """An obligation with a term.
 
     Attributes:
-        start: event type that begins the term. only: its field and the values under this duty.
+        start: event type that starts the term. only: field and values that select this duty.
         days: natural days of the term.
-        done_by: event types that do the duty. gone_by: those that take it away undone.
-        put_off_by: event type that lengthens the term by its `days`, `at_most` so many, counted
+        done_by: event types that fulfil the duty. gone_by: event types that cancel it unfulfilled.
+        put_off_by: event type that extends the term by its `days`, by `at_most` in total, counted
             from its `since`.
-        again: whose term counts when it starts again: the first start's, or the newest start's.
-        article: where the rule stands.
+        again: the start that counts if there are several: the first or the newest.
+        article: article with the rule.
     """
 
     start: str
@@ -47,11 +47,11 @@ def _m(*verbs: str) -> frozenset[str]:
 
 _GONE = _p("withdrawn", "merged")
 
-# One name may stand for several duties: which one binds a case follows from its starting event.
+# Several duties may share a name: the starting event decides which one applies to a case.
 DUTIES: Final[dict[str, dict[str, tuple[Duty, ...]]]] = {
     "petitions": {
-        # 22: the petition office passes it on within 15 days of receipt. A unit that answers it
-        # itself, or refuses it with reasons, has done no less.
+        # 22: the petition office transfers it within 15 days of receipt. A unit that answers it
+        # itself, or refuses it with reasons, fulfils the duty too.
         "transfer": (
             Duty(
                 "petition.registered",
@@ -61,8 +61,8 @@ DUTIES: Final[dict[str, dict[str, tuple[Duty, ...]]]] = {
                 _GONE,
             ),
         ),
-        # 23 ¶2-3: whom it was passed to tells the petitioner within 15 days; passed on again, the
-        # next unit has 15 days of its own.
+        # 23 ¶2-3: the unit that receives it notifies the petitioner within 15 days; after another
+        # transfer, the next unit has its own 15 days.
         "notice": (
             Duty(
                 "petition.transferred",
@@ -73,7 +73,7 @@ DUTIES: Final[dict[str, dict[str, tuple[Duty, ...]]]] = {
                 again="newest",
             ),
         ),
-        # 34: closed within 60 days of acceptance, appeals by route 31(6) alone; at most 30 more.
+        # 34: closed within 60 days of acceptance, only appeals under 31(6); at most 30 more.
         "close": (
             Duty(
                 "petition.accepted",
@@ -86,7 +86,7 @@ DUTIES: Final[dict[str, dict[str, tuple[Duty, ...]]]] = {
                 30,
             ),
         ),
-        # 35, 36: decided within 30 days. That the ends of the case end these too departs from the
+        # 35, 36: decided within 30 days. The end of the case ends these too, which departs from the
         # articles (difference 1 of the law).
         "review": (
             Duty(
@@ -107,7 +107,7 @@ DUTIES: Final[dict[str, dict[str, tuple[Duty, ...]]]] = {
             ),
         ),
     },
-    # 人民调解法 sets no term; these are the courts' for the cases they sent.
+    # 人民调解法 sets no term; these are the courts' terms for the cases they delegate.
     "mediations": {
         "mediate": tuple(
             Duty(
@@ -127,7 +127,7 @@ DUTIES: Final[dict[str, dict[str, tuple[Duty, ...]]]] = {
 }
 
 STATES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    # In their legal order: the furthest one reached is the state of the case.
+    # In legal order: the furthest state reached is the state of the case.
     "petitions": (
         ("petition.registered", "registered"),
         ("petition.transferred", "transferred"),
@@ -156,7 +156,7 @@ STATES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 
 OPENING: Final = {"petitions": "petition.registered", "mediations": "mediation.filed"}
 
-# That a refusal ends the case departs from 23 ¶3 where a unit it was passed to refuses it
+# A refusal ends the case, which departs from 23 ¶3 if the refusing unit had it by transfer
 # (difference 2 of the law).
 ENDINGS: Final = {
     "petitions": _p("closed", "withdrawn", "merged", "not_accepted"),

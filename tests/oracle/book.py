@@ -1,7 +1,7 @@
-"""The oracle's own book: every topic, its forms, and the figures that are kept of them.
+"""The oracle's own book: every topic, its forms and its figures.
 
-Written from what the forms and the law mean, so that a slip in a declaration of the product is a
-difference. `test_book.py` fails when the product has something that this book has not.
+It is written from the forms and the law, so that a wrong declaration of the product shows as a
+difference. `test_book.py` fails when the product has something that this book lacks.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Form:
     """One event type.
 
     Attributes:
-        version: the newest. corrects: type whose content it replaces. voids: types it takes back.
+        version: the newest. corrects: type that it corrects. voids: types that it voids.
     """
 
     boxes: Boxes
@@ -51,12 +51,12 @@ class Form:
 
     @property
     def corrective(self) -> bool:
-        """Whether it changes what an earlier event said."""
+        """Whether it corrects or voids an earlier event."""
         return bool(self.corrects or self.voids)
 
     @property
     def amends(self) -> frozenset[str]:
-        """The types it may change."""
+        """The types it may correct or void."""
         return frozenset({self.corrects, *self.voids} - {""})
 
 
@@ -80,7 +80,7 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """A row a case."""
+    """One row per case."""
 
     name: str
 
@@ -90,10 +90,10 @@ class Topic:
     """One topic of Kafka.
 
     Attributes:
-        key: box whose value is the key of the message.
+        key: box that holds the message key.
         forms: by event type; the first opens a case.
-        figures: what is kept of its events.
-        county_only: box and value of what is never shown below the county.
+        figures: figures of its events.
+        county_only: box and value of events that are never shown below the county.
     """
 
     topic: str
@@ -105,12 +105,12 @@ class Topic:
 
     @property
     def totals(self) -> tuple[str, ...]:
-        """Every box that is added up."""
+        """Every summed box."""
         return self._marked("total")
 
     @property
     def facts(self) -> dict[str, Box]:
-        """Every box that says something of the whole case."""
+        """Every box with a fact about the whole case."""
         return {
             name: box
             for form in self.forms.values()
@@ -119,7 +119,7 @@ class Topic:
         }  # fmt: skip
 
     def sayers(self, name: str) -> frozenset[str]:
-        """Event types that say a fact of the case; a namesake elsewhere is something else."""
+        """Event types that set a fact of the case; other types' boxes of that name do not."""
         return frozenset(
             type_ for type_, f in self.forms.items() if name in f.boxes and f.boxes[name].fact
         )
@@ -135,7 +135,7 @@ class Topic:
 
 
 def _forms(stem: str, key: Boxes, **forms: Form) -> dict[str, Form]:
-    """The forms of a topic by event type, each with the boxes that all of them have."""
+    """The forms of a topic by event type, each with the boxes common to all."""
     return {
         f"{stem}.{verb}": Form({**key, **form.boxes}, form.version, form.corrects, form.voids)
         for verb, form in forms.items()
@@ -179,7 +179,7 @@ VISITS: Final = Topic(
 )
 
 _KIND = words("suggestion", "accusation", "appeal")
-# 信访工作条例 31 (1) to (6); what is no appeal has none.
+# 信访工作条例 31 (1) to (6); only an appeal has a route.
 _ROUTE = words("31.1", "31.2", "31.3", "31.4", "31.5", "31.6", "none")
 _VERDICT = words("upheld", "changed", "revoked")
 
@@ -327,11 +327,11 @@ BOOK: Final[Mapping[str, Topic]] = {
 
 
 def upgraded(type_: str, version: int, content: dict[str, Any]) -> dict[str, Any]:
-    """Content of an older version as the newest form has it.
+    """Content of an older version in the newest form.
 
     Raises:
         KeyError: a box of the older form is missing.
-        TypeError: one held no number.
+        TypeError: a box is not a number.
     """
     if (type_, version) != ("visit.recorded", 1):
         return content
@@ -344,5 +344,5 @@ def upgraded(type_: str, version: int, content: dict[str, Any]) -> dict[str, Any
 
 
 def misrouted(content: Mapping[str, Any]) -> bool:
-    """Whether something that is no appeal takes a route of 条例 31."""
+    """Whether the content has a route of 条例 31 without being an appeal."""
     return content.get("route", "none") != "none" and content.get("kind") != "appeal"

@@ -1,4 +1,4 @@
-"""Compares a running system with what Kafka holds, row for row."""
+"""Compares a running system with the messages in Kafka, row by row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STORED = (
 
 
 def read(bootstrap: str, topic: str) -> dict[int, list[Record]]:
-    """Every message of a topic by partition, from the first to the last there is now."""
+    """Every message of a topic by partition, from the first up to the end at the call."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None)
     try:
         places = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic))]
@@ -50,13 +50,13 @@ def read(bootstrap: str, topic: str) -> dict[int, list[Record]]:
 
 
 class Oracle:
-    """Compares a running system with what Kafka holds.
+    """Compares a running system with the messages in Kafka.
 
     Args:
-        source: Kafka's address, or who hands over the messages of a topic.
+        source: Kafka's address, or a function that returns the messages of a topic.
         ask: runs a query on ClickHouse, with `settings`, and returns its rows.
-        topics: which ones to compare.
-        poisoned: events that a view was made unable to digest.
+        topics: topics to compare.
+        poisoned: events on which a view was made to fail.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class Oracle:
         self._topics = tuple(topics)
         self._poisoned = set(poisoned)
         self.messages: dict[str, int] = defaultdict(int)
-        """How many messages were compared, by status: the power of a comparison."""
+        """Number of compared messages by status, which shows how much a comparison covers."""
 
     def differences(self) -> list[str]:
-        """Every difference as a line, the first few of each table; empty when all is equal."""
+        """The first few differences of each table, one line each; empty when all is equal."""
         found: list[str] = []
         for topic in self._topics:
             law, rows = Law(topic), []
@@ -143,7 +143,7 @@ class Oracle:
         elif isinstance(figure, Days):
             got = {key: row for key, row in got.items() if any(map(_days, row.values()))}
             for row_key, row in got.items():
-                # A bound, which an event that moved away leaves where it was.
+                # An upper bound: it stays when an event is voided or moved.
                 bound = row.pop("last_day")
                 if any(day > bound for each in row.values() for day in _days(each)):
                     problems.append(f"{table}{row_key}: {bound} is before a day of the row")
@@ -152,7 +152,7 @@ class Oracle:
         return problems + _unequal(table, got, {k: _spread(row) for k, row in right.items()})
 
     def _stored(self, table: str, key: Sequence[str]) -> dict[tuple[Any, ...], dict[str, Any]]:
-        """Rows of a table of figures, each figure by its column's name."""
+        """Rows of a table of figures, each figure by column name."""
         columns = self._ask(
             "SELECT name, type FROM system.columns "
             f"WHERE database = '{self._database}' AND table = '{table}' ORDER BY position"
@@ -173,7 +173,7 @@ class Oracle:
         }
 
     def _views(self, law: Law, figure: Cases, rows: Sequence[Row]) -> list[str]:
-        """What the published views say of cases at some instants, against the files."""
+        """Differences between the published views of cases and the files, at some instants."""
         files, topic = Files(law, rows), law.topic.topic
         problems = self._view(f"{topic}_steps", "", files.steps())
         for at in files.instants():
@@ -247,7 +247,7 @@ def _as_stored(law: Law, row: Row) -> tuple[Any, ...]:
         row.data.get("corrects", ""),
         event["_recorded"] < record.logged - DAY_MS,
         *tail,
-        # Of a correction that does not fit the head stays readable.
+        # A refused correction keeps its head columns but has no content.
         None if refused else _instants(row.data) | due,
     )
 
@@ -263,7 +263,7 @@ def _decoded(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _instants(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Content with its one instant as ms: two spellings of an offset are one instant."""
+    """Content with its only instant as ms: offsets differ, the instant is the same."""
     return {n: ms(v) if n == "since" and isinstance(v, str) else v for n, v in data.items()}
 
 
@@ -272,7 +272,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Maps as ClickHouse has them, keys beside values, in the order of the keys."""
+    """Maps as ClickHouse returns them: sorted keys, then their values."""
     return {
         name: (tuple(sorted(value)), tuple(value[key] for key in sorted(value)))
         if isinstance(value, dict)
@@ -282,12 +282,12 @@ def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _days(figure: Any) -> Iterable[str]:
-    """The days of a figure that has any."""
+    """The days of a figure; none if it is not by day."""
     return figure[0] if isinstance(figure, tuple) else ()
 
 
 def _instant(column: str) -> str:
-    """A column of a view, an instant in ms."""
+    """SQL: a view's instant column in ms."""
     if column in ("since", "time", "begun", "due") or column.endswith("_at"):
         return f"toUnixTimestamp64Milli({column})"
     return f"toUnixTimestamp64Milli({column})" if column.startswith("due_") else f"`{column}`"

@@ -1,7 +1,7 @@
-"""The files of cases as they stood at an instant: what a clerk would read in them that minute.
+"""The case files at an instant, as a clerk would have read them at that minute.
 
-A second road to the same answers as the stored fold: only the events that had happened by then are
-looked at, one case after another.
+A second way to the results of the stored fold: it looks only at events that had happened by then,
+case by case.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from tests.oracle.articles import ENDINGS, STATES, Duty
 from tests.oracle.law import NEVER, ZONE, Law, Row, blank, verb
 
 Line = dict[str, Any]
-"""A row of a published view by its columns; instants in ms, None where the view says NULL."""
+"""A row of a published view by column; instants in ms, None for NULL."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A duty at an instant; `due` is None where it does not run."""
+    """A duty at an instant; `due` is None if it does not run."""
 
     due: int | None
     overdue: int
@@ -29,7 +29,7 @@ class _Judged:
 
 
 class Files:
-    """The files of one topic's cases."""
+    """The case files of one topic."""
 
     def __init__(self, law: Law, rows: Iterable[Row]) -> None:
         self._law, self._topic = law, law.topic
@@ -40,9 +40,9 @@ class Files:
                 self._files[row.data[self._topic.key]].append(row)
 
     def instants(self) -> list[int]:
-        """When to look: at exact instants of events and of due dates, just before, at midnights.
+        """Instants to check: exact event and due instants, just before them, midnights.
 
-        A year's first instant, and one when everything is past, are among them.
+        They include the first instant of a year, and one when everything is past.
         """
         rows = [row for rows in self._files.values() for row in rows]
         times = sorted(row.time for row in rows)
@@ -54,7 +54,7 @@ class Files:
         return [*some, *(at - 1 for at in some[2:4]), round(year * 1000), max(times[-1], dues[-1])]
 
     def cases(self, at: int) -> Iterator[Line]:
-        """A line a case begun by then."""
+        """One line per case begun by then."""
         for number, rows in self._begun(at):
             known = [row for row in rows if row.time <= at]
             ended = _first(known, ENDINGS[self._topic.topic])
@@ -69,7 +69,7 @@ class Files:
             yield line
 
     def deadlines(self, at: int) -> Iterator[Line]:
-        """A line a case begun by then and duty that runs."""
+        """One line per case begun by then and running duty."""
         sorts = [
             name
             for name, box in self._topic.forms[self._law.opening].boxes.items()
@@ -92,7 +92,7 @@ class Files:
                     }
 
     def pending(self, at: int) -> Iterator[Line]:
-        """A line a place: how many began, are open, are overdue."""
+        """One line per place: cases begun, open and overdue."""
         now = datetime.fromtimestamp(at / 1000, ZONE)
         today = now.replace(hour=0, minute=0, second=0, microsecond=0)
         begun = {"begun_today": today, "begun_this_year": today.replace(month=1, day=1)}
@@ -112,7 +112,7 @@ class Files:
         yield from found.values()
 
     def steps(self) -> Iterator[Line]:
-        """A line a case and state it came into, of all that is known."""
+        """One line per case and state it entered, over all events."""
         for number, rows in self._files.items():
             taken = sorted(
                 (time, n, state)
@@ -138,22 +138,22 @@ class Files:
                 yield number, rows
 
     def _place(self, rows: Sequence[Row]) -> Line:
-        """County, and township where it is known and may be shown."""
+        """County, and township if it is known and may be shown."""
         openings = [row.event["division"] for row in rows if row.type == self._law.opening]
         place = max(openings, default="")
         shown = len(place) >= 9 and not any(map(self._law.withheld, rows))
         return {"county": place[:6], "township": place[:9] if shown else ""}
 
     def _state(self, known: Sequence[Row]) -> str:
-        """The furthest in the legal order, whatever came last."""
+        """The furthest state in the legal order, whatever came last."""
         reached = {row.type for row in known}
         return [state for type_, state in self._stages if type_ in reached][-1]
 
     def _facts(self, rows: Sequence[Row], known: Sequence[Row]) -> Line:
-        """What is said of the case; nothing of what nobody had said by then.
+        """Facts of the case; blank until an event has set them.
 
-        The largest that is ever said stands, which is a departure (difference 13 of the law): the
-        last that had been said by then is right.
+        The views show the largest value ever set, which departs from the law (difference 13): the
+        last value set by then is right.
         """
         found: Line = {}
         for name, box in self._topic.facts.items():
@@ -175,7 +175,7 @@ class Files:
         over = min((each for each in (done, gone) if each is not None), default=None)
         if over is None:
             return _Judged(due, int(due <= at), 0 if due <= at else None)
-        if over >= due:  # a ledger that knows only dates says midnight, which is the next day
+        if over >= due:  # a ledger with dates only gives midnight, which is the next day
             return _Judged(due, 0, 0)
         lapsed = gone is not None and (done is None or gone < done)
         return _Judged(due, 0, None if lapsed else 1)
@@ -194,11 +194,11 @@ class Files:
 
 
 def _first(rows: Iterable[Row], types: Iterable[str]) -> int | None:
-    """The first instant of an event of these types."""
+    """Time of the first event of these types."""
     wanted = set(types)
     return min((row.time for row in rows if row.type in wanted), default=None)
 
 
 def sorted_lines(lines: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    """The values of lines, in an order that does not depend on where they come from."""
+    """The values of lines, in an order independent of their source."""
     return sorted((tuple(line.values()) for line in lines), key=repr)

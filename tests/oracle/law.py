@@ -1,8 +1,8 @@
-"""What must become of messages, and which figures they make: a plain Python fold.
+"""The expected rows and figures of messages: a plain Python fold.
 
-It knows the tests' own book (`book.py`) and the articles (`articles.py`). It runs no code of
-`streams/`, no SQL and no declaration of `schemas/`; of that folder it reads two files of reference
-data, the divisions and the calendar.
+It uses the tests' own book (`book.py`) and the articles (`articles.py`). It runs no code of
+`streams/`, no SQL and no declaration of `schemas/`; it only reads two files of reference data
+there, the divisions and the calendar.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ZONE = ZoneInfo("Asia/Shanghai")
 NEVER = round(datetime(2299, 1, 1, tzinfo=ZONE).timestamp() * 1000)
 FIXED = {(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)}
 SKEW_MS, DAY_MS = 60_000, 24 * 60 * 60 * 1000
-"""How far an office's clock may be ahead of the broker's; more than a day late is 补录."""
+"""Maximum lead of an office's clock over the broker's; more than a day late is 补录."""
 _DATA = Path(__file__).parents[2] / "schemas" / "reference" / "data"
 _VERSION = re.compile(r"[1-9][0-9]{0,3}")
 
 
 @dataclass(slots=True)
 class Record:
-    """A message as the broker has it, in Kafka partition `kpart`, appended at `logged`, in ms."""
+    """A message in Kafka partition `kpart`, appended at `logged`, in ms."""
 
     offset: int
     logged: int
@@ -47,7 +47,7 @@ class Record:
 
 @dataclass(slots=True)
 class Row:
-    """What must become of a message; `event` is empty unless it was understood."""
+    """The expected row of a message; `event` is empty unless the message is valid."""
 
     record: Record
     prev: int
@@ -66,7 +66,7 @@ class Row:
 
     @property
     def time(self) -> int:
-        """When it happened, in ms since 1970."""
+        """Time of the event, in ms since 1970."""
         return int(self.event["_time"])
 
     @property
@@ -79,7 +79,7 @@ class Row:
 
 
 class Law:
-    """One topic, and what its messages mean."""
+    """One topic, and the expected result of its messages."""
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
@@ -88,7 +88,7 @@ class Law:
         self._endings = ENDINGS.get(topic.topic, frozenset())
 
     def understand(self, record: Record) -> tuple[str, dict[str, Any]]:
-        """Status (ok, parked or dead) of one message alone, and its event."""
+        """Status (ok, parked or dead) of one message on its own, and its event."""
         try:
             event = json.loads((record.value or b"").decode(), object_pairs_hook=_unique)
             json.dumps(event, ensure_ascii=False).encode()
@@ -132,11 +132,11 @@ class Law:
         )
 
     def place(self, key: bytes) -> int:
-        """Kafka partition that the messages of a key belong in, as every client finds it."""
+        """Kafka partition of a key, by the hash that every client uses."""
         return int((murmur2(key) & 0x7FFFFFFF) % self.topic.partitions)
 
     def due(self, event: Mapping[str, Any]) -> dict[str, int]:
-        """Due instants in ms that one event sets, by the name of the duty."""
+        """Due instants in ms that one event sets, by name of the duty."""
         found = {}
         for name, duties in self.duties.items():
             for duty in duties:
@@ -151,15 +151,15 @@ class Law:
         return found
 
     def corrective(self, row: Row) -> bool:
-        """Whether it changes what an earlier event said."""
+        """Whether it corrects or voids an earlier event."""
         return self.topic.forms[row.type].corrective
 
     def may_correct(self, row: Row, original: Row) -> bool:
-        """Whether a correction is one of that kind of event."""
+        """Whether a correction fits its original."""
         return original.type in self.topic.forms[row.type].amends
 
     def judge(self, records: Sequence[Record], poisoned: Iterable[int] = ()) -> list[Row]:
-        """What becomes of each message of one partition, in the order of its offsets."""
+        """Expected row of each message of one partition, by offset."""
         first: dict[tuple[str, str], Row] = {}
         rows, prev = [], -1
         bad = set(poisoned)
@@ -188,7 +188,7 @@ class Law:
         return rows
 
     def standing(self, rows: Iterable[Row]) -> list[tuple[Row, Row]]:
-        """Every original that counts, with the row whose content stands for it; voided: none."""
+        """Every original that counts, with the row of its current content; none if voided."""
         rows = list(rows)
         groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in rows:
@@ -228,7 +228,7 @@ class Law:
         return {key: sums for key, sums in found.items() if any(sums.values())}
 
     def days(self, figure: Days, rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Any]]:
-        """By (grid, year) the days of each type with the net count of each, and their sum."""
+        """Per (grid, year) and type: days with their net counts, and the sum."""
         kept = {type_: verb(type_) for type_ in figure.types}
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
         for original, last in self.standing(rows):
@@ -245,7 +245,7 @@ class Law:
         return found
 
     def _where(self, level: str, row: Row, time: int) -> tuple[str, int, str]:
-        """Place of an event at a level, and the hour and the day of an instant."""
+        """Place of an event at a level, and hour and day of an instant."""
         division, grid = row.event["division"], row.event.get("grid", "")
         if self.withheld(row):
             division, grid = division[:6], ""
@@ -254,12 +254,12 @@ class Law:
         return place, time // 3_600_000 * 3600, day
 
     def withheld(self, row: Row) -> bool:
-        """Whether what it says is never shown below the county."""
+        """Whether its content is never shown below the county."""
         name, value = self.topic.county_only
         return bool(name) and row.data.get(name) == value
 
     def cases(self, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-        """One row a case by its number: first instants, facts, due instants."""
+        """One row per case, by number: first instants, facts, due instants."""
         facts = self.topic.facts
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
@@ -301,7 +301,7 @@ class Law:
 
 
 def met(duties: Iterable[Duty], type_: str) -> bool:
-    """Whether an event of that type does a duty, or takes it away."""
+    """Whether an event of that type fulfils or cancels a duty."""
     return any(type_ in duty.done_by | duty.gone_by for duty in duties)
 
 
@@ -313,23 +313,23 @@ def movers(duties: Iterable[Duty]) -> set[str]:
 
 
 def blank(box: Box) -> Any:
-    """What stands for a fact that nobody has said."""
+    """Value of a fact that no event has set."""
     return {"String": "", "Int64": 0, "Bool": False}[box.word.stored]
 
 
 def verb(type_: str) -> str:
-    """`registered` of `petition.registered`."""
+    """Verb of an event type: `registered` for `petition.registered`."""
     return type_.partition(".")[2]
 
 
 def ms(text: str) -> int:
-    """An instant with its offset as milliseconds since 1970."""
+    """Milliseconds since 1970 of an instant with an offset."""
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 @cache
 def codes() -> frozenset[str]:
-    """The divisions of the city."""
+    """Codes of the city's divisions."""
     with (_DATA / "divisions_431200.csv").open(encoding="utf-8") as lines:
         return frozenset(row["code"] for row in csv.DictReader(lines))
 
@@ -341,7 +341,7 @@ def _calendar() -> dict[date, str]:
 
 
 def _end(start: str, days: int) -> int:
-    """Midnight after the last day: 民法典 201 leaves the first day out, 203 moves a rest day on."""
+    """Midnight after the last day: 民法典 201 skips the first day, 203 moves a rest day."""
     day = datetime.fromisoformat(start).astimezone(ZONE).date() + timedelta(days=days)
     while _rest(day):
         day += timedelta(days=1)

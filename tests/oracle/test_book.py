@@ -1,7 +1,7 @@
-"""The oracle stands on its own, and its book has everything that the product declares.
+"""The oracle is independent, and its book has everything that the product declares.
 
-The comparison is a test and not the oracle reading declarations: where the two differ, one of them
-is wrong, and the articles or the form decide which.
+The oracle does not read declarations; this test compares the two. If they differ, one of them is
+wrong, and the articles or the form decide which.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def test_every_attribute_of_the_envelope_is_in_the_book() -> None:
     from schemas.event import Envelope
 
     assert {name: box.required for name, box in ENVELOPE.items()} == {
-        # The version of CloudEvents has a default in the class and none on the wire.
+        # The CloudEvents version has a default in the class, but must be on the wire.
         name: info.is_required() or name == "specversion"
         for name, info in Envelope.model_fields.items()
     }
@@ -146,7 +146,7 @@ def _projection(projection: Rollup | Diary | CaseFold) -> tuple[Any, ...]:
 def test_what_is_added_up_and_what_is_known_of_a_case_is_in_the_book(family: Family) -> None:
     topic = BOOK[family.topic]
     assert list(topic.totals) == [spec.name for spec in family.totals]
-    # A type that has a fact's name for something else says nothing of the case.
+    # A type with a box of the same name that is no fact does not count.
     assert {name: topic.sayers(name) for name in topic.facts} == {
         spec.name: frozenset(family.sayers(spec.name, "fact")) for spec in family.facts
     }
@@ -191,12 +191,12 @@ def _clock(clock: Clock, term: Term) -> tuple[Any, ...]:
 
 def test_every_reason_of_a_refusal_has_a_wrong_message() -> None:
     made = {name.partition("-")[0] for name in refused("x")}
-    # A message alone cannot make a view fail; one is made to in `test_family_of_one_file.py`.
+    # No message can make a view fail; `test_family_of_one_file.py` breaks a view.
     assert made == set(Reason) - {"projection"}
 
 
 def test_the_only_instant_in_a_form_is_when_the_unit_accepted() -> None:
-    # `compare.py` brings that box to one spelling.
+    # `compare.py` normalizes that box.
     found = {
         name
         for topic in BOOK.values()

@@ -1,7 +1,7 @@
-"""Everything that is stored and shown of a history, against the oracle, on one engine.
+"""Everything stored and shown of a history, compared with the oracle on one engine.
 
-The decoder, due dates, corrections, inserts, tables and views are the real ones. Kafka and Faust
-are left out, so that a history of thousands of messages takes seconds.
+The decoder, due dates, corrections, inserts, tables and views are real. Kafka and Faust are left
+out, so that a history of thousands of messages takes seconds.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tests.histories.small import History, Message, refused
 from tests.oracle import BOOK, Law, Oracle, Record
 from tests.town import Town
 
-LOGGED = 1_760_000_000_000  # 2025-10-09 in the city: after all that histories tell
+LOGGED = 1_760_000_000_000  # 2025-10-09 in the city: after all events of the histories
 BATCHES = 7
 
 
 def log(messages: Sequence[Message]) -> dict[str, dict[int, list[Record]]]:
-    """The messages as Kafka would hold them."""
+    """The messages as records of Kafka partitions."""
     found: dict[str, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for n, message in enumerate(messages):
         place = Law(BOOK[message.topic]).place(message.key or b"")
@@ -37,7 +37,7 @@ def log(messages: Sequence[Message]) -> dict[str, dict[int, list[Record]]]:
 
 
 def store(town: Town, topic: str, records: dict[int, list[Record]]) -> None:
-    """What a worker does with them, in some batches of all partitions at once."""
+    """Stores them as a worker does, in a few batches over all partitions."""
     ingest, awaited = town.ingests[topic], set[Any]()
     size = max(map(len, records.values()))
     for start, end in pairwise(range(0, size + BATCHES, -(-size // BATCHES))):
@@ -54,7 +54,7 @@ def store(town: Town, topic: str, records: dict[int, list[Record]]) -> None:
 
 
 class _Arrived:
-    """A record as aiokafka hands it over."""
+    """A record as aiokafka delivers it."""
 
     def __init__(self, record: Record) -> None:
         self.offset, self.timestamp = record.offset, record.logged
@@ -67,7 +67,7 @@ def _arrived(records: Sequence[Record]) -> list[_Arrived]:
 
 @pytest.fixture(scope="module")
 def oracle(whole_town: Town) -> Iterator[Callable[[], Oracle]]:
-    """An oracle over 2,000 messages of a history with every wrong message among them."""
+    """An oracle over 2,000 messages of a history, with every kind of wrong message."""
     whole_town.empty()
     messages, dice = History(17).messages(2000), random.Random(17)
     for message in refused("engine").values():

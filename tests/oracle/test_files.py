@@ -1,4 +1,4 @@
-"""The oracle's files of cases by hand, and where the views depart from them."""
+"""The oracle's case files on hand-made cases, and the known departures of the views."""
 
 from __future__ import annotations
 

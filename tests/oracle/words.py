@@ -1,7 +1,7 @@
-"""What a box of a form may hold, in the tests' own words.
+"""Allowed values of a form's boxes, in the tests' own terms.
 
-Nothing here is read from the product. A limit is what the form says: an office's number of a case
-has 64 characters because the registers have, a visit lasts a day at most, and so on.
+Nothing here is read from the product. The limits are those of the forms: a case number has up to 64
+characters because the registers have, a visit lasts a day at most, and so on.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class Word:
     """A kind of value.
 
     Attributes:
-        stored: type in which figures read it; empty for a sealed text, which none reads.
-        values: of a vocabulary, all there are.
+        stored: type of the figures' column; empty for a sealed text, which has none.
+        values: all values of a vocabulary.
         least: smallest whole number, or fewest characters. most: largest, or most characters.
-        shape: regular expression that the whole text fits.
-        personal: stands for a person, or hides something about one.
+        shape: regular expression that matches the whole text.
+        personal: a person's pseudonym, or sealed text about a person.
     """
 
     stored: str
@@ -54,8 +54,8 @@ class Box:
     """A field of a form.
 
     Attributes:
-        required: it is never left empty.
-        total: its numbers are added up. fact: it says something of the whole case.
+        required: it is never empty.
+        total: its numbers are summed. fact: it describes the whole case.
     """
 
     word: Word
@@ -74,7 +74,7 @@ _END: Final = datetime.fromisoformat("2100-01-01T00:00:00Z")
 
 
 def instant(value: object) -> bool:
-    """Whether it is an instant with its offset, as RFC 3339 writes one."""
+    """Whether it is an instant with an offset in RFC 3339 format."""
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         return False
     try:
@@ -90,27 +90,27 @@ def words(*values: str) -> Word:
 
 
 def need(word: Word) -> Box:
-    """A box that is always filled in."""
+    """A required box."""
     return Box(word)
 
 
 def may(word: Word) -> Box:
-    """A box that may stay empty."""
+    """An optional box."""
     return Box(word, required=False)
 
 
 def fact(word: Word) -> Box:
-    """Always filled in, and said of the whole case."""
+    """A required box that describes the whole case."""
     return Box(word, fact=True)
 
 
 def total(word: Word) -> Box:
-    """Always filled in, and added up."""
+    """A required box that is summed."""
     return Box(word, total=True)
 
 
 PERSONS: Final = Word("Int64", most=1_000_000)
-"""More people than a county has come to no office."""
+"""No office has more visitors than a county has people."""
 THINGS: Final = Word("Int64", most=10_000_000)
 MINUTES: Final = Word("Int64", most=24 * 60)
 DAYS: Final = Word("Int64", least=1, most=366)
@@ -119,7 +119,7 @@ FEN: Final = Word("Int64", most=100_000_000_000 * 100)
 """Up to 100 billion yuan, in hundredths."""
 YES_OR_NO: Final = Word("Bool")
 INSTANT: Final = Word("DateTime64(3)")
-"""From 1971 to 2099: terms can be counted from it in every zone."""
+"""From 1971 to 2099: terms can start from it in every zone."""
 CASE_NUMBER: Final = Word("String", least=1, most=64, shape=r"[A-Za-z0-9:._-]+")
 EVENT_ID: Final = Word("String", least=1, most=64)
 OFFICE: Final = Word("String", least=1, most=64)
@@ -128,12 +128,12 @@ NOTE: Final = Word("String", least=1, most=200)
 PSEUDONYM: Final = Word(
     "String", least=34, most=41, shape=r"[a-z0-9]{1,8}\.[0-9a-f]{32}", personal=True
 )
-"""A key's name of up to 8 characters, and 128 bits in hexadecimal."""
+"""Key name of up to 8 characters, and 128 bits in hexadecimal."""
 SEALED: Final = Word("", least=4, most=110_000, shape=r"s1\.[A-Za-z0-9_-]+", personal=True)
-"""20,000 characters of four bytes under AES-GCM in base64url are 106,707."""
+"""20,000 four-byte characters under AES-GCM in base64url are 106,707 characters."""
 SOURCE: Final = Word("String", least=1, most=128)
 GRID: Final = Word("String", least=15, most=24, shape=r"[0-9]+")
-"""The village's twelve digits and at least three more."""
+"""The village's twelve digits, followed by at least three more."""
 TEXT: Final = Word("String", most=1_000_000)
 
 ENVELOPE: Final[Boxes] = {
@@ -150,11 +150,11 @@ ENVELOPE: Final[Boxes] = {
     "correlationid": may(EVENT_ID),
     "causationid": may(EVENT_ID),
 }
-"""Attributes of CloudEvents beside `data`. Type, version, instants and place have rules apart."""
+"""CloudEvents attributes other than `data`; type, version, instants and place have extra rules."""
 
 
 def fill(boxes: Boxes, content: Mapping[str, Any]) -> bool:
-    """Whether a form is filled in as it must be: no box too many, none too few, each rightly."""
+    """Whether a form is valid: all required boxes, no unknown box, only allowed values."""
     needed = {name for name, box in boxes.items() if box.required}
     return (
         needed <= set(content) <= set(boxes)
