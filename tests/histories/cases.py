@@ -1,4 +1,4 @@
-"""Petitions and mediations: plots that take a case through every event type there is."""
+"""Petitions and mediations: plots that take cases through every event type."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.histories.messages import Message
 from tests.histories.teller import Teller
 
 Step = tuple[str, float]
-"""What happens, and how many days after what happened before; 0 is the same instant."""
+"""Verb of an event, and days since the previous one; 0 is the same instant."""
 
 _TO_REPLY: tuple[Step, ...] = (("registered", 0), ("transferred", 15), ("accepted", 15))
-# Nothing written is a muddle: any events in any order.
+# An empty plot is a muddle: any events in any order.
 PETITIONS: tuple[tuple[Step, ...], ...] = (
     (*_TO_REPLY, ("replied", 60), ("rated", 3), ("closed", 0)),
     (*_TO_REPLY, ("extended", 40), ("replied", 50), ("closed", 1)),
@@ -35,7 +35,7 @@ PETITIONS: tuple[tuple[Step, ...], ...] = (
     (*_TO_REPLY, ("not_accepted", 3), ("replied", 9)),
     (("registered", 0), ("transferred", 15)),
     (("registered", 0),),
-    # What opened it never arrives, or stands in another book.
+    # The opening never arrives, or is in another book.
     (("transferred", 0), ("accepted", 3), ("replied", 9), ("closed", 0)),
     (("registered", 0), ("registered", 4), ("recheck_requested", 1), ("merged", 30)),
     (), (), (),
@@ -93,20 +93,20 @@ def _told(
     plot: tuple[Step, ...],
     content: Callable[[str, datetime], dict[str, Any]],
 ) -> Iterator[Message]:
-    """The events of a plot, at a place of its own."""
+    """The events of a plot, at a random place."""
     time, place = teller.start(), teller.place()
     grid = {"grid": f"{place}002"} if len(place) == 12 and teller.chance(0.7) else {}
     number = f"{stem[0]}{teller.dice.randrange(10**6)}"
-    # A register's longest number, too.
+    # Now and then the longest number of a register.
     key = number if teller.chance(0.97) else f"{number}:".ljust(64, "_")
     for verb, days in plot or _muddle(teller, stem):
-        # Some come sooner, some later than the term that the plot is about.
+        # Some come sooner, some later than the plot's term.
         time = teller.after(time, days * teller.dice.choice((1, 1, 1, 0.5, 1.1)))
         yield teller.event(f"{stem}.{verb}", key, content(verb, time), time, place, **grid)
 
 
 def _muddle(teller: Teller, stem: str) -> list[Step]:
-    """Events in an order that no office would write, as ledgers have them."""
+    """Events in an impossible order, as found in ledgers."""
     first = "registered" if stem == "petition" else "filed"
     verbs = teller.dice.sample(_VERBS[stem], min(8, len(_VERBS[stem])))
     return [(first, 0), *((verb, teller.dice.choice((0, 1, 9, 30))) for verb in verbs)]
@@ -119,7 +119,7 @@ def petition(teller: Teller) -> Iterator[Message]:
     accepted = [teller.start()]
 
     def content(verb: str, time: datetime) -> dict[str, Any]:
-        # 检举控告 may come to light late, in a case that began as something else.
+        # A case may become 检举控告 late.
         said = "accusation" if verb == "closed" and teller.chance(0.05) else kind
         if verb == "accepted":
             accepted[:] = [time]

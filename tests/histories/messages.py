@@ -1,4 +1,4 @@
-"""What a producer sends, as plain bytes, and the places that events of tests happen in."""
+"""Messages as plain bytes, and the places of test events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VILLAGES = [code for code in PLACES if len(code) == 12][::97]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a producer sends; `kpart` is a Kafka partition that it chooses against the key."""
+    """A producer's message; `kpart` forces a Kafka partition that does not follow from the key."""
 
     topic: str
     key: bytes | None

@@ -1,7 +1,7 @@
-"""Small seeded histories: plain JSON, no code of the product.
+"""Small seeded histories: plain JSON, without code of the product.
 
-Every event type of every family and every value of every vocabulary, with corrections, withdrawals,
-orphans, repeats and conflicts.
+They have every event type of every family and every value of every vocabulary, with corrections,
+withdrawals, orphans, repeats and conflicts.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class History:
         self.dice = self._teller.dice
 
     def messages(self, events: int) -> list[Message]:
-        """At least `events` messages of all families, disordered and dirty as life is."""
+        """At least `events` messages of all families, out of order and with errors."""
         found: list[Message] = []
         while len(found) < events:
             maker = self._teller.turn(
                 (_visit, _visit, _visit, _round, petition, petition, mediation, _fund, _fund, _fund)
             )
             found += self._disturbed(list(maker(self._teller)))
-        # Neighbours change places, so that a correction may come before what it corrects.
+        # Swaps neighbours, so that a correction may come before its original.
         for n in range(0, len(found) - 20, 7):
             other = n + self.dice.randrange(20)
             if self.dice.random() < 0.3:
@@ -53,7 +53,7 @@ class History:
         for message in story:
             chance = self.dice.random()
             if chance < 0.005:
-                continue  # never arrives: what corrects it stays an orphan
+                continue  # never arrives: its correction stays an orphan
             yield message
             if chance > 0.98:
                 yield message
@@ -64,14 +64,14 @@ class History:
 
 
 def _visit(teller: Teller) -> Iterator[Message]:
-    """A visit, what becomes of its form, and what the household asked for."""
+    """A visit, the corrections of its form, and the household's requests."""
     household = f"k1.{teller.dice.randrange(500):032x}"
     place = teller.place()
     yield from _visited(teller, household, place, teller.start())
 
 
 def _round(teller: Teller) -> Iterator[Message]:
-    """Several visits of one household, in one micro-grid, on different days of one year."""
+    """Several visits to one household, in one micro-grid, on different days of one year."""
     household, place = f"k1.{teller.dice.randrange(500):032x}", teller.dice.choice(VILLAGES)
     first = teller.start()
     last = datetime(first.year, 12, 31, 23, 59, 59, 999_000, tzinfo=CITY)
@@ -109,7 +109,7 @@ def _visited(teller: Teller, household: str, place: str, time: datetime) -> Iter
 def _amended(
     teller: Teller, household: str, place: str, time: datetime, id_: str, filled: Any
 ) -> Iterator[Message]:
-    """Corrections of a form and its end; two of one instant, too, of which the greater id wins."""
+    """Corrections of a form and its end; of two at the same instant, the greater id wins."""
     later = time
     for _ in range(teller.dice.choice((0, 0, 0, 1, 1, 2))):
         later += timedelta(hours=teller.dice.choice((0, teller.dice.randrange(1, 200))))
@@ -123,7 +123,7 @@ def _amended(
             head |= _grid(teller, moved)
             last = teller.event("visit.corrected", household, better, later, moved, **head)
         yield last
-        if teller.chance(0.05):  # a correction of a correction waits for ever
+        if teller.chance(0.05):  # a correction of a correction stays parked
             again = {**filled(), "corrects": _id(last)}
             yield teller.event("visit.corrected", household, again, later, place)
 
@@ -137,7 +137,7 @@ def _asked(
         "visit.request_raised", household, {"request": request, **matter}, time, place, **grid
     )
     yield raised
-    if teller.chance(0.1):  # a void that does not fit
+    if teller.chance(0.1):  # a void that does not fit its original
         wrong = {"corrects": _id(raised), "why": "x"}
         yield teller.event("visit.voided", household, wrong, time, place)
     done = {"request": request, "outcome": teller.turn(OUTCOMES)}
@@ -146,13 +146,13 @@ def _asked(
 
 
 def _grid(teller: Teller, place: str) -> dict[str, Any]:
-    """A micro-grid of a village, mostly known; nothing of a township."""
+    """A micro-grid of a village, known in most cases; none for a township."""
     known = len(place) == 12 and teller.chance(0.9)
     return {"grid": place + teller.dice.choice(("001", "002", "003001002003"))} if known else {}
 
 
 def _fund(teller: Teller) -> Iterator[Message]:
-    """An entry in a fund's book, perhaps taken back."""
+    """An entry in a fund's book, perhaps reversed."""
     time, place = teller.start(), teller.place()
     key = f"f{teller.dice.randrange(200)}"
     verb = teller.turn(ENTRIES)

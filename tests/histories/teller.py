@@ -1,4 +1,4 @@
-"""How a seeded history is told: dice, turns through every value, instants at every edge."""
+"""Makes events of a seeded history: dice, every value in turn, instants at every edge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Teller:
-    """Makes events with the dice of one seed; the same seed makes the same bytes."""
+    """Makes events from one seed; the same seed makes the same bytes."""
 
     def __init__(self, seed: int, name: str) -> None:
         self.dice = random.Random(seed)
@@ -32,7 +32,7 @@ class Teller:
         self._turns: dict[Sequence[Any], list[Any]] = {}
 
     def turn(self, values: Sequence[T]) -> T:
-        """One of the values; none a second time before all have had their turn."""
+        """One of the values; no value comes again before all others have come."""
         left = self._turns.setdefault(values, [])
         if not left:
             left += self.dice.sample(values, len(values))
@@ -43,21 +43,21 @@ class Teller:
         return self.dice.random() < share
 
     def number(self, usual: int, most: int, least: int = 0) -> int:
-        """A usual number; now and then the least or the most that a form takes."""
+        """A usual number; now and then the least or the most that the form allows."""
         edge = self.dice.random()
         if edge < 0.02:
             return most
         return least if edge < 0.1 else self.dice.randint(max(least, 1), usual)
 
     def text(self, usual: str, most: int) -> str:
-        """A usual text; now and then one of a single character or as long as a form takes."""
+        """A usual text; now and then one character, or as many as the form allows."""
         edge = self.dice.random()
         if edge < 0.02:
             return usual[:1] * most
         return usual[:1] if edge < 0.04 else usual
 
     def sealed(self) -> str:
-        """Ciphertext, as far as anybody without the key can see."""
+        """Random bytes in the shape of ciphertext."""
         size = self.dice.choice((1, 40, 200))
         return "s1." + "".join(self.dice.choices("AZaz09_-", k=size))
 
@@ -66,7 +66,7 @@ class Teller:
         return f"{key}.{self.dice.randrange(200):032x}"
 
     def maybe(self, **boxes: Any) -> dict[str, Any]:
-        """Some of the boxes, the others left empty; a function makes a value when it is wanted."""
+        """A random subset of the boxes; a function as value is called only if its box is chosen."""
         return {
             name: value() if callable(value) else value
             for name, value in boxes.items()
@@ -74,12 +74,12 @@ class Teller:
         }
 
     def place(self) -> str:
-        """A village; a fifth of the time the township or the county."""
+        """A village; in a fifth of cases the township or the county."""
         village = self.dice.choice(VILLAGES)
         return village[: self.dice.choice((6, 9))] if self.chance(0.2) else village
 
     def start(self) -> datetime:
-        """Any millisecond of four years; often a midnight, or where one year meets the next."""
+        """Any millisecond of four years; often a midnight, or a turn of the year."""
         edge = self.dice.random()
         if edge < 0.06:
             turn = datetime(2021 + self.dice.randrange(1, _YEARS + 1), 1, 1, tzinfo=CITY)
@@ -91,9 +91,9 @@ class Teller:
         return day + odd + timedelta(microseconds=self.dice.choice((0, 0, 0, 400)))
 
     def after(self, time: datetime, days: float) -> datetime:
-        """So many days later; often at the midnight by which that day is over, or just before.
+        """The given days later; often at the midnight that ends that day, or just before.
 
-        That is when a term of so many days ends, unless its last day is a rest day.
+        A term of that many days ends there, unless its last day is a rest day.
         """
         edge = self.dice.random()
         if days < 1 or edge < 0.5:
@@ -105,7 +105,7 @@ class Teller:
     def event(
         self, type_: str, key: str, data: dict[str, Any], time: datetime, place: str, **head: Any
     ) -> Message:
-        """One event; `head` are attributes that differ from the usual."""
+        """One event; `head` overrides its attributes."""
         self.count += 1
         topic = _TOPIC[type_.partition(".")[0]]
         known = time + timedelta(minutes=self.dice.choice((0, self.dice.randrange(3000))))
@@ -127,7 +127,7 @@ class Teller:
         return Message(topic, key.encode(), as_bytes(event | head))
 
     def _spelled(self, time: datetime) -> str:
-        """With the city's offset; now and then with another of the same instant."""
+        """The instant with the city's offset; now and then with another offset."""
         hours = self.dice.choice((8, 8, 8, 8, 8, 8, 0, 14, -11))
         return time.astimezone(_OFFSETS[hours]).isoformat()
 

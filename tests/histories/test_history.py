@@ -1,4 +1,4 @@
-"""A history that lacks something tests nothing of it."""
+"""The histories have every event type, value and edge: what they lack is not tested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ each_seed = pytest.mark.parametrize("seed", SEEDS)
 
 @cache
 def rows(seed: int, messages: int = 2000) -> dict[str, list[Row]]:
-    """What becomes of the messages of a history, by topic, as if each had one partition."""
+    """Expected rows of a history's messages by topic, as if each topic had one partition."""
     records: dict[str, list[Record]] = defaultdict(list)
     for message in History(seed).messages(messages):
         kpart = Law(BOOK[message.topic]).place(message.key or b"")
@@ -64,7 +64,7 @@ def test_every_value_of_every_vocabulary_stands_in_a_history(topic: str, seed: i
         for value in box.word.values
         if value not in found[type_, name]
     }
-    # Of a type that few cases come to, a value may be missing; of its vocabulary none is.
+    # A rare type may lack a value, if another type has it.
     few = {name for _, name, value in missing if not _anywhere(found, name, value)}
     assert few == set()
     common = ("visit.recorded", "petition.registered", "mediation.filed", "fund.contributed")
@@ -106,7 +106,7 @@ def test_numbers_stand_at_both_their_limits(seed: int) -> None:
         for name, box in topic.forms[event["type"]].boxes.items():
             if box.word.stored == "Int64":
                 found[name, box.word.least, box.word.most].add(event["data"][name])
-    # Days and people at a hearing are few; all others meet both ends of what a form takes.
+    # Days and people at a hearing are rare; all other numbers reach both limits of the form.
     lacking = {
         name
         for (name, least, most), values in found.items()

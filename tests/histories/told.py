@@ -1,7 +1,7 @@
 """Events written in one line each, as the plain JSON that a producer sends.
 
-What a line leaves out comes from the committed sample of the type, so a test says only what it is
-about. No code of the product: the samples are bytes, the key fields stand below.
+Omitted fields come from the committed sample of the type, so a test gives only what matters to it.
+No code of the product: the samples are bytes, the key fields are listed below.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def _sample(type_: str, version: int) -> str:
 
 
 def instant(text: str) -> datetime:
-    """An instant of the city: `2021-03-01`, `2021-03-01 09:00`, or with seconds and milliseconds.
+    """An instant in city time: `2021-03-01`, `2021-03-01 09:00`, or with seconds and milliseconds.
 
-    A bare date is its midnight, as a ledger that knows only dates says it.
+    A bare date is its midnight, as in a ledger with dates only.
     """
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=CITY)
@@ -51,7 +51,7 @@ def ms(text: str) -> int:
 
 
 def household(name: str) -> str:
-    """Pseudonym of a household that a test calls by a short name or number."""
+    """Pseudonym of a household, from a short name or number."""
     return f"k1.{int.from_bytes(name.encode(), 'big'):032x}"
 
 
@@ -73,14 +73,14 @@ def told(
     Args:
         type_: such as `petition.replied`.
         key: number of the case, the account, or short name of the household.
-        time: when it happened, see `instant`.
+        time: time of the event, see `instant`.
         place: division code.
         grid: micro-grid code.
-        id: CloudEvents id; one of its own if not given.
-        recorded: when the office knew; at `time` if not given.
-        office: who says so, the CloudEvents source; a fund's `source` is content.
-        version: of the type; the newest that has a sample if 0.
-        **data: content that differs from the sample's; None takes a field away.
+        id: CloudEvents id; a unique one if not given.
+        recorded: time of recording; `time` if not given.
+        office: the CloudEvents source; a fund's `source` is content.
+        version: version of the type; if 0, the newest with a sample.
+        **data: content that differs from the sample's; None removes a field.
     """
     versions = range(1, 10) if not version else [version]
     newest = [n for n in versions if (_SAMPLES / f"{type_}.{n}.json").exists()][-1]
@@ -103,7 +103,7 @@ def told(
 
 
 def topic_of(event: Told) -> str:
-    """Topic an event belongs in."""
+    """Topic of an event."""
     return TOPIC[event["type"].partition(".")[0]]
 
 
@@ -113,6 +113,6 @@ def key_of(event: Told) -> bytes:
 
 
 def message(event: Told) -> Message:
-    """What a producer sends of it."""
+    """The producer's message for an event."""
     payload = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
     return Message(topic_of(event), key_of(event), payload)

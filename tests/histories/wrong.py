@@ -8,14 +8,13 @@ from typing import Any
 from tests.histories.messages import CITY, VILLAGES, Message, as_bytes
 
 _HOUSEHOLD = "k1." + "0" * 31 + "7"
-_NOT_ITS_PARTITION = 0  # murmur2 of the household, of 4: see `test_history.py`
+_NOT_ITS_PARTITION = 0  # by murmur2 of the household, modulo 4: see `test_history.py`
 
 
 def refused(tag: str) -> dict[str, Message]:
     """One message of each kind that must be refused, by the code of its reason.
 
-    Names with a dash have the code before it. Only of `projection` there is none: a message alone
-    cannot bring it about.
+    In names with a dash, the code is before it. `projection` has none: no message can cause it.
     """
     good = as_bytes(_visit(tag))
     void = {"household": _HOUSEHOLD, "corrects": "v-1", "why": "长" * 350_000}
@@ -65,7 +64,7 @@ def _visit(tag: str, **changes: Any) -> dict[str, Any]:
 
 
 def _routed(tag: str) -> Message:
-    """A suggestion that takes a route, which only an appeal has."""
+    """A suggestion with a route, which only an appeal has."""
     event = _visit(
         tag,
         type="petition.accepted",
