@@ -40,10 +40,10 @@ def main() -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Read once, when the engine is loaded; it has no setting for it.
+    # The engine reads TZ once, when it loads; it has no setting for it.
     os.environ["TZ"] = options.timezone
     time.tzset()
-    # Here and not above: the engine takes a third of a second to load, --help should not.
+    # Imported here: the engine takes a third of a second to load, and --help should be fast.
     from infra.warehouse.access import Users
     from infra.warehouse.engine import Engine
     from infra.warehouse.server import Server
@@ -53,7 +53,7 @@ def _serve(options: argparse.Namespace) -> int:
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
-    # kill -USR1: where every thread is, to stderr.
+    # kill -USR1 prints the stack of every thread to stderr.
     faulthandler.register(signal.SIGUSR1)
     users = Users(options.users)
     signal.signal(signal.SIGHUP, lambda *_: users.reload())
@@ -75,7 +75,7 @@ def _serve(options: argparse.Namespace) -> int:
         "http_port": web.port,
         "version": engine.version,
     }
-    # What is loaded by now stays: a full collection that walks it holds every query up for 30 ms.
+    # Exempt the loaded objects, which stay: a full collection of them delays each query by 30 ms.
     gc.collect()
     gc.freeze()
     sys.stdout.write(json.dumps(ready) + "\n")
@@ -87,7 +87,7 @@ def _serve(options: argparse.Namespace) -> int:
     engine.close()
     watch.close()
     sys.stderr.flush()
-    # Threads of clients that do not listen may still be there; the engine has ended.
+    # Threads of unresponsive clients may still be there; the engine has ended.
     os._exit(0)
 
 

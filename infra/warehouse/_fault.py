@@ -40,7 +40,7 @@ _VERSION = re.compile(r" \(version [\d.]+\)\. \(\w+\)$")
 
 
 class Fault(GulouError):
-    """An exception as ClickHouse's clients know it: a code of ClickHouse, and a sentence.
+    """An exception as ClickHouse's clients know it: a ClickHouse code and a sentence.
 
     Args:
         code: ClickHouse's number of the error, such as 60 for an unknown table.
@@ -57,7 +57,7 @@ class Fault(GulouError):
 
     @property
     def text(self) -> str:
-        """The message as clients show it, with the name of the code behind it."""
+        """The message as clients show it, followed by the name of the code."""
         name = _NAMES.get(self.code, "")
         suffix = f" ({name})" if name and f"({name})" not in self.what else ""
         return f"DB::Exception: {self}{suffix}"
@@ -68,17 +68,17 @@ def _revive(code: int, what: str, do: str) -> Fault:
 
 
 def from_engine(error: Exception, shift: int = 0) -> Fault:
-    """What the engine raised, as a `Fault`; its text names the code once, not twice.
+    """The engine's exception as a `Fault`; its text names the code once, not twice.
 
     Args:
         error: the engine's exception.
-        shift: characters put before the statement, taken off the positions the engine names.
+        shift: characters put before the statement; subtracted from the engine's positions.
     """
     text = str(error)
     found = list(_ENGINE.finditer(text))
     if not found:
         return Fault(UNKNOWN_EXCEPTION, text)
-    # Some paths wrap an exception into another of the same code: the innermost speaks plainly.
+    # Some paths wrap an exception into another of the same code; the innermost is the clearest.
     heads = [each for each in found if each.start() == 0 or text[: each.start()].endswith(": ")]
     message = _VERSION.sub("", text[(heads or found)[-1].end() :])
     if shift:

@@ -1,6 +1,6 @@
-"""The little of SQL the server has to understand itself: where a statement's clauses begin.
+"""The little SQL that the server must understand itself: where a statement's clauses begin.
 
-Everything else is left to the engine's own parser.
+The engine's own parser does everything else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     |(?P<number>(?:0x[\da-fA-F]+|\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?))
     |(?P<word>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)
     |(?P<sign>.)""",
-    # ASCII: a statement may come as one character a byte, and byte A0 is no space.
+    # ASCII: a statement may come as one character per byte, and byte A0 is no space.
     re.DOTALL | re.VERBOSE | re.ASCII,
 )
 _UNESCAPED = re.compile(r"\\(.)|(``|\"\")", re.DOTALL)
@@ -28,7 +28,7 @@ _UNESCAPED = re.compile(r"\\(.)|(``|\"\")", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a statement and where it stands; gaps and comments are none."""
+    """A token of a statement and its offset; gaps and comments are not tokens."""
 
     kind: str
     text: str
@@ -36,7 +36,7 @@ class Token:
 
     @property
     def end(self) -> int:
-        """Offset behind it."""
+        """Offset after it."""
         return self.start + len(self.text)
 
     @property
@@ -55,7 +55,7 @@ class Token:
 
 
 def tokens(sql: str, start: int = 0) -> Iterator[Token]:
-    """The tokens of `sql`, found as they are asked for: data behind VALUES is never looked at."""
+    """The tokens of `sql`, found on demand: data after VALUES is never scanned."""
     for found in _TOKEN.finditer(sql, start):
         kind = "text" if found.lastgroup == "tag" else str(found.lastgroup)
         if kind != "gap":
@@ -64,16 +64,16 @@ def tokens(sql: str, start: int = 0) -> Iterator[Token]:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """An INSERT whose rows come from outside of the statement."""
+    """An INSERT whose rows come from outside the statement."""
 
     target: str
-    """What stands between INSERT INTO and SETTINGS or the data: table and columns, as written."""
+    """The text between INSERT INTO and SETTINGS or the data: table and columns, as written."""
     table: str
     """The table alone, as written; empty when it is a table function."""
     columns: tuple[str, ...]
     """Names in the column list; empty when there is none."""
     every_but: tuple[str, ...]
-    """Names behind EXCEPT, when the column list is `* EXCEPT (...)`."""
+    """Names after EXCEPT, when the column list is `* EXCEPT (...)`."""
     settings: str
     """`SETTINGS a = 1`, as written; may be empty."""
     format: str
@@ -81,7 +81,7 @@ class Insert:
     """Offset in the statement where inline data would begin."""
 
     def from_file(self, path: str, format_name: str) -> str:
-        """The statement that takes the rows from a file instead."""
+        """The statement that reads the rows from a file instead."""
         return (
             f"INSERT INTO {self.target} FROM INFILE '{path}' COMPRESSION 'none' "
             f"{self.settings} FORMAT {format_name}"
@@ -89,7 +89,7 @@ class Insert:
 
 
 def statement_kind(sql: str) -> str:
-    """First keyword, upper case: SELECT for a query in brackets or behind WITH too."""
+    """The first keyword in upper case; SELECT also for a query in brackets or after WITH."""
     for token in tokens(sql):
         if token.text != "(":
             return "SELECT" if token.upper == "WITH" else token.upper or token.text
@@ -120,7 +120,7 @@ def format_of(sql: str) -> str:
 
 
 def without_format(sql: str) -> str:
-    """`sql` without FORMAT: who asks for the answer says what it looks like."""
+    """`sql` without FORMAT: the caller passes the format to the engine."""
     if (found := _format(sql)) is None:
         return sql
     return sql[: found[0].start] + sql[found[1].end :]
@@ -138,7 +138,7 @@ def _format(sql: str) -> tuple[Token, Token] | None:
 
 
 def parse_insert(sql: str) -> Insert | None:
-    """The INSERT, when its rows come from outside or stand behind VALUES or FORMAT; else None."""
+    """The INSERT, when its rows come from outside or follow VALUES or FORMAT; else None."""
     stream = _Lookahead(tokens(sql))
     stream.take("INSERT")
     stream.take("INTO")
@@ -240,9 +240,9 @@ def _settings(stream: _Lookahead, sql: str) -> str:
 
 
 def mark(serial: int, query_id: str, user: str) -> str:
-    """A comment to put before a statement, so that it can be found again while it runs.
+    """A comment to put before a statement, so that it can be found while it runs.
 
-    The engine gives every query an id of its own and takes none; the client's travels here.
+    The engine assigns its own query ids and accepts none; the comment carries the client's id.
     """
     return f"/*{serial} {quote(query_id, safe='')} {quote(user, safe='')}*/ "
 
@@ -261,7 +261,7 @@ _PROCESSES = (
 
 
 def marked_ids(sql: str, kind: str) -> str:
-    """`sql` asking for the clients' query ids and users where the engine knows only its own."""
+    """`sql` with the clients' query ids and users in place of those of the engine."""
     lowered = sql.lower()
     if kind == "KILL" and "query" in lowered:
         return _replaced(sql, [(each, _renamed(each)) for each in tokens(sql)])
@@ -271,9 +271,9 @@ def marked_ids(sql: str, kind: str) -> str:
 
 
 def replaced_relations(sql: str, subqueries: Mapping[tuple[str, str], str]) -> str:
-    """`sql` reading from a subquery wherever it names one of these relations.
+    """`sql` with a subquery in place of each of these relations.
 
-    The subquery goes by the relation's name, so that its columns may be qualified by it.
+    The subquery's alias is the relation's name, so that qualified columns still resolve.
     """
     found = list(tokens(sql))
     changes: list[tuple[Token, str]] = []

@@ -1,7 +1,7 @@
-"""How long a column of a native block is: walked, never decoded.
+"""Finds where each column of a native block ends: walks the column, never decodes it.
 
-A native block carries no length, so whoever forwards one has to find where each column ends. Fixed
-widths are arithmetic; strings are walked by clickhouse-driver's compiled reader at 0.01 µs each.
+A native block carries no length, so a forwarder must find the end of each column. Fixed widths are
+arithmetic; clickhouse-driver's compiled reader walks strings at 0.01 µs each.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _DECIMAL_BYTES = ((9, 4), (18, 8), (38, 16), (76, 32))
 """Decimal(P, S): the smallest width that holds P digits."""
 _ELEMENT_NAME = re.compile(r"(?:`(?:[^`\\]|\\.)*`|[A-Za-z_]\w*)\s+(?=[A-Z])")
 _EXTRA_KEYS = 1 << 9
-"""LowCardinality: the block brings its dictionary; the only layout the native protocol uses."""
+"""LowCardinality: the block carries its dictionary; the native protocol uses no other layout."""
 _INT64 = struct.Struct("<q")
 
 
 class Stream(Protocol):
-    """What a walk needs of a stream; `infra.warehouse.wire.ByteSource` is one."""
+    """The stream that `walk` needs; `infra.warehouse.wire.ByteSource` is one."""
 
     def skip(self, count: int) -> None: ...
     def read(self, count: int) -> bytes: ...
@@ -63,11 +63,11 @@ class Stream(Protocol):
 
 Walk = Callable[[Stream, int], None]
 _Column = tuple[Walk, Walk]
-"""State prefix and data. All prefixes of a column stand before its first data byte."""
+"""State prefix and data. All prefixes of a column come before its first data byte."""
 
 
 def walk(kind: str, rows: int, stream: Stream) -> None:
-    """Moves `stream` from the first to past the last byte of a column.
+    """Moves `stream` from the first byte of a column to the byte after it.
 
     Raises:
         Fault: the type's layout depends on its values in ways only the engine knows (aggregate

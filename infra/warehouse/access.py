@@ -19,12 +19,12 @@ LIMITS: Final[Mapping[str, int]] = {
     "max_result_rows": 100_000,
     "max_memory_usage": 500_000_000,  # bytes
 }
-"""What holds for a board's user whose entry names no limits."""
+"""Limits of a board's user when the users file names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as the users file has it."""
+    """One user of the users file."""
 
     name: str
     password: str = field(repr=False)
@@ -45,7 +45,7 @@ class Users:
         file: JSON, mode 0600: `{"users": {name: {"password", "role", "databases", "limits"}}}`.
 
     Raises:
-        Misconfigured: the file is missing, open to others, or not as it must be.
+        Misconfigured: the file is missing, readable by others, or malformed.
     """
 
     def __init__(self, file: Path) -> None:
@@ -64,7 +64,7 @@ class Users:
         """The user of that name.
 
         Raises:
-            Fault: there is none, or the password is another one; which of both is not told.
+            Fault: there is no such user or the password is wrong; it does not say which.
         """
         user = self.find(name)
         expected = user.password if user else ""
@@ -78,13 +78,13 @@ class Users:
         return user
 
     def find(self, name: str) -> User | None:
-        """The user as the file has it now; None when it is gone."""
+        """The user of that name in the file as it is now; None when there is none."""
         with self._lock:
             if self._stamp != self._now():
                 try:
                     self._read()
                 except Misconfigured:
-                    # Half-written, or gone for a moment: the last good one holds.
+                    # Half-written or gone for a moment: the last good file stays in force.
                     if not self._users:
                         raise
             return self._users.get(name)
@@ -125,7 +125,7 @@ def _user(name: str, entry: Mapping[str, Any]) -> User:
 
 
 def write_users(file: Path, users: Mapping[str, Mapping[str, object]]) -> None:
-    """Writes a users file that a running server takes over at once.
+    """Writes a users file; a running server follows it at once.
 
     Args:
         file: replaced as a whole, mode 0600.

@@ -1,4 +1,4 @@
-"""Takes a client's statement, whatever protocol it came by, to the engine and the answer back."""
+"""Runs a client's statement on the engine, the same way for both protocols."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STREAMED = frozenset(
     JSONCompactEachRow JSONStringsEachRow RowBinary Null
     """.split()  # noqa: SIM905
 )
-"""Formats whose pieces make a whole when joined; the engine begins each piece of others anew."""
+"""Formats whose pieces can be joined; in the others the engine starts each piece from scratch."""
 _NOT_SENT = frozenset(("MATERIALIZED", "ALIAS", "EPHEMERAL"))
 
 
@@ -46,7 +46,7 @@ class Question:
         settings: name, value, and whether the server must know it.
         parameters: values of `{name:Type}`, escaped as in TSV.
         format: of the answer, where the statement names none.
-        read_only: it came by a way that may change nothing (GET).
+        read_only: it may change nothing, because it came by GET.
     """
 
     text: str
@@ -58,7 +58,7 @@ class Question:
 
 
 class Desk:
-    """What the server keeps for one client. Not for two threads, but for `stop`."""
+    """What the server keeps for one client. Not thread-safe, except for `stop`."""
 
     def __init__(self, engine: Engine, users: Users, user: User, database: str) -> None:
         self._engine, self._users, self._user = engine, users, user
@@ -79,7 +79,7 @@ class Desk:
         """Reads the statement; returns it when it is an INSERT whose rows the client sends.
 
         Raises:
-            Fault: it may not be asked, or a setting is refused.
+            Fault: the statement or a setting is refused.
         """
         user = self._users.find(self._user.name)
         if user is None:
@@ -107,9 +107,9 @@ class Desk:
         return None
 
     def ask(self, question: Question) -> Generator[bytes, None, None]:
-        """Runs what `prepare` read; yields the answer in pieces, for Native a block each.
+        """Runs the statement that `prepare` read; yields pieces, in Native one block each.
 
-        Only a SELECT in a simple format comes in more than one: the engine streams nothing else.
+        Only a SELECT in a simple format gives several pieces: the engine streams nothing else.
         """
         session = self._open()
         marks = {"mark_as": question.query_id, "serial": self._serial}
@@ -143,7 +143,7 @@ class Desk:
             yield answer
 
     def columns(self, question: Question) -> list[tuple[str, str]]:
-        """Names and types: of the rows an INSERT wants, or of an answer that had no rows."""
+        """Names and types of the rows that an INSERT expects, or of an answer without rows."""
         session = self._open()
         if self._insert is not None:
             return self._wanted(self._insert, question)
@@ -156,7 +156,7 @@ class Desk:
         return []
 
     def zoned(self, columns: Sequence[tuple[str, str]], question: Question) -> list[str | None]:
-        """By column of a result, its type with its zone where the format Native dropped it."""
+        """By column of a result, the type with its time zone if Native dropped it, else None."""
         if self._kind != "SELECT" or all(kind != "DateTime" for _, kind in columns):
             return []
         try:
@@ -169,7 +169,7 @@ class Desk:
         ]
 
     def _header(self, question: Question, session: Session | None = None) -> list[tuple[str, str]]:
-        """Names and types of the statement's result; asked in `session`, or in one aside."""
+        """Names and types of the statement's result; asked in `session`, or in a separate one."""
         if self._user.is_board:
             return _columns_again(
                 self._engine,
@@ -181,7 +181,7 @@ class Desk:
             )
         if session is not None:
             return _columns(session, self._sql, question.parameters)
-        # The engine forgets a stream when its session is asked anything.
+        # The engine drops a stream when its session runs another query.
         with closing(Session(self._engine, self._user.name, self._open().database)) as aside:
             return _columns(aside, self._sql, question.parameters)
 
@@ -199,7 +199,7 @@ class Desk:
 
     @property
     def written(self) -> int:
-        """Rows the last statement wrote, into views too."""
+        """Rows the last statement wrote, including those into views."""
         return self._session.written if self._session is not None else 0
 
     def use(self, database: str) -> None:
@@ -211,7 +211,7 @@ class Desk:
             self._session.use(database)
 
     def stop(self) -> None:
-        """Ends what runs; may be called from any thread."""
+        """Ends the running statement; may be called from any thread."""
         self._engine.kill(self._serial)
 
     def close(self) -> None:
@@ -243,7 +243,7 @@ class Desk:
         elif self._kind == "USE":
             self._database = self._sql
             self._sql = f"USE `{self._database}`"
-        # Anew for each: what is once read-only stays so, and so do its limits.
+        # A new session for each statement: a read-only session can never change its limits.
         self.close()
         self._allowed = (*allowed.items(), ("readonly", "1"))
         self._session = Session(self._engine, self._user.name, self._database, dict(self._allowed))
@@ -275,7 +275,7 @@ class Desk:
 
 
 def _columns(session: Session, sql: str, parameters: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Names and types of what a SELECT gives."""
+    """Names and types of the result of a SELECT."""
     described = session.run(f"DESCRIBE TABLE ({sql}\n)", "JSONCompactEachRow", parameters)
     return [(name, kind) for name, kind, *_ in map(json.loads, described.splitlines())]
 
@@ -289,11 +289,11 @@ def _columns_again(
     sql: str,
     parameters: tuple[tuple[str, str], ...],
 ) -> list[tuple[str, str]]:
-    """The same of a board's statement, reckoned once while no table changes.
+    """The same for a board's statement, cached until a table changes.
 
-    A board asks again every few seconds whether the figures stand still, and is answered by no row
-    while they do not: to analyse that question a second time took a third of it. Its users have no
-    temporary tables, so that one text means the same to all of them.
+    A board asks every few seconds whether the figures stand still. The answer has no rows while
+    they do not, and analysing the question a second time took a third of its duration. Board users
+    have no temporary tables, so one text means the same to all of them.
     """
     del catalog
     with closing(Session(engine, "board", database, dict(settings))) as session:

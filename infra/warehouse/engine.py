@@ -24,10 +24,10 @@ _SERVER: Final = {
     "background_pool_size": 2,
     "background_merges_mutations_concurrency_ratio": 2,
     "background_schedule_pool_size": 4,
-    # The process may take 2 GB; allocator, code and Python want their part of it.
+    # The process may take 2 GB; allocator, code and Python need their share.
     "max_server_memory_usage": 1_500_000_000,
-    # What other processes of the same container or machine take is not this one's to answer for: it
-    # would refuse inserts, and give every freed page back at once, because a browser is large.
+    # Ignore the memory of other processes in the container or on the machine: because of a large
+    # browser, the engine would refuse inserts and return every freed page at once.
     "memory_worker_use_cgroup": 0,
     "memory_worker_dynamic_hard_limit": 0,
     "mark_cache_size": 64 << 20,
@@ -37,12 +37,12 @@ _SERVER: Final = {
     "mmap_cache_size": 0,
 }
 _PINNED: Final = {
-    # One INSERT is one block, stored or refused as a whole and answered when it is.
+    # One INSERT is one block, stored or refused as a whole before it is answered.
     "async_insert": "0",
     "insert_deduplicate": "1",
     "max_insert_threads": "1",
-    # By default every thread of a query wants 1 GB that is free, and this process may take 1.5 GB
-    # in all: one core of two would read.
+    # By default each thread of a query needs 1 GB of free memory, and this process may take 1.5 GB
+    # in all: only one of two cores would read.
     "max_threads_min_free_memory_per_thread": "0",
     # The engine as a library is more lenient than the server: `SELEC` would be a column.
     "implicit_select": "0",
@@ -53,11 +53,11 @@ _PINNED: Final = {
 
 
 class Engine:
-    """The engine on one data folder; at most one a process, and one process a folder.
+    """The engine on one data folder; at most one per process, and one process per folder.
 
     Args:
-        data: where databases live; made when missing.
-        timezone: what clients are told; TZ must have been that before this module was imported.
+        data: folder of the databases; made when missing.
+        timezone: zone sent to clients; TZ must have it before this module is imported.
 
     Raises:
         Misconfigured: another process works on `data`.
@@ -72,7 +72,7 @@ class Engine:
         self._control_lock = threading.Lock()
         self._serials = itertools.count(1)
         self.catalog = 0
-        """Counts changes of tables: what was read before one may be wrong after it."""
+        """Counts changes of tables; a cached answer is valid for one count."""
         self._control = Session(self, "control")
         version, names = self._lines(
             "SELECT version(), arraySort(groupArray(name)) FROM system.settings"
@@ -96,7 +96,7 @@ class Engine:
             )
 
     def ask(self, sql: str, **parameters: str) -> list[list[str]]:
-        """Answers a question of the server's own, as rows of texts."""
+        """Runs a query of the server itself; returns rows of texts."""
         with self._control_lock:
             return self._lines(sql, **parameters)
 
@@ -106,24 +106,24 @@ class Engine:
         return [line.split("\t") for line in answer.splitlines()]
 
     def changed(self) -> None:
-        """Says that tables may have changed."""
+        """Records that tables may have changed."""
         self.catalog += 1
 
     def close(self) -> None:
-        """Ends everything that runs; what was acknowledged is on disk already."""
+        """Ends everything that runs; acknowledged rows are on disk already."""
         with self._control_lock:
             self._control.close()
         self._lock_file.close()
 
 
 class Session:
-    """Settings, a current database and temporary tables, for one client. Not for two threads.
+    """Settings, a current database and temporary tables of one client. Not thread-safe.
 
     Args:
-        engine: where it belongs.
+        engine: the engine it belongs to.
         user: shown beside its queries.
         database: current database; the engine's `default` when empty.
-        settings: hold for good; with `readonly = 1` none can be changed any more.
+        settings: for the whole session; after `readonly = 1` none can change.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Session:
         self._base: dict[str, str] = dict(_PINNED)
         self._applied: dict[str, str] = {}
         self.written = 0
-        """Rows the last statement wrote, into views too."""
+        """Rows the last statement wrote, including those into views."""
         self.database = ""
         """The current one; the engine's `default` when empty."""
         if database:
@@ -151,7 +151,7 @@ class Session:
         self.database = database
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        """Makes `settings` hold for what follows, and those of the call before no longer.
+        """Applies `settings` to the following statements and resets those of the previous call.
 
         Raises:
             Fault: a value is refused.
@@ -177,13 +177,13 @@ class Session:
         mark_as: str | None = None,
         serial: int = 0,
     ) -> bytes:
-        """Runs a statement to its end; returns all of its result.
+        """Runs a statement to its end; returns its whole result.
 
         Args:
             sql: one statement.
             format_name: of the result, where the statement names none.
             parameters: values of `{name:Type}`, escaped as in TSV.
-            mark_as: query id to show beside it; None is the engine's own.
+            mark_as: query id to show beside it; None shows the engine's own.
             serial: number to `kill` it by.
         """
         comment = "" if mark_as is None else mark(serial, mark_as, self._user)
@@ -245,15 +245,15 @@ class Session:
     ) -> None:
         """Stores `rows` as one INSERT, all of it or nothing; returns when it is stored.
 
-        Never the engine's own streaming insert: it reports success when a constraint, a view or
-        KILL QUERY stopped the insert.
+        Does not use the engine's own streaming insert: that reports success even when a constraint,
+        a view or KILL QUERY stopped the insert.
         """
         rows.seal()
         sql = insert.from_file(rows.path, format_name)
         self.run(sql, "Null", parameters, mark_as=mark_as, serial=serial)
 
     def remember_settings(self) -> None:
-        """Takes over what a SET statement of the client has changed."""
+        """Keeps what a SET statement of the client has changed."""
         lines = self.run("SELECT name, value FROM system.settings WHERE changed", "TSV").decode()
         changed = dict(line.split("\t", 1) for line in lines.splitlines())
         self._base |= {name: value for name, value in changed.items() if name not in self._applied}
@@ -265,7 +265,7 @@ class Session:
             self._connection = None
 
     def _open(self) -> Any:
-        # The engine's own object crashes the process when it is used after close().
+        # The engine's own object crashes the process when used after close().
         if self._connection is None:
             raise Fault(SYNTAX_ERROR, "The session is closed.")
         return self._connection
@@ -300,7 +300,7 @@ def _literal(value: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A text as a parameter wants it."""
+    """A text as the value of a parameter: escaped as in TSV."""
     return (
         value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
     )

@@ -1,17 +1,18 @@
-"""What a board's user may ask: reading, within limits, and only relations of its databases.
+"""Checks statements of a board's user: only reads, within limits, of its own databases.
 
-The engine inside this process has no users, so the statement itself is checked, in the form the
-engine's own parser gives it (`formatQuerySingleLine`): comments, heredocs, odd quotes and spacing
-are gone, strings and identifiers have one spelling, and what is checked is what is run. Then
+The engine inside this process has no users, so this module checks the statement itself, in the form
+that the engine's own parser gives it (`formatQuerySingleLine`): comments, heredocs, odd quotes and
+spacing are gone, strings and identifiers have one spelling, and the checked text is the text that
+runs. Three rules apply:
 
-- it must be a SELECT, or one of a few harmless statements; `readonly = 1` makes the engine refuse
-  writing, table functions that reach outside and changes of settings a second time;
-- no name may begin with another database; of `system` only databases, tables and columns are
-  there, cut down to what the user may see;
-- each function must be known, and none of those that reach a relation, a file, a dictionary or the
-  network by a text.
+- The statement must be a SELECT, or one of a few harmless statements. `readonly = 1` makes the
+  engine itself refuse writes, table functions that reach outside, and changes of settings.
+- No name may begin with another database. Of `system` only databases, tables and columns are
+  readable, filtered to what the user may see.
+- Each function must be known, and must not be one that reaches a relation, a file, a dictionary or
+  the network by a text argument.
 
-What a view of an allowed database reads is the business of the view: it runs with all rights.
+A view of an allowed database may read anything: it runs with all rights.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from infra.warehouse.engine import Engine
 
 _UNKNOWN_FUNCTION = 46
 _SYSTEM_TABLES: Final = {"databases": "name", "tables": "database", "columns": "database"}
-"""What may be read of `system`, and the column that names a database."""
+"""Readable tables of `system`, and the column that names a database."""
 _TABLE_FUNCTIONS: Final = frozenset(
     ("numbers", "numbers_mt", "zeros", "generate_series", "generateseries", "values", "null")
 )
-"""Table functions that only make rows; all others are refused, those to come included."""
+"""Table functions that only make rows; all others are refused, including future ones."""
 _BY_TEXT: Final = re.compile(
     r"""dict|joinget|file|region(to|in|hier)|ai[a-z]+|hascolumnintable|evalml|catboost|model
     |getserver|getmacro|getmergetree|getmaxtable|getclienthttp|currentrequest|showcertificate
@@ -42,9 +43,9 @@ _BY_TEXT: Final = re.compile(
     |logtrace|sleep|tcpport|serveruuid|fuzz|trap|timeseriesid|executable|url\(|__""",
     re.VERBOSE,
 )
-"""Beginnings of functions that reach what no name in the statement shows, or only burn time."""
+"""Prefixes of functions that reach things the statement does not name, or that only burn time."""
 _ALSO_TABLE_FUNCTIONS: Final = frozenset(("format",))
-"""Named as a table function that only parses its own text, and a useful function besides."""
+"""Useful functions; the table function of the same name only parses its own text."""
 _COMBINATORS: Final = re.compile(
     r"(If|Array|Map|State|SimpleState|Merge|MergeState|ForEach|Distinct|OrDefault|OrNull|Resample"
     r"|ArgMin|ArgMax)+$",
@@ -68,14 +69,14 @@ _FREE_SETTINGS: Final = re.compile(
 
 
 def database(user: User, wanted: str) -> str:
-    """The database that names without one are looked up in.
+    """The database in which names without one are looked up.
 
     Raises:
         Fault: `wanted` is not one of the user's.
     """
     if not user.databases:
         raise Fault(ACCESS_DENIED, f"{user.name}: Not enough privileges: no database is published.")
-    # Clients that were told none ask for `default`, where the engine would look for files.
+    # Clients configured without one ask for `default`, where the engine would look for files.
     if wanted in ("", "default"):
         return user.databases[0]
     if wanted not in user.databases:
@@ -84,7 +85,7 @@ def database(user: User, wanted: str) -> str:
 
 
 def settings(user: User, wanted: Mapping[str, str]) -> dict[str, str]:
-    """The settings a statement of `user` runs with: the limits, or less where it asks for less.
+    """The settings of a statement of `user`: the limits, or lower values where it asks for them.
 
     Raises:
         Fault: a setting that a read-only user may not change.
@@ -106,12 +107,12 @@ def settings(user: User, wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, str]:
-    """Kind and text of the statement to run instead of `sql`; the same, in the engine's spelling.
+    """Kind and text of the statement to run: the same as `sql`, in the engine's spelling.
 
     For USE the text is the name of the database.
 
     Raises:
-        Fault: the statement is refused (497), or is none.
+        Fault: the statement is refused (497) or invalid.
     """
     try:
         canonical = _canonical(engine, sql)
@@ -165,7 +166,7 @@ def _check_clauses(user: User, found: Sequence[Token]) -> None:
 
 def _check_names(engine: Engine, user: User, found: Sequence[Token]) -> None:
     for token in found:
-        # As two names it would be cut down to the user's own; as one it would pass by that.
+        # `system.tables` as two names is filtered to the user's databases; one quoted name is not.
         if token.kind == "quoted" and token.name.lower().startswith("system."):
             raise _denied(user, token.name)
     existing = {name for (name,) in _databases(engine, engine.catalog)}
@@ -186,7 +187,7 @@ def _check_functions(engine: Engine, user: User, current: str, found: Sequence[T
         if not _is_function(found, at, after):
             continue
         owner, _, name = token.name.rpartition(".")
-        if owner in user.databases:  # a view with parameters, which is spelled as one name
+        if owner in user.databases:  # a view with parameters, spelled as one name
             continue
         lower = name.lower()
         refused = lower in table_functions - _TABLE_FUNCTIONS - _ALSO_TABLE_FUNCTIONS
@@ -210,7 +211,7 @@ def _is_function(found: Sequence[Token], at: int, after: str) -> bool:
 
 
 def _chains(found: Sequence[Token]) -> Iterator[list[str]]:
-    """Names joined by dots, whether the dot stands between quotes or inside of them."""
+    """Names joined by dots, whether the dots are outside or inside quotes."""
     chain: list[str] = []
     for at, token in enumerate(found):
         if token.name and (not chain or found[at - 1].text == "."):

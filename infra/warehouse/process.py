@@ -1,4 +1,4 @@
-"""The embedded ClickHouse as a process of its own: started, stopped, killed."""
+"""Starts, stops and kills the embedded ClickHouse, a process of its own."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _READY_S: Final = 60
 _STOP_S: Final = 20
 _POLL_S: Final = 0.02
 _PORT_TRIES: Final = 3
-_PASSWORD: Final = "tower"  # of the user made where no users file is given: tests
-# A proxy of the environment has no way to this machine.
+_PASSWORD: Final = "tower"  # of the user made when no users file is given: tests
+# A proxy from the environment cannot reach this machine.
 _open = build_opener(ProxyHandler({})).open
 
 
 class EmbeddedClickHouse:
-    """A ClickHouse whose databases live in `data`; start, stop and kill it as often as needed.
+    """A ClickHouse with its databases in `data`; start, stop and kill it as often as needed.
 
-    Keeps its ports over restarts. Dies with the process that started it.
+    It keeps its ports over restarts and dies with the process that started it.
 
     Args:
         data: folder of the databases, the log and the lock; made when missing.
@@ -36,7 +36,7 @@ class EmbeddedClickHouse:
         users: users file (`access.write_users`); without one there is one writer, `user` with
             `password`.
         host: address to listen on.
-        timezone: of columns that name none.
+        timezone: zone of columns that name none.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class EmbeddedClickHouse:
             _child.stop(self._child, _STOP_S)
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would be; acknowledged rows are still there after a start."""
+        """Sends SIGKILL, like a crash; acknowledged rows are still there after a start."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
@@ -134,7 +134,7 @@ class EmbeddedClickHouse:
         self.stop()
 
     def failure(self, what: str) -> Misconfigured | Unavailable:
-        """Why the server `what` ("ended with code 1 while starting"), from what it wrote."""
+        """The error that the server `what` ("ended with code 1 while starting"), from its log."""
         written = self._written()
         last = next((line for line in reversed(written.splitlines()) if line.strip()), "")
         if "cannot listen on" in last:
@@ -167,14 +167,14 @@ class EmbeddedClickHouse:
         raise self.failure(f"did not answer within {_READY_S} s")
 
     def _written(self) -> str:
-        """What this start wrote into the log; an older start's reasons are not this one's."""
+        """What this start wrote into the log; reasons of an older start do not count."""
         with self.log.open("rb") as file:
             file.seek(self._before)
             return file.read().decode(errors="replace")
 
 
 _ROOT: Final = Path(__file__).parents[2]
-"""Where the packages are; the command must find them whatever the caller's folder is."""
+"""Where the packages are; the command must find them from any working directory."""
 
 
 class _ClickHousePortLost(Misconfigured):

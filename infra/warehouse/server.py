@@ -1,7 +1,7 @@
-"""The native protocol's server: a thread for each connection, sockets that block.
+"""The native protocol's server: a thread for each connection, with blocking sockets.
 
-Threads and not asyncio: the engine lets go of Python's lock while it works, the compiled reader
-wants a blocking source, and an event loop would cost its share on every packet of the hot path.
+Threads and not asyncio: the engine releases the GIL while it works, the compiled reader needs a
+blocking source, and an event loop would add a cost to every packet of the hot path.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _OLDEST: Final = 54429
 """Settings as texts; clients older than ClickHouse 20.1 are refused."""
 _MOST_CONNECTIONS: Final = 256
 _INSERT_BYTES: Final = 512 << 20
-"""Kept in memory at most before it is stored; a larger INSERT is several, as on any server."""
+"""Most bytes kept in memory before storing; a larger INSERT is several, as on any server."""
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Server:
         self._thread.start()
 
     def close(self, timeout_s: float = 3.0) -> None:
-        """Lets go of every client; a query that runs is ended."""
+        """Disconnects every client and ends its running query."""
         # Another thread waits in accept(), and closing alone would not wake it.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -226,7 +226,7 @@ class _Client:
             try:
                 self._socket.send(self._progress(0, 0), socket.MSG_DONTWAIT)
             except OSError:
-                pass  # full, or gone: both are found out elsewhere
+                pass  # buffer full or client gone: both are noticed elsewhere
             finally:
                 self._sending.release()
 
@@ -249,7 +249,7 @@ class _Client:
                     self._block.zoned = desk.zoned(first_columns(piece), question)
                 count, pieces = self._block.rows(source)
                 if not blocks:
-                    # A real server tells names and types before the first row; clients rely on it.
+                    # A real server sends names and types before the first row; clients rely on it.
                     self._send_block([self._block.header(self._block.columns)])
                 self._send_block(pieces)
                 blocks, rows, size = blocks + 1, rows + count, size + len(piece)
@@ -291,7 +291,7 @@ class _Client:
         return size
 
     def _receive(self, spool: MemoryFile | None = None) -> int | None:
-        """Reads a Data packet behind its first byte; rows of its block, None for the last one."""
+        """Reads a Data packet after its first byte; returns its rows, None for the last block."""
         if self._in.text():
             raise Fault(NOT_IMPLEMENTED, "External tables are not supported.")
         if not self._compressed:
@@ -302,7 +302,7 @@ class _Client:
         return rows
 
     def _external_tables(self) -> bool:
-        """Reads what follows a query; whether it brought tables."""
+        """Reads the blocks after a query; returns whether there were external tables."""
         brought = False
         while True:
             if (kind := self._in.varint()) != _DATA:
@@ -363,7 +363,7 @@ class _Client:
         return packet(_S_PROGRESS, rows, size, 0, written, bytes_written, *elapsed)
 
     def _send_events(self) -> None:
-        # clickhouse-driver waits for one after every block it sends; the engine counts none.
+        # clickhouse-driver waits for events after each block it sends; the engine counts none.
         if self._revision >= 54456:
             self._send(packet(_S_EVENTS, ""), self._block.header(()))
 
@@ -376,7 +376,7 @@ class _Client:
 
 
 def _undumped(value: str) -> str:
-    """A parameter as clients send it, quoted and escaped once more than the engine wants it."""
+    """A parameter without the extra quotes and escapes that clients send."""
     if len(value) > 1 and value[0] == value[-1] == "'":
         return _ESCAPED.sub(lambda each: _ESCAPES.get(each[1], each[1]), value[1:-1])
     return value

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _CANCEL = b"\x03"
 _BEAT_S = 10.0
 _PAUSE_S = 1.0
-"""Longest wait of the thread that watches, so that it ends soon when it is asked to."""
+"""Longest wait of the watching thread, so that it ends soon after `close`."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ class _Watched:
 
 
 class Watch:
-    """One thread that looks at the sockets of all clients whose query runs."""
+    """One thread that watches the sockets of all clients with a running query."""
 
     def __init__(self) -> None:
         self._poll = select.epoll() if hasattr(select, "epoll") else None
@@ -45,21 +45,21 @@ class Watch:
         gone: Callable[[bool], None],
         beat: Callable[[], None] = lambda: None,
     ) -> Iterator[None]:
-        """Looks at a client for as long as its query runs; both are called from another thread.
+        """Watches a client while its query runs; both callbacks run on another thread.
 
         Args:
             connection: the client's.
-            gone: called when the client wants no more: True says it asked to cancel, False that it
-                hung up.
-            beat: called every 10 s; clients give up a server that is silent for minutes.
+            gone: called when the client gives up: with True when it cancelled, False when it hung
+                up.
+            beat: called every 10 s; clients give up on a server that is silent for minutes.
         """
-        if self._poll is None:  # macOS: a query whose client is gone runs to its end
+        if self._poll is None:  # macOS: a query runs to its end even when its client is gone
             yield
             return
         number = connection.fileno()
         with self._lock:
             self._watched[number] = _Watched(connection, gone, beat, time.monotonic() + _BEAT_S)
-        # Edge-triggered: what the client sends ahead must not wake this thread again and again.
+        # Edge-triggered: data that the client sends ahead must wake the watching thread only once.
         self._poll.register(number, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
         try:
             yield
@@ -102,6 +102,6 @@ class Watch:
 
 
 def hang_up(connection: socket.socket) -> None:
-    """Ends a connection from another thread than the one that waits on it."""
+    """Ends a connection on which another thread waits."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""ClickHouse's HTTP interface: a thread for each connection, answers sent as they are made."""
+"""ClickHouse's HTTP interface: a thread for each connection, answers streamed."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
 _BODY_BYTES: Final = 1 << 30
-"""An INSERT is kept in memory until all of it is there."""
+"""Largest request body: an INSERT stays in memory until all of it has arrived."""
 _READ_BYTES: Final = 1 << 20
 _IDLE_S: Final = 300.0
 _MOST_CLIENTS: Final = 256
-"""Connections, and so threads; one more is closed at once."""
+"""Connections, each with a thread; a further one is closed at once."""
 _CONTENT_TYPES: Final = (
     (re.compile("JSONEachRow|NDJSON|JSONLines"), "application/x-ndjson; charset=UTF-8"),
     (re.compile("^JSON"), "application/json; charset=UTF-8"),
@@ -104,7 +104,7 @@ class Web:
         threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
 
     def close(self) -> None:
-        """Lets go of every client; a query that runs is ended."""
+        """Disconnects every client and ends its running query."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -143,8 +143,8 @@ class Web:
                 kept = self._kept[key] = _Kept(make(), now)
             if kept.lock.acquire(blocking=False):
                 return kept
-        # A client has the end of its answer a moment before its session is given back. Waited for
-        # out here, where no other session's request waits too.
+        # A client has the end of its answer a moment before its session is released. Wait outside
+        # the lock, so that requests of other sessions do not wait too.
         if not kept.lock.acquire(timeout=_HANDOVER_S):
             raise Fault(_SESSION_IS_LOCKED, f"Session {key[1]} is locked by a concurrent client.")
         return kept
@@ -153,7 +153,7 @@ class Web:
 class _Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
-    # At the end nobody waits for clients that keep their connection open.
+    # `server_close` must not wait for clients that keep their connection open.
     block_on_close = False
     web: Web
 
@@ -199,7 +199,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._plain(200, b"")
 
     def log_message(self, format: str, *args: Any) -> None:
-        # Addresses hold statements, and statements values: neither belongs in a log.
+        # URLs hold statements, and statements hold values: neither belongs in a log.
         del format, args
 
     def _handle(self) -> None:
@@ -208,7 +208,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         options = dict(parse_qsl(url.query, keep_blank_values=True))
         query_id = options.get("query_id") or str(uuid.uuid4())
         try:
-            # Before any answer: a body left unread would be taken for the next request.
+            # Before any answer: an unread body would be parsed as the next request.
             body = _Body(self)
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
                 self._plain(200, b"Ok.\n")
@@ -262,8 +262,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         ):
             first = next(pieces, None)
             if first is None and question.format == "Native" and (listed := desk.columns(question)):
-                # The format Native has no header of its own; a client that asks over the protocol
-                # of servers gets a block without rows, as there.
+                # The format Native has no header of its own; a client that sends a protocol version
+                # gets a block without rows, as in the native protocol.
                 self._head(question, desk.written, None, encode.name)
                 self._chunk(encode.raw(encode.header(listed)))
             else:
@@ -318,11 +318,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _fail(self, fault: Fault, query_id: str) -> None:
         text = f"Code: {fault.code}. {fault.text} (version {self.server.web.engine.version})\n"
         content = text.encode(errors="replace")
-        # What of the request is unread would be taken for the next one.
+        # An unread rest of the request would be parsed as the next one.
         self.close_connection = True
         with contextlib.suppress(OSError):
             if self._started:
-                # Without the last chunk no client takes the answer for a whole one.
+                # Without the last chunk, a client knows that the answer is incomplete.
                 self._chunk(b"\n" + content)
                 return
             self._plain(
@@ -344,7 +344,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _Body:
-    """What a request brings."""
+    """The body of a request."""
 
     def __init__(self, handler: _Handler) -> None:
         self._file = handler.rfile
@@ -358,11 +358,11 @@ class _Body:
             handler.end_headers()
 
     def read(self) -> bytes:
-        """All of it."""
+        """The whole body."""
         return b"".join(self._pieces())
 
     def into(self, rows: MemoryFile) -> None:
-        """Appends all of it to `rows`."""
+        """Appends the whole body to `rows`."""
         for piece in self._pieces():
             if piece:
                 rows.append(piece)
@@ -415,10 +415,10 @@ def _decoder(encoding: str) -> Callable[[bytes], bytes]:
 
 
 class _Encoder:
-    """Brings pieces of an answer into the form the client wants.
+    """Encodes pieces of an answer as the client wants them.
 
     Args:
-        options: of the request: `compress` and `client_protocol_version`, which change blocks.
+        options: of the request; `compress` and `client_protocol_version` change blocks.
         question: for its format.
         accepted: Accept-Encoding.
     """
@@ -430,8 +430,8 @@ class _Encoder:
         self.name = ""
         self._pack: Callable[[bytes], bytes] = bytes
         self._flush: Callable[[], bytes] = bytes
-        # Asked for by the setting, as on any server: a client that only names what it can read
-        # must not pay for it.
+        # Only with the setting, as on any server: a client that merely lists encodings in
+        # Accept-Encoding must not pay for compression.
         if options.get("enable_http_compression") == "1" and not self._frames:
             names = [each.split(";")[0].strip() for each in accepted.split(",")]
             if "lz4" in names:
@@ -456,7 +456,7 @@ class _Encoder:
         return self.raw(b"".join(parts))
 
     def zone(self, zoned: Callable[[WireColumns], list[str | None]], first: bytes) -> None:
-        """Puts back the zones that the format Native dropped; `first` is the first piece."""
+        """Restores the time zones that the format Native dropped; `first` is the first piece."""
         if self._block is not None:
             self._block.zoned = zoned(first_columns(first))
 
@@ -471,7 +471,7 @@ class _Encoder:
         return self._pack(content)
 
     def end(self) -> bytes:
-        """What closes the answer."""
+        """The bytes that end the answer."""
         return self._flush()
 
 
@@ -488,8 +488,8 @@ def _takes_rows(text: str) -> bool:
 
 
 def _split(content: bytes, rows: MemoryFile) -> str:
-    """The statement of a body; the rows behind an INSERT go to `rows`."""
-    # One character a byte: rows need not be text, and offsets must be those of the bytes.
+    """The statement of a body; the rows after an INSERT go to `rows`."""
+    # One character per byte: rows need not be text, and offsets must be byte offsets.
     head = content.decode("latin-1")
     if head.strip() and statement_kind(head) == "INSERT" and (insert := parse_insert(head)):
         data = _LINE_END.sub(b"", content[insert.data_at :], count=1)

@@ -1,6 +1,6 @@
-"""ClickHouse's native protocol, read and written: streams, frames, blocks.
+"""Reads and writes ClickHouse's native protocol: streams, frames, blocks.
 
-ByteSource of the layout: clickhouse-driver (`connection.py`, `streams/`, `clientinfo.py`) and
+Source of the layout: clickhouse-driver (`connection.py`, `streams/`, `clientinfo.py`) and
 clickhouse-go v2, which both speak it to a real server.
 """
 
@@ -23,30 +23,30 @@ from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
 from infra.warehouse._types import walk
 
 REVISION: Final = 54460
-"""What this server speaks: query parameters and the addendum, and what Grafana's plugin speaks."""
+"""Has query parameters and the addendum; Grafana's plugin speaks it too."""
 WITH_CUSTOM_SERIALIZATION: Final = 54454
 
 LZ4, ZSTD, PLAIN = 0x82, 0x90, 0x02
 _FRAME = struct.Struct("<QQBII")
-"""128-bit hash (high half first), method, compressed size with the 9 bytes from here, raw size."""
+"""128-bit hash (high half first), method, compressed size with 9 bytes from method on, raw size."""
 _FRAME_TAIL = struct.Struct("<BII")
 _MOST_FRAME_BYTES = 1 << 30
-"""ClickHouse's own bound of a frame."""
+"""ClickHouse's own limit of a frame."""
 _SOCKET_BYTES = 1 << 18
 _OWN_FILES = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _STRINGS_AT_ONCE = 1024
-"""Walked by one call: so few that walking them again in Python, once a buffer, costs nothing."""
+"""Walked by one call; few enough that walking them again in Python once per buffer is cheap."""
 _MOST_VIEWS = 512
-"""Pieces given to one writev; the kernel takes 1,024."""
+"""Pieces per writev; the kernel takes 1,024."""
 _BLOCK_INFO = bytes((1, 0, 2, 255, 255, 255, 255, 0))
-"""Not overflowing, bucket -1: what every client sends and expects outside of clusters."""
+"""Not overflowing, bucket -1: every client sends and expects this outside of clusters."""
 
 
 WireColumns = list[tuple[str, str]]
 
 
 class Spool(Protocol):
-    """Where the bytes of an INSERT wait until all of it has arrived."""
+    """Holds the bytes of an INSERT until all of it has arrived."""
 
     def write(self, pieces: list[memoryview]) -> None:
         """Appends."""
@@ -55,8 +55,7 @@ class Spool(Protocol):
 class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without types
     """A stream of bytes that can record what is read from it, leaving out single bytes.
 
-    Reads through clickhouse-driver's compiled reader. `fill` is the only thing a kind of stream
-    has to bring.
+    Reads through clickhouse-driver's compiled reader. A subclass only has to provide `fill`.
     """
 
     buffer: bytearray
@@ -72,7 +71,7 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
         self._strict = False
 
     def fill(self) -> None:
-        """Puts the next bytes into `buffer`, as many as `current_buffer_size` says.
+        """Puts the next bytes into `buffer` and their number into `current_buffer_size`.
 
         Raises:
             EOFError: there are no more.
@@ -103,8 +102,8 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
     def skip_strings(self, count: int) -> None:
         """Moves on by `count` strings with their lengths.
 
-        The compiled reader walks them, but only inside of the buffer: a string that goes on in the
-        next one makes it ask for the one after that, which a client that waits never sends.
+        The compiled reader walks them, but only inside the buffer: when a string continues in the
+        next buffer, it also asks for the one after that, which a waiting client never sends.
         """
         while count:
             batch = min(count, _STRINGS_AT_ONCE)
@@ -121,7 +120,7 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
             count -= batch
 
     def read(self, count: int) -> bytes:
-        """The next `count` bytes; never asks for more than these."""
+        """The next `count` bytes; never waits for more than these."""
         end = self.position + count
         if end <= self.current_buffer_size:
             found = bytes(memoryview(self.buffer)[self.position : end])
@@ -138,7 +137,7 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
         return b"".join(parts)
 
     def record(self, spool: Spool | None) -> None:
-        """From here on everything read goes to `spool`; None ends that."""
+        """Writes everything read from here on to `spool`; None ends that."""
         if self._spool is not None:
             self._write()
         self._spool, self._kept = spool, self.position
@@ -157,7 +156,7 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
         return cast(int, read_varint(self))
 
     def text(self) -> str:
-        """A string with its length before it."""
+        """A string, preceded by its length."""
         return self.read(self.varint()).decode(errors="surrogateescape")
 
     def _keep(self) -> None:
@@ -188,7 +187,7 @@ class SocketSource(ByteSource):
         self.current_buffer_size = received
 
     def read_into(self, target: memoryview) -> None:
-        """Fills `target`, past the buffer where it is empty: a large frame is copied once."""
+        """Fills `target` from the buffer, then from the socket: a large frame is copied once."""
         taken = min(len(target), self.current_buffer_size - self.position)
         target[:taken] = memoryview(self.buffer)[self.position : self.position + taken]
         self.position += taken
@@ -204,7 +203,7 @@ class _UsedUp(Exception):
 
 
 class FrameSource(ByteSource):
-    """What compressed frames of a socket hold."""
+    """The unpacked bytes of a socket's compressed frames."""
 
     def __init__(self, raw: SocketSource) -> None:
         super().__init__()
@@ -235,7 +234,7 @@ class FrameSource(ByteSource):
 
 
 class BytesSource(ByteSource):
-    """Bytes that are all there."""
+    """Bytes that are all in memory."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__()
@@ -272,12 +271,12 @@ def _unpack(method: int, packed: memoryview, target: memoryview) -> None:
 
 
 def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int | None:
-    """Reads one block and puts it into `spool` as the format Native has it.
+    """Reads one block and puts it into `spool` in the format Native.
 
-    The wire has two things the format lacks: what precedes the block, and one byte a column.
+    The wire has two things that the format lacks: a block info, and one byte per column.
 
     Returns:
-        Its rows; None for the block without columns that ends a series.
+        Its number of rows; None for the block without columns that ends a series.
     """
     while field := source.varint():
         source.skip({1: 1, 2: 4}[field])
@@ -304,11 +303,11 @@ class Block:
         self.columns: list[tuple[str, str]] = []
         """Names and types of the last block."""
         self.zoned: list[str | None] = []
-        """By column, the type to tell instead of `DateTime`, which is all the format has: it drops
-        the zone, as for clients of 2018."""
+        """By column, the type to send in place of a bare `DateTime`: the format drops the zone, as
+        for clients of 2018."""
 
     def header(self, columns: Iterable[tuple[str, str]]) -> bytes:
-        """A block that has no rows and tells names and types."""
+        """A block without rows that carries names and types."""
         listed = list(columns)
         parts = [_BLOCK_INFO, make_varint(len(listed)), b"\0"]
         for name, kind in listed:
@@ -316,7 +315,7 @@ class Block:
         return b"".join(parts)
 
     def rows(self, native: BytesSource) -> tuple[int, list[bytes | memoryview]]:
-        """The next block of what the engine wrote in the format Native: its rows and its pieces."""
+        """The next block of the engine's output in Native: its number of rows and its pieces."""
         view = memoryview(native.buffer)
         start = native.position
         columns, rows = native.varint(), native.varint()
@@ -340,7 +339,7 @@ class Block:
 
 
 def first_columns(native: bytes) -> WireColumns:
-    """Names and types of the first block of what the engine wrote in the format Native."""
+    """Names and types of the first block of the engine's output in the format Native."""
     if not native:
         return []
     block = Block(0)
@@ -376,7 +375,7 @@ def packet(*fields: int | str | bytes) -> bytes:
 class MemoryFile:
     """An anonymous file in memory, which the engine reads under a path of its own.
 
-    Kept and used again: fresh pages cost twice the copy.
+    It is reused: fresh pages cost twice the copy.
     """
 
     def __init__(self) -> None:
@@ -389,7 +388,7 @@ class MemoryFile:
 
     @property
     def path(self) -> str:
-        """Where this process, the engine included, finds it."""
+        """Its path inside this process, for the engine."""
         return f"{_OWN_FILES}/{self._fd}"
 
     def write(self, pieces: list[memoryview]) -> None:
@@ -407,7 +406,7 @@ class MemoryFile:
         self.write([memoryview(content)])
 
     def seal(self) -> None:
-        """Ends the file behind the last byte written."""
+        """Ends the file after the last byte written."""
         os.ftruncate(self._fd, self.size)
 
     def clear(self, keep: int = 32 << 20) -> None:
