@@ -1,4 +1,4 @@
-"""`python -m infra.broker._pin`: resolves Kafka's jars anew and rewrites `jars.txt`."""
+"""`python -m infra.broker._pin`: resolves Kafka's jars again and rewrites `jars.txt`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from infra.settings import Settings
 
 
 def main() -> None:
-    """One line a jar: coordinates, size, sha256."""
+    """Writes one line per jar: coordinates, size, sha256."""
     context = jars.maven(Settings().cache)
     root = context.create_dependency(":".join(jars.KAFKA))
     inputs, rest = context.resolver.resolve([root])
     wanted = inputs + [each for each in rest if each.scope in ("compile", "runtime")]
     names = {(each.groupId, each.artifactId, each.version) for each in wanted}
-    # Resolved together, the second root would impose its own bill of materials on the first:
-    # Kafka's parts then came in two versions. Its own dependencies are Kafka's already.
+    # Not resolved as a second root: that imposed its own bill of materials on the first, and
+    # Kafka's parts came in two versions. Kafka has the dependencies of LOGGING already.
     names.add(jars.LOGGING)
     lines = ["# Written by: python -m infra.broker._pin"]
     for group, artifact, version in sorted(names):

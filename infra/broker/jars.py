@@ -1,6 +1,6 @@
 """Kafka's jar files, pinned by `jars.txt` and fetched once from Maven Central.
 
-Another version: change it below, then `python -m infra.broker._pin`.
+For another version, change it below, then run `python -m infra.broker._pin`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _PARALLEL = 4
 _TIMEOUT_S = 30
 
 OnFetched = Callable[[int, int], None]
-"""Told (bytes fetched, bytes in all) while fetching."""
+"""Called with bytes fetched and bytes in all while fetching."""
 
 
 @dataclass(frozen=True)
 class Jar:
-    """One pinned jar: where Maven keeps it, how large it is, what its content must be."""
+    """One pinned jar: its Maven coordinates, size in bytes and required digest."""
 
     group: str
     artifact: str
@@ -59,7 +59,7 @@ def fetch(cache: Path, *, mirror: str = "", report: OnFetched | None = None) -> 
     Args:
         cache: directory that keeps the jars between starts.
         mirror: URL of a Maven repository to ask instead of Maven Central.
-        report: told about progress; not called when nothing has to be fetched.
+        report: called with the progress; not called when nothing has to be fetched.
 
     Raises:
         Unavailable: a jar could not be fetched, or is not the pinned one.
@@ -101,7 +101,7 @@ class _Progress:
 
 
 def maven(cache: Path, *, mirror: str = "", progress: _Progress | None = None) -> MavenContext:
-    """Maven as seen from here: files kept under `cache`, resolved in Python, no Java asked for."""
+    """A Maven client that keeps files under `cache` and resolves in Python, without Java."""
     return MavenContext(
         resolver=PythonResolver(progress_callback=progress and progress.of_file),
         repo_cache=cache / "maven",
@@ -117,7 +117,7 @@ def _artifact(context: MavenContext, jar: Jar) -> Artifact:
 def _fetch_one(context: MavenContext, jar: Jar, progress: _Progress) -> None:
     artifact = _artifact(context, jar)
     path: Path = artifact.cached_path
-    # A download that was cut off leaves half a file under its final name: look, don't trust.
+    # A download that was cut off leaves half a file under its final name: check its digest.
     if path.exists():
         if sha256(path) == jar.sha256:
             progress.add(jar.size)
@@ -148,5 +148,5 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint() -> str:
-    """Changes with any pinned jar; names whatever is derived from them."""
+    """Changes with any pinned jar; part of the name of files derived from them."""
     return hashlib.sha256("".join(jar.sha256 for jar in pinned()).encode()).hexdigest()[:12]

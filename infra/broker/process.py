@@ -76,7 +76,8 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 _JVM = (
     "-Xmx512m",
     "-XX:MaxDirectMemorySize=256m",
-    # On two cores shared with ClickHouse, serial collection of 512 MB costs least and starts first.
+    # On two cores shared with ClickHouse, serial collection of 512 MB costs least and starts
+    # fastest.
     "-XX:+UseSerialGC",
     "-XX:+ExitOnOutOfMemoryError",
     "-Xlog:disable",
@@ -86,17 +87,17 @@ _JVM = (
 
 
 class Broker:
-    """A Kafka server whose records live in `data`; start, stop and kill it as often as needed.
+    """A Kafka server with its records in `data`; start, stop and kill it as often as needed.
 
-    Keeps its port over restarts. Dies with the process that started it.
+    It keeps its port over restarts and dies with the process that started it.
 
     Args:
         data: folder of this broker's records, config and log; made when missing.
         port: port to listen on; 0 is any free one, chosen at the first start.
         host: address to listen on.
-        cache: folder with the jars (`jars.fetch`); what is missing there is fetched.
+        cache: folder with the jars (`jars.fetch`); missing ones are fetched.
         mirror: Maven repository to fetch from instead of Maven Central.
-        properties: of Kafka's `server.properties`, beside and instead of those given here.
+        properties: more properties for Kafka's `server.properties`; they override those here.
     """
 
     # Java reads options from variables such as JAVA_TOOL_OPTIONS; what a user set for other
@@ -139,7 +140,7 @@ class Broker:
         return self._child.pid
 
     def prepare(self) -> list[str]:
-        """Everything a start needs but the start itself; returns the command that runs Kafka.
+        """Prepares everything for a start; returns the command that runs Kafka.
 
         Formats the storage at first use, writes the config, and claims the port.
 
@@ -196,7 +197,7 @@ class Broker:
             _child.stop(self._child, _STOP_S)
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would be; acknowledged records are still there after a start."""
+        """Sends SIGKILL, like a crash; acknowledged records are still there after a start."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
@@ -221,7 +222,7 @@ class Broker:
         raise self.failure(f"did not answer within {_READY_S} s")
 
     def failure(self, what: str) -> Misconfigured | Unavailable:
-        """Why Kafka `what` ("ended with code 1 while starting"), from what it wrote."""
+        """The error that Kafka `what` ("ended with code 1 while starting"), from its log."""
         text = "".join(map(self._written, (self.log, self._out)))
         if "Address already in use" in text:
             return _KafkaPortLost(
@@ -235,7 +236,7 @@ class Broker:
         )
 
     def _written(self, log: Path) -> str:
-        """What this start wrote into `log`; an older start's reasons are not this one's."""
+        """What this start wrote into `log`; reasons of an older start do not count."""
         if not log.exists():
             return ""
         before = self._before.get(log, 0)
@@ -244,12 +245,12 @@ class Broker:
             return file.read().decode(errors="replace")
 
     def _identity(self) -> str:
-        """The cluster's, as written into the storage when it was formatted."""
+        """The id of the cluster, which formatting wrote into the storage."""
         lines = (self.data / "records" / "meta.properties").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)["cluster.id"]
 
     def _claim_records(self) -> None:
-        """Kafka's own lock, asked for before Java starts: Kafka takes 30 s to say no."""
+        """Tries Kafka's own lock before Java starts: Kafka takes 30 s to refuse."""
         file = self.data / "records" / ".lock"
         if not file.exists():
             return
@@ -270,13 +271,13 @@ class Broker:
             logs=logs,
             max_message=MAX_MESSAGE_BYTES,
         )
-        # Of two lines with one name Java takes the last.
+        # When two lines have one name, Java takes the last.
         return given + "".join(f"{name}={value}\n" for name, value in self._more.items())
 
     def _format(self, java: list[str]) -> None:
-        """Gives the storage its cluster id, once: in a folder aside, which then gets its name.
+        """Formats the storage with a cluster id, once: in a folder aside, which is then renamed.
 
-        In place, a crash half-way would leave a folder that neither starts nor formats.
+        A crash half-way in place would leave a folder that neither starts nor formats.
         """
         if (self.data / "records").exists():
             return
@@ -285,7 +286,7 @@ class Broker:
         config = self.data / "format.properties"
         config.write_text(self._properties(half))
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # One argument each: of 64 identities one begins with a hyphen, as an option does.
+        # One argument each: one in 64 ids begins with a hyphen, as an option does.
         names = (f"--cluster-id={identity}", f"--config={config}")
         tool = [*java, "kafka.tools.StorageTool", "format", *names]
         done = subprocess.run(
@@ -327,10 +328,10 @@ def _image(cache: Path) -> Path | None:
 
 
 def train(cache: Path, scratch: Path) -> Path | None:
-    """Records one short run of Kafka as loaded classes, which halves the time of later starts.
+    """Records the classes that a short run of Kafka loads; that halves the time of later starts.
 
     Args:
-        cache: where the jars are and the image goes; an image that is there is kept.
+        cache: folder of the jars and the image; an existing image is kept.
         scratch: a folder for the run, removed afterwards.
 
     Returns:

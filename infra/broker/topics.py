@@ -1,4 +1,4 @@
-"""Topics as declared: created once, their configuration kept, their partition count fixed."""
+"""Creates topics as declared and keeps their configuration; a partition count is fixed."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def ensure_topics(
 ) -> None:
     """Returns when every topic is there with a leader for each partition and its declared config.
 
-    A missing topic is created; declared config values that differ are set; values that are not
-    declared, and topics that are not named, are left alone.
+    It creates missing topics and sets declared config values that differ. It leaves undeclared
+    values and other topics alone.
 
     Args:
         bootstrap: host:port of the brokers.
         topics: name, partitions and config of each.
-        replication: replicas of a topic that is created; -1 is what the brokers say.
+        replication: replicas of a topic that is created; -1 is the brokers' default.
         options: further arguments for the client (`Settings.kafka_options`).
 
     Raises:
-        Misconfigured: a topic exists with another partition count. Key and partition of every
-            event follow from the count, so changing it would part an event from its repetition.
+        Misconfigured: a topic exists with another partition count. The partition of every event
+            follows from key and count, so changing it would separate an event from its repeat.
         Unavailable: Kafka does not answer, or refuses.
     """
     with _admin(bootstrap, _TIMEOUT_MS, options) as admin:
@@ -82,7 +82,7 @@ def answers(bootstrap: str, options: Mapping[str, Any] | None = None) -> bool:
 
 
 def cluster(bootstrap: str, options: Mapping[str, Any] | None = None) -> str:
-    """The identity of the cluster whose brokers answer there within 5 s; empty when none does."""
+    """The id of the cluster that answers there within 5 s; empty when none does."""
     try:
         with _admin(bootstrap, _PROBE_MS, options) as admin:
             found = admin.describe_cluster()
@@ -119,7 +119,7 @@ def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[st
 def _admin(
     bootstrap: str, timeout_ms: int, options: Mapping[str, Any] | None
 ) -> Iterator[KafkaAdminClient]:
-    """kafka-python's errors leave as ours, so that no caller needs to know both trees."""
+    """Turns kafka-python's errors into ours, so that no caller needs to know both trees."""
     try:
         client = KafkaAdminClient(
             **{
