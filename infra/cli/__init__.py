@@ -1,4 +1,4 @@
-"""`gulou`: the command line, a file a group of commands."""
+"""`gulou`: the command line, one file per group of commands."""
 
 from infra.cli.main import main
 

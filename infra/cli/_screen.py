@@ -33,7 +33,7 @@ def history_bar(title: str) -> Progress:
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[..., None]]:
-    """A bar that is gone afterwards, on stderr: stdout is the report's alone."""
+    """A bar that disappears afterwards, on stderr: stdout is for the report only."""
     bar = history_bar(title)
     task = bar.add_task("", total=None, day="")
     with Live(bar, console=err, transient=True, refresh_per_second=4):

@@ -69,7 +69,7 @@ def check(
 
 
 def _unreachable(grafana_url: str, clickhouse_host: str) -> str:
-    """What to say when ClickHouse's address means this machine and Grafana is another."""
+    """A warning when ClickHouse's address is loopback and Grafana runs on another machine."""
     grafana_host = urlsplit(grafana_url).hostname or "localhost"
     if not loopback(clickhouse_host) or loopback(grafana_host):
         return ""

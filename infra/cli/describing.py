@@ -1,4 +1,4 @@
-"""`gulou catalog`, `settings`: what there is."""
+"""`gulou catalog`, `settings`: print what there is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gulou import`, `simulate`: what goes into Kafka."""
+"""`gulou import`, `simulate`: send events into Kafka."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def simulate(
             on_progress=lambda to: advance(completed=to.done, total=to.total, day=str(to.day)),
         )
     if as_json:
-        # Not asdict: of a Counter it makes counts of pairs.
+        # Not asdict: it turns a Counter into counts of pairs.
         counts = {f.name: getattr(summary, f.name) for f in dataclasses.fields(summary)}
         sys.stdout.write(json.dumps(counts) + "\n")
     else:

@@ -42,7 +42,7 @@ def _root(
 
 
 def main() -> None:
-    """The console script: an expected error is one sentence and its exit code, no traceback."""
+    """The console script: an expected error prints one sentence and no traceback."""
     debug = "--debug" in sys.argv[1:]
     try:
         app()
@@ -51,7 +51,7 @@ def main() -> None:
             raise
         _fail(error)
     except OSError as error:
-        # Any command may meet a disk that is full or not to be written, wherever it writes.
+        # Any command that writes may meet a full or read-only disk.
         if debug or error.errno not in _DISK_FAULTS:
             raise
         where = f"{error.filename!r} cannot be written" if error.filename else "A file was cut off"

@@ -152,7 +152,7 @@ def up(
 
 @contextmanager
 def _told() -> Iterator[Callable[[str], None]]:
-    """What goes on now, turning; what is done, with the seconds it took."""
+    """Shows the current step with a spinner, and each finished step with its seconds."""
     now, since = "", time.monotonic()
     with out.status("") as status:
 
@@ -170,7 +170,7 @@ def _told() -> Iterator[Callable[[str], None]]:
 class _Feeding:
     """Streams the demo in, then the trickle, on a thread of its own until the stack stops.
 
-    Whatever becomes of it, the installation goes on: others send into it too.
+    When it fails, the installation goes on: others send into it too.
     """
 
     def __init__(self, stack: Stack, *, demo: bool, live: bool) -> None:
@@ -186,7 +186,7 @@ class _Feeding:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        # Not for as long as a Kafka that is away takes: what is lost is sent at the next start.
+        # With a limit, as Kafka may be away: the next start sends what is lost.
         self._thread.join(_LET_GO_S)
 
     def _run(self) -> None:
@@ -210,7 +210,7 @@ class _Feeding:
 
 
 def _show(stack: Stack, feeding: _Feeding) -> None:
-    """The figures, growing, until somebody stops the stack."""
+    """Shows the live figures until somebody stops the stack."""
     if not out.is_terminal:
         while not stack.interrupted:
             stack.wait(_REFRESH_S)
@@ -218,7 +218,7 @@ def _show(stack: Stack, feeding: _Feeding) -> None:
     read = figures.Figures(stack.settings)
     with Live(console=out, auto_refresh=False) as screen:
         while not stack.interrupted:
-            # Read once: the other thread takes it away when the history is in.
+            # Read once: the other thread sets it to None when the history is in.
             bar = feeding.progress
             shown: list[RenderableType] = [bar] if bar else []
             screen.update(Group(*shown, read()), refresh=True)
