@@ -16,7 +16,7 @@ import psutil
 from schemas.errors import Misconfigured
 
 # The kernel ties "my parent died" to the *thread* that forked, so all children come from one
-# thread that lives as long as the interpreter; a short-lived caller's thread would take them along.
+# thread that lives as long as the interpreter; the end of a short-lived thread would kill them.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 _any_port = random.SystemRandom()
 _reserved: list[socket.socket] = []
@@ -71,11 +71,11 @@ def stop(child: subprocess.Popen[bytes], timeout_s: float) -> int:
 def free_port(host: str = "127.0.0.1", count: int = 1) -> int:
     """A TCP port nobody listens on now, nor on the `count - 1` after it.
 
-    Seconds may pass until the server listens, and no other caller of this function, here or in
-    another process of this machine, is given the same port while this process lives; any other
-    program may take it. Below the range from which the kernel serves outgoing connections: a client
-    that calls a killed server again and again on such a port ends up connected to itself, and the
-    server can't come back.
+    The server may listen seconds later: while this process lives, no other caller of this function,
+    here or in another process of this machine, gets the same port; any other program may take it.
+    The port is below the range that the kernel uses for outgoing connections. On a port in that
+    range, a client that keeps calling a killed server ends up connected to itself, and the server
+    can't come back.
     """
     for _ in range(_PORT_TRIES):
         port = _any_port.randrange(*_SERVER_PORTS)
@@ -91,8 +91,8 @@ def free_port(host: str = "127.0.0.1", count: int = 1) -> int:
 def _reserve(host: str, port: int) -> bool:
     """Whether no other caller of `free_port` has been given this port.
 
-    The sign is a UDP socket of the same number: the kernel gives it to one process and takes it
-    back when that ends, and it does not stand in the way of the TCP server.
+    A UDP socket of the same number marks it: the kernel gives that to one process, takes it back
+    when the process ends, and it does not block the TCP server.
     """
     sign = socket.socket(type=socket.SOCK_DGRAM)
     try:
@@ -120,7 +120,7 @@ def claim(host: str, port: int, *, part: str, variable: str) -> int:
     """The port for `part`: `port` itself when it is free, any free one when it is 0.
 
     Raises:
-        Misconfigured: somebody listens there already; names who, where the system tells.
+        Misconfigured: a program listens there already; names it where the system shows it.
     """
     if port == 0:
         return free_port(host)

@@ -1,4 +1,4 @@
-"""The catalogue for programs: what `gulou catalog` says to people, as plain data."""
+"""The catalogue of `gulou catalog` as plain data, for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.sql.tables import Layout, statements
 def described(families: Sequence[Family], layout: Layout) -> dict[str, Any]:
     """Every event type with its JSON Schema, every table with its columns, every published view.
 
-    Tables and views are named as `database.name`; a view that judges by an instant takes it as the
+    Tables and views are named as `database.name`; a view that depends on an instant takes it as the
     parameter `at`, in milliseconds since 1970.
     """
     return {

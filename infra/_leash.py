@@ -1,8 +1,8 @@
 """Runs a command that the kernel ends when its parent is gone.
 
 A part of the stack must not outlive the stack, even when the stack is killed with SIGKILL and
-can clean nothing up. Run as a script between fork and exec: a `preexec_fn` instead would run
-Python in a forked copy of a threaded process, which may deadlock (and warns from 3.12 on).
+cannot clean up. This script runs between fork and exec: a `preexec_fn` instead would run Python in
+a forked copy of a threaded process, which may deadlock (and warns from 3.12 on).
 
 Standard library only: it runs with `-I -S` and starts in 15 ms.
 """

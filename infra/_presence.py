@@ -1,6 +1,6 @@
-"""Who runs from a home: one stack at a time, findable by later commands.
+"""Lets one stack at a time run from a home, and lets later commands find it.
 
-`run/lock` is held by the running stack, so a crash frees it; `run/stack.json` says what runs.
+The running stack holds `run/lock`, so a crash frees it; `run/stack.json` says what runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TAIL_BYTES = 4_000
 
 
 class Lock:
-    """The right to run from `home`; gone with the process that holds it.
+    """The right to run from `home`; it ends with the process that holds it.
 
     Raises:
         Misconfigured: another process holds it.
@@ -49,27 +49,27 @@ class Lock:
             ) from None
 
     def end_leftovers(self) -> None:
-        """Ends parts that outlived a stack killed where the kernel can't end them with it."""
+        """Ends parts that outlived a killed stack, on systems where the kernel can't end them."""
         for part in (state(self._home) or {}).get("parts", {}).values():
             if (process := _alive(part)) is not None:
                 process.kill()
                 process.wait(10)
 
     def write(self, found: Mapping[str, Any]) -> None:
-        """Says what runs; whole or not at all, for readers at any moment."""
+        """Records what runs; atomic, so that readers never see half a file."""
         file = _file(self._home)
         half = file.with_suffix(".new")
         half.write_text(json.dumps({**birth(os.getpid()), **found}, indent=1))
         half.replace(file)
 
     def release(self) -> None:
-        """Gives the right back."""
+        """Gives up the right."""
         _file(self._home).unlink(missing_ok=True)
         self._file.close()
 
 
 def birth(pid: int) -> dict[str, Any]:
-    """What tells a process from a later one with the same number."""
+    """Number and start time, which distinguish a process from a later one with its number."""
     try:
         return {"pid": pid, "born": psutil.Process(pid).create_time()}
     except psutil.NoSuchProcess:
@@ -108,7 +108,7 @@ def down(home: Path) -> bool:
     process.terminate()
     deadline = time.monotonic() + _DOWN_S
     while time.monotonic() < deadline:
-        # A child of ours stays as a zombie until it is waited for; it has stopped all the same.
+        # A child of ours stays as a zombie until somebody waits for it; a zombie has stopped.
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             return True
         time.sleep(_POLL_S)
@@ -144,7 +144,7 @@ def detach(home: Path, arguments: Sequence[str], environment: Mapping[str, str])
     while child.poll() is None:
         found = state(home)
         if found is not None and found.get("ready") and found["pid"] == child.pid:
-            # It goes on without us: not waited for, and not ours to warn about.
+            # It goes on without us: a return code keeps Popen from warning that it still runs.
             child.returncode = 0
             return found
         time.sleep(_POLL_S)
@@ -156,7 +156,7 @@ def detach(home: Path, arguments: Sequence[str], environment: Mapping[str, str])
 
 
 def last_line(log: Path) -> str:
-    """The last line a process wrote, which says why it ended."""
+    """The last line that a process wrote; it says why the process ended."""
     with contextlib.suppress(FileNotFoundError), log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]

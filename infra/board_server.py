@@ -12,7 +12,7 @@ from schemas.errors import GulouError, Misconfigured
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 after a clean stop, else that of the error that is printed."""
+    """Exit code: 0 after a clean stop, else that of the printed error."""
     parser = argparse.ArgumentParser(prog="infra.board_server", description="The board server.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=13000, help="0 takes a free one")

@@ -1,9 +1,9 @@
-"""Brings ClickHouse to what `schemas/` declares: live against declared gives a plan, then does it.
+"""Compares the live ClickHouse with what `schemas/` declares, makes a plan and applies it.
 
-What was applied is remembered as one digest an object in the table `applied`. An events table only
-ever gains columns and indexes. A projection whose query or columns changed is dropped with its
-target and made anew; the worker's next claim fills it from the events, as it does after any crash.
-Comments are words about a column, not the column: they are brought up to date where they stand.
+The table `applied` holds one digest per applied object. An events table only ever gains columns and
+indexes. When the query or columns of a projection change, it is dropped with its target and created
+again; the worker's next claim fills it from the events, as it does after any crash. A changed
+comment rebuilds nothing: it is altered in place.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def divisions(settings: Settings) -> Divisions:
 
 
 def apply(settings: Settings) -> list[Change]:
-    """Applies the plan; returns what was done, nothing when all was as declared.
+    """Applies the plan; returns the changes made, none when all was as declared.
 
     Raises:
         Misconfigured: an events table has a column of another type than declared.
@@ -112,7 +112,7 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
             f"INSERT INTO `{place.database}`.`{_APPLIED}` (name, digest) "
             f"SELECT {quoted(full)}, {quoted(digest)}"
         )
-        # A view keeps the types its columns had: it is made anew with the table it reads.
+        # A view keeps its old column types, so it is created again with the table it reads.
         stands = not rebuilt if statement.kind == "view" else statement.name not in rebuilt
         if exists and applied.get(full) == digest and stands:
             continue
@@ -131,7 +131,7 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
 def _described(
     client: Any, declared: Sequence[Statement], place: Layout, rebuilt: set[str]
 ) -> Iterator[Change]:
-    """Comments of columns that are there and are not what the classes say."""
+    """Changes of existing columns with a comment that differs from the declared one."""
     live = {
         (table, column): comment
         for table, column, comment in client.execute(
@@ -186,7 +186,7 @@ def _added(client: Any, statement: Statement, place: Layout) -> Iterator[str]:
                 f"declared as {column.type!r}; history is never rewritten.",
                 do="Declare a new column, or start a new database with GULOU_DATABASE.",
             )
-        elif column.codec and not codec:  # Of parts to come; those that are there as they merge.
+        elif column.codec and not codec:  # For new parts; old ones change as they merge.
             yield f"ALTER TABLE {table} MODIFY COLUMN `{column.name}` CODEC({column.codec})"
     for index in statement.indexes:
         yield f"ALTER TABLE {table} ADD INDEX IF NOT EXISTS {index}"
@@ -197,15 +197,15 @@ def _bare(type_: str) -> str:
 
 
 def _digest(statement: Statement) -> str:
-    # A view is cheap to make anew, its comment with it; figures are not.
+    # A view is cheap to create again with its comment; a table of figures is not.
     sql = statement.sql if statement.kind == "view" else _COMMENT.sub("", statement.sql)
     return hashlib.sha256(sql.encode()).hexdigest()[:32]
 
 
 def _reference(client: Any, place: Layout, settings: Settings) -> None:
-    """Loads the divisions with their micro-grids, when they are not what is stored."""
+    """Loads the divisions with their micro-grids, when they differ from the stored ones."""
     known = divisions(settings)
-    # Those of a file alone: a coverage reckoned with made-up micro-grids would be no figure.
+    # Only micro-grids from a file: a coverage of made-up micro-grids would be no figure.
     grids = microgrids(settings.divisions or SHIPPED, known) or {}
     wanted = [
         (d.code, d.name, d.level, parent(d.code), grids.get(d.code, 0), d.valid_from, d.valid_to)

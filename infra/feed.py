@@ -1,4 +1,4 @@
-"""What feeds an installation: the demo history, the trickle of today, a simulation, a ledger."""
+"""Feeds an installation: the demo history, the live trickle, a simulation, a ledger."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ DEMO_SEED = 431200
 _TRICKLE_WAIT_S = 0.2
 _AGAIN_S = 2.0
 _SETTLED_EVENTS = 200_000
-"""How often the demo makes sure that all it sent arrived: about once in three seconds, so that an
-outage repeats little; each time costs a few half-filled batches."""
+"""Events between two flushes of the demo: about three seconds' worth, so that an outage repeats
+little; each flush costs a few half-filled batches."""
 _PATIENCE_S = 30.0
-"""How long a batch may be under way before it has failed: most restarts of a Kafka are shorter."""
+"""After this time a batch without an answer has failed; most restarts of a Kafka are shorter."""
 
 OnProgress = Callable[[Progress], None]
 Tell = Callable[[str], object]
-"""Told a line when Kafka goes away, and one when it is back."""
+"""Called with a line when Kafka goes away, and with one when it is back."""
 
 
 def vault(settings: Settings) -> Vault:
@@ -55,18 +55,18 @@ def demo(
     scale: float = 1.0,
     patience_s: float = _PATIENCE_S,
 ) -> None:
-    """Streams the history of the shipped city in, once for each Kafka; outlasts its outages.
+    """Streams the demo history in, once for each Kafka; survives outages of Kafka.
 
-    Cut short by a stop, it starts again from the beginning at the next start: its ids are the
-    same, so what is in Kafka already is a repeat and counts once.
+    After a stop half-way, the next start sends it from the beginning: the ids are the same, so
+    events that are in Kafka already are repeats and count once.
 
     Args:
         settings: of the installation.
-        on_progress: told every few thousand events.
+        on_progress: called every few thousand events.
         stop: ends it.
         tell: see `Tell`.
-        scale: 1 is the whole city; tests do with less.
-        patience_s: how long a batch may be under way.
+        scale: 1 is the whole city; tests use less.
+        patience_s: seconds after which a batch without an answer has failed.
 
     Raises:
         Interrupted: `stop` was set before the end.
@@ -108,16 +108,16 @@ def trickle(
     rate: float = 5.0,
     patience_s: float = _PATIENCE_S,
 ) -> None:
-    """Events dated now, `rate` a second, until `stop`; outlasts every outage of Kafka.
+    """Sends events dated now, `rate` a second, until `stop`; survives every outage of Kafka.
 
-    What an outage caught half-way is sent again with the same ids and counts once.
+    After an outage it sends the unfinished batch again with the same ids, so it counts once.
 
     Args:
         settings: of the installation.
         stop: ends it.
         tell: see `Tell`.
         rate: events a second.
-        patience_s: how long a batch may be under way.
+        patience_s: seconds after which a batch without an answer has failed.
     """
     with vault(settings) as keys:
         batches = live(_city(settings, keys), DEMO_SEED, rate)
@@ -137,7 +137,7 @@ def trickle(
 def simulate(
     settings: Settings, seed: int, *, scale: float, rate: float | None, on_progress: OnProgress
 ) -> Summary:
-    """Streams a history in, and says what it holds."""
+    """Streams a history in; returns what it holds."""
     with vault(settings) as keys, _producing(settings) as producer:
         made = History(_city(settings, keys), seed, scale=scale)
         play(made, producer.send_bytes, flush=producer.flush, rate=rate, progress=on_progress)
@@ -160,10 +160,10 @@ def ledger(
 
 
 class _Line:
-    """The way to Kafka of something that goes on for long: taken up again whenever it breaks.
+    """Retry loop: a new producer after each failure.
 
-    A producer whose delivery failed is finished, so each attempt makes a new one. A city's Kafka
-    may be away for hours: there is no last attempt but the stop.
+    A producer cannot go on after a failed delivery, so each attempt makes a new one. A city's Kafka
+    may be away for hours, so only `stop` ends the attempts.
     """
 
     def __init__(self, what: str, stop: threading.Event, tell: Tell) -> None:
@@ -171,7 +171,7 @@ class _Line:
         self._broken = False
 
     def attempts(self) -> Retrying:
-        """To be looped over; an attempt that fails for want of Kafka is followed by another."""
+        """Loop over these attempts; another one follows when Kafka is unavailable."""
         return Retrying(
             retry=retry_if_exception_type(Unavailable),
             stop=stop_when_event_set(self._stop),
@@ -182,7 +182,7 @@ class _Line:
         )
 
     def holds(self) -> None:
-        """To be called when something has arrived."""
+        """Call this when something has arrived; it tells the end of an outage."""
         if self._broken:
             self._tell(f"{self._what} goes on.")
         self._broken = False
@@ -195,7 +195,7 @@ class _Line:
 
 @contextmanager
 def _producing(settings: Settings, patience_s: float = _PATIENCE_S) -> Iterator[BulkProducer]:
-    # aiokafka tells of each vain attempt, ten a second; of the outage `_Line` tells once.
+    # aiokafka logs each failed attempt, ten a second; `_Line` reports an outage once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with BulkProducer(
         settings.bootstrap, options=_options(settings), patience_s=patience_s

@@ -52,7 +52,7 @@ class Figures:
         self._last = Table(title="no figures yet")
 
     def __call__(self) -> Table:
-        """A row a county, the city's sum below; while ClickHouse starts again, the last one."""
+        """One row per county and the city's sum; the last table while ClickHouse is away."""
         try:
             self._last = self._read()
         except (errors.Error, OSError, EOFError):
@@ -79,15 +79,15 @@ class Figures:
 
 
 def net_figures(names: Mapping[str, str], found: Mapping[str, Sequence[int]]) -> Table:
-    """A row a county and the city's sum; it fits a terminal of 100 columns uncut.
+    """One row per county and the city's sum; it fits a terminal of 100 columns.
 
     Args:
-        names: of the divisions, by code; the city's own ends in 00.
+        names: names of the divisions by code; the city's own code ends in 00.
         found: figures by code, in the order of the columns.
     """
     city = next((name for code, name in names.items() if code.endswith("00")), "")
     table = Table(title=f"{city} 净数 net figures".strip(), title_justify="left")
-    # A header may break where it has a second line anyway; a name or a number cut is another one.
+    # Never cut: a cut name or number is a different one. Headers have a second line anyway.
     table.add_column("县市区\ncounty", no_wrap=True)
     for title, *_ in _COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)

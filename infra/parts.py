@@ -1,4 +1,4 @@
-"""Which processes an installation consists of, in what order, as data."""
+"""The processes of an installation and their order, as data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from schemas.reference.divisions import SHIPPED
 _PROBE_S = 2.0
 _ANSWER_S = 10.0
 _DEAD_LETTERS_KEPT_MS = 180 * 86_400_000
-"""Dead letters hold what was refused, personal data perhaps too: kept half a year, not for ever."""
+"""Dead letters hold refused messages, perhaps personal data: kept half a year, not for ever."""
 _SOURCE = "gulou"
 _BOARD_LIMITS = {
     "max_execution_time": 30,  # seconds
@@ -45,9 +45,9 @@ class Part:
 
     name: str
     command: Callable[[], Sequence[str]]
-    """Made anew for each start; may prepare files and claim a port, and raises if it can't."""
+    """Called for each start; may prepare files and claim a port, and raises if it can't."""
     ready: Callable[[], bool]
-    """Whether it serves now; asked again and again, so it answers fast."""
+    """Whether it serves now; polled, so it must be fast."""
     where: str = ""
     """Address to show to a person."""
     start_s: float = 90.0
@@ -71,7 +71,7 @@ class Step:
 
 
 def parts(settings: Settings) -> list[Part | Step]:
-    """The parts and steps of an installation, in starting order; a city's own servers are none."""
+    """The parts and steps of an installation in starting order, without a city's own servers."""
     found: list[Part | Step] = []
     if not settings.kafka_bootstrap:
         found.append(_kafka(settings))
@@ -86,7 +86,7 @@ def parts(settings: Settings) -> list[Part | Step]:
 
 
 def topics() -> list[Topic]:
-    """Every topic with its partitions and config: for each family its own and the dead letters'."""
+    """Every topic with its partitions and config: two per family, events and dead letters."""
     kept = {
         "cleanup.policy": "delete",
         "retention.ms": "-1",
@@ -94,7 +94,7 @@ def topics() -> list[Topic]:
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
     }
-    # A dead letter is the message with its reason in headers: larger than what was let in.
+    # A dead letter is the message with its reason in headers, so it is larger than the message.
     dead = {
         **kept,
         "retention.ms": str(_DEAD_LETTERS_KEPT_MS),
@@ -166,9 +166,9 @@ def _clickhouse(settings: Settings) -> Part:
 
 
 def _logs_in(settings: Settings) -> bool:
-    """Whether ClickHouse lets its owner in and answers: more than that somebody listens."""
+    """Whether ClickHouse accepts its owner and answers a query; an open port is not enough."""
     place = address(settings)
-    # Asked first by a bare connection: clickhouse-driver logs a traceback for each one refused.
+    # A bare connection first: clickhouse-driver logs a traceback for each refused one.
     try:
         socket.create_connection((place.host, place.port), _PROBE_S).close()
     except OSError:
@@ -251,8 +251,8 @@ def _worker(settings: Settings, index: int) -> Part:
         health="/ready",
         page="/metrics",
         away=None if _all_embedded(settings) else lambda: _away(settings),
-        # Its threads hand every batch on to another; with an arena of memory for each, what one has
-        # freed is of no use to the next.
+        # Its threads pass every batch on to another thread; with an arena of memory per thread, the
+        # next one cannot use the memory that the last one has freed.
         env={"MALLOC_ARENA_MAX": "2", **os.environ, **settings.environment()},
     )
 
@@ -262,7 +262,7 @@ def _all_embedded(settings: Settings) -> bool:
 
 
 def _away(settings: Settings) -> str:
-    """The city's own Kafka and ClickHouse, each named if it does not answer."""
+    """Names those of the city's own Kafka and ClickHouse that do not answer."""
     found = []
     if settings.kafka_bootstrap and not answers(settings.bootstrap, settings.kafka_options()):
         found.append(f"Kafka at {settings.bootstrap}")
@@ -273,7 +273,7 @@ def _away(settings: Settings) -> str:
 
 
 def _boards(settings: Settings) -> Part:
-    """The board server; what it publishes to walls it reads as the user that reads views only."""
+    """The board server; it reads ClickHouse as the user that may read published views only."""
     state, token = settings.home / "boards", settings.home / "secrets" / "grafana"
 
     def arguments() -> list[str]:
@@ -306,7 +306,7 @@ def board_source(settings: Settings) -> dict[str, Any]:
     """The data source of the boards, as Grafana's API takes it."""
     host, port = settings.clickhouse_address
     if settings.grafana_url:
-        # That Grafana may be another machine, to which 127.0.0.1 is itself.
+        # That Grafana may be on another machine, where 127.0.0.1 is that machine.
         host = settings.grafana_clickhouse_host or host
         port = settings.grafana_clickhouse_port or port
     data: dict[str, Any] = {
@@ -319,7 +319,7 @@ def board_source(settings: Settings) -> dict[str, Any]:
     }
     hidden = {"password": settings.clickhouse_board_password.get_secret_value()}
     if settings.clickhouse_secure and (cafile := settings.clickhouse_cafile):
-        # A Grafana elsewhere cannot read our file and takes its text; the board server can.
+        # A Grafana elsewhere cannot read our file and gets its text; the board server reads it.
         data |= {"tlsAuthWithCACert": True, "tlsCACertFile": str(cafile)}
         hidden["tlsCACert"] = cafile.read_text()
     return {
@@ -339,7 +339,7 @@ def edition(settings: Settings) -> Edition:
 
 
 def _private(file: Path, content: object) -> Path:
-    """Writes a file that holds secrets, readable by its owner only from its first byte."""
+    """Writes a file that holds secrets; only its owner can read it, from the first byte on."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)

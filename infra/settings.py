@@ -35,8 +35,8 @@ Milliseconds = Annotated[int, Field(ge=1)]
 class Settings(BaseSettings):
     """Where everything is and how it runs; by default all parts embedded, on this machine only.
 
-    A part whose address is given (`kafka_bootstrap`, `clickhouse_host`, `grafana_url`) is the
-    city's own and is not started; clients never know which they talk to.
+    A part with a given address (`kafka_bootstrap`, `clickhouse_host`, `grafana_url`) is the city's
+    own and is not started; clients do not know which one they talk to.
     """
 
     model_config = SettingsConfigDict(
@@ -199,7 +199,7 @@ class Settings(BaseSettings):
         """The settings of this environment; `given` values win.
 
         Raises:
-            Misconfigured: a variable has a value that cannot be, or is no setting at all.
+            Misconfigured: a variable has an invalid value, or is not a setting.
         """
         for name in os.environ:
             known = [variable(field) for field in cls.model_fields]
@@ -231,7 +231,7 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _one_address(cls, host: str) -> str:
-        # Kafka tells its clients where to come back to, and "everywhere" is no such place.
+        # Kafka sends this address to its clients, and they cannot connect to a wildcard.
         if host in ("0.0.0.0", "::", "*"):
             raise ValueError("one address of this machine is needed, such as 10.0.0.5")
         return host
@@ -319,14 +319,14 @@ class Settings(BaseSettings):
     def secret(self, name: str) -> SecretStr:
         """The secret `name` of this installation, made at its first use, mode 0600.
 
-        32 random bytes in URL-safe letters. Losing the folder `secrets` loses what they guard.
+        32 random bytes in URL-safe letters. Losing the folder `secrets` loses the guarded data.
         """
         folder = self.home / "secrets"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = folder / name
         made = folder / f".{name}.{os.getpid()}"
         if not file.exists():
-            # Written aside and linked: two starts at once must agree on one secret, whole.
+            # Written aside and linked: two starts at once must agree on one complete secret.
             made.touch(mode=0o600, exist_ok=False)
             made.write_text(secrets.token_urlsafe(32))
             try:
@@ -338,7 +338,7 @@ class Settings(BaseSettings):
         return _read(file)
 
     def environment(self) -> dict[str, str]:
-        """These settings as variables, for a child process; holds no secret, only where it is."""
+        """These settings as variables for a child process; they name secret files, not secrets."""
         return {
             variable(name): str(value) for name, value in self.model_dump(exclude_none=True).items()
         }

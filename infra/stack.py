@@ -1,6 +1,6 @@
 """The running system: starts the parts in order, restarts those that end, stops them all.
 
-`make up` and the tests use the same object; the tests with a home of their own and ports of 0.
+`make up` and the tests use the same object; the tests give it a home of its own and ports of 0.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _POLL_S = 0.05
 _SUPERVISE_S = 0.25
 _DISK_S = 10.0
 _STEADY_S = 60.0
-"""A part that lived so long was healthy; its next failure counts as the first."""
+"""A part that ran this long was healthy; its next failure counts as the first."""
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 _LOG_BYTES = 10 * 1024 * 1024
 _FINAL_CODES = {Misconfigured.exit_code, Halted.exit_code}
@@ -56,8 +56,8 @@ class _Running:
     again_at: float | None = None
     """When to start it again; None while it runs."""
     outage: tuple[Future[bool], GulouError] | None = None
-    """Whether it ended for want of a server outside, known once that answers, and how it ended;
-    None when nobody asks."""
+    """Set while a thread looks for a missing server outside: a future, whether one was missing, and
+    the error that the part ended with. Else None."""
 
 
 def with_ports(settings: Settings) -> Settings:
@@ -73,17 +73,17 @@ def with_ports(settings: Settings) -> Settings:
 class Stack:
     """Starts the parts in order, restarts one that ends, and stops all in reverse order.
 
-    A part that ends unexpectedly is started again after a growing pause; one that keeps ending,
-    or says by its exit code that a restart would not help, halts the whole stack. One that ends
-    while a server outside the stack does not answer is started again when that does, however long
-    it takes: a city's own Kafka may be away for hours, and nothing is mended by halting.
+    A part that ends unexpectedly is started again after a growing pause. A part that keeps ending,
+    or says by its exit code that a restart would not help, halts the whole stack. A part that ends
+    while a server outside the stack does not answer is started again when the server does, however
+    long it takes: a city's own Kafka may be away for hours, and halting would not help.
 
     Args:
         settings: where and how; ports of 0 become free ones, see `settings`.
         compose: the parts and steps of these settings.
-        pauses_s: how long a part rests before each restart; one failure more halts the stack. A
-            server outside is asked again after the same pauses, the last one repeated.
-        tell: told one line when an outage outside begins, and one when it is over.
+        pauses_s: pause before each restart of a part; one failure more halts the stack. A server
+            outside is asked again after the same pauses, the last one repeated.
+        tell: called with one line when an outage outside begins, and with one when it is over.
     """
 
     def __init__(
@@ -103,16 +103,16 @@ class Stack:
         self._supervisor: threading.Thread | None = None
         self._lock: _presence.Lock | None = None
         self._waiting: Counter[str] = Counter()
-        """Parts that wait for the servers outside that are named so."""
-        # Threads of their own: a server that is away takes seconds to say nothing, and the other
-        # parts are looked after meanwhile.
+        """By names of missing servers outside, how many parts wait for them."""
+        # Separate threads: a probe of a missing server takes seconds, and the other parts need
+        # supervision meanwhile.
         self._outages = ThreadPoolExecutor(thread_name_prefix="outage")
 
     def start(self, report: Announce = lambda _: None) -> None:
         """Returns when every part is ready; stops what it started when one can't be.
 
         Args:
-            report: told one line per part and step.
+            report: called with one line per part and step.
 
         Raises:
             Misconfigured: another stack runs from this home, a port is taken, the disk is full.
@@ -139,7 +139,7 @@ class Stack:
         self._supervisor.start()
 
     def stop(self, report: Announce = lambda _: None) -> None:
-        """Stops every part in reverse order and lets the home go; may be called at any time."""
+        """Stops every part in reverse order and releases the home; may be called at any time."""
         self._stopping.set()
         if self._supervisor is not None and self._supervisor is not threading.current_thread():
             self._supervisor.join()
@@ -194,7 +194,7 @@ class Stack:
             }
 
     def kill(self, name: str) -> None:
-        """SIGKILL to the part `name`, as a crash would be; the stack starts it again."""
+        """Sends SIGKILL to the part `name`, like a crash; the stack starts it again."""
         self._running[name].child.kill()
 
     def await_ready(self, name: str, *, restarts: int = 0, timeout_s: float = 60.0) -> None:
@@ -232,7 +232,7 @@ class Stack:
         running = self._spawn(part)
         deadline = time.monotonic() + part.start_s
         while not self._stopping.is_set():
-            # In starting order: where an earlier part has ended, its reason is the reason.
+            # In starting order: when an earlier part has ended, report that part's reason.
             for each in self._running.values():
                 if (code := each.child.poll()) is not None:
                     raise _ended(each, code, "while starting")
@@ -273,7 +273,7 @@ class Stack:
                     self._look_after(running)
                 if time.monotonic() > disk_at:
                     disk_at += _DISK_S
-                    # A quarter of what a start asks for: time to stop whole, not half-way a write.
+                    # A quarter of what a start needs: enough to stop cleanly, not during a write.
                     enough_disk(self.settings.home, self.settings.min_free_mb // 4)
         except GulouError as error:
             self._halted = error
@@ -315,7 +315,7 @@ class Stack:
                 running.outage = self._outages.submit(self._outlast, running.part), ended
 
     def _outlast(self, part: Part) -> bool:
-        """Returns when all servers outside answer; whether there was one that did not."""
+        """Waits until all servers outside answer; returns whether any of them did not."""
         assert part.away is not None
         missed = part.away()
         if not missed:

@@ -18,7 +18,7 @@ from streams.limits import Limits
 
 
 def configure(settings: Settings, index: int = 0) -> WorkerConfig:
-    """What worker number `index` of an installation needs to know."""
+    """The configuration of worker number `index`."""
     return WorkerConfig(
         bootstrap=settings.bootstrap.split(","),
         warehouse=apply.address(settings),
@@ -58,7 +58,7 @@ def main() -> None:
     try:
         worker.execute_from_commandline()
     finally:
-        # Faust leaves by SystemExit, with a code that does not say why it stopped.
+        # Faust raises SystemExit with a code that does not say why it stopped.
         reason = app.crash_reason
         if reason is not None:
             logging.getLogger(__name__).critical("%s", reason)

@@ -1,4 +1,4 @@
-"""What every part that speaks HTTP shares: the token gate, the start, the health."""
+"""What all parts that speak HTTP share: the token gate, the start, the health path."""
 
 from infra.http.gate import HEALTH, Gate, loopback
 from infra.http.serving import Listening, serve

@@ -1,4 +1,4 @@
-"""Who may ask an HTTP part: token, session cookie, same origin, no foreign code in its pages."""
+"""Guards an HTTP part: token, session cookie, same origin, no foreign code in its pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WITHOUT_TOKEN = (LOGIN, HEALTH)
 COOKIE = "gulou_session"
 SESSION_S = 90 * 86_400  # A wall is mounted once and must not ask for its token every week.
 
-# What a proxy adds: behind it, a connection from this machine may be anybody's.
+# Headers that a proxy adds: behind it, a connection from this machine may be anybody's.
 _FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,18 +37,19 @@ def loopback(host: str) -> bool:
 
 
 class Gate:
-    """Who may publish and who may look.
+    """Decides who may publish and who may look.
 
-    Without a token everybody on this machine may do both. With one, a Bearer token may publish; a
-    session (the same token, typed into the form or given once as `?token=`) may look, and so may
-    everybody on this machine as long as nobody else can reach the server. What a proxy hands on
-    comes from elsewhere, wherever the proxy runs, and needs the token.
+    Without a token, everybody on this machine may do both. With a token, a client that sends it as
+    Bearer may publish, and a session (the same token, typed into the form or given once as
+    `?token=`) may look. Everybody on this machine may look too, as long as nobody else can reach
+    the server. A request through a proxy counts as one from elsewhere and needs the token, wherever
+    the proxy runs.
 
     Args:
         host: address the server listens on.
         token: the secret, "" for none.
         closed: ask for the token on this machine too.
-        role: key under which a part finds the role of who asks: `Admin` or `Viewer`.
+        role: request key under which a part finds the client's role: `Admin` or `Viewer`.
         reads: paths that a session may POST to: they change nothing.
 
     Raises:
@@ -83,7 +84,7 @@ class Gate:
 
     @property
     def middleware(self) -> Handler:
-        """What asks each request for its right to be answered."""
+        """The middleware that admits or refuses each request."""
         gate = self
 
         @web.middleware
@@ -106,11 +107,11 @@ class Gate:
         return guard  # type: ignore[return-value]
 
     def _same_origin(self, request: web.Request) -> None:
-        """Refuses a page of another site, and a name that was bent to this address."""
+        """Refuses requests from another site's page or under a rebound host name."""
         origin = request.headers.get("Origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.host
         name = urlsplit(f"//{request.host}").hostname or ""
-        # A proxy's own name is no bent one: what comes through a proxy needs the token anyway.
+        # A proxy's own name is allowed: a request through a proxy needs the token anyway.
         if foreign or (self._open and not _proxied(request) and not loopback(name)):
             raise web.HTTPForbidden(
                 text='{"message": "origin not allowed"}', content_type="application/json"
@@ -129,7 +130,7 @@ class Gate:
         return "Viewer" if known or (self._open and not _proxied(request)) else None
 
     def _is_token(self, given: str) -> bool:
-        # Without a token no word is one, the empty word least of all.
+        # Without a token nothing matches, least of all the empty string.
         return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())
 
     def _turned_away(self, request: web.Request) -> web.Response:
@@ -160,14 +161,14 @@ def _proxied(request: web.Request) -> bool:
 
 
 def _inside(to: str) -> str:
-    """`to` when it is a path of this server: anything else would send a session elsewhere."""
+    """`to` when it is a path of this server, else `/`: a login must not redirect elsewhere."""
     # Browsers drop tabs and line ends from an address, so "/\t/evil" is "//evil" to them.
     clean = to.isprintable() and to.startswith("/") and to[1:2] not in ("/", "\\")
     return to if clean else "/"
 
 
 def _login(to: str, status: int = 200) -> web.Response:
-    """The form that asks for the token, and afterwards goes on to where a person was going."""
+    """The form that asks for the token and then redirects to `to`."""
     text = _LOGIN.replace("{to}", html.escape(to, quote=True))
     return web.Response(text=text, content_type="text/html", status=status)
 

@@ -21,7 +21,7 @@ class Listening:
     """Where a part listens.
 
     Attributes:
-        part: what it is called in messages.
+        part: its name in messages.
         host: address; beyond this machine only with a token.
         port: 0 takes a free one.
     """
@@ -35,12 +35,12 @@ def serve(make: Callable[[], web.Application], listening: Listening, gate: Gate)
     """Serves until SIGTERM or SIGINT; prints one JSON line when it is ready.
 
     Args:
-        make: the part as an application, made once the loop runs.
+        make: makes the application; called inside the event loop.
         listening: where.
         gate: who may ask.
 
     Raises:
-        Misconfigured: the port is taken, or a provisioning file is not as it must be.
+        Misconfigured: the port is taken, or a provisioning file is malformed.
     """
     asyncio.run(_serve(make, listening, gate))
 
@@ -66,7 +66,7 @@ async def _serve(make: Callable[[], web.Application], listening: Listening, gate
             "port": port,
             "url": f"http://{shown}:{port}/",
         }
-        # What is loaded by now stays: a full collection that walks it holds every answer up.
+        # Exempt the loaded objects, which stay: a full collection of them delays every answer.
         gc.collect()
         gc.freeze()
         sys.stdout.write(json.dumps(ready) + "\n")
