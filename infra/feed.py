@@ -182,7 +182,7 @@ class _Line:
         )
 
     def holds(self) -> None:
-        """Call this when something has arrived; it tells the end of an outage."""
+        """Call this when something has arrived; it reports the end of an outage."""
         if self._broken:
             self._tell(f"{self._what} goes on.")
         self._broken = False

@@ -87,7 +87,7 @@ def net_figures(names: Mapping[str, str], found: Mapping[str, Sequence[int]]) ->
     """
     city = next((name for code, name in names.items() if code.endswith("00")), "")
     table = Table(title=f"{city} 净数 net figures".strip(), title_justify="left")
-    # Never cut: a cut name or number is a different one. Headers have a second line anyway.
+    # Only headers may break, into their second line: a cut name or number is a different one.
     table.add_column("县市区\ncounty", no_wrap=True)
     for title, *_ in _COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)

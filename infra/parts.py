@@ -215,13 +215,13 @@ def _http_part(
 
     Args:
         settings: of the installation.
-        name: of the part.
-        module: that runs it.
-        port: it listens on.
-        arguments: of its command, made again for each start.
-        variable: setting of the port, for a message when it is taken.
+        name: name of the part.
+        module: module that runs it.
+        port: port it listens on.
+        arguments: returns the arguments of its command; called for each start.
+        variable: setting of the port, named in the message when the port is taken.
         health: path that answers 200 while it serves.
-        page: path that is shown to people.
+        page: path to show to people.
         away: see `Part`.
         env: see `Part`.
     """

@@ -56,8 +56,8 @@ class _Running:
     again_at: float | None = None
     """When to start it again; None while it runs."""
     outage: tuple[Future[bool], GulouError] | None = None
-    """Set while a thread looks for a missing server outside: a future, whether one was missing, and
-    the error that the part ended with. Else None."""
+    """While a thread checks the servers outside: a future that says whether one was missing, and
+    the error with which the part ended. None otherwise."""
 
 
 def with_ports(settings: Settings) -> Settings:
@@ -103,7 +103,7 @@ class Stack:
         self._supervisor: threading.Thread | None = None
         self._lock: _presence.Lock | None = None
         self._waiting: Counter[str] = Counter()
-        """By names of missing servers outside, how many parts wait for them."""
+        """How many parts wait, by the names of the missing servers outside."""
         # Separate threads: a probe of a missing server takes seconds, and the other parts need
         # supervision meanwhile.
         self._outages = ThreadPoolExecutor(thread_name_prefix="outage")

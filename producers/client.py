@@ -72,7 +72,7 @@ class _Plan:
     sealed: tuple[str, ...]
     pseudonyms: tuple[str, ...]
     opens: bool
-    """Whether the event names a case's person and other events of the case hold texts only."""
+    """Whether it names the person of a case that also has events with texts but no person."""
 
 
 def event_class(name: str) -> type[Event]:

@@ -102,8 +102,8 @@ class Vault:
         """The pseudonym of one person or household, equal for equal identities within one vault.
 
         Args:
-            identity: a number or a name with a number, as the office knows the person; full-width
-                letters and surrounding blanks make no difference.
+            identity: how the office knows the person, such as a number or a name with a number;
+                full-width letters and surrounding blanks make no difference.
 
         Raises:
             Refused: the identity is blank.

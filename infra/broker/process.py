@@ -222,7 +222,7 @@ class Broker:
         raise self.failure(f"did not answer within {_READY_S} s")
 
     def failure(self, what: str) -> Misconfigured | Unavailable:
-        """The error that Kafka `what` ("ended with code 1 while starting"), from its log."""
+        """The error that says it `what` ("ended with code 1 while starting"), with the reason."""
         text = "".join(map(self._written, (self.log, self._out)))
         if "Address already in use" in text:
             return _KafkaPortLost(

@@ -42,7 +42,7 @@ def _root(
 
 
 def main() -> None:
-    """The console script: an expected error prints one sentence and no traceback."""
+    """The console script: an expected error gives one sentence and an exit code, no traceback."""
     debug = "--debug" in sys.argv[1:]
     try:
         app()

@@ -107,7 +107,7 @@ class Gate:
         return guard  # type: ignore[return-value]
 
     def _same_origin(self, request: web.Request) -> None:
-        """Refuses requests from another site's page or under a rebound host name."""
+        """Refuses requests from another site's page or under another host name (DNS rebinding)."""
         origin = request.headers.get("Origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.host
         name = urlsplit(f"//{request.host}").hostname or ""

@@ -125,7 +125,7 @@ def _user(name: str, entry: Mapping[str, Any]) -> User:
 
 
 def write_users(file: Path, users: Mapping[str, Mapping[str, object]]) -> None:
-    """Writes a users file; a running server follows it at once.
+    """Writes a users file; a running server uses it at once.
 
     Args:
         file: replaced as a whole, mode 0600.

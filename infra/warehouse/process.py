@@ -134,7 +134,7 @@ class EmbeddedClickHouse:
         self.stop()
 
     def failure(self, what: str) -> Misconfigured | Unavailable:
-        """The error that the server `what` ("ended with code 1 while starting"), from its log."""
+        """The error that says it `what` ("ended with code 1 while starting"), with the reason."""
         written = self._written()
         last = next((line for line in reversed(written.splitlines()) if line.strip()), "")
         if "cannot listen on" in last:

@@ -23,12 +23,12 @@ from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
 from infra.warehouse._types import walk
 
 REVISION: Final = 54460
-"""Has query parameters and the addendum; Grafana's plugin speaks it too."""
+"""This revision has query parameters and the addendum; Grafana's plugin speaks it too."""
 WITH_CUSTOM_SERIALIZATION: Final = 54454
 
 LZ4, ZSTD, PLAIN = 0x82, 0x90, 0x02
 _FRAME = struct.Struct("<QQBII")
-"""128-bit hash (high half first), method, compressed size with 9 bytes from method on, raw size."""
+"""128-bit hash (high half first), method, compressed size plus 9 header bytes, raw size."""
 _FRAME_TAIL = struct.Struct("<BII")
 _MOST_FRAME_BYTES = 1 << 30
 """ClickHouse's own limit of a frame."""

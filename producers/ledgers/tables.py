@@ -193,7 +193,7 @@ def plain(cell: object) -> str:
 
 
 def clean(cell: Any) -> Any:
-    r"""A cell as events keep it: text without surrounding blanks, with \n as its line ends.
+    """A cell as events keep it: text without surrounding blanks, with one kind of line end.
 
     Files that hold the same rows must give the same bytes, so this removes what a file format adds.
     """
