@@ -247,13 +247,17 @@ def mark(serial: int, query_id: str, user: str) -> str:
     return f"/*{serial} {quote(query_id, safe='')} {quote(user, safe='')}*/ "
 
 
-_MARK = r"'^/\\*[0-9]+ ([^ ]*) [^ ]*\\*/ '"
-_ID = f"if(match(query, {_MARK}), decodeURLComponent(extract(query, {_MARK})), query_id)"
-_USER = (
-    r"if(match(query, '^/\\*[0-9]+ [^ ]* [^ ]*\\*/ '), "
-    r"decodeURLComponent(extract(query, '^/\\*[0-9]+ [^ ]* ([^ ]*)\\*/ ')), user)"
-)
-_QUERY = r"replaceRegexpOne(query, '^/\\*[0-9]+ [^ ]* [^ ]*\\*/ ', '')"
+_MARK = r"'^/\\*[0-9]+ ([^ ]*) ([^ ]*)\\*/ '"
+
+
+def _marked(part: int, otherwise: str) -> str:
+    """The part of a statement's mark, counted from 1, or what the engine says of one without."""
+    groups = f"extractGroups(query, {_MARK})"
+    return f"if(empty({groups}), {otherwise}, decodeURLComponent({groups}[{part}]))"
+
+
+_ID, _USER = _marked(1, "query_id"), _marked(2, "user")
+_QUERY = f"replaceRegexpOne(query, {_MARK}, '')"
 _PROCESSES = (
     f"(SELECT * REPLACE ({_ID} AS query_id, {_ID} AS initial_query_id, {_USER} AS user, "
     f"{_USER} AS initial_user, {_QUERY} AS query) FROM system.processes)"

@@ -7,6 +7,7 @@ import pytest
 from infra.warehouse._fault import Fault, from_engine
 from infra.warehouse._sql import (
     format_of,
+    mark,
     marked_ids,
     parse_insert,
     single,
@@ -99,10 +100,40 @@ def test_query_ids_are_those_of_the_clients() -> None:
     listed = marked_ids("SELECT p.query_id FROM system.processes p", "SELECT")
     untouched = "SELECT 'system.processes' AS processes"
 
-    assert killed.startswith("KILL QUERY WHERE if(match(query,")
+    assert killed.startswith("KILL QUERY WHERE if(empty(extractGroups(query,")
     assert killed.endswith("= 'query_id'")
     assert listed.endswith("FROM system.processes) p")
     assert marked_ids(untouched, "SELECT") == untouched
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        (mark(1, "q-1", "board") + "SELECT 1", "q-1\tq-1\tboard\tboard\tSELECT 1"),
+        (mark(10, "q-1", "board") + "SELECT 1", "q-1\tq-1\tboard\tboard\tSELECT 1"),
+        (mark(907, "a*/ b", "鼓 楼") + "SELECT 1", "a*/ b\ta*/ b\t鼓 楼\t鼓 楼\tSELECT 1"),
+        # The engine's own, and one that only looks marked, stay as the engine tells of them.
+        ("SELECT 1", "own\town\towner\towner\tSELECT 1"),
+        (" /*7 q-1 board*/ SELECT 1", "own\town\towner\towner\t /*7 q-1 board*/ SELECT 1"),
+    ],
+)
+def test_a_running_query_is_shown_as_its_client_sent_it(query: str, shown: str) -> None:
+    chdb = pytest.importorskip("chdb")
+    columns = {
+        "query": query,
+        "query_id": "own",
+        "initial_query_id": "first",
+        "user": "owner",
+        "initial_user": "starter",
+    }
+    asked = "SELECT query_id, initial_query_id, user, initial_user, query FROM system.processes p"
+    row = ", ".join(f"'{value}' AS {name}" for name, value in columns.items())
+
+    answered = chdb.query(
+        marked_ids(asked, "SELECT").replace("system.processes", f"(SELECT {row})"), "TSVRaw"
+    )
+
+    assert str(answered).rstrip("\n") == shown
 
 
 def test_an_exception_of_the_engine_keeps_its_code_and_loses_its_echo() -> None:
