@@ -1,4 +1,4 @@
-"""A simulated family as a test reads it: its messages, parsed; none of the simulator's numbers."""
+"""A simulated family as tests read it: parsed messages, without the simulator's numbers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import numpy as np
 from producers.simulator.sheets import Sheet
 
 Told = dict[str, Any]
-"""An event as it stands on the wire, and beside it `t` and `r`: when it happened, was recorded."""
+"""An event as on the wire, plus `t` and `r`: when it happened and was recorded."""
 
 DAY: Final = 86_400
 FIRST: Final = date(2021, 1, 1)
 YEAR_END: Final = 365 * DAY
-"""First second of 2022, counted from the first midnight of 2021."""
+"""First second of 2022, counted from midnight of 2021-01-01."""
 END: Final = 442 * DAY
-"""The second after the day of the article: 365 days of 2021, then 31 + 28 + 18."""
+"""First second after the day of the article: 365 days of 2021, then 31 + 28 + 18."""
 _MOST_SIGMAS: Final = 4.5
 
 
 def _hours(first: int, *weights: int) -> dict[int, int]:
-    """Weights of the hours from `first` on; an hour of none is left out."""
+    """Weights of the hours from `first` on; hours with weight 0 are left out."""
     return {hour: weight for hour, weight in enumerate(weights, first) if weight}
 
 
@@ -50,7 +50,7 @@ WORKING_WEEKENDS: Final = frozenset(
     }
 )
 
-# First and last day, and how much more than usual: 春节, 七一, 重阳, the end of the year.
+# First and last day, and factor over the usual rate: 春节, 七一, 重阳, the end of the year.
 SEASONS: Final = (
     ("2021-01-25", "2021-02-10", 1.45),
     ("2021-02-11", "2021-02-17", 0.45),
@@ -62,7 +62,7 @@ SEASONS: Final = (
 
 @cache
 def holidays() -> frozenset[str]:
-    """Every day of the holidays, weekends among them included."""
+    """Every day of the holidays, including weekends."""
     return frozenset(
         str(date.fromisoformat(first) + timedelta(days=n))
         for first, days in HOLIDAYS
@@ -72,7 +72,7 @@ def holidays() -> frozenset[str]:
 
 @cache
 def works(day: int) -> bool:
-    """Whether offices are open on a day, counted from 2021-01-01."""
+    """Whether offices are open on a day; days count from 2021-01-01."""
     on = FIRST + timedelta(days=day)
     if str(on) in WORKING_WEEKENDS:
         return True
@@ -85,14 +85,14 @@ def _day(text: str) -> int:
 
 
 def seconds(text: str) -> int:
-    """An instant of the wire, in seconds since the first midnight of 2021."""
+    """An instant on the wire, in seconds since midnight of 2021-01-01."""
     assert text[10] == "T" and text[19:] == "+08:00", text
     clock = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
     return _day(text[:10]) * DAY + clock
 
 
 class Drawn:
-    """The events of one sheet, each once, by type."""
+    """The events of one sheet by type, without repeats."""
 
     def __init__(self, sheet: Sheet) -> None:
         self.events: dict[str, list[Told]] = defaultdict(list)
@@ -119,11 +119,11 @@ class Drawn:
         return self.events[type_]
 
     def standing(self, type_: str) -> list[Told]:
-        """The events of a type that nothing takes back."""
+        """The events of a type that are not voided or reversed."""
         return [event for event in self.events[type_] if event["id"] not in self.taken_back]
 
     def cases(self, key: str) -> dict[str, dict[str, list[Told]]]:
-        """Of each case its events by step, in order of time."""
+        """The events of each case by step, in order of time."""
         found: dict[str, dict[str, list[Told]]] = defaultdict(lambda: defaultdict(list))
         for type_, events in self.events.items():
             step = type_.partition(".")[2]
@@ -133,13 +133,13 @@ class Drawn:
 
 
 def assert_near(found: int, of: int, share: float, what: object = "") -> None:
-    """`found` is what chance makes of a share of `of`."""
+    """Asserts that `found` is a plausible random count for a share of `of`."""
     most = _MOST_SIGMAS * sqrt(of * share * (1 - share)) + 1
     assert abs(found - of * share) <= most, (what, found / of, share)
 
 
 def assert_shares(values: Iterable[Any], weights: Mapping[Any, float]) -> None:
-    """Exactly the declared values occur, each about as often as its weight says."""
+    """Asserts that exactly the declared values occur, each about as often as its weight."""
     found, total = Counter(values), sum(weights.values())
     assert set(found) == set(weights)
     for value, weight in weights.items():
@@ -147,10 +147,10 @@ def assert_shares(values: Iterable[Any], weights: Mapping[Any, float]) -> None:
 
 
 def days_between(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The least and the most whole days that were waited before an office's next working day.
+    """The shortest and the longest wait in whole days, without the wait for a working day.
 
-    A wait that ends on a day off goes on to the next working day, so each pair of instants leaves
-    a range of waits: the least of the upper ends and the most of the lower ends are certain.
+    A wait that ends on a day off continues to the next working day, so each pair of instants gives
+    a range of waits: the minimum of the upper ends and the maximum of the lower ends are certain.
     """
     least, most = 1_000, -1
     for after, then in pairs:
@@ -163,12 +163,12 @@ def days_between(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
 
 
 def assert_rhythm(times: Iterable[int], week: Sequence[float], rest: float) -> None:
-    """The days of the week, and holidays, have their weights.
+    """Asserts that weekdays and holidays have their weights.
 
     Args:
         times: instants of events.
-        week: weight of Monday to Sunday.
-        rest: what a holiday leaves of a Sunday's weight.
+        week: weights from Monday to Sunday.
+        rest: weight of a holiday relative to a Sunday.
     """
     events = Counter(time // DAY for time in times)
     found: dict[int, list[int]] = defaultdict(list)
@@ -181,14 +181,14 @@ def assert_rhythm(times: Iterable[int], week: Sequence[float], rest: float) -> N
         elif on.weekday() < 5:
             found[7].append(events[n])
     means = [float(np.mean(found[day])) for day in range(8)]
-    # Working days are the measure: some two hundred of them.
+    # Working days set the unit: there are some two hundred.
     unit = sum(means[:5]) / sum(week[:5])
     for day, weight in enumerate([*week, week[6] * rest]):
-        # Chance spreads the mean of a few days; every day has 6 in 100 of its own.
+        # Random spread of the mean over a few days; each day has a factor with spread 0.06.
         most = 4 * weight * sqrt((0.06**2 + 1 / (weight * unit)) / len(found[day]))
         assert abs(means[day] / unit - weight) < most, (day, means[day] / unit, weight)
 
 
 def median(values: Iterable[float]) -> float:
-    """The middle one."""
+    """The median."""
     return float(np.median(list(values)))

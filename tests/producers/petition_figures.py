@@ -1,6 +1,6 @@
 """The figures of the real petitions, computed from the file by openpyxl and the standard library.
 
-No code of Gulou is used here. `QUERY` asks the running warehouse for the same figures.
+It uses no code of Gulou. `QUERY` gets the same figures from the running warehouse.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ SELECT
 
 
 def figures(ledger: Path = LEDGER) -> dict[str, float]:
-    """The figures under the names of `QUERY`'s columns.
+    """The figures by column of `QUERY`.
 
-    `equal_content_pairs` are petitions whose subject and text differ at most in blanks;
-    `filed_twice_pairs` are those of them that one person sent within one second.
+    `equal_content_pairs` are petitions with equal subject and text except for blanks;
+    `filed_twice_pairs` are those of them sent by one person within one second.
     """
     book = openpyxl.load_workbook(ledger, read_only=True)
     lines = book.worksheets[0].iter_rows(min_row=2, values_only=True)
@@ -84,12 +84,12 @@ def figures(ledger: Path = LEDGER) -> dict[str, float]:
 
 
 def pairs(values: Iterable[Hashable]) -> int:
-    """How many pairs of equal values there are."""
+    """Number of pairs of equal values."""
     return sum(count * (count - 1) // 2 for count in Counter(values).values())
 
 
 def instant(cell: Any) -> datetime:
-    """The two formats of the file, its one true datetime and its one bare date."""
+    """The instant in a cell: two text formats, one real datetime and one bare date occur."""
     if isinstance(cell, datetime):
         return cell
     for form in _FORMATS:
@@ -101,6 +101,6 @@ def instant(cell: Any) -> datetime:
 
 
 def squeezed(text: str) -> str:
-    """Text without blanks, in one width of letters; _x000D_ is XLSX for a carriage return."""
+    """Text without blanks, in NFKC width; _x000D_ is XLSX for a carriage return."""
     text = unicodedata.normalize("NFKC", text.replace("_x000D_", ""))
     return "".join(char for char in text if not char.isspace())

@@ -1,4 +1,4 @@
-"""Both sides of every limit in what a cell may mean: days, clocks, serials, numbers, money."""
+"""Both sides of every limit of cell values: days, times, serials, numbers, money."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 def read(cell: Any, *formats: str) -> str | None:
-    """The instant a cell means in Shanghai, with a mark where it is only a day."""
+    """The instant of a cell in Shanghai, marked if it is only a day."""
     found = moment(cell, formats, SHANGHAI)
     if found is None:
         return None
@@ -33,7 +33,7 @@ def read(cell: Any, *formats: str) -> str | None:
         ("2100-01-01", None),
         (date(1948, 12, 31), None),
         (date(2099, 12, 31), "2099-12-31 00:00:00 day"),
-        # Months, and days of months and leap years.
+        # Months, days of months, leap years.
         ("2021-01-01", "2021-01-01 00:00:00 day"),
         ("2021-00-01", None),
         ("2021-01-00", None),
@@ -44,13 +44,13 @@ def read(cell: Any, *formats: str) -> str | None:
         ("2020-02-29", "2020-02-29 00:00:00 day"),
         ("2021-02-29", None),
         ("2000-02-29", "2000-02-29 00:00:00 day"),
-        # Digits: one or two of a month and a day, four of a year.
+        # Digits: one or two for month and day, four for the year.
         ("2021-1-1", "2021-01-01 00:00:00 day"),
         ("2021-001-01", None),
         ("2021-01-001", None),
         ("221-01-01", None),
         ("20210-01-01", None),
-        # Marks between, blanks around them, and 日 behind.
+        # Separators, blanks around them, and a final 日.
         ("2021-3-4", "2021-03-04 00:00:00 day"),
         ("2021/3/4", "2021-03-04 00:00:00 day"),
         ("2021.3.4", "2021-03-04 00:00:00 day"),
@@ -89,13 +89,13 @@ def test_a_day_is_read_within_its_limits(cell: Any, means: str | None) -> None:
         ("9 : 5 : 7", "09:05:07"),
         ("9:", "09:00:00"),
         ("9", None),
-        # Parts of a second, up to microseconds.
+        # Fractions of a second, down to microseconds.
         ("9:05:07.5", "09:05:07.500000"),
         ("9:05:07,25", "09:05:07.250000"),
         ("9:05:07.000001", "09:05:07.000001"),
         ("9:05:07.0000001", None),
         ("9:05.5", None),
-        # Half days: 1 to 12, and twelve is the first hour of its half.
+        # Half days: 1 to 12; twelve is the first hour of its half.
         ("上午 12:00", "00:00:00"),
         ("上午 1:00", "01:00:00"),
         ("上午 11:59", "11:59:00"),
@@ -184,23 +184,23 @@ def test_digits_written_together_are_read_where_they_are_a_time(
 @pytest.mark.parametrize(
     ("cell", "means"),
     [
-        # Day 20,000 of Excel is 1954-10-03: 36,526 is 2000-01-01, and 16,526 days lie between.
+        # Excel's day 20,000 is 1954-10-03: 36,526 is 2000-01-01, 16,526 days later.
         (19_999, None),
         (20_000, "1954-10-03 00:00:00 day"),
         ("19999.99999", None),
         (36_525, "1999-12-31 00:00:00 day"),
         (36_526, "2000-01-01 00:00:00 day"),
-        # 36,526 + 36,525 days of a century with its first year a leap year.
+        # 36,526 + 36,525 days of a century that begins with a leap year.
         (73_050, "2099-12-31 00:00:00 day"),
         ("73050.99998", "2099-12-31 23:59:58"),
         (73_051, None),
         (79_999, None),
         (80_000, None),
-        # Halves and parts of a day, to the second.
+        # Halves and fractions of a day, to the second.
         (44_259.5, "2021-03-04 12:00:00"),
         (44_259.25, "2021-03-04 06:00:00"),
         ("44259.0", "2021-03-04 00:00:00 day"),
-        # A second is 0.0000115740…; half of one is the next second or the one before.
+        # A second is 0.0000115740…; half a second rounds to the next or the previous one.
         ("44259.00001157", "2021-03-04 00:00:01"),
         ("44259.000005", "2021-03-04 00:00:00"),
         ("44259.000006", "2021-03-04 00:00:01"),
@@ -255,9 +255,9 @@ def test_an_instant_with_a_zone_keeps_it_and_one_without_gets_the_ledgers() -> N
         ("%d.%m.%Y", "4.3.2021", "2021-03-04 00:00:00 day"),
         ("%d.%m.%Y %H", "4.3.2021 9", "2021-03-04 09:00:00"),
         ("%d.%m.%Y %I%p", "4.3.2021 9PM", "2021-03-04 21:00:00"),
-        # It comes before what would be read without it.
+        # A given format comes before the built-in ones.
         ("%Y-%d-%m", "2021-03-04", "2021-04-03 00:00:00 day"),
-        # And what it does not fit is read as ever.
+        # Cells that do not fit it are read as usual.
         ("%d.%m.%Y", "2021-03-04", "2021-03-04 00:00:00 day"),
     ],
 )
@@ -295,15 +295,15 @@ def test_a_counting_word_behind_a_number_is_passed_over(word: str) -> None:
         *[("1", "万元", 1_000_000), ("0.01", "元", 1), ("0.000001", "万元", 1)],
         *[("0.001", "元", None), ("0.0000001", "万元", None), ("0.5", "分", None)],
         *[("1.005", "元", None), ("-12.50", "元", -1_250), ("0", "元", 0), (12.5, "元", 1_250)],
-        # The unit of the mapping behind the number, and the sign of the currency before it.
+        # The mapping's unit after the number, and the currency sign before it.
         *[("3分", "分", 3), ("3元", "元", 300), ("3万元", "万元", 3_000_000), ("3fen", "fen", 3)],
         *[("¥3", "元", 300), ("￥3", "元", 300), ("¥¥3", "元", 300), ("$3", "元", None)],
         *[("3万元", "元", None), ("3 元", "元", 300), ("", "元", None), ("元", "元", None)],
-        # A millionth of a fen is what a binary float may be beside the sum.
+        # A binary float may differ from the amount by a millionth of a fen.
         *[("0.0000000099", "元", 0), ("0.00000001", "元", None), ("-0.0000000099", "元", 0)],
         *[("1.0000000099", "元", 100), ("0.9999999901", "元", 100), ("0.99999999", "元", None)],
         *[(0.1 + 0.2, "元", 30), (1.1 * 3, "元", 330), (4.35, "元", 435)],
-        # As many digits as there may be in a cell.
+        # The maximum number of digits in a cell.
         *[("9" * 18, "元", int("9" * 18) * 100), ("9" * 30, "元", None), ("9" * 300, "元", None)],
         *[("1" + "0" * 20, "分", 10**20), ("1" + "0" * 19 + "1", "分", None)],
         *[("-1" + "0" * 20, "分", -(10**20)), ("-" + "9" * 30, "元", None)],

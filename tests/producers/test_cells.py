@@ -1,4 +1,4 @@
-"""What clerks write for times, numbers and places."""
+"""Times, numbers and places as clerks write them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STYLES = [
 ]
 
 
-# From 1992 on: the zone had daylight saving before, and an hour of it stands twice.
+# From 1992 on: before, the zone had daylight saving time, which repeats an hour.
 @given(
     st.datetimes(datetime(1992, 1, 1), datetime(2099, 12, 31)),  # noqa: DTZ001 - as ledgers write it
     st.sampled_from(STYLES),

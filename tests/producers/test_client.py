@@ -1,4 +1,4 @@
-"""What the client refuses, seals, keys and delivers, on a real Kafka."""
+"""The client on a real Kafka: refusals, sealing, keys and delivery."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_forgetting_a_person_makes_what_was_answered_them_unreadable(
     sealed, other = reply("P-7"), reply("P-8")
     register("P-7", "张三")
     register("P-8", "李四")
-    # Whether the person is known by then or not, the reply sent again is the same message.
+    # Whether the person is known or not, a repeated reply is the same message.
     assert reply("P-7") == sealed
     vault.forget(vault.pseudonym("张三"))
     with pytest.raises(Refused, match="destroyed"):
@@ -151,7 +151,7 @@ def test_forgetting_a_person_makes_what_was_answered_them_unreadable(
     with pytest.raises(Refused, match="destroyed"):
         reply("P-7")
     assert vault.unseal("petitions:P-8", "P-8-2", "reply", other) == "已修复 P-8"
-    # A petition brought after the erasure is counted, but no text of it is kept, nor its answer's.
+    # A petition after the erasure counts, but its text and its reply's text are not kept.
     register("P-9", "张三", text=None)
     with pytest.raises(Refused, match="destroyed"):
         reply("P-9")
@@ -253,8 +253,8 @@ def test_a_topic_that_does_not_exist_is_not_made(broker: Broker, vault: Vault) -
         producer.send_bytes("no-such-topic", b"k", b"v").result(30)
 
 
-# kafka-python leaves sockets that were refused to the garbage collector, which must find them here
-# and not in another test; what it logs would keep them until the end of this one.
+# kafka-python leaves refused sockets to the garbage collector, which must collect them here and not
+# in another test; its log records would keep them alive until the end of this one.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_no_kafka_is_one_sentence(vault: Vault, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL + 1, "kafka")

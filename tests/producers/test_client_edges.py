@@ -1,4 +1,4 @@
-"""Encoder, vault and both producers at their limits, and what fails long after it was sent."""
+"""Encoder, vault and both producers at their limits, and late delivery failures."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def encoder(vault: Vault) -> Encoder:
 
 @pytest.fixture
 def topic(broker: Broker) -> str:
-    """A topic that takes messages of 2,000 bytes and no larger ones."""
+    """A topic with a message limit of 2,000 bytes."""
     name = f"edges-{uuid.uuid4().hex[:8]}"
     ensure_topics(broker.bootstrap, [(name, 1, {"max.message.bytes": "2000"})])
     return name
@@ -169,7 +169,7 @@ def test_a_digest_is_made_here_of_every_text_there_is_or_is_absent(
     assert content(text="不亮") == vault.digest("不亮")
     assert content(text="不亮", title="路灯") == vault.digest("路灯", "不亮")
     assert content(text="亮不", title="路灯") != vault.digest("路灯", "不亮")
-    # One of this vault is kept, as a person's pseudonym is; any other is refused.
+    # A digest of this vault is kept, like a pseudonym; any other is refused.
     own = vault.digest("another")
     assert content(text="不亮", content=own) == own
     for foreign in ("k1.0123", "k2." + "0" * 32, "x." + "a" * 32, "不亮", 17):
@@ -197,7 +197,7 @@ def test_a_case_is_owned_where_the_event_says_whose_it_is(encoder: Encoder, vaul
         encoder.owned("petition.registered", PETITION | {"petitioner": None}),
         encoder.owned("petition.registered", {"petitioner": "张三"}),
         encoder.owned("petition.replied", {"petition": "P-7", "reply": "是"}),
-        # A household is its own key, and every text of a fund or a visit names its person.
+        # A household is its own key; every text of a fund or a visit names its person.
         encoder.owned("visit.recorded", VISIT),
         encoder.owned("fund.contributed", {"account": "F-1", "giver": "张三"}),
     ):
@@ -231,7 +231,7 @@ def test_a_pseudonym_of_this_vault_is_known_by_its_shape(
 def test_pseudonyms_and_digests_are_of_this_shape_and_of_two_keys(vault: Vault) -> None:
     assert vault.own(vault.pseudonym("张三")) and vault.own(vault.digest("张三"))
     assert vault.pseudonym("张三") != vault.digest("张三")
-    # Blanks part the words of a person, and none of a text; the texts of a digest stay apart.
+    # Blanks separate the words of a person but not of a text; a digest keeps its texts apart.
     assert vault.pseudonym("张 三") != vault.pseudonym("张三")
     assert vault.digest("张 三") == vault.digest("张三")
     assert vault.digest("一", "二") != vault.digest("一二") != vault.digest("二", "一")
@@ -255,7 +255,7 @@ def test_a_failure_is_told_once_with_how_many_there_were(
         assert producer.sent == 3
         with pytest.raises(Unavailable, match=rf"2 of 3 events, first {topic} 'key'"):
             producer.flush()
-        # What was told is not told again, neither by another flush nor by the end of the block.
+        # A reported failure is not reported again, by another flush or at the end of the block.
         producer.flush()
     assert values(broker, topic, 1) == [b"small"]
 
@@ -339,7 +339,7 @@ def test_bulk_places_messages_by_the_piece_and_flush_the_rest(count: int, broker
 def test_bulk_waits_for_room_and_for_every_batch(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many more batches than may be under way; the least there can be is one."""
+    """Many more batches than may be in flight; the smallest limit is one."""
     monkeypatch.setattr(_bulk, "_IN_FLIGHT", 1)
     monkeypatch.setattr(_bulk, "_BATCH_BYTES", 1_000)
     monkeypatch.setattr(_bulk, "_CHUNK", 7)
@@ -360,7 +360,7 @@ def test_bulk_gives_up_in_time_and_says_what_arrived(broker: Broker, topic: str)
     told = r"all events; 0 arrived, then: TimeoutError: no answer within 0 s"
     with pytest.raises(Unavailable, match=told):
         bulk.flush()
-    # The first failure ends it: every later call says so again.
+    # The first failure ends the producer: every later call raises it again.
     with pytest.raises(Unavailable, match=told):
         bulk.flush()
     with pytest.raises(Unavailable, match=told):
@@ -371,6 +371,6 @@ def test_bulk_gives_up_in_time_and_says_what_arrived(broker: Broker, topic: str)
 def test_bulk_waits_a_minute_unless_it_is_told_otherwise(broker: Broker) -> None:
     with BulkProducer(broker.bootstrap) as bulk:
         assert bulk._patience_s == 60.0
-        # At most 32 batches of half a mebibyte are under way.
+        # At most 32 batches of half a mebibyte are in flight.
         assert bulk._room._initial_value == 32  # type: ignore[attr-defined]
         assert bulk._kafka._metadata is not None

@@ -1,4 +1,4 @@
-"""Forgetting destroys keys for good: in every file, beside readers, and of thousands of cases."""
+"""Forgetting destroys keys for good: in every file, beside readers, for thousands of cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from producers.vault import Vault
 from schemas.errors import Misconfigured, Refused, Unavailable
 
 TEXT = "门口的路灯不亮"
-# On both sides of what one question to SQLite holds, 500 subjects, and of two questions.
+# Both sides of 500, the number of subjects in one SQLite query, and of two queries.
 SIZES = (1, 499, 500, 501, 1000, 1001)
 
 
@@ -34,7 +34,7 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A reader in the middle of a transaction, as a backup or an import is."""
+    """A reader in an open transaction, like a backup or an import."""
     with connected(path) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM subjects").fetchone()
@@ -50,7 +50,7 @@ def keys(path: Path, subjects: Iterable[str] = ()) -> dict[str, bytes]:
 
 
 def left(path: Path, secrets: Iterable[bytes]) -> int:
-    """How many of the secrets stand in the database, its write-ahead log or its index."""
+    """Number of secrets found in the database, its write-ahead log or its index."""
     texts = [file.read_bytes() for file in path.parent.iterdir()]
     return sum(any(secret in text for text in texts) for secret in secrets)
 
@@ -64,7 +64,7 @@ def forgotten(vault: Vault, subject: str) -> bool:
     return False
 
 
-# -- beside others
+# -- beside other connections
 
 
 @pytest.mark.parametrize("cached", [True, False])
@@ -80,12 +80,12 @@ def test_a_reader_that_is_open_makes_forgetting_fail_and_the_next_attempt_erases
         with reading(path):
             with pytest.raises(Unavailable, match=r"'keys\.db' is destroyed, but its write-ahead"):
                 vault.forget("li")
-            # Destroyed for this vault at once, but the bytes are there, and the error says so.
+            # This vault has lost the key, but the file still has the bytes, as the error says.
             assert left(path, [secret]) == 1
             assert forgotten(vault, "li")
             with pytest.raises(Refused, match="was destroyed"):
                 vault.unseal("li", "e-1", "text", sealed)
-            # A second attempt beside the same reader is no success either.
+            # A second attempt beside the same reader fails too.
             with pytest.raises(Unavailable, match="still holds it"):
                 vault.forget("li")
         assert not vault.forget("li")
@@ -145,7 +145,7 @@ def test_a_writer_that_holds_the_file_is_named_and_changes_nothing(
                 call(vault)
             assert error.value.do == "Check the disk and that no other program holds it."
         assert keys(path) == secret
-        # Nothing is left half open: the next call begins a transaction of its own.
+        # No transaction is left open: the next call begins a new one.
         assert not forgotten(vault, "li") and not forgotten(vault, "wang")
         assert vault.forget("li") and vault.forget("wang")
 
@@ -153,13 +153,13 @@ def test_a_writer_that_holds_the_file_is_named_and_changes_nothing(
 def test_a_writer_that_lets_go_in_time_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits is SQLite itself: the timeout of the connection is what the vault asks for."""
+    """SQLite itself waits, for the connection's timeout, which the vault sets."""
     with Vault(tmp_path / "keys.db") as vault:
         (waits,) = vault._db.execute("PRAGMA busy_timeout").fetchone()
     assert waits == 30_000
 
 
-# -- many
+# -- many subjects
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -175,7 +175,7 @@ def test_every_case_of_a_person_is_forgotten_however_many_there_are(path: Path, 
         assert left(path, (secrets[case] for case in cases)) == 0
         assert all(forgotten(vault, case) for case in [*cases, "li"])
         assert not forgotten(vault, "c:of another") and not forgotten(vault, "wang")
-    # A vault that is opened anew knows it too.
+    # A newly opened vault knows it too.
     with Vault(path) as vault:
         assert all(forgotten(vault, case) for case in [*cases, "li"])
         assert not forgotten(vault, "c:of another")
@@ -185,10 +185,10 @@ def test_every_case_of_a_person_is_forgotten_however_many_there_are(path: Path, 
 def test_every_case_of_persons_who_were_forgotten_before_is_forgotten(
     path: Path, shifted: bool
 ) -> None:
-    """Case and person stand by turns in the questions: case 0, person 0, case 1, person 1, …
+    """Cases and persons alternate in the queries: case 0, person 0, case 1, person 1, …
 
-    Person 249 is then the last of the first 500, person 499 of the second. A first case of two
-    persons moves all by one: person 249 is then the first of the second 500.
+    So person 249 is the last of the first 500, and person 499 the last of the second. A first case
+    with two persons shifts all by one: then person 249 is the first of the second 500.
     """
     gone = [0, 1, 248, 249, 250, 251, 498, 499, 500, 501, 600]
     with Vault(path) as vault, connected(path) as writer:
@@ -223,7 +223,7 @@ def test_every_case_of_persons_who_were_forgotten_before_is_forgotten(
     ],
 )
 def test_a_key_is_found_in_every_place_of_a_question(path: Path, size: int, place: int) -> None:
-    """The person is asked for first, so the first 500 hold the cases 0 to 498."""
+    """The person comes first in the query, so the first 500 hold cases 0 to 498."""
     with Vault(path) as vault:
         cases = [f"c:{n:04}" for n in range(size)]
         vault.assign((case, "li") for case in cases)
@@ -286,7 +286,7 @@ def test_what_is_cached_is_bounded_and_nothing_is_lost_by_it(
         assert vault.forget("a") and forgotten(vault, "x:1") and not forgotten(vault, "x:2")
 
 
-# -- once, twice, never known, and again
+# -- once, twice, unknown, and again
 
 
 def test_forgetting_says_whether_there_was_a_key_and_may_be_repeated(path: Path) -> None:
@@ -315,7 +315,7 @@ def test_a_subject_that_is_readmitted_has_another_key_and_its_old_texts_stay_los
         with pytest.raises(Refused, match="was not sealed for this subject"):
             vault.unseal("li", "e-1", "text", old)
         assert left(path, [before]) == 0
-        # Only who was forgotten is readmitted: a key that lives is kept.
+        # Only a forgotten person is readmitted: an existing key stays.
         vault.readmit("li")
         assert keys(path)["li"] == after
 
@@ -336,7 +336,7 @@ def test_a_case_of_two_goes_with_the_first_and_comes_back_with_both_alone(path: 
         assert [forgotten(vault, case) for case in ("c:1", "c:2", "c:3")] == [True, True, False]
         vault.forget("wang")
         vault.readmit("li")
-        # c:1 is wang's too, who stays forgotten.
+        # c:1 also belongs to wang, who stays forgotten.
         assert [forgotten(vault, case) for case in ("c:1", "c:2", "c:3")] == [True, False, True]
         vault.readmit("wang")
         assert [forgotten(vault, case) for case in ("c:1", "c:2", "c:3")] == [False, False, False]

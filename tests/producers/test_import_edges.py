@@ -1,4 +1,4 @@
-"""An import in pieces of 500 rows: what is counted, marked, resumed and written into rejects."""
+"""An import in chunks of 500 rows: counts, the mark, resuming, the file of rejects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def producer(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def numbered(count: int, **special: str) -> list[dict[str, str]]:
-    """Rows 1 to `count`; `special` gives single rows another number of their case."""
+    """Rows 1 to `count`; `special` gives single rows another case number."""
     return [
         {"编号": special.get(f"row_{n}", f"A-{n}"), "日期": "2021-03-01 09:00"}
         for n in range(1, count + 1)
@@ -68,7 +68,7 @@ def test_a_ledger_is_sent_in_pieces_of_500_rows(
     rows = numbered(count) or [{"编号": "", "日期": ""}]
     ledger = write(tmp_path, "jsonl", rows if count else numbered(1))
     if not count:
-        # Only its head: of JSONL nothing would be left to know the columns by.
+        # Only the header: JSONL without rows has no column names.
         ledger = write(tmp_path, "utf-8", rows)
     seen: list[tuple[int, int | None]] = []
     before = producer.sent
@@ -96,7 +96,7 @@ def stop_after(rows: int) -> Any:
 
 
 def interrupted(ledger: Path, producer: Producer, rejects: Path, rows: int) -> dict[str, Any]:
-    """What the mark says after the import stopped behind so many rows."""
+    """The mark after the import stopped behind the given number of rows."""
     with pytest.raises(Stopped):
         import_ledger(
             ledger, MAPPING, producer, rejects=rejects, now=NOW, on_progress=stop_after(rows)
@@ -106,7 +106,7 @@ def interrupted(ledger: Path, producer: Producer, rejects: Path, rows: int) -> d
 
 
 def run(ledger: Path, wanted: LedgerMapping, producer: Producer, rejects: Path) -> tuple[int, int]:
-    """Rows that were sent before, and events that are sent now."""
+    """Number of rows sent before, and of events sent now."""
     report = import_ledger(ledger, wanted, producer, rejects=rejects, now=NOW)
     assert report.accepted == report.resumed + report.sent
     assert not (rejects.parent / "rejects.csv.progress").exists()
@@ -129,7 +129,7 @@ def test_an_import_goes_on_behind_the_last_row_of_the_last_piece(
         "row": 1000,
     }
     assert len(producer.cluster) > 10
-    # Stopped once more, earlier: what Kafka has is not forgotten.
+    # Stopped again, earlier: the mark does not go back.
     assert interrupted(ledger, producer, rejects, 1)["row"] == 1000
     assert run(ledger, MAPPING, producer, rejects) == (1000, 1)
     assert run(ledger, MAPPING, producer, rejects) == (0, 1001)
@@ -174,7 +174,7 @@ def test_refused_and_repeated_rows_are_counted_apart_and_all_named(
     ledger = write(tmp_path, "jsonl", rows)
     rejects = tmp_path / "deep" / "er" / "r.csv"
     report = import_ledger(ledger, MAPPING, producer, rejects=rejects, now=NOW)
-    # 1, 6 and 8 are in; 2 repeats; 3 is blank, 4 and 5 are no case numbers, 7 contradicts 1.
+    # 1, 6 and 8 are in; 2 repeats; 3 is blank, 4 and 5 are not case numbers, 7 contradicts 1.
     reasons = {"blank": 1, "refused": 2, "conflict": 1}
     assert report == ImportReport(8, 3, 4, 1, 3, 0, {"petition.merged": 3}, reasons)
     assert str(report) == "共 8 行：入库 3 行，退回 4 行，重复 1 行；发送事件 3 条。"
@@ -211,7 +211,7 @@ def test_a_report_says_how_many_it_had_sent_before() -> None:
 def test_a_cell_that_excel_would_reckon_is_written_as_text(
     sign: str, producer: Producer, tmp_path: Path
 ) -> None:
-    # Only names of columns can begin so: what a cell holds is never repeated.
+    # Only names of columns can begin so: no cell is ever repeated.
     name = f"{sign}编号".strip()
     rows = [{name: "", "日期": "2021-03-01"}]
     wanted = mapping(

@@ -1,4 +1,4 @@
-"""A ledger with every fault we know of, in three formats, and a Kafka to import it into."""
+"""A ledger with every known fault, in three formats, imported into a real Kafka."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DIVISIONS = Divisions.load()
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 1, 1, tzinfo=SHANGHAI)
 
-# By hand, from the ledger as Excel shows it: row, type, time, division, people.
+# Read by hand from the ledger in Excel: row, type, time, division, people.
 EVENTS = [
     (2, "registered", "2019-02-28T11:25:05", "431202001", 1),
     (3, "registered", "2017-06-08T17:31:20", "431202001", 1),
@@ -46,7 +46,7 @@ EVENTS = [
     (4, "registered", "2019-04-08T08:37:20", "431202001", 1),
     (4, "replied", "2019-04-09T08:00:00", "431202001", None),
     (5, "registered", "2018-03-19T10:05:04", "431202001", 1),
-    # Replied on the same day, which is all that is known: not before it was registered.
+    # Only the day of the reply is known, the same day: not before the registration.
     (5, "replied", "2018-03-19T10:05:04", "431202001", None),
     (6, "registered", "2018-03-19T00:00:00", "431202001", 1),
     (6, "replied", "2018-03-19T09:00:00", "431202001", None),
@@ -134,7 +134,7 @@ def test_every_row_makes_its_events_or_has_its_reason(kind: str, encoder: Encode
         if each.rejection is not None
     }
     assert rejected == REJECTED
-    # 49 rows stand below the names, and one of them is blank.
+    # 49 rows follow the header, and one of them is blank.
     assert len(found) == 48
 
 
@@ -182,7 +182,7 @@ def test_any_encoding_and_delimiter_is_read(
         ("登记时间", "431202 19800101 1234", None),
         ("登记时间", "2021-02-30 13907451234", None),
         ("登记时间", "2712-34-56", None),
-        # Eight digits may as well be a telephone, and what stands first a day or a month.
+        # Eight digits may be a telephone number, and the first number a day or a month.
         ("登记时间", "20210230", None),
         ("登记时间", "3/4/2019", None),
         ("乡镇街道", "431221", "431221"),
@@ -199,7 +199,7 @@ def test_a_reason_repeats_only_days_and_the_places_of_the_divisions_file(
     column: str, cell: str, shown: str | None, tmp_path: Path, encoder: Encoder
 ) -> None:
     names = ("编号", "姓名", "渠道", "类别", "县市区", "乡镇街道", "登记时间")
-    # A county of another city, so that no place below it can be found.
+    # A county of another city: no place below it can be found.
     county = "外地" if column == "乡镇街道" else "鹤城区"
     row = dict(zip(names, ("A-1", "张三", "网络", "申诉求决", county, "", ""), strict=True))
     row = dict.fromkeys(MAPPING.columns(), "") | row | {"登记时间": "2019/5/1"} | {column: cell}
@@ -275,12 +275,12 @@ def producer(broker: Broker, vault: Vault) -> Iterator[Producer]:
 
 @pytest.fixture
 def mapping() -> LedgerMapping:
-    """The mapping under a source of the test's own, by which its events are found again."""
+    """The mapping with a source of its own, which identifies its events."""
     return MAPPING.model_copy(update={"source": f"test-{uuid.uuid4().hex[:12]}"})
 
 
 def payloads(broker: Broker, source: str) -> list[bytes]:
-    """Every message of `source` in the topic, as often as it is there."""
+    """Every message of `source` in the topic, duplicates included."""
     consumer = KafkaConsumer(
         bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=30_000
     )
@@ -314,7 +314,7 @@ def test_an_import_accounts_for_every_row_and_keeps_secrets(
         tmp_path / "out" / "rejects.csv",
         on_progress=lambda done, total: steps.append((done, total)),
     )
-    # 48 rows: 19 accepted, row 17 repeats, the other 28 of REJECTED must be mended.
+    # 48 rows: 19 accepted, row 17 repeats, the other 28 of REJECTED are rejected.
     assert (report.rows, report.accepted, report.rejected, report.repeated_rows) == (48, 19, 28, 1)
     assert report.events == {"petition.registered": 19, "petition.replied": 5}
     assert report.sent == 24 and steps[-1] == (48, 48)
@@ -367,7 +367,7 @@ def test_an_interrupted_import_goes_on_where_kafka_had_it(
     with pytest.raises(Interrupted):
         run(producer, ledger, mapping, rejects, on_progress=interrupt_at(15))
     report = run(producer, ledger, mapping, rejects)
-    # Two chunks of ten rows: rows 2 to 21 of the sheet, of which 2 to 16 were accepted.
+    # Two chunks of ten rows: rows 2 to 21 of the sheet; 2 to 16 were accepted.
     assert (report.resumed, report.accepted, report.sent) == (15, 19, 5)
     assert set(Counter(payloads(broker, mapping.source)).values()) == {1}
     with rejects.open(encoding="utf-8-sig", newline="") as file:
@@ -419,7 +419,7 @@ def test_the_example_of_the_readme_is_imported_as_it_says(encoder: Encoder) -> N
     mapping = load_mapping(examples / "visits-mapping.toml")
     found = list(outcomes(examples / "visits-ledger.csv", mapping, encoder, now=NOW))
     codes = [each.rejection.code if each.rejection else "ok" for each in found]
-    # Row 7 repeats row 6, 2021 had no 30 February, and 邻居 is nobody who visits.
+    # Row 7 repeats row 6, 30 February does not exist, and 邻居 is not a role of visitors.
     assert codes == ["ok", "ok", "ok", "ok", "ok", "repeated", "time", "choice"]
     places = [json.loads(m.payload)["division"] for each in found for m in each.messages]
     assert places == ["431202001001"] * 2 + ["431202001002"] * 2 + ["431221100"]

@@ -1,4 +1,4 @@
-"""What a mapping file may say, and what is said of one that may not."""
+"""Valid mapping files, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_least_a_mapping_says_has_these_defaults(tmp_path: Path) -> None:
     assert (only.name, only.suffix, only.recorded, only.when) == ("", "merged", None, None)
     assert (only.grid, only.actor) == (None, None)
     assert made.columns() == ("甲", "乙")
-    # Excel saves a mark before the first letter.
+    # Excel saves a byte order mark.
     (tmp_path / "m.toml").write_text(HEAD + MERGED, encoding="utf-8-sig")
     assert load_mapping(tmp_path / "m.toml") == made
 
@@ -141,7 +141,7 @@ def test_two_events_of_one_type_need_names_of_their_own(tmp_path: Path) -> None:
     named = MERGED.replace("time =", 'name = "second"\ntime =')
     assert len(loaded(tmp_path, HEAD + MERGED + named).events) == 2
     assert refusal(tmp_path, HEAD + named + named) == twice
-    # The names make the ids: one that is another event's type is taken as well.
+    # The names make the ids: a name that is another event's type is taken too.
     other = MERGED.replace("merged", "replied").replace('into = "P-1"', 'result = "explained"')
     as_merged = other.replace("time =", 'name = "merged"\ntime =')
     assert refusal(tmp_path, HEAD + MERGED + as_merged) == twice
@@ -165,7 +165,7 @@ def test_money_of_a_column_needs_a_unit_and_nothing_else_does() -> None:
             pledged(bare)
     for sound in (5, {"constant": 5}, {"from": "{甲}", "unit": "元"}):
         assert pledged(sound).events
-    # Counts of people and minutes are whole numbers of another range, and no money.
+    # Counts of people and minutes are whole numbers of another range, not money.
     assert mapping(visit(met="{甲}", lasted="{乙}"), petition(people="{甲}")).events
 
 
@@ -207,7 +207,7 @@ def test_columns_stand_in_braces(text: str, bare: str, columns: tuple[str, ...])
         ({"from": "{甲}", "map": {" Ａ ": 10}}, {"甲": "A"}, 10),
         ({"from": "{甲}", "map": {"a": 10}}, {"甲": "A"}, "A"),
         ({"constant": False}, {"甲": 1}, False),
-        # A constant is what stands there, even beside a default.
+        # A constant keeps its value, even beside a default.
         ({"constant": 0, "default": 1}, {}, 0),
         ({"from": "x"}, {}, "x"),
     ],

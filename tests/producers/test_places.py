@@ -1,4 +1,4 @@
-"""Places as clerks write them: every county by each of its names, every ending of a village."""
+"""Places as clerks write them: every name of a county, every suffix of a village."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLACES = Places(Divisions.load())
 TWINS = {
     "431227101001", "431227104001", "431227105001", "431228101001", "431228103001",
 }  # fmt: skip
-"""Communities of the name of a village in the same township: 波洲居委会 beside 波洲村村委会."""
+"""Communities with the name of a village in the same township: 波洲居委会, 波洲村村委会."""
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_county_is_found_by_each_name_that_is_in_use(code: str, names: str) ->
         ("431202005200", "鹤城区 坨院村"),
         ("431202005200", "鹤城区 坨院村委会"),
         ("431202005200", "鹤城区 坨院村民委员会"),
-        # So 1,247 villages are named in the register; 坨院 alone is the street, not its village.
+        # The register names 1,247 villages so; a bare 坨院 is the street, not its village.
         ("431222102204", "沅陵县 仰溪铺村村委会"),
         ("431222102204", "沅陵县 仰溪铺村"),
         ("431222102204", "沅陵县 仰溪铺村民委员会"),
@@ -80,4 +80,4 @@ def test_every_village_is_found_in_its_township_by_its_name_without_the_committe
             name = name.removesuffix(committee)
         if PLACES.find([village.code[:6], village.code[:9], name]) != village.code:
             missing.add(village.code)
-    assert missing == TWINS  # a name of two means neither
+    assert missing == TWINS  # a shared name means neither

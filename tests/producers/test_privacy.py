@@ -1,7 +1,8 @@
-"""Every way in which a mapping can feed a personal column into an event: refused, or sealed.
+"""Every way to map a personal column into an event is refused or sealed.
 
-Each form is imported from each kind of file, and all that the import says and sends is searched for
-the cells. Then the same rows of other persons are imported: what differs must depend on the key.
+Each form is imported from each kind of file, and everything that the import reports and sends is
+searched for the cells. Then the same rows of other persons are imported: all differences must
+depend on the key.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Form:
-    """A mapping, and what becomes of both rows: `in`, or the code and column of the refusal."""
+    """A mapping, and the result of both rows: `in`, or code and column of the refusal."""
 
     mapping: LedgerMapping
     fate: str = "in"
@@ -62,7 +63,7 @@ FILED: Final = {
 }
 
 KEPT: Final[Mapping[str, Form]] = {
-    # -- what a row is known by
+    # -- identity of a row
     "identity that stands for the person": Form(
         mapping(petition(petitioner="{身份证}"), identity=["身份证"])
     ),
@@ -84,7 +85,7 @@ KEPT: Final[Mapping[str, Form]] = {
     "identity that a template names with other widths": Form(
         mapping(petition(petitioner="{ 身份证 }"), identity=[" 身份证"])
     ),
-    # -- who
+    # -- persons
     "person by a bare column": Form(mapping(petition())),
     "person by a template": Form(mapping(petition(petitioner="{姓名}/{身份证}"))),
     "person by a template and letters": Form(mapping(petition(petitioner="P-{手机}"))),
@@ -114,7 +115,7 @@ KEPT: Final[Mapping[str, Form]] = {
     "party and facts": Form(
         mapping(event("mediation.filed", **FILED, party="{身份证}", facts="{诉求}"))
     ),
-    # -- texts
+    # -- sealed texts
     "text of a person": Form(mapping(petition(text="{诉求}", title="{姓名}"))),
     "text of a template": Form(mapping(petition(text="{姓名}说：{诉求}（{手机}）"))),
     "text by a map": Form(mapping(petition(text={"from": "{姓名}", "map": NAMES}))),
@@ -143,7 +144,7 @@ KEPT: Final[Mapping[str, Form]] = {
             )
         )
     ),
-    # -- where and whether
+    # -- places and conditions
     "place unknown": Form(mapping(petition(), division={"from": "{地址}", "unknown": "431202"})),
     "number as an unknown place": Form(
         mapping(petition(), division={"from": ["{身份证}"], "unknown": "431202"})
@@ -231,7 +232,7 @@ FORMS: Final = {**KEPT, **REFUSED}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the ledger of every kind of file."""
+    """A folder with the ledger in every file format."""
     made = tmp_path_factory.mktemp("ledgers")
     for kind in KINDS:
         write(made, kind, name=kind)
@@ -281,7 +282,7 @@ def test_what_differs_between_two_persons_depends_on_the_key(
         assert mine.keys() == theirs.keys() == again.keys()
         tells = {field for field in mine if mine[field] != theirs[field]}
         keyed = {field for field in mine if mine[field] != again[field]}
-        # A count read through a map is open, as the mapping wants it.
+        # A count that the mapping reads through a map is open.
         assert tells - {"met"} <= keyed
 
 

@@ -1,4 +1,4 @@
-"""What an import says when something is wrong: it names rows and columns, never a person's cell."""
+"""Errors of an import name rows and columns, never a person's cell."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_the_search_finds_a_value_in_every_form_it_could_have(
 ) -> None:
     for value in SECRETS:
         text = b"before" + hidden(value) + b"behind"
-        # An address holds its household's name.
+        # An address contains its household's name.
         assert found(SECRETS, [text]) in ([value], [name for name in SECRETS if name in value])
     assert found(SECRETS, [b"nothing", "A-1,鹤城区,2021-03-01 09:00".encode()]) == []
 
@@ -144,11 +144,11 @@ def test_a_row_of_cells_that_is_taken_for_the_head_is_not_repeated(
 ) -> None:
     ledger = write(tmp_path, kind)
     if kind == "jsonl":
-        # A file of a program that writes what stands in the first row as the names.
+        # A file by a program that uses the cells of the first row as names.
         rows = [dict(zip(ROWS[0].values(), row.values(), strict=True)) for row in ROWS]
         ledger = write(tmp_path, kind, rows)
     said = refusal(ledger, encoder, MAPPING.model_copy(update={"header": 2}))
-    # The blank cell names no column of a table, and stands as a name in JSON.
+    # The blank cell names no column of a table, but is a name in JSON.
     count = 8 if kind == "jsonl" else 7
     assert "没有 '编号' 这一列" in said and f"{count} 列，与映射文件的列名都不同。" in said
     assert found(SECRETS, [said.encode()]) == []

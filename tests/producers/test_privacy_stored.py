@@ -1,4 +1,4 @@
-"""A ledger with many forms of personal columns: its cells are in nothing that a stack keeps."""
+"""A ledger with many forms of personal columns: nothing that a stack stores has its cells."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def producer(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 def columns(live: Live) -> Iterator[tuple[str, bytes]]:
     """Every row of every table and view that can be read whole, as text.
 
-    A Join table cannot; what it is filled from is read, and its files are searched.
+    A Join table cannot: its source table is read, and its files are searched.
     """
     tables = live.ask(
         "SELECT database, name FROM system.tables WHERE database LIKE 'gulou%' "
@@ -78,10 +78,10 @@ def columns(live: Live) -> Iterator[tuple[str, bytes]]:
     )
     for database, name in tables:
         (definition,) = live.ask(f"SHOW CREATE TABLE {database}.{name}")[0]
-        if "{" in definition:  # it takes arguments, and is made of the tables that are read here
+        if "{" in definition:  # a parameterized view, of tables that are read here
             continue
         rows = live.ask(f"SELECT toString(tuple(*)) FROM {database}.{name}", max_execution_time=60)
-        # States of aggregates are no text, and come as bytes.
+        # Aggregate states are not text and come as bytes.
         texts = [row if isinstance(row, bytes) else row.encode() for (row,) in rows]
         yield f"{database}.{name}", b"\n".join(texts)
 
@@ -89,7 +89,7 @@ def columns(live: Live) -> Iterator[tuple[str, bytes]]:
 def test_no_cell_about_a_person_is_in_kafka_in_clickhouse_or_in_any_file_of_the_stack(
     live: Live, producer: Producer, tmp_path: Path
 ) -> None:
-    # The second file holds rows that are refused: no number, no time, and a text too long.
+    # The second file has rows that are refused: no number, no time, a text too long.
     wrong = [
         {**OTHERS[0], "日期": OTHERS[0]["手机"]},
         {**OTHERS[1], "身份证": "", "姓名": ""},
@@ -109,7 +109,7 @@ def test_no_cell_about_a_person_is_in_kafka_in_clickhouse_or_in_any_file_of_the_
             for family in families()
         )
     )
-    # Two rows of seven events each, of which the second file's are the same again.
+    # Two rows of seven events each; the second file repeats them.
     counts = {status: sum(n for s, n in mine if s == status) for status, _ in mine}
     assert counts == {"ok": 2 * EVENTS, "repeat": 2 * EVENTS}
     secrets = [*SECRETS, *(row[name] for row in OTHERS for name in ("姓名", "身份证", "手机"))]

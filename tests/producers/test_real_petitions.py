@@ -1,4 +1,4 @@
-"""2,816 real petitions with their official replies; the file is no part of the distribution."""
+"""2,816 real petitions with their official replies; the file is not distributed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from producers.vault import Vault
 from schemas.reference.divisions import Divisions
 from tests.producers import petition_figures as expected
 
-# Only the missing folder is a reason to skip: a file that moved inside it must fail.
+# Skipped only without the folder: a file that moved inside it must fail.
 pytestmark = pytest.mark.skipif(
     not expected.LEDGER.parents[2].exists(),
     reason=f"the real petitions are not here: {expected.LEDGER.parents[2]} is missing",

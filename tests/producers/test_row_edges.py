@@ -1,4 +1,4 @@
-"""From a row to its events, on both sides of every limit, each refusal with its row and column."""
+"""From row to events, on both sides of every limit; each refusal with its row and column."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CASE = {"petition": "{编号}", "kind": "appeal"}
 
 
 class Office:
-    """Imports rows of one ledger and says what became of them."""
+    """Imports rows of one ledger and returns the results."""
 
     def __init__(self, folder: Path, encoder: Encoder) -> None:
         self._folder, self.encoder = folder, encoder
@@ -37,7 +37,7 @@ class Office:
         return list(outcomes(path, wanted, self.encoder, now=NOW))
 
     def events(self, wanted: LedgerMapping, *rows: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The events of rows that are all accepted."""
+        """The events of rows, all of which must be accepted."""
         found = self.outcomes(wanted, *rows)
         assert [each.rejection for each in found] == [None] * max(len(rows), 1)
         return [json.loads(message.payload) for each in found for message in each.messages]
@@ -60,7 +60,7 @@ def office(vault: Vault, tmp_path: Path) -> Office:
     return Office(tmp_path, Encoder(vault, PLACES))
 
 
-# -- what a row is known by
+# -- identity of a row
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def office(vault: Vault, tmp_path: Path) -> Office:
 def test_an_open_number_stands_in_the_id_where_it_is_short_and_plain(
     number: str, readable: bool, office: Office
 ) -> None:
-    # The number is shown as the category, which takes any 40 letters; the 41st as the office.
+    # The number goes into the category, which takes up to 40 characters; then into the office.
     wanted = mapping(
         event("petition.transferred", **CASE, mode="passed_on", unit="{甲}"), identity=["甲"]
     )
@@ -102,14 +102,14 @@ def test_an_identity_of_two_open_columns_is_a_digest_of_both_in_order(office: Of
     [
         (["编号"], {}, False),
         (["编号", "甲"], {"category": "{甲}"}, False),
-        # One column that no field shows is enough.
+        # One column that no field publishes is enough.
         (["编号", "甲"], {}, True),
         (["甲"], {}, True),
-        # A column of a person or a text is none that is shown, wherever else it is read.
+        # A column of a person or a text does not count as published, even if read elsewhere.
         (["编号"], {"petitioner": "{编号}"}, True),
         (["编号"], {"text": "{姓名} {编号}"}, True),
         (["编号", "甲"], {"category": "{甲}", "title": "{甲}"}, True),
-        # What only decides is not shown.
+        # A column used only in a condition is not published.
         (["甲"], {"when": "{甲}"}, True),
         (["甲"], {"actor": "{甲}"}, True),
         (["甲"], {"recorded": "{日期}", "time": "{日期}"}, True),
@@ -137,14 +137,14 @@ def test_an_identity_is_blank_when_all_its_columns_are(office: Office) -> None:
 def test_a_time_in_an_identity_is_the_instant_however_it_is_written(office: Office) -> None:
     wanted = mapping(visit(), identity=["姓名", "日期"])
     same = ["2021-03-01 09:00", "2021/3/1 上午9:00", "202103010900", "2021-03-01T01:00:00Z"]
-    # The last names another zone and is another text of the same instant: not the same row.
+    # The last text gives the same instant in another zone: it is not the same row.
     ids = [office.events(wanted, {"日期": text})[0]["id"] for text in same]
     assert len(set(ids[:3])) == 1 and ids[3] != ids[0]
-    # A column that is no time is compared as it is written.
+    # Columns other than times are compared as written.
     plain = mapping(visit(time="2021-03-01"), identity=["姓名", "日期"])
     ids = [office.events(plain, {"日期": text})[0]["id"] for text in same]
     assert len(set(ids)) == 4
-    # And a time that cannot be read is refused as a time, not as an identity.
+    # An unreadable time is refused as a time, not as an identity.
     assert office.why(wanted, 日期="昨天")[:2] == ("time", "日期")
 
 
@@ -179,7 +179,7 @@ def test_a_refused_row_holds_no_number(office: Office) -> None:
     assert codes == ["number", "refused", "in", "repeated"]
 
 
-# -- when
+# -- times
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_nothing_is_recorded_later_than_now(cell: str, code: str | None, office:
         ("2021-03-01 09:00:00", "2021-03-01T09:00:00+08:00"),
         ("2021-03-01 09:00:01", "2021-03-01T09:00:01+08:00"),
         ("2021-03-01 08:59:59", None),
-        # Only the day is known: some time of it, so not before what happened on it.
+        # Only the day is known: it cannot be before an event of that day.
         ("2021-03-01", "2021-03-01T09:00:00+08:00"),
         ("2021-03-02", "2021-03-02T00:00:00+08:00"),
         ("2021-02-28", None),
@@ -223,7 +223,7 @@ def test_a_recording_is_held_against_its_own_event_and_not_against_the_one_befor
     office: Office,
 ) -> None:
     wanted = mapping(petition(), reply(recorded="{乙}"))
-    # The reply of 10:00 was written down on a day alone: at 10:00, when it went out.
+    # The reply of 10:00 has only a day of recording: it counts as recorded at 10:00.
     _, second = office.events(wanted, {"甲": "2021-03-02 10:00", "乙": "2021-03-02"})
     assert second["recorded"] == "2021-03-02T10:00:00+08:00"
     early = {"甲": "2021-03-02 10:00", "乙": "2021-03-02 09:59"}  # after the petition of 1 March
@@ -252,7 +252,7 @@ def test_no_event_of_a_row_happens_before_one_above_it(
         assert office.why(wanted, 甲=replied) == ("order", "甲", "早于“日期”")
     else:
         assert office.events(wanted, {"甲": replied})[1]["time"] == made
-    # A ledger that is not in order says so, and a day keeps to what is known of it.
+    # A mapping may declare its ledger unordered; then no order is checked.
     loose = mapping(petition(), reply(), ordered=False)
     assert len(office.events(loose, {"甲": replied})) == 2
 
@@ -274,11 +274,11 @@ def test_an_event_is_made_only_when_its_column_is_filled(office: Office) -> None
     assert [each["type"] for each in made] == [
         *("petition.registered", "petition.registered", "petition.replied")
     ]
-    # What is left out takes nothing that comes after it along.
+    # A skipped event does not skip the events after it.
     rated = event("petition.rated", **CASE, satisfaction=4, time="2021-03-09")
     made = office.events(mapping(petition(), reply(when="{乙}"), rated), {"编号": "A-3"})
     assert [each["type"] for each in made] == ["petition.registered", "petition.rated"]
-    # The column alone decides: without its time the event is refused, not passed over.
+    # Only the column decides: without its time the event is refused, not skipped.
     assert office.why(wanted, 乙="是") == ("blank", "甲", "没有填写时间")
 
 
@@ -292,7 +292,7 @@ def test_a_time_that_is_constant_or_blank_is_told_by_its_field(office: Office) -
     assert made["time"] == "2021-03-04T00:00:00+08:00"
 
 
-# -- what
+# -- content
 
 
 @pytest.mark.parametrize("length", [1, TEXT_MAX - 1, TEXT_MAX, TEXT_MAX + 1])
@@ -320,7 +320,7 @@ def test_a_sealed_text_keeps_its_lines_and_widths_and_a_person_does_not(
         return vault.unseal(subject, made["id"], name, data[name])
 
     assert text("text") == "第一行\n\n第二行　Ａ"
-    # A template is of one line: its cells are filled in as they are compared.
+    # A template is one line: its cells are normalized as for comparison.
     assert text("title") == "T:第一行 第二行 A"
     (made,) = office.events(wanted, {"甲": 7, "乙": 13.0, "编号": "A-2"})
     data, subject = made["data"], vault.pseudonym("7")
@@ -343,7 +343,7 @@ def test_a_sealed_text_keeps_its_lines_and_widths_and_a_person_does_not(
         ("{甲}", "Network", None),
         ("{甲}", "别的", None),
         ({"from": "{甲}", "map": {"网": "network"}}, "别的", None),
-        # What is taken for a blank is meant as it stands.
+        # A default is a final value, not a key of the map.
         ({"from": "{甲}", "default": "网", "map": {"网": "network"}}, "", None),
     ],
 )
@@ -401,9 +401,9 @@ def test_money_that_is_none_is_refused_as_money(office: Office) -> None:
     told = ("number", "甲", "“金额”应为金额,现为（5 字，内容不显示）")
     assert office.why(wanted, 甲="0.001") == told
     (made,) = office.events(wanted, {"甲": "100,000,000,000"})
-    assert made["data"]["amount"] == 10**13  # the most there may be, in fen
+    assert made["data"]["amount"] == 10**13  # the maximum, in fen
     assert office.why(wanted, 甲="100,000,000,000.01")[:2] == ("refused", "甲")
-    # A constant is fen as it stands: no cell is read, so no unit is asked for.
+    # A constant is in fen: no cell is read, so it needs no unit.
     (made,) = office.events(
         mapping(event("fund.pledged", account="F-1", source="pledge", amount=7))
     )
@@ -437,13 +437,13 @@ def test_what_the_schemas_refuse_names_type_and_column_and_advises_of_numbers(
     assert (code, column) == ("refused", "甲")
     assert message.startswith("不符合规定（petition.registered）：data.people: ")
     assert "1000000" in message and "1000001" not in message
-    # A constant is told by its field, an attribute by no column at all.
+    # The refusal of a constant names its field, that of an attribute no column.
     assert office.why(mapping(petition(people=1_000_001)))[:2] == ("refused", "people")
     code, column, message = office.why(mapping(petition(actor="{甲}")), 甲="x" * 65)
     assert (code, column) == ("refused", "") and "actor: " in message
 
 
-# -- where
+# -- places
 
 
 @pytest.mark.parametrize(

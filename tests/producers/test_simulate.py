@@ -1,6 +1,6 @@
-"""The simulated year: its net figures, its law, its slips, and every message fit or refused.
+"""The simulated year: its net figures, its law, its errors, and the fate of every message.
 
-The fold below is this file's own: it shares no code with the pipeline or the simulator.
+The fold below belongs to this file: it shares no code with the pipeline or the simulator.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from streams.chunks import Chunk
 from streams.ingest import Ingest
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "admin"
-# 法治日报 2022-03-18; the fund in fen: 3.12 亿元 is 312,000,000 yuan.
+# 法治日报 2022-03-18; the fund in fen: 3.12 亿元 are 312,000,000 yuan.
 ARTICLE = {
     "visits_2021": 1_881_000,
     "requests_closed_2021": 339_000,
@@ -55,7 +55,7 @@ LOGGED = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 class Year:
-    """A small history, with each of its messages told apart."""
+    """A small history with every message classified."""
 
     def __init__(self, city: City, scale: float, seed: int = 7) -> None:
         self.made = History(city, seed, scale=scale)
@@ -84,7 +84,7 @@ class Year:
         return [event for event in self.standing if event["type"] == type_]
 
     def cases(self, topic: str, key: str) -> list[dict[str, dict[str, Any]]]:
-        """Of each case its first event by type."""
+        """The first event of each type, per case."""
         found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         for event in sorted(self.events, key=lambda event: str(event["time"])):
             if event["type"].startswith(topic):
@@ -129,22 +129,22 @@ def test_the_net_figures_of_the_whole_city_are_the_published_ones(whole: Summary
 
 def test_the_counts_of_the_whole_city_are_plausible(whole: Summary) -> None:
     gross = whole.gross
-    # Each as a share of the events it can follow, from the year's declared shares; a few steps of
-    # the last weeks are cut off by the end of the history.
+    # Shares of the events that each can follow, as the year declares them; the end of the history
+    # cuts off a few steps of the last weeks.
     ranges = {
         "visit.voided": (7_524, 7_524),  # 0.4 % of 1,881,000
-        "visit.corrected": (15_800, 16_700),  # 0.8 % and of these 5 % twice, 6 % of the voided
+        "visit.corrected": (15_800, 16_700),  # 0.8 %, 5 % of these twice; 6 % of the voided
         "visit.request_raised": (354_255, 354_255),  # 1.045 for each of 339,000
         "visit.request_closed": (345_000, 354_255),
         "petition.registered": (38_000, 38_000),
-        "petition.transferred": (34_500, 36_000),  # 91 % of 38,000 and 2 % of these twice
+        "petition.transferred": (34_500, 36_000),  # 91 % of 38,000, 2 % of these twice
         "petition.objected": (600, 800),  # 2 % of 34,600
         "petition.accepted": (33_400, 34_400),
         "petition.not_accepted": (2_100, 2_450),  # 6 %
         "petition.merged": (1_050, 1_230),  # 3 %
         "petition.withdrawn": (1_050, 1_230),  # 3 %
         "petition.extended": (1_250, 1_600),  # 8 % of the 18,300 appeals of route 31(6)
-        "petition.urged": (1_300, 1_600),  # 4 % of 33,900, half of the 290 nobody takes up
+        "petition.urged": (1_300, 1_600),  # 4 % of 33,900, and half of the 290 never accepted
         "petition.hearing_held": (500, 720),  # 1.5 %, and a fifth of the rechecks
         "petition.replied": (31_800, 33_000),
         "petition.closed": (31_600, 32_900),
@@ -161,10 +161,10 @@ def test_the_counts_of_the_whole_city_are_plausible(whole: Summary) -> None:
         "mediation.terminated": (4_850, 5_400),
         "mediation.performed": (40_800, 42_600),  # 90 %, and 35 % of the breached
         "mediation.breached": (1_200, 1_500),  # 3 %
-        "mediation.confirmation_applied": (2_200, 2_800),  # 16 % of the written, if not performed
+        "mediation.confirmation_applied": (2_200, 2_800),  # 16 % of the written, unless performed
         "mediation.confirmation_decided": (2_150, 2_800),
         "mediation.referred": (3_350, 3_800),  # 70 % of the terminated
-        "fund.pledged": (54_000, 58_500),  # 17 % of 297,000 pledges and less of other sources
+        "fund.pledged": (54_000, 58_500),  # 17 % of 297,000 pledges, and less of other sources
         "fund.project_closed": (66_500, 69_000),
         "fund.reversed": (2_900, 3_700),  # 0.5 % of 660,000 entries
     }
@@ -298,7 +298,7 @@ def test_every_message_is_taken_or_refused_for_what_is_wrong_with_it(
                 assert b'"id":"x' not in message[2]
             else:
                 reasons[reason.split(":")[0]] += 1
-    # The two ways of breaking JSON, and the two of a wrong field, have one reason each.
+    # Both kinds of broken JSON have the same reason, and so have both kinds of wrong field.
     expected = Counter[str]()
     for kind, n in year.made.summary().broken.items():
         expected[{"json_joined": "json", "field_huge": "field"}.get(kind, kind)] += n
@@ -483,7 +483,7 @@ def test_a_history_played_into_kafka_arrives_whole_and_in_order_for_each_key(
         consumer_timeout_ms=5_000,
     )
     for record in consumer:
-        # The topics are shared by the session's tests; other messages are theirs.
+        # The session's tests share the topics; other messages are theirs.
         if record.value in ours:
             found[record.topic, record.key].append(record.value)
     consumer.close()
@@ -516,7 +516,7 @@ def test_another_city_of_the_province_runs_on_its_divisions_alone(
     year = Year(other, 0.001)
     assert len(year.of("visit.recorded")) == 1_881
     assert {event["division"][:4] for event in year.events} == {"4301"}
-    # Townships are the narrowest places of the file, and a micro-grid's code begins with a village.
+    # Townships are the narrowest places in the file; a micro-grid's code begins with a village.
     assert not any("grid" in event for event in year.events)
     decoders = {f.topic: Decoder(f.events, other.divisions) for f in families()}
     for message in year.messages:

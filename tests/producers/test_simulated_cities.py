@@ -1,4 +1,4 @@
-"""Whatever the city, the seed and the size: the figures come out, and shares add up."""
+"""For any city, seed and size, the figures are exact and the shares add up."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_shares_add_up_and_none_is_a_whole_unit_off(total: int, weights: list[fl
     shares = apportioned(total, np.array(weights)).tolist()
     assert sum(shares) == total
     for share, weight in zip(shares, weights, strict=True):
-        # A float holds 15 digits, so what is exact to one holds for totals this small.
+        # A float has 15 digits, so totals this small are exact to 1.
         assert abs(share - total * weight / sum(weights)) <= 1 + total * 1e-12
 
 

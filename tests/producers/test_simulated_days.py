@@ -1,7 +1,6 @@
-"""What every simulated family stands on: days, hours, places, entries, repeats and columns.
+"""The common parts of simulated families: days, hours, places, entries, repeats and columns.
 
-The expected weights are the intention, written here a second time; the holidays of 2021 are those
-of the State Council's notice.
+The tests repeat the intended weights; the holidays of 2021 are those of the State Council's notice.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from tests.producers.drawn import (
 )
 
 Sheets = list[Sheet]
-WEEK = (1.0, 1.1, 1.2, 1.3, 1.4, 0.7, 0.5)  # every weekday another weight
+WEEK = (1.0, 1.1, 1.2, 1.3, 1.4, 0.7, 0.5)  # every weekday has another weight
 REST = 0.6
 
 
@@ -63,7 +62,7 @@ def test_every_day_of_the_year_has_the_weight_of_its_weekday_holiday_and_season(
         for first, last, factor in SEASONS:
             weight *= factor if first <= str(on) <= last else 1
         expected.append(weight)
-    # Each draw has a chance of its own for every day, of 6 in 100: a hundred draws leave 0.6.
+    # Each draw gives every day a random factor with spread 0.06: a hundred draws leave 0.006.
     counts = np.zeros(365)
     spread = []
     for seed in range(100):
@@ -74,7 +73,7 @@ def test_every_day_of_the_year_has_the_weight_of_its_weekday_holiday_and_season(
     assert len(counts) == 365
     ratio = counts / sum(counts) / (np.array(expected) / sum(expected))
     assert np.abs(ratio - 1).max() < 0.05
-    # The day's own chance, 0.06, and that of some 270 events, 0.061.
+    # The day's random factor, 0.06, and the random spread of some 270 events, 0.061.
     assert 0.07 < float(np.std(spread)) < 0.105
 
 
@@ -96,7 +95,7 @@ def test_forms_are_entered_in_four_hours_or_days_later_but_in_the_same_books(
     late = waits > 4 * 3600
     assert_near(int(late.sum()), len(waits), 0.03)
     assert_shares((waits[late] // DAY).tolist(), dict.fromkeys(range(1, 13), 1))
-    # Exponential of mean 2,400 s, cut at four hours.
+    # Exponential with mean 2,400 s, cut at four hours.
     assert (waits[~late] == 4 * 3600).sum() > 50
     assert np.median(waits[~late]) == pytest.approx(2_400 * np.log(2), rel=0.02)
     for last in (YEAR_END, END):
@@ -239,7 +238,7 @@ def test_offices_work_from_half_past_eight_to_half_past_five_on_working_days(
         assert set((found[after == day * DAY] // DAY).tolist()) == {expected}
     clock = found % DAY
     assert 30_600 <= clock.min() < 30_700 and 62_900 < clock.max() < 63_000
-    # After the office has closed, within two minutes to half an hour.
+    # After office hours: between two minutes and half an hour.
     night = huaihua.in_office(draw, np.full(20_000, 4 * DAY + 70_000), 0) - (4 * DAY + 70_000)
     assert (night.min(), night.max()) == (120, 1_799)
     assert set((huaihua.in_office(draw, np.full(9, 3 * DAY), 1.5) // DAY).tolist()) == {4}
@@ -268,7 +267,7 @@ def test_one_micro_grid_in_eighty_is_never_visited_and_some_are_often(huaihua: C
     found = np.bincount(huaihua.some_grids(np.random.default_rng(1), 3_000_000), minlength=112_600)
     assert_near(int((found == 0).sum()), 112_600, 0.012)
     went = found[found > 0]
-    # Lognormal of spread 0.35: a mean of 27 visits each, of which chance alone would spread 0.19.
+    # Lognormal with spread 0.35: a mean of 27 visits each, with a random spread of 0.19.
     assert float(np.std(np.log(went))) == pytest.approx(np.hypot(0.35, 0.2), rel=0.05)
 
 
@@ -278,7 +277,7 @@ def test_micro_grids_have_their_codes_places_and_about_fifteen_households(huaihu
     village, grids = next(iter(huaihua.microgrids.items()))
     own = [code for code in codes if code.startswith(village)]
     assert len(own) == grids
-    # Ten micro-grids a grid, both counted from 001.
+    # Ten micro-grids per grid, both counted from 001.
     assert own[0] == village + "001001" and own[9] == village + "001010"
     assert own[10] == village + "002001"
     assert Counter(code[:12] for code in codes) == Counter(huaihua.microgrids)

@@ -1,4 +1,4 @@
-"""A history played at a rate, and the trickle of today: how many, when, in which order."""
+"""A history played at a rate, and today's trickle: how many messages, when, in which order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def city(huaihua: City) -> City:
 
 
 class Clock:
-    """A clock that goes on when somebody sleeps, or when told."""
+    """A clock that advances by sleeping or when a test moves it."""
 
     def __init__(self) -> None:
         self.now, self.slept = 0.0, list[float]()
@@ -32,7 +32,7 @@ class Clock:
 
 
 def played(made: History, rate: float | None, **more: Any) -> tuple[list[float], Clock]:
-    """When each message was sent."""
+    """Times at which the messages were sent, and the clock."""
     clock, sent = Clock(), list[float]()
     count = play(
         made,
@@ -49,7 +49,7 @@ def played(made: History, rate: float | None, **more: Any) -> tuple[list[float],
 def test_a_rate_is_kept_within_a_twentieth_of_a_second(city: City) -> None:
     sent, clock = played(History(city, 7, scale=0.001), 100)
     assert clock.now == pytest.approx(len(sent) / 100)
-    # A piece of five messages leaves at once, then the next has to wait.
+    # A batch of five messages leaves at once, then the next has to wait.
     for n, at in enumerate(sent):
         assert n / 100 - 0.05 <= at <= n / 100 + 1e-6
 
@@ -160,7 +160,7 @@ def test_a_trickle_of_another_rate_and_a_short_pause_sends_what_fell_due(city: C
     now[0] += timedelta(seconds=4)
     assert len(next(batches)) == 2
     now[0] += timedelta(hours=1)
-    assert len(next(batches)) == 2  # five seconds' worth is 2.5, and one at least
+    assert len(next(batches)) == 2  # five seconds' worth is 2.5; at least one
     now[0] -= timedelta(seconds=30)  # a clock set back
     assert next(batches) == []
 
@@ -178,7 +178,7 @@ def test_a_trickle_is_the_year_without_openings_repeats_and_broken_messages(city
     assert {event["time"] for event in found} == {event["recorded"] for event in found} == {""}
     for event in found:
         own = expected[event["id"]]
-        # Seals are made anew; all else but instants is the same.
+        # Seals are new; all else but instants is the same.
         for name, value in own["data"].items():
             if name not in ("since", "remark", "text", "title", "reply", "facts"):
                 assert event["data"][name] == value
@@ -202,7 +202,7 @@ def test_small_histories_follow_one_another_with_ids_of_their_own(city: City) ->
         ids.add(event["id"])
         tags[event["id"].split("-")[1][:8]] += 1
     assert len(ids) == 45_000
-    # A hundredth of the city is some 38,000 events; then another begins.
+    # A hundredth of the city is some 38,000 events; then another history begins.
     (first, n), (second, _) = sorted(tags.items())
     assert first < second
     assert 37_000 < n < 40_000

@@ -1,4 +1,4 @@
-"""Ledger files at their limits: heads, sheets, encodings, marks, cells as long as they may be."""
+"""Ledger files at their limits: headers, sheets, encodings, separators, longest cells."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sheets(folder: Path, **lines: list[list[Any]]) -> Path:
     return folder / "l.xlsx"
 
 
-# -- heads and rows
+# -- headers and rows
 
 
 @pytest.mark.parametrize("header", [1, 2, 3])
@@ -118,13 +118,13 @@ def test_nuls_of_old_programs_are_no_cells(tmp_path: Path) -> None:
     assert rows(text(tmp_path, "甲,乙\n\0,二\0\n")) == [(2, {"甲": None, "乙": "二"}, "")]
 
 
-CHUNK = 1 << 20  # bytes that are looked at together for the encoding
+CHUNK = 1 << 20  # bytes per piece in the search for the encoding
 
 
 @pytest.mark.parametrize("shift", [-3, -2, -1, 0, 1])
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 def test_an_encoding_is_found_by_the_whole_file(encoding: str, shift: int, tmp_path: Path) -> None:
-    """The only word that is not ASCII lies across the end of the first piece, or behind it."""
+    """The only word outside ASCII crosses the end of the first piece, or follows it."""
     head = b"a,b\n"
     filler = b"x" * (CHUNK + shift - len(head)) + b","
     path = text(tmp_path, head + filler + "怀化".encode(encoding) + b"\n")
@@ -134,7 +134,7 @@ def test_an_encoding_is_found_by_the_whole_file(encoding: str, shift: int, tmp_p
 
 def test_bytes_cut_within_a_letter_are_no_utf_8(tmp_path: Path) -> None:
     path = text(tmp_path, "a\n怀化".encode()[:-1])
-    # Nor GB18030: the last byte begins a letter there.
+    # Not GB18030 either: the last byte starts a character there.
     with pytest.raises(Misconfigured, match="既不是 UTF-8 也不是 GB18030") as error:
         Table(path)
     assert "'l.csv'" in error.value.what and ".xlsx" in error.value.do
@@ -231,7 +231,7 @@ def test_any_other_name_is_refused(name: str, tmp_path: Path) -> None:
 def test_the_size_is_the_count_of_line_ends_and_the_digest_that_of_the_bytes(
     tmp_path: Path,
 ) -> None:
-    content = "甲\n" + "一\n" * 400_000  # more than a piece of one mebibyte
+    content = "甲\n" + "一\n" * 400_000  # more than one piece of a mebibyte
     assert len(content.encode()) > CHUNK
     table = Table(text(tmp_path, content))
     assert table.size() == 400_001

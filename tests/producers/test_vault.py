@@ -1,4 +1,4 @@
-"""What the vault promises about texts, names and their keys."""
+"""The vault's guarantees for texts, names and their keys."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_forgetting_a_person_forgets_the_cases_that_are_theirs_and_no_others(
     with Vault(tmp_path / "keys.db") as vault:
         texts = {case: vault.seal(case, "e-1", "reply", TEXT) for case in ("c:1", "c:2", "c:3")}
         vault.assign([("c:1", "li"), ("c:2", "li"), ("c:2", "wang"), ("c:3", "wang")])
-        assert vault.forget("li")  # no text was ever sealed for li alone
+        assert vault.forget("li")  # no text was sealed for li without a case
         for case in ("c:1", "c:2"):
             with pytest.raises(Refused, match="destroyed"):
                 vault.unseal(case, "e-1", "reply", texts[case])

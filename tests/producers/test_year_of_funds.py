@@ -1,7 +1,7 @@
-"""The simulated funds: exact sums, balances that hold, every share and order as it was meant.
+"""The simulated funds: exact sums, valid balances, every share and order as intended.
 
-The three totals are those of 法治日报 2022-03-18; all else is made up (示例), so the expected
-figures are the intention, written here a second time.
+The three totals are those of 法治日报 2022-03-18; the rest is made up (示例), so the tests repeat
+the intended figures.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def opening(year: Drawn, type_: str) -> list[Told]:
 
 
 def moving(year: Drawn, type_: str) -> list[Told]:
-    """What stands and is no opening balance."""
+    """Net events without opening balances."""
     return [e for e in year.standing(f"fund.{type_}") if "entry" not in e["data"]]
 
 
@@ -86,7 +86,7 @@ def test_opening_balances_are_of_the_first_midnight_for_every_fund(
 
 def test_a_third_of_the_opening_money_was_spent_each_source_on_its_use(year: Drawn) -> None:
     raised = total(opening(year, "contributed"), "amount")
-    # 35 in 100, times something between 0.6 and 1.3: a mean of 0.95.
+    # 35 in 100, times a factor between 0.6 and 1.3 with mean 0.95.
     assert total(opening(year, "disbursed"), "amount") / raised == pytest.approx(
         0.35 * 0.95, rel=0.03
     )
@@ -152,7 +152,7 @@ def test_a_pledge_is_smaller_than_a_donation_and_a_reward_is_the_largest(year: D
     for event in moving(year, "contributed"):
         yuan[event["data"]["source"]].append(event["data"]["amount"] / 100)
     middle = {source: median(amounts) for source, amounts in yuan.items()}
-    # The medians in relation to one another: 100, 6,000, 600 and 7,000 for one another.
+    # Ratios of the medians, which are 100, 6,000, 600 and 7,000.
     assert middle["collective"] / middle["pledge"] == pytest.approx(60, rel=0.15)
     assert middle["donation"] / middle["pledge"] == pytest.approx(6, rel=0.1)
     assert middle["reward"] / middle["pledge"] == pytest.approx(70, rel=0.15)
@@ -173,7 +173,7 @@ def test_promises_are_kept_but_for_six_in_a_hundred(year: Drawn) -> None:
     shares = {"pledge": 0.17, "collective": 0.15, "donation": 0.05, "reward": 0.3}
     assert set(promised) == set(shares)
     for source, share in shares.items():
-        # Of those not promised 6 in 100 of that share are promised in vain.
+        # Of the gifts without pledge, 6 in 100 of that share have an unfulfilled pledge.
         whole = share + (1 - share) * share * 0.06
         assert_near(promised[source], gifts[source], whole, source)
     money = {
@@ -241,7 +241,7 @@ def payments(year: Drawn) -> tuple[list[Told], list[Told]]:
 
 def test_people_are_helped_by_85_payments_for_each_hundred(year: Drawn) -> None:
     helping, projects = payments(year)
-    # 46 in 100 of 4,600: 2,116 person-times in 1,799 payments, one or two each.
+    # 46 in 100 of 4,600: 2,116 person-times in 1,799 payments of one or two.
     assert total(helping, "helped") == 2_116
     assert len(helping) == 1_799
     assert Counter(e["data"]["helped"] for e in helping) == {1: 1_482, 2: 317}
@@ -258,7 +258,7 @@ def test_people_are_helped_by_85_payments_for_each_hundred(year: Drawn) -> None:
 def test_money_is_spent_in_equal_parts_of_all_sources(year: Drawn) -> None:
     paid = moving(year, "disbursed")
     found = Counter(event["data"]["source"] for event in paid)
-    # Whatever has most left pays, and the four began alike.
+    # The source with the largest balance pays, and the four start equal.
     for source in SOURCES:
         assert 0.2 < found[source] / len(paid) < 0.3
 
@@ -352,14 +352,14 @@ def test_five_entries_in_a_thousand_are_taken_back_and_the_sums_stay(year: Drawn
     assert set(whys[True]) == {"账户选错"}
     assert_shares(whys[False], {"金额录错": 55, "重复录入": 30, "账户选错": 15})
     amounts = {type_: total_of(events) for type_, events in wrong.items()}
-    # A nought too many: a wrong entry is ten times a right one, in fen whose last digit is none.
+    # One zero too many: a wrong entry is ten times a right one, so it ends in three zeros.
     right = RAISED_FEN * 0.375 / 66_000
     assert 5 * right < amounts["fund.contributed"] < 20 * right
     gifts = Counter(e["data"]["amount"] for e in gifts_of(year))
     assert all(e["data"]["amount"] % 1_000 == 0 for e in wrong["fund.contributed"])
     assert all(gifts[e["data"]["amount"] // 10] for e in wrong["fund.contributed"])
     for type_ in ("fund.project_opened", "fund.project_closed"):
-        # Another project's number; a nought too many of one project would be ten.
+        # A wrong project number instead: ten times one project would be ten projects.
         assert all("x" in e["data"]["project"] for e in wrong[type_])
         assert {e["data"]["projects"] for e in wrong[type_]} == {1}
     assert {e["data"]["helped"] for e in wrong["fund.disbursed"]} == {0, 1}
@@ -383,7 +383,7 @@ def test_givers_and_receivers_are_people_of_their_fund(year: Drawn) -> None:
             if name in event["data"]:
                 people[event["data"][name]].add(event["data"]["account"])
     assert all(len(accounts) == 1 for accounts in people.values())
-    # Givers are 1,999 people a fund, drawn evenly: of n gifts so many are of somebody new.
+    # Givers are drawn evenly from 1,999 people per fund: expected distinct givers of n gifts.
     gifts = Counter(
         e["data"]["account"] for e in year.of("fund.contributed") if "giver" in e["data"]
     )

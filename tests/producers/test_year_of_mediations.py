@@ -1,8 +1,7 @@
-"""The simulated mediations: every step in a lawful order, every share as it was meant.
+"""The simulated mediations: every step in a lawful order, every share as intended.
 
-The figures are made up (示例), so the expected ones are the intention, written here a second time;
-the courts' terms are those of 法释〔2016〕14号 27, and 30 days to ask a court to confirm are of
-人民调解法 33.
+The figures are made up (示例), so the tests repeat the intended ones. The courts' terms are those
+of 法释〔2016〕14号 27; the 30 days to apply for judicial confirmation are those of 人民调解法 33.
 """
 
 from __future__ import annotations
@@ -168,7 +167,7 @@ def test_92_in_100_name_a_party_and_3_of_these_have_sealed_facts(year: Drawn) ->
     assert_near(len(named), N, 0.92)
     assert_near(sum("facts" in content for content in named), len(named), 0.03)
     assert not any("facts" in content for content in filed if "party" not in content)
-    # Each party is one of four for each case: nearly all are different, a few come again.
+    # Parties are drawn from four per case: nearly all differ, a few come again.
     assert 0.85 < len({content["party"] for content in named}) / len(named) < 0.92
 
 
@@ -195,8 +194,8 @@ def test_a_dispute_out_of_a_petition_names_one_of_the_last_two_hundred(
         if "correlationid" in event:
             back[int(np.searchsorted(times, event["t"])) - at[event["correlationid"]]] += 1
     assert (min(back), max(back)) == (1, 199)
-    # 1,900 petitions in a year: the first 200 take five weeks, and half of the links before are
-    # to nothing. So about one in twenty has none.
+    # 1,900 petitions in a year: the first 200 take five weeks, and half of the links in that time
+    # have no target. So about one in twenty is missing.
     assert 0.02 < 1 - sum(back.values()) / linked < 0.1
 
 
@@ -239,8 +238,8 @@ def test_one_in_a_hundred_is_never_taken_and_six_in_a_thousand_still_talked_over
 
 def test_offices_take_up_to_three_days_to_accept_and_two_to_assign(cases: list[Case]) -> None:
     for first, then, most, middle in (
-        # Exponential waits of 0.7 and 0.6 days, cut at three and two: most are dealt with on the
-        # same or the next working day.
+        # Exponential waits of 0.7 and 0.6 days, cut at three and two: most steps come on the same
+        # or the next working day.
         ("filed", "accepted", 3, 0.9),
         ("accepted", "mediator_assigned", 2, 0.8),
     ):
@@ -282,7 +281,7 @@ def test_other_cases_take_five_days_in_the_middle_and_ninety_at_most(cases: list
         and (end := c.get("agreement_reached") or c.get("terminated"))
     ]
     days = [(b - a) / DAY for a, b in waits]
-    # Lognormal of median exp(1.7) = 5.5 and spread 0.7; days off make it longer by half a day.
+    # Lognormal with median exp(1.7) = 5.5 and spread 0.7; days off add half a day.
     assert 5.4 < median(days) < 6.6
     assert 10 < float(np.quantile(days, 0.84)) < 13  # 5.5 × exp(0.7) = 11
     assert 50 < max(days) < 98
@@ -310,7 +309,7 @@ def test_every_case_that_ends_sat_once_and_some_twice_or_three_times(cases: list
         if (end := c.get("agreement_reached") or c.get("terminated"))
         and end[0]["t"] - c["mediator_assigned"][0]["t"] > 8 * DAY
     ]
-    # A second with 38 in 100, a third with 25: both 0.095, one 0.44, none 0.465.
+    # A second session in 38 of 100, a third in 25: both 0.095, one 0.44, none 0.465.
     assert_near(long.count(3), len(long), 0.095)
     assert_near(long.count(2), len(long), 0.44)
     assert held[1] > held[2] > held[3] > 0
@@ -329,7 +328,7 @@ def test_the_first_session_is_a_third_of_the_way_the_second_two_thirds(cases: li
             for n, event in enumerate(sat, 1):
                 if len(sat) == 3 or n == 1:
                     parts[n].append((event["t"] - start) / span)
-    # An office's next working day may be a little later.
+    # The office's next working day may be a little later.
     assert 0.33 < median(parts[1]) < 0.39
     assert 0.66 < median(parts[2]) < 0.72
     assert 0.90 < median(parts[3]) < 0.97
@@ -347,7 +346,7 @@ def test_most_agreements_of_family_and_neighbours_are_about_no_money(cases: list
     ]
     assert min(money) > 0
     assert all(amount % 1_000 == 0 for amount in money)  # tens of yuan, in fen
-    # Lognormal of median exp(8.9) = 7,332 yuan and spread 1.1, two million at most.
+    # Lognormal with median exp(8.9) = 7,332 yuan and spread 1.1, at most two million.
     assert 700_000 < median(money) < 770_000
     assert float(np.quantile(money, 0.84)) == pytest.approx(733_200 * np.exp(1.1), rel=0.1)
     assert max(money) <= 200_000_000
@@ -375,7 +374,7 @@ def test_oral_agreements_are_mostly_kept_on_the_spot(cases: list[Case]) -> None:
         if "performed" in case and "breached" not in case:
             wait = case["performed"][0]["t"] - case["agreement_reached"][0]["t"]
             days[data(case, "agreement_reached")["form"]].append(wait / DAY)
-    # Seven in ten within half an hour to the next morning; days off may lie between.
+    # Seven in ten between half an hour and the next morning; days off may come between.
     at_once = sum(wait < 1.1 for wait in days["oral"])
     assert 0.6 < at_once / len(days["oral"]) < 0.8
     # gamma(1.6, 14): median 17.9, and a day off.
@@ -405,7 +404,7 @@ def test_written_agreements_that_fix_no_title_may_go_to_the_countys_court(
         and data(c, "agreement_reached")["form"] == "written"
         and data(c, "filed")["dispute"] not in TITLE
     ]
-    # 16 in 100 would, and 60 in 100 of these are not performed before: about ten.
+    # 16 in 100 would apply, and 60 in 100 of these are not performed before: about ten.
     assert 0.085 < len(applied) / len(fit) < 0.115
 
 

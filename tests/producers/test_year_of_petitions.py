@@ -1,7 +1,7 @@
-"""The simulated petitions: every step in a lawful order, every share as it was meant.
+"""The simulated petitions: every step in a lawful order, every share as intended.
 
-The figures are made up (示例), so the expected ones are the intention, written here a second time;
-what is lawful comes from 信访工作条例 22-36.
+The figures are made up (示例), so the tests repeat the intended ones; the lawful order comes from
+信访工作条例 22-36.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def values(year: Drawn, type_: str, name: str) -> list[Any]:
 
 
 def pairs(cases: list[Case], first: str, then: str) -> list[tuple[int, int]]:
-    """First instants of two steps, of the cases that have both."""
+    """First instants of two steps, for cases with both."""
     return [(c[first][0]["t"], c[then][0]["t"]) for c in cases if first in c and then in c]
 
 
@@ -167,7 +167,7 @@ def test_texts_are_sealed_for_8_in_100_registrations_and_replies(
     assert_near(len(texted), N, 0.08)
     assert all({"title", "text", "content"} <= set(data) for data in texted)
     assert not any({"title", "content"} & set(data) for data in registered if "text" not in data)
-    # Four texts with a title of their own each: equal digests are equal texts.
+    # Four texts, each with its own title: equal digests are equal texts.
     assert_shares([data["content"] for data in texted], {d["content"]: 1 for d in texted})
     assert len({data["content"] for data in texted}) == 4
     first = [case["replied"][0]["data"] for case in cases if "replied" in case]
@@ -209,7 +209,7 @@ def test_a_withdrawn_petition_is_neither_handed_over_nor_answered_afterwards(
     assert_near(len(early), len(withdrawn), 0.3)
     assert any("transferred" not in case for case in early)
     assert any("transferred" in case for case in early)
-    # Who withdraws after the acceptance does so within 30 days.
+    # Withdrawals after the acceptance come within 30 days.
     waits = [c["withdrawn"][0]["t"] - c["accepted"][0]["t"] for c in later]
     assert min(waits) > 0 and 25 * DAY < max(waits) <= 30 * DAY
 
@@ -250,7 +250,7 @@ def test_two_in_a_hundred_units_object_and_the_petition_goes_on_to_another(
         if "accepted" in case:
             assert case["accepted"][0]["data"]["unit"] == second[0]["data"]["unit"]
             assert case["accepted"][0]["t"] > second[0]["t"]
-    # One of ten offices, drawn anew: the same one again for one in ten.
+    # One of ten offices, drawn again: the same one for one in ten.
     assert_near(moved, sum(len(case["transferred"]) == 2 for case in objected), 0.9)
 
 
@@ -265,8 +265,8 @@ def test_units_are_ten_offices_of_the_petitions_county(year: Drawn) -> None:
     assert_shares(offices, dict.fromkeys(UNITS, 1))
 
 
-# Whole days until the next step, before an office waits for its next working day: integers drawn
-# evenly, so the least and the most of thousands are the ends of their range.
+# Whole days until the next step, without the wait for a working day: uniform integers, so the
+# minimum and maximum of thousands are the ends of the range.
 WAITS = [
     ("registered", "not_accepted", 1, 13),
     ("registered", "merged", 0, 9),
@@ -309,7 +309,7 @@ def test_a_new_transfer_a_new_reply_and_an_urging_take_their_days(cases: list[Ca
 
 
 def test_three_in_a_hundred_transfers_and_four_notices_are_late(cases: list[Case]) -> None:
-    # 22, 23: 15 days. In time is 12 days and a day off at most, late is 16 days or more.
+    # 22, 23: 15 days. In time: at most 12 days and a day off; late: 16 days or more.
     for first, then, share, longest in (
         ("registered", "transferred", 0.03, 27),
         ("transferred", "accepted", 0.04, 29),
@@ -328,7 +328,7 @@ def test_three_in_a_hundred_transfers_and_four_notices_are_late(cases: list[Case
 
 
 def test_waits_in_time_have_the_middle_that_was_meant(cases: list[Case]) -> None:
-    # Medians of the waits in days, longer by up to a day where days off lie in many of them.
+    # Median waits in days; up to a day longer if many of them include days off.
     days = {
         then: median((b - a) / DAY for a, b in pairs(cases, first, then))
         for first, then in (
@@ -349,7 +349,7 @@ def test_waits_in_time_have_the_middle_that_was_meant(cases: list[Case]) -> None
 
 
 def is_ordinary(case: Case) -> bool:
-    """An appeal by the route of 31(6), the only one under the 60 days of 34."""
+    """Whether it is an appeal under 31(6), the only route with the 60 days of 34."""
     return "accepted" in case and case["accepted"][0]["data"]["route"] == "31.6"
 
 
@@ -379,8 +379,8 @@ def test_five_in_a_hundred_ordinary_appeals_are_answered_late(cases: list[Case])
     assert days_between(late) == (62, 129)
     in_time = [pair for pair in answered if days_between([pair])[1] <= 57]
     assert days_between(in_time)[1] == 56
-    # Lognormal with median exp(3.2) = 24.5 days, and an office's days off; the cut at 56 days
-    # moves no middle.
+    # Lognormal with median exp(3.2) = 24.5 days, plus days off; the cut at 56 days does not move
+    # the median.
     assert 24 < median((b - a) / DAY for a, b in in_time) < 27
 
 
@@ -391,7 +391,7 @@ def test_other_routes_are_answered_in_24_days_and_some_after_many(cases: list[Ca
         if "replied" in c and c["accepted"][0]["data"]["route"] != "31.6"
     ]
     assert 24 < median(others) < 27
-    # A spread of 0.55: one in six waits longer than 24.5 × exp(0.55 × 0.97) = 42 days.
+    # Spread 0.55: one in six waits longer than 24.5 × exp(0.55 × 0.97) = 42 days.
     assert 40 < float(np.quantile(others, 0.835)) < 46
     assert 100 < max(others) < 165
 
@@ -416,7 +416,7 @@ def test_hearings_and_urgings_come_between_acceptance_and_reply(cases: list[Case
                     continue
                 assert event["t"] >= case["accepted"][0]["t"] + wait
                 found += 1
-        # Of the quickest cases nobody is urged: those answered within five days.
+        # Nobody urges the quickest cases, those answered within five days.
         assert 0.9 * share < found / len(taken) < 1.15 * share
     assert all("withdrawn" not in c for c in cases if {"urged", "hearing_held"} & set(c))
     people = [e["data"]["people"] for c in cases for e in c.get("hearing_held", ())]
@@ -487,7 +487,7 @@ def test_offices_work_in_their_hours_on_working_days(cases: list[Case]) -> None:
             found += 1
             if works(time // DAY) and 8.5 * 3600 <= time % DAY < 17.5 * 3600:
                 continue
-            # What came in the evening may be dealt with at once, within half an hour.
+            # A step after office hours may be handled at once, within half an hour.
             assert 120 <= time - before < 1_800
             at_once += 1
     assert at_once < found / 50

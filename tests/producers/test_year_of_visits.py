@@ -1,7 +1,7 @@
-"""The simulated visits and requests: every share, rhythm and order as it was meant.
+"""The simulated visits and requests: every share, rhythm and order as intended.
 
-The figures are made up (示例), so the expected ones are the intention, written here a second time;
-the two totals of the year are those of 法治日报 2022-03-18.
+The figures are made up (示例), so the tests repeat the intended ones; the two totals of the year
+are those of 法治日报 2022-03-18.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.producers.drawn import (
     works,
 )
 
-N = 94_050  # a twentieth of 1,881,000 visits that stand
+N = 94_050  # a twentieth of 1,881,000 net visits
 CLOSED = 16_950  # a twentieth of 339,000
 ROLES = {"grid_member": 46, "party_member": 27, "working_party_member": 17, "cadre": 10}
 PURPOSES = {"routine": 52, "care": 20, "policy": 13, "dispute": 7, "safety": 8}
@@ -86,13 +86,13 @@ def test_every_value_of_a_vocabulary_occurs_as_often_as_it_was_meant_to(
 
 def test_visits_last_22_minutes_in_the_middle_and_meet_two_people(year: Drawn) -> None:
     lasted = values(year, "recorded", "lasted")
-    # gamma(3.2, 7.5): mean 24, median 21.6, deviation 13.4; from four minutes up.
+    # gamma(3.2, 7.5): mean 24, median 21.6, deviation 13.4; at least four minutes.
     assert 23.3 < np.mean(lasted) < 24.2
     assert 20.5 < median(lasted) < 22.5
     assert 12.8 < np.std(lasted) < 13.8
     assert min(lasted) == 4 and 90 < max(lasted) <= 180
     met = values(year, "recorded", "met")
-    # Poisson of 2.1, nine at most: nobody in 12.2 %, and the whole mean.
+    # Poisson with mean 2.1, at most nine: nobody in 12.2 %, and the full mean.
     assert np.mean(met) == pytest.approx(2.1, abs=0.03)
     assert_near(met.count(0), len(met), np.exp(-2.1))
     assert (min(met), max(met)) == (0, 9)
@@ -114,7 +114,7 @@ def test_a_form_is_entered_after_the_visit_soon_or_for_three_in_a_hundred_days_l
     assert min(waits) >= 0
     late = [wait for wait in waits if wait > 4 * 3600]
     assert_near(len(late), len(early), 0.03)
-    # Whole days, 1 to 12, and up to four hours.
+    # 1 to 12 whole days, plus up to four hours.
     assert Counter(wait // DAY for wait in late).keys() == set(range(1, 13))
     soon = [wait for wait in waits if wait <= 4 * 3600]
     assert median(soon) == pytest.approx(2_400 * np.log(2), rel=0.03)
@@ -142,8 +142,8 @@ def test_every_visit_names_a_household_of_its_micro_grid_and_many_come_again(
             homes[household].add(grid)
     assert all(len(grids_) == 1 for grids_ in homes.values())
     assert max(map(len, grids.values())) <= 18
-    # 94,426 visits to some 1.7 million homes: 5.6 in 100 of the next visits meet a home visited
-    # before at random, and half of that of all, a little more as micro-grids differ in weight.
+    # 94,426 visits to some 1.7 million homes: at the end, 5.6 in 100 visits hit a visited home by
+    # chance, on average half of that, and a little more because micro-grids differ in weight.
     again = sum(n > 1 for n in at_home.values())
     assert 0.02 < again / len(at_home) < 0.05
 
@@ -179,7 +179,7 @@ def test_corrections_follow_within_five_days_and_some_twice(year: Drawn) -> None
     assert_near(len(standing), N, 0.008)
     assert_near(sum(n == 2 for n in standing.values()), len(standing), 0.05)
     assert max(times.values()) == 2
-    # Role and purpose drawn anew for 30 in 100; the same pair again in 0.32 × 0.35 = 11 of 100.
+    # Role and purpose drawn again for 30 in 100; the same pair in 0.32 × 0.35 = 11 of 100.
     assert_near(anew, len(standing), 0.3 * 0.89)
     in_vain = [name for name in times if name in year.taken_back]
     assert_near(len(in_vain), 376, 0.06)
@@ -198,7 +198,7 @@ def test_what_is_recorded_last_of_a_voided_form_is_the_void(year: Drawn) -> None
         assert event["t"] == event["r"] < YEAR_END
         assert event["source"] == recorded[name]["source"]
         waits.append(event["r"] - recorded[name]["r"])
-    # Evenly within six days, and ten minutes.
+    # Uniform within six days, plus ten minutes.
     assert 5.5 * DAY < max(waits) <= 6 * DAY + 600
     assert 2.6 * DAY < np.mean(waits) < 3.4 * DAY
 
@@ -212,7 +212,7 @@ def test_who_corrects_or_voids_is_the_countys_grid_office(year: Drawn) -> None:
 
 @pytest.fixture(scope="module")
 def requests(year: Drawn) -> list[tuple[Told, Told, Told | None]]:
-    """Of each request the visit, its raising and its closing."""
+    """Visit, raising and closing of each request."""
     recorded = {event["id"]: event for event in year.of("visit.recorded")}
     closed = {event["data"]["request"]: event for event in year.of("visit.request_closed")}
     return [
@@ -224,7 +224,7 @@ def requests(year: Drawn) -> list[tuple[Told, Told, Told | None]]:
 def test_requests_are_raised_within_four_minutes_of_a_visit_that_stands(
     year: Drawn, requests: list[tuple[Told, Told, Told | None]]
 ) -> None:
-    # 1.045 for each closed within the year.
+    # 1.045 per request closed within the year.
     assert len(requests) == len({raised["data"]["request"] for _, raised, _ in requests}) == 17_713
     assert len({visit["id"] for visit, _, _ in requests}) == len(requests)
     waits = []
@@ -247,7 +247,7 @@ def test_47_in_100_requests_are_closed_inside_the_visit_and_the_others_in_five_d
     at_once = [c for end, c in left if c["t"] == end]
     assert_near(len(at_once), len(left), 0.47)
     later = [(c["t"] - end) / DAY for end, c in left if c["t"] != end]
-    # Lognormal of median exp(1.6) = 5 days and spread 0.95; days off add up to one.
+    # Lognormal with median exp(1.6) = 5 days and spread 0.95; days off add up to one day.
     assert 5 < median(later) < 6.2
     assert 11.5 < float(np.quantile(later, 0.84)) < 14.5  # 5 × exp(0.95) = 12.8
     assert 60 < max(later) < 85
@@ -275,7 +275,7 @@ def test_requests_left_open_are_the_latest_and_most_are_closed_by_the_articles_d
     late = [c for *_, c in requests if c and c["t"] >= YEAR_END]
     never = [raised for _, raised, c in requests if c is None]
     assert len(late) + len(never) == 17_713 - CLOSED  # 763
-    # Waiting 4 to 114 days, of 77 days that the history still lasts: a third is past the end.
+    # Waits of 4 to 114 days, while the history lasts 77 more: a third ends after it.
     assert 0.15 < len(never) / (len(late) + len(never)) < 0.4
     assert min(raised["t"] for raised in never) > 250 * DAY
     assert min(c["t"] for c in late) >= YEAR_END

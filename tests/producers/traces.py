@@ -1,4 +1,4 @@
-"""What a personal value leaves behind, and a ledger of two persons whose cells are looked for."""
+"""Traces of a personal value, and a ledger of two persons to search for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ROWS: Final[Sequence[Mapping[str, str]]] = (
         "无": "",
     },
 )
-# The same rows of two other persons: without a key nobody may tell which of both a text is from.
+# The same rows for two other persons: without the key, nobody may tell the texts of both apart.
 OTHERS: Final[Sequence[Mapping[str, str]]] = (
     {
         **ROWS[0],
@@ -61,7 +61,7 @@ PERSONAL: Final = ("姓名", "身份证", "手机", "诉求", "地址")
 SECRETS: Final = tuple(row[column] for row in ROWS for column in PERSONAL)
 KINDS: Final = ("utf-8", "gb18030", "utf-16", "xlsx", "jsonl")
 
-# One street of the city, so that an importer's table of places is made in no time.
+# One township of the city, so that an importer builds its table of places quickly.
 PLACES: Final = Divisions(
     [
         place
@@ -71,12 +71,12 @@ PLACES: Final = Divisions(
 )
 
 _HASHES: Final = ("md5", "sha1", "sha256", "blake2b")
-_SHOWN: Final = 8  # bytes of a digest that give it away, however short it is cut
+_SHOWN: Final = 8  # leading bytes that identify a digest, even a truncated one
 
 
 @cache
 def traces(value: str) -> frozenset[bytes]:
-    """Every form in which the value can be read, or tried out without a key."""
+    """Every form in which the value can be read, or guessed without a key."""
     return frozenset(_traces(value))
 
 
@@ -85,7 +85,7 @@ def _traces(value: str) -> Iterator[bytes]:
     for text in plain:
         yield text
         yield text.hex().encode()
-        # Whole triples only: the last letters depend on what follows.
+        # Whole triples only: the last characters depend on the following bytes.
         yield base64.b64encode(text[: len(text) // 3 * 3])
         for name in _HASHES:
             digest = hashlib.new(name, text).digest()
@@ -98,7 +98,7 @@ def _traces(value: str) -> Iterator[bytes]:
 
 
 def found(values: Iterable[str], where: Iterable[bytes]) -> list[str]:
-    """The values of which something stands in one of the texts."""
+    """The values with a trace in one of the texts."""
     texts = list(where)
     return [
         value for value in values if any(trace in text for trace in traces(value) for text in texts)
@@ -132,7 +132,7 @@ def write(
 
 
 def event(type_: str, /, **fields: Any) -> dict[str, Any]:
-    """One `[[events]]` of a mapping: `time`, `when`, `grid`, `actor` and the like, else data."""
+    """One `[[events]]` of a mapping: `time`, `when`, `grid`, `actor` and such; the rest is data."""
     head: dict[str, Any] = {
         name: fields.pop(name) for name in ("when", "grid", "actor", "recorded") if name in fields
     }
@@ -140,7 +140,7 @@ def event(type_: str, /, **fields: Any) -> dict[str, Any]:
 
 
 def petition(**fields: Any) -> dict[str, Any]:
-    """A registered petition of one person; a field that is None is left out."""
+    """A registered petition of one person; None removes a field."""
     content = {
         "petition": "{编号}",
         "kind": "appeal",
