@@ -1,4 +1,4 @@
-"""Streams made by hand: buffers cut where a test wants them, frames with a right checksum."""
+"""Streams made by hand: buffers cut at chosen places, frames with a correct checksum."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from infra.warehouse.wire import ByteSource, FrameSource, SocketSource
 
 
 class Cut(ByteSource):
-    """A stream whose buffers are the given pieces, one after the other.
+    """A stream with the given pieces as buffers, one after the other.
 
-    `asked` counts the buffers taken: a server that asks for one too many waits for ever.
+    `asked` counts the buffers read: a server that reads one too many waits for ever.
     """
 
     def __init__(self, *pieces: bytes) -> None:
@@ -27,13 +27,13 @@ class Cut(ByteSource):
             raise EOFError
         self.asked += 1
         piece = self._left.pop(0)
-        # Rubbish behind the end of the piece must never be read.
+        # The garbage after the piece must never be read.
         self.buffer = bytearray(piece + b"\xee" * 8)
         self.current_buffer_size = len(piece)
 
 
 class Kept:
-    """A spool that keeps what it is given."""
+    """A spool that keeps its content in memory."""
 
     def __init__(self) -> None:
         self.content = b""
@@ -43,7 +43,7 @@ class Kept:
 
 
 class Sent:
-    """A socket that gives each piece to one call, as far as it fits, and then the end."""
+    """A socket that returns one piece per call, cut to the buffer, and then the end."""
 
     def __init__(self, *pieces: bytes) -> None:
         self._left = list(pieces)
@@ -64,10 +64,10 @@ def over_socket(*pieces: bytes) -> SocketSource:
 
 
 def framed(method: int, packed: bytes, size: int) -> bytes:
-    """A frame of ClickHouse with a right checksum: `packed` as sent, `size` as claimed.
+    """A ClickHouse frame with a correct checksum: `packed` as sent, `size` as claimed.
 
-    16 bytes of hash, high half first; method; bytes of this head without the hash (9) and of what
-    is packed; bytes when unpacked.
+    Layout: 16 bytes of hash, high half first; method; size of the head without the hash (9) plus
+    the packed bytes; unpacked size.
     """
     body = struct.pack("<BII", method, 9 + len(packed), size) + packed
     hashed = CityHash128(body)
@@ -79,6 +79,6 @@ def frames(*whole: bytes) -> FrameSource:
 
 
 def cuts(content: bytes) -> Iterable[tuple[bytes, bytes]]:
-    """`content` in two pieces, at every place, both ends included."""
+    """`content` in two pieces, cut at every place, both ends included."""
     for at in range(len(content) + 1):
         yield content[:at], content[at:]

@@ -1,6 +1,6 @@
-"""Who may log in, and what a board's user may change: the users file and limits, without a server.
+"""Logins and a board user's limits: the users file and the limits, without a server.
 
-Both are read by the server at every statement.
+The server reads both at every statement.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def test_a_users_file_holds_for_both_roles_what_it_says(file: Path) -> None:
     write_users(file, {"w": {**WRITER, "limits": {"max_result_rows": 7}}, "b": BOARD, "l": limited})
     users = Users(file)
 
-    # 30 seconds, 100,000 rows and 500 MB hold where an entry says nothing else; a writer has none.
+    # Defaults of an entry: 30 seconds, 100,000 rows, 500 MB; a writer has no limits.
     every = {"max_execution_time": 30, "max_result_rows": 100_000, "max_memory_usage": 500_000_000}
     assert users.find("w") == User("w", "tower", "writer", (), {})
     assert users.find("b") == User("b", "drum", "board", ("a", "b"), every)
@@ -118,7 +118,7 @@ def test_a_new_file_holds_at_once_and_a_broken_one_never(file: Path) -> None:
     with pytest.raises(Fault):
         users.login("w", "tower")
 
-    # Half-written, then open to others, then gone: the last good one holds.
+    # Half-written, then readable by others, then gone: the last good version applies.
     file.write_text("{")
     assert users.login("w", "new").name == "w"
     file.write_text('{"users": {}}')
@@ -165,7 +165,7 @@ ASKER = User("b", "drum", "board", ("a", "b"), {"max_result_rows": 100, "max_exe
         ("99.9", "99.9"),
         ("1", "1"),
         ("0.5", "0.5"),
-        # No less: the limit itself, more, none at all (0), a sign, no number.
+        # Not lower: the limit itself, more, no limit (0), a sign, not a number.
         *((value, "100") for value in ("100", "101", "0", "-1", "", "x", "nan", "inf")),
     ],
 )

@@ -1,4 +1,4 @@
-"""A board's user reads what is published, and by no way anything else."""
+"""A board's user can read the published views and nothing else."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_name_without_a_database_is_no_file(board: Client) -> None:
 
 
 def disguised(random_: random.Random, secret: str) -> str:
-    """`secret` put somewhere deep in a statement that looks harmless."""
+    """`secret` hidden deep in a statement that looks harmless."""
     wraps = [
         "SELECT n FROM v WHERE n IN (SELECT 1 FROM {})",
         "SELECT (SELECT count() FROM {})",
@@ -239,7 +239,7 @@ def test_no_disguise_helps(board: Client, seed: int) -> None:
         sql = disguised(chosen, chosen.choice(SECRETS[:-3]))
         with pytest.raises(ServerException) as error:
             board.execute(sql)
-        # 497, or the engine's parser does not take the statement at all.
+        # 497, or the engine's parser rejects the statement.
         assert error.value.code in (497, 62), sql
 
 
@@ -257,7 +257,7 @@ def test_broken_statements_are_refused_and_never_answered(board: Client, seed: i
             rows = board.execute("".join(sql))
         except (ServerException, UnicodeError):
             continue
-        # What is left may be a harmless statement; then no secret is in it any more.
+        # The rest may be a harmless statement; then it has no secret any more.
         assert "secret" not in str(rows) and (7,) not in rows, "".join(sql)
 
 

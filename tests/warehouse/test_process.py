@@ -1,4 +1,4 @@
-"""The server as a process: starting, stopping, being killed."""
+"""The server as a process: start, stop, kill."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_kill_during_an_insert_leaves_all_of_a_block_or_nothing(tmp_path: Path
         blocks = rows[0] // BLOCK
         client.disconnect()
 
-    # 0 + 1 + … + 29,999, a block each; at most the last block before a kill went unacknowledged.
+    # 0 + 1 + … + 29,999 per block; at most the last block before a kill was not acknowledged.
     assert rows == (blocks * BLOCK, blocks * 449_985_000)
     assert acknowledged <= blocks <= acknowledged + KILLS
 
@@ -169,7 +169,7 @@ def test_a_client_that_sends_half_an_insert_stores_nothing(warehouse: EmbeddedCl
     broken.connection.send_data(ColumnOrientedBlock(sample.columns_with_types, [[1, 2, 3]]))
     broken.connection.disconnect()
     deadline = time.monotonic() + 10
-    # The server lets go of the connection when it reads its end.
+    # The server closes the connection when it reads the end of the stream.
     while time.monotonic() < deadline and connections(warehouse) > before:
         time.sleep(0.02)
 

@@ -1,6 +1,6 @@
-"""What clients of each revision send and expect: packets made by hand, over a pair of sockets.
+"""Packets of clients of each revision, made by hand, over a pair of sockets.
 
-Each field of the protocol came with a revision: a client of the one before does not send it.
+Each field of the protocol came with a revision: clients of earlier ones do not send it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def watch() -> Iterator[Watch]:
 
 
 class Peer:
-    """A client's end of a connection, and what the server keeps for it at the other."""
+    """A client's end of a connection, and the server's state at the other end."""
 
     def __init__(self, users: Users, watch: Watch) -> None:
         self.socket, self.theirs = socket.socketpair()
@@ -75,11 +75,11 @@ def hello(revision: int, database: str = "db") -> bytes:
 
 
 def query(revision: int, *, traced: bool = False, informed: bool = True) -> bytes:
-    """A query with its client info, a setting, and from 54459 on a parameter."""
+    """A query with client info, a setting, and from 54459 on a parameter."""
     sent = text("id")
     if informed:
         sent += b"\x01" + text("initial") + text("initial id") + text("0.0.0.0:0")
-        sent += bytes(8) if revision >= 54449 else b""  # when it began
+        sent += bytes(8) if revision >= 54449 else b""  # start time
         sent += b"\x01" + text("me") + text("host") + text("driver") + b"\x18\x08"
         sent += number(54460) + text("")  # revision, quota key
         sent += b"\x00" if revision >= 54448 else b""  # depth
@@ -181,7 +181,7 @@ def test_progress_and_events_have_the_fields_of_their_revision(
     assert peer.client._progress(1, 2) == progress
     peer.client._send_events()
     peer.client._send(b"end")
-    # An event is a block without columns: block info, no column, no row.
+    # A block without columns: block info, no column, no row.
     block = b"\x01\x00\x02\xff\xff\xff\xff\x00\x00\x00" if events else b""
     assert peer.socket.recv(1000) == events + block + b"end"
 

@@ -1,4 +1,4 @@
-"""The little of SQL that the server reads itself."""
+"""The part of SQL that the server parses itself."""
 
 from __future__ import annotations
 

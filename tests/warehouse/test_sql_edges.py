@@ -1,4 +1,4 @@
-"""Where tokens, clauses and statements begin and end: whole answers of the server's own reader."""
+"""Where tokens, clauses and statements begin and end, by the server's own SQL reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infra.warehouse._sql import (
 
 NUMBERS = ("0", "12", "1.5", "1.", "1e3", "1E-3", "1_000")
 TOKENS: tuple[tuple[str, list[str]], ...] = (
-    # Gaps and comments are none.
+    # Blanks and comments are no tokens.
     (" \t\r\n", []),
     ("-- a 'b\nc", ["word c"]),
     ("--a", []),
@@ -32,7 +32,7 @@ TOKENS: tuple[tuple[str, list[str]], ...] = (
     ("/* a */ b */", ["word b", "sign *", "sign /"]),
     ("/* a", ["sign /", "sign *", "word a"]),
     ("a - - b", ["word a", "sign -", "sign -", "word b"]),
-    # Texts.
+    # String literals.
     ("''", ["text ''"]),
     ("'a''b'", ["text 'a''b'"]),
     (r"'a\'b'c", [r"text 'a\'b'", "word c"]),
@@ -59,7 +59,7 @@ TOKENS: tuple[tuple[str, list[str]], ...] = (
     ("{ a :Map(String, UInt8)}", ["parameter { a :Map(String, UInt8)}"]),
     ("{a}", ["sign {", "word a", "sign }"]),
     ("{'a':1}", ["sign {", "text 'a'", "sign :", "number 1", "sign }"]),
-    # One character a byte: A0 is no space, and part of a name.
+    # One character per byte: A0 is not a space but part of a name.
     ("a\xa0b", ["word a\xa0b"]),
 )
 
@@ -107,7 +107,7 @@ def an_insert(
     return (target, table, columns, but, settings, format_name)
 
 
-# The statement up to `|`, behind which the rows begin.
+# The statement ends at `|`, and the rows begin there.
 INSERTS = (
     ("INSERT INTO t|", an_insert("t")),
     ("INSERT t VALUES|", an_insert("t", format_name="Values")),
@@ -253,7 +253,7 @@ def test_one_statement_at_a_time(sql: str, one: str | None) -> None:
         ("SELECT `format` x", "", "SELECT `format` x"),
         ("SELECT 'FORMAT CSV'", "", "SELECT 'FORMAT CSV'"),
         ("SELECT 1 -- FORMAT CSV", "", "SELECT 1 -- FORMAT CSV"),
-        # What an INSERT names is the format of its rows, not of the answer.
+        # An INSERT names the format of its rows, not of the answer.
         ("INSERT INTO t FORMAT CSV", "", "INSERT INTO t "),
     ],
 )
@@ -347,7 +347,7 @@ def test_a_code_without_a_name_has_none() -> None:
             "Code: 60. DB::Exception: Gone. (UNKNOWN_TABLE) (version 26.9.2.1). (UNKNOWN_TABLE)",
             *(0, 60, "Gone. (UNKNOWN_TABLE)"),
         ),
-        # Only an exception that is wrapped stands behind a colon; a text that names one does not.
+        # A wrapped exception follows a colon; a text that mentions one does not.
         ("Code: 1. DB::Exception: a: Code: 2. DB::Exception: b", 0, 1, "b"),
         (
             "Code: 1. DB::Exception: 'Code: 2. DB::Exception: b'",

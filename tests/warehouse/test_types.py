@@ -1,4 +1,4 @@
-"""Where a column of a block ends: each type, with bytes made by hand."""
+"""The end of a block's column for each type, with bytes made by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.warehouse._types import walk
 from infra.warehouse.wire import BytesSource
 from tests.warehouse.by_hand import Cut, cuts
 
-# Bytes of one value, from ClickHouse's own description of its types.
+# Bytes per value, from ClickHouse's documentation of its types.
 WIDTHS = {
     1: ("Int8", "UInt8", "Bool", "Nothing", "Enum8('a' = 1)", "Tuple()", "FixedString(1)"),
     2: ("Int16", "UInt16", "BFloat16", "Date", "Enum16('a' = 1, 'b' = 2)", "FixedString(2)"),
@@ -32,7 +32,7 @@ WIDTHS = {
 
 
 def walked(kind: str, rows: int, content: bytes) -> int:
-    """Bytes of `content` that a column takes; rubbish stands behind it."""
+    """Number of bytes of `content` that a column takes; garbage follows it."""
     source = BytesSource(content + b"\xee" * 64)
     walk(kind, rows, source)
     return source.position
@@ -43,7 +43,7 @@ def walked(kind: str, rows: int, content: bytes) -> int:
 )
 def test_a_value_of_fixed_width_takes_it_in_every_row(kind: str, width: int) -> None:
     assert [walked(kind, rows, bytes(width * rows)) for rows in (0, 1, 3)] == [0, width, 3 * width]
-    # A row more than there is has no end.
+    # One row too many has no end.
     with pytest.raises(EOFError):
         walk(kind, 4, BytesSource(bytes(4 * width - 1)))
 
@@ -53,14 +53,14 @@ def offsets(*ends: int) -> bytes:
 
 
 def keys(width: int, *, more: int = 0) -> bytes:
-    """Flags of a LowCardinality: its dictionary comes along (bit 9); 0 to 3 for 1 to 8 bytes."""
+    """Flags of a LowCardinality: bit 9: with its dictionary; 0 to 3: keys of 1 to 8 bytes."""
     return struct.pack("<Q", 1 << 9 | more | (1, 2, 4, 8).index(width))
 
 
 A_BC = b"\x01a\x02bc"
 """Two strings."""
 VERSION = b"\x01" + bytes(7)
-"""What stands before all data of a LowCardinality."""
+"""Version before all data of a LowCardinality."""
 
 
 def low(width: int, dictionary: bytes, size: int, rows: int) -> bytes:
@@ -72,7 +72,7 @@ COLUMNS = (
     ("String", 3, b"\x00\x01a\x00"),
     ("Nullable(UInt16)", 3, b"\x00\x01\x00" + bytes(6)),
     ("Nullable(String)", 2, b"\x00\x01" + b"\x01a\x00"),
-    # Ends of the rows, then the values of all rows: the last end says how many.
+    # Offsets of the rows, then the values of all rows: the last offset is their number.
     ("Array(UInt16)", 3, offsets(1, 1, 4) + bytes(8)),
     ("Array(UInt16)", 1, offsets(0)),
     ("Array(String)", 2, offsets(0, 2) + A_BC),
@@ -102,13 +102,13 @@ COLUMNS = (
     ("LowCardinality(FixedString(3))", 2, VERSION + low(1, b"abcdef", 2, 2)),
     ("LowCardinality(Nullable(FixedString(3)))", 2, VERSION + low(1, b"abcdef", 2, 2)),
     ("LowCardinality(String)", 2, VERSION + low(1, b"", 0, 2)),
-    # Other flags (8, 10: how the dictionary is kept) change no length.
+    # Other flags (8, 10: kind of dictionary) change no length.
     (
         "LowCardinality(String)",
         1,
         VERSION + keys(2, more=1 << 10) + offsets(2) + A_BC + offsets(1) + bytes(2),
     ),
-    # The version stands once, before the ends of the rows and before every other element.
+    # The version comes once, before the offsets and before every other element.
     ("Array(LowCardinality(String))", 2, VERSION + offsets(0, 3) + low(1, A_BC, 2, 3)),
     ("Array(LowCardinality(String))", 2, VERSION + offsets(0, 0)),
     (
@@ -128,7 +128,7 @@ COLUMNS = (
 def test_a_column_ends_behind_its_last_byte(kind: str, rows: int, content: bytes) -> None:
     assert walked(kind, rows, content) == len(content)
     assert walked(kind, 0, content) == 0
-    # Wherever the bytes are cut on their way, and never a byte too far.
+    # For every cut of the bytes, and never a byte too far.
     for first, second in cuts(content):
         source = Cut(first, second)
         walk(kind, rows, source)
@@ -161,5 +161,5 @@ def test_a_type_whose_length_only_the_engine_knows_is_refused(kind: str) -> None
 
     assert refused.value.code == NOT_IMPLEMENTED
     assert refused.value.do == "Cast it in the query, or -Merge an aggregate state."
-    # No row, no byte: the columns of an empty answer are told whatever their types.
+    # Without rows there are no bytes: an empty answer may have columns of any type.
     assert walked(kind, 0, b"") == 0

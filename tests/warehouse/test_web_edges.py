@@ -25,8 +25,8 @@ from tests.warehouse.by_hand import framed, frames
 MIB = 1_048_576
 LOGIN = {"X-ClickHouse-User": "gulou", "X-ClickHouse-Key": "tower"}
 
-# By status, the codes of ClickHouse that have it (src/Server/HTTP/exceptionCodeToHTTPStatus.cpp);
-# each neighbour of one of them that is no code of the table has 500.
+# ClickHouse's codes by status (src/Server/HTTP/exceptionCodeToHTTPStatus.cpp); neighbours of a code
+# that are not in the table have 500.
 STATUSES = {
     400: (6, 26, 27, 36, 38, 41, 53, 62, 72, 457),
     403: (192, 193, 194, 516),
@@ -41,7 +41,7 @@ NEIGHBOURS = sorted({code + side for code in KNOWN for side in (-1, 1)} - KNOWN.
 
 @pytest.fixture(scope="module")
 def asked(warehouse: EmbeddedClickHouse) -> Iterator[Any]:
-    """Asks the server over one connection."""
+    """Sends requests to the server over one connection."""
     with requests.Session() as session:
         session.trust_env = False
 
@@ -98,7 +98,7 @@ def test_an_answer_says_what_kind_of_text_it_is(asked: Any, name: str) -> None:
 
 
 class Pieces:
-    """A connection that brings as many bytes as asked for, and counts; it keeps none."""
+    """A connection that delivers as many bytes as requested and counts them."""
 
     def __init__(self, *lines: bytes) -> None:
         self._lines = list(lines)
@@ -372,7 +372,7 @@ def test_only_a_bare_address_is_a_ping(warehouse: EmbeddedClickHouse) -> None:
 
 
 def test_the_server_names_its_limits_as_it_keeps_them() -> None:
-    # 5 minutes without a word, 60 s for a session nobody uses, 256 clients at once.
+    # 5 minutes of silence, 60 s for an idle session, 256 clients at once.
     assert web._Handler.timeout == 300
     assert (web._SESSION_S, web._MOST_CLIENTS, web._Listener.request_queue_size) == (60, 256, 256)
 
@@ -386,7 +386,7 @@ def test_one_client_more_than_256_is_closed_at_once(others: int, served: bool) -
     try:
         listener._clients |= set(crowd)
         listener.process_request(theirs, address)
-        # Who is served keeps the connection, as it has not asked anything yet.
+        # A served client keeps its connection: it has not sent a request yet.
         assert (theirs.fileno() != -1) is served
         if served:
             ours.sendall(b"GET /ping HTTP/1.0\r\n\r\n")
@@ -408,7 +408,7 @@ def test_a_session_that_is_over_is_forgotten_and_one_that_is_not_stays(asked: An
     assert ask("SET max_result_rows = 72", "here", session_timeout="60") == ""
     assert ask("SET max_result_rows = 73", "usual") == ""
 
-    # One connection is one thread: the first session was given back before the next was asked.
+    # One connection is one thread: the first session was returned before the next was requested.
     assert ask(read, "over", session_check="1") == "372"
     assert ask(read, "over") == "0"
     assert ask(read, "here", session_check="1") == "72"

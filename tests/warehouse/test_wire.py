@@ -1,4 +1,4 @@
-"""Blocks are walked to their last byte, whatever their types and wherever frames end."""
+"""Blocks are read to their last byte, for all types and all frame boundaries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ROWS = 300
 
 
 class Replayed:
-    """A socket that gives what it was given, in pieces of the sizes it likes."""
+    """A socket that returns the given bytes in pieces of random sizes."""
 
     def __init__(self, content: bytes, sizes: random.Random) -> None:
         self._left, self._sizes = memoryview(content), sizes
@@ -61,7 +61,7 @@ class Kept:
 
 @pytest.fixture(scope="module", params=TYPES)
 def native(request: pytest.FixtureRequest, warehouse: EmbeddedClickHouse) -> bytes:
-    """A block of random values of a type, as the engine writes it."""
+    """A block with random values of a type, as the engine writes it."""
     structure = (
         "n UInt8, v " + request.param.replace("\\", "\\\\").replace("'", "\\'") + ", z String"
     )
@@ -103,7 +103,7 @@ def test_what_goes_out_comes_back_the_same_through_frames_of_any_size(
 
 def test_what_goes_out_comes_back_the_same_without_frames(native: bytes) -> None:
     sent = on_the_wire(native)
-    # What follows belongs to the next packet and must still be there.
+    # The next bytes belong to the next packet and must still be there.
     source = SocketSource(Replayed(sent + b"next", random.Random(2)))  # type: ignore[arg-type]
     kept = Kept()
 

@@ -27,7 +27,7 @@ from tests.warehouse.by_hand import Cut, Kept, cuts, framed, frames, over_socket
 LZ4, ZSTD, PLAIN = 0x82, 0x90, 0x02
 GIB = 1_073_741_824
 INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
-"""Field 1, not overflowing; field 2, bucket -1 in four bytes; no more fields."""
+"""Block info: field 1, not overflowing; field 2, bucket -1 in four bytes; end of fields."""
 
 
 def packed(method: int, raw: bytes) -> bytes:
@@ -37,17 +37,17 @@ def packed(method: int, raw: bytes) -> bytes:
 
 
 def claim(packed_size: int, size: int, method: int = LZ4) -> bytes:
-    """The head of a frame, whose checksum is never reached."""
+    """The head of a frame; its checksum is never checked."""
     return bytes(16) + struct.pack("<BII", method, packed_size, size)
 
 
 class Reserved(Exception):
-    """As much memory as this was about to be taken."""
+    """Raised in place of a large allocation, with its size."""
 
 
 @pytest.fixture
 def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Buffers of more than 1 MB are counted, not made."""
+    """Buffers over 1 MB raise `Reserved` instead of being allocated."""
 
     def reserve(size: int = 0) -> bytearray:
         if size > 1_000_000:
@@ -106,7 +106,7 @@ def test_a_frame_unpacks_to_the_bytes_it_claims_and_to_no_other_number(method: i
         with pytest.raises(Fault) as refused:
             source.read(1)
         assert refused.value.code == INCORRECT_DATA, claimed
-        # Nothing of it can be read afterwards either.
+        # Nothing can be read afterwards either.
         with pytest.raises(EOFError):
             source.read(1)
 
@@ -174,7 +174,7 @@ def test_an_empty_frame_gives_no_byte_of_the_one_before() -> None:
 def test_a_frame_that_is_sent_is_lz4_with_its_sizes_and_its_checksum() -> None:
     head, body = frame([b"abc", memoryview(b"def")])
 
-    # 6 bytes cannot be packed: one token (6 literals, 0x60) and the bytes, 7 in all; 7 + 9 = 16.
+    # 6 bytes do not compress: one token (6 literals, 0x60) and the bytes, 7 in all; 7 + 9 = 16.
     assert body == b"\x82" + b"\x10\0\0\0" + b"\x06\0\0\0" + b"\x60abcdef"
     assert head + body == framed(LZ4, b"\x60abcdef", 6)
 
@@ -215,7 +215,7 @@ def test_numbers_have_seven_bits_a_byte_wherever_a_buffer_ends(number: int, writ
 
 def test_a_packet_has_numbers_texts_with_their_length_and_bytes_as_they_are() -> None:
     assert packet(2, "鼓", b"\x00\xff", 300, "") == b"\x02\x03\xe9\xbc\x93\x00\xff\xac\x02\x00"
-    # Bytes that are no text stay what they are, there and back.
+    # Bytes that are not valid text survive decoding and encoding.
     assert packet(BytesSource(b"\x02\xff\xfe").text()) == b"\x02\xff\xfe"
 
 
@@ -229,9 +229,9 @@ WAYS: tuple[tuple[Callable[[wire.ByteSource], object], object, bytes], ...] = (
     (lambda s: s.skip_strings(1), None, b"!"),
     (lambda s: s.leave_out_byte(), 5, b"hello!"),
 )
-"""Ways to move on, what each gives, and what is still there."""
+"""Ways to advance, the result of each, and the remaining bytes."""
 WHOLE = (WAYS[0][0], WAYS[1][0], WAYS[4][0], WAYS[6][0])
-"""Those that take the text of five letters with its length."""
+"""The ways that read the whole text of five letters with its length."""
 
 
 def test_reading_skipping_and_texts_go_on_in_the_next_buffer() -> None:
@@ -243,7 +243,7 @@ def test_reading_skipping_and_texts_go_on_in_the_next_buffer() -> None:
 
 
 def test_nobody_asks_for_more_than_what_is_wanted() -> None:
-    # A client that waits for its answer sends nothing more: one buffer too many is for ever.
+    # A client that waits for its answer sends nothing more: reading one buffer more blocks.
     for what in WHOLE:
         source = Cut(b"\x05hel", b"lo")
         what(source)
@@ -306,7 +306,7 @@ NATIVE = b"\x02\x03" + b"\x01n\x05UInt8\x07\x08\x09" + b"\x01s\x06String\x01a\x0
 WIRE = INFO + (
     b"\x02\x03" + b"\x01n\x05UInt8\x00\x07\x08\x09" + b"\x01s\x06String\x00\x01a\x00\x02bc"
 )
-"""The same for who knows of serializations: a byte 0 behind each type."""
+"""The same for clients that know serializations: a byte 0 after each type."""
 
 
 @pytest.mark.parametrize(
@@ -337,9 +337,9 @@ def test_a_block_without_columns_ends_a_series_and_one_without_rows_does_not() -
     assert receive_block(ended, 54453, kept) is None
     assert ended.read(4) == b"next"
     assert receive_block(empty, 54453, kept) == 0
-    # Without a column, the two numbers stay where they were recorded: nothing reads them.
+    # Without a column, the two numbers stay where they were recorded: nobody reads them.
     assert kept.content == b"\x00\x00" + b"\x01\x00\x01n\x05UInt8"
-    # What is read behind a block belongs to no block.
+    # Bytes after a block belong to no block.
     assert Block(54460).header(()) == INFO + b"\x00\x00"
 
 
@@ -401,7 +401,7 @@ def test_what_the_kernel_does_not_take_at_once_is_written_once_and_whole(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def short(fd: int, pieces: list[memoryview]) -> int:
-        """The kernel after a signal: a part of what was asked."""
+        """Like the kernel after a signal: writes only a part."""
         return os.write(fd, b"".join(pieces)[:taken])
 
     file = MemoryFile()
