@@ -21,7 +21,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
 
-setup: $(VENV)/.ready ## fetch and install everything, pinned; again: nothing to do
+setup: $(VENV)/.ready ## fetch and install everything, pinned; nothing to do when it is done
 
 up: setup ## start Kafka, ClickHouse and the workers, and show the figures; Ctrl-C stops
 	@exec $(VENV)/bin/gulou up $(ARGS)
@@ -44,7 +44,7 @@ check: $(VENV)/.ready-test generated ## ruff, format, mypy; generated files as c
 	@git diff --exit-code --stat -- $(GENERATED) || \
 		{ echo 'Generated files were out of date; they are renewed now: commit them.' >&2; exit 1; }
 
-format: $(VENV)/.ready-test ## lay the code out as check wants it
+format: $(VENV)/.ready-test ## format the code as check wants it
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
@@ -58,16 +58,16 @@ bench: $(VENV)/.ready-test $(VENV)-bench/.ready ## speed and size, into docs/ben
 bench-big: $(VENV)/.ready-test $(VENV)-bench/.ready ## the same with a larger history (hours)
 	@$(RUN) -m tests.bench --big $(ARGS)
 
-mutants: $(VENV)/.ready-test ## small faults put in, and which ones the tests notice (hours)
+mutants: $(VENV)/.ready-test ## put small faults in and count those the tests notice (hours)
 	@$(RUN) -m tests.mutants $(ARGS)
 
 chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared (up to an hour)
 	@$(RUN) -m tests.chaos $(ARGS)
 
-boards: $(VENV)/.ready ## write the boards anew into dashboards/json
+boards: $(VENV)/.ready ## write the boards into dashboards/json
 	@$(RUN) -m dashboards.boards.wall
 
-catalog: $(VENV)/.ready ## write CATALOG.md, docs/schemas and docs/sql anew from the event classes
+catalog: $(VENV)/.ready ## write CATALOG.md, docs/schemas and docs/sql from the event classes
 	@$(RUN) -m schemas.catalog
 
 lock: $(VENV)/.ready-test ## pin the newest versions that fit, into locks/
@@ -78,11 +78,11 @@ lock: $(VENV)/.ready-test ## pin the newest versions that fit, into locks/
 	@$(RUN) -m uv $(LOCK) locks/bench.in -o locks/bench.txt
 LOCK := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
-clean: ## remove what can be made again; data in var/ stays
+clean: ## remove what can be rebuilt; data in var/ stays
 	rm -rf $(VENV) $(VENV)-bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis var/cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-page: $(VENV)/.ready-viewer ## the boards' page built anew and compared with the committed one
+page: $(VENV)/.ready-viewer ## build the boards' page and compare it with the committed one
 	@$(RUN) -m dashboards.viewer.build --check
 
 ci: check page test ## what CI runs

@@ -1,6 +1,6 @@
-"""The only place that spells the names of topics, tables, views, groups and metrics.
+"""The only place that spells the names of topics, tables, views and consumer groups.
 
-A name that leaves the process (a topic, a table, a metric on a chart) is spelled here and nowhere
+A name that leaves the process (a topic, a table, a view) is spelled here and nowhere
 else, so that a search for it ends here and renaming it changes one line.
 """
 

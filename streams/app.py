@@ -186,8 +186,8 @@ def _served(app: GulouApp) -> type[Service]:
             gc.freeze()
             gc.disable()
             # One thread decodes while another runs an insert. With the default of 5 ms the second
-            # waits that long for the GIL after every system call and every numpy call: a third of
-            # the rate.
+            # waits that long for the GIL after every system call and every numpy call, which cost a
+            # third of the rate.
             sys.setswitchinterval(_SWITCH_S)
             threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 

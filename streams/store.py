@@ -78,7 +78,11 @@ class Store(Protocol):
         """
 
     def insert(self, rows: Rows, token: int) -> None:
-        """Stores all rows; when it raises, all or none of them are stored."""
+        """Stores all rows and feeds every projection.
+
+        When this raises, all of the rows are stored or none, and projections may lag behind
+        them: claim again, which repairs them.
+        """
 
     def related(
         self, topic: str, identities: set[Identity], roots: set[Identity]

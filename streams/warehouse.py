@@ -75,7 +75,8 @@ class ClickHouseStore:
     def insert(self, rows: Rows, token: int) -> None:
         """Stores rows and feeds every projection: one INSERT, one block.
 
-        When this returns, all of it is stored. When it raises, some of it may be: claim again.
+        When this returns, all of it is stored. When it raises, the rows are stored or not, and some
+        projections may lack them: claim again.
 
         Raises:
             Unavailable: anything went wrong; carries the server's message, never the rows.

@@ -26,7 +26,7 @@ const TITLE = 32;
 /** `inTurn`: one of a playlist, where the board before stays when this one can't be had. */
 export function Board({ uid, inTurn }: { uid: string; inTurn?: boolean }) {
   const { board, problem, known } = useBoard(uid);
-  // A person who asked for this board is told that it is not there; a wall keeps what it has.
+  // A person who asked for this board sees that it is not there; a wall keeps what it shows.
   if (problem && (!board || (known && !inTurn))) {
     return <div className="gulou-page-error">{problem}</div>;
   }
@@ -35,9 +35,9 @@ export function Board({ uid, inTurn }: { uid: string; inTurn?: boolean }) {
 
 interface Held {
   board?: BoardModel;
-  /** Why the board that is wanted is not the one that is held. */
+  /** Why the wanted board is not the one that is shown. */
   problem?: string;
-  /** The server answered, and has no such board or does not give it. */
+  /** The server answered that it has no such board, or that this reader may not see it. */
   known?: boolean;
 }
 
@@ -173,7 +173,7 @@ function useBeat(interval: number): Beat & { now: () => void } {
 function useVariables(board: BoardModel, search: URLSearchParams, range: Scope['range'], zone: string, beat: Beat): VariableState[] | undefined {
   const [states, setStates] = useState<VariableState[]>();
   const asked = [...search].filter(([k]) => k.startsWith('var-')).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join('&');
-  // A variable is asked anew when another changes; by time only if it says so.
+  // A variable is asked again when another changes; by time only if it says so.
   const timely = (board.templating?.list ?? []).some((v) => v.refresh === 2 || v.type === 'interval');
   const when = timely ? `${range.raw.from}|${range.raw.to}` : '';
   const latest = useRef({ range, beat });
@@ -228,7 +228,7 @@ function useTrust(zone: string): { onData: OnData; trust: Freshness } {
   const onData = useCallback<OnData>(
     (key, state) => {
       if (!state) {
-        // Out of sight or off the board: what was last said there may long have been put right.
+        // Out of sight or off the board: what it last said may no longer be true.
         seen.current.delete(key);
       } else if (!state.loading) {
         seen.current.set(key, state);
@@ -316,7 +316,7 @@ function Grid({ panels, fit, scope, beat, onData, onToggle }: GridProps) {
 
 function moved({ left, top }: { left: number; top: number }, printing: boolean): React.CSSProperties {
   const [x, y] = [Math.round(left), Math.round(top)];
-  // What is moved by a transform is not broken into pages.
+  // Browsers do not break into pages what a transform moves.
   return printing ? { left: x, top: y } : { transform: `translate(${x}px, ${y}px)` };
 }
 

@@ -143,7 +143,7 @@ function Variable({ state }: { state: VariableState }) {
 }
 
 function TextValue({ id, value, onChange }: { id: string; value: string; onChange: (value: string) => void }) {
-  // What is being typed: the answer to the value before comes while the next one is written, and must not wipe it.
+  // The text being typed: an answer to an earlier value may come meanwhile and must not replace it.
   const [draft, setDraft] = useState<string>();
   useEffect(() => setDraft((old) => (old === value ? undefined : old)), [value]);
   const done = () => draft !== undefined && draft !== value && onChange(draft);

@@ -27,7 +27,7 @@ interface Props {
   beat: Beat;
   width: number;
   height: number;
-  /** Told of each answer; of none while the panel is out of sight, and so asks nothing. */
+  /** Called with each answer, and with none while the panel is out of sight and asks nothing. */
   onData: (key: string, state?: QueryState) => void;
 }
 
@@ -127,12 +127,12 @@ function useSeen(box: React.RefObject<HTMLDivElement | null>): boolean {
   return seen;
 }
 
-/** Whether what the panel draws besides its data has come, or never will; it is fetched with the data, not after. */
+/** Whether what the panel draws besides its data is loaded, or failed to load; it is fetched with the data, not after. */
 function useBesides(panel: Panel, active: boolean): boolean {
   const [complete, setComplete] = useState(!besides(panel.type));
   useEffect(() => {
     let current = active;
-    // A failure is the drawing's to tell.
+    // The drawing shows a failure.
     const done = () => current && setComplete(true);
     if (active) {
       void besides(panel.type)?.(panel).then(done, done);
@@ -149,13 +149,13 @@ function useReplace(panel: Panel, scope: Scope): InterpolateFunction {
   latest.current = scope;
   return useMemo(
     () => (text, vars, format) => fill(text, latest.current, { ...panel.scoped, ...vars }, format as Format),
-    // A new identity when variables change, so that titles and texts are filled anew.
+    // A new identity when variables change, so that titles and texts are filled again.
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [panel, scope.variables]
   );
 }
 
-/** How often `value` has been another one. */
+/** How often `value` has changed. */
 function useCount(value: unknown): number {
   const held = useRef({ value, count: 0 });
   if (held.current.value !== value) {
@@ -230,11 +230,11 @@ function download(name: string, text: string): void {
   anchor.href = url;
   anchor.download = name;
   anchor.click();
-  // The click has taken the URL by then; freed at once, some browsers lose the file.
+  // Freed later: some browsers lose the file when the URL is freed at once.
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** One panel that cannot be drawn must not take the board with it. */
+/** One panel that cannot be drawn must not break the whole board. */
 class Guard extends Component<{ name: string; children: ReactNode }, { error?: Error }> {
   override state: { error?: Error } = {};
 

@@ -2,7 +2,7 @@
 import { type DataFrame, type DataFrameJSON, dataFrameFromJSON } from '@grafana/data';
 import type { SourceRef } from './types';
 
-/** No answer at all, as against an answer that tells an error. */
+/** No answer at all; an answer that holds an error is something else. */
 export class Away extends Error {}
 
 export class ApiError extends Error {
@@ -24,7 +24,7 @@ export function serverNow(): number {
 /** A server that hangs is away like one that is down; a beat or two late is neither. */
 const PATIENCE_MS = 10_000;
 const BEATS = 3;
-/** Without beats nothing looks live meanwhile: as long as the server lets a query run, and more. */
+/** Patience on a board without refresh, where nothing looks live: longer than the server lets a query run. */
 const UNHURRIED_MS = 40_000;
 
 const patience = (refreshMs: number): number => (refreshMs > 0 ? Math.max(BEATS * refreshMs, PATIENCE_MS) : UNHURRIED_MS);

@@ -15,7 +15,7 @@ import { themeOf, themes } from './theme';
 import { followLinks, setSearch, useAddress } from './url';
 import { speakChinese } from './words';
 
-/** At this width a kiosk shows what it was designed at; a wider one shows the same, larger. */
+/** The width that kiosk boards are designed for; a wider screen shows the same, larger. */
 const DESIGN_WIDTH = 1920;
 const ZOOM_FROM = 2400;
 

@@ -10,8 +10,8 @@ const READY_MS = 20_000;
 
 const listeners = new Set<() => void>();
 const media = window.matchMedia('print');
-// As last told: Chromium sends no `change` where `matches` was read after it changed, by a panel
-// drawn in between, and the rest of the page would stay as it is on a screen.
+// The last state that was announced. When a panel reads `matches` after it changed, Chromium sends no
+// `change`, and the rest of the page would keep its layout for a screen.
 let paper = media.matches;
 let asked = false;
 

@@ -55,7 +55,7 @@ export function usePanelData({ panel, scope, beat, width, active }: Ask): QueryS
         }
         running.current = null;
         const error = failure instanceof Error ? failure.message : String(failure);
-        // A refusal is an answer; a gateway's word that nobody answered is none.
+        // A refusal is an answer; a gateway's message that no server answered is not.
         const away = !(failure instanceof ApiError) || failure.status >= 500;
         setState((old) => ({ ...old, loading: false, error, away }));
       });

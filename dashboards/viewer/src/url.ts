@@ -12,7 +12,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** Path and query, anew at every change. */
+/** Path and query, read at every change. */
 export function useAddress(): URL {
   const href = useSyncExternalStore(subscribe, () => window.location.href);
   return new URL(href);
@@ -40,7 +40,7 @@ export function setSearch(changes: Record<string, string | string[] | undefined>
   go(url.href.replace(/([?&](?:kiosk|autofitpanels))=(?=&|$)/g, '$1'), replace);
 }
 
-/** Links to other boards of this server change the page without loading it anew. */
+/** Links to other boards of this server change the page without a reload. */
 export function followLinks(): void {
   document.addEventListener('click', (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) {

@@ -22,7 +22,7 @@ interface Props {
   width: number;
   height: number;
   label: string;
-  /** Called with what ECharts tells of the clicked shape. */
+  /** Called with ECharts' parameters of the clicked shape. */
   onClick?: (event: { dataIndex: number; seriesName?: string; name: string; data: unknown; event?: { event: MouseEvent } }) => void;
 }
 

@@ -30,7 +30,7 @@ export function TimeSeriesPanel(props: PanelProps) {
   const options = panel.options ?? {};
   const mode: TooltipDisplayMode = options.tooltip?.mode ?? TooltipDisplayMode.Multi;
   const narrow = width < 400;
-  // One object for as long as it says the same: a new one makes the chart anew at each refresh.
+  // One object for as long as it says the same: a new one would rebuild the chart at each refresh.
   const legend = useMemo(() => {
     const wanted = { ...LEGEND, ...options.legend };
     // A legend at the side would leave nothing of a narrow picture.
