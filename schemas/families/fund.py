@@ -174,7 +174,7 @@ class FundReversed(
         "fund.project_closed",
     ),
 ):
-    """An earlier entry is taken back as a whole; the right one is filed anew."""
+    """Cancels a whole earlier entry; the correct one is filed as a new entry."""
 
     corrects: EventId = field(
         "Id of the entry taken back.", "被冲正的记账事件编号。", zh="冲正对象", example="f-1"

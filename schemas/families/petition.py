@@ -293,7 +293,7 @@ class PetitionAccepted(
 class PetitionNotAccepted(
     Petition, name="petition.not_accepted", zh="不予受理", zh_doc="不予受理，并向信访人告知原因。"
 ):
-    """Not accepted, with the reason told to the petitioner."""
+    """The petition was not accepted; the petitioner was given the reason."""
 
     reason: Refusal = field(
         "Why not.", "不予受理的原因。", zh="不予受理原因", example="legal_route", fact=True
@@ -453,7 +453,7 @@ class PetitionUrged(
     zh="督办",
     zh_doc="信访部门对责任单位予以督办（《信访工作条例》第40条）。",
 ):
-    """A petition office urged the unit on (条例 40)."""
+    """A petition office urged the unit to act (条例 40)."""
 
     unit: Office = field(
         "Unit that was urged.", "被督办的责任单位。", zh="被督办单位", example="431202-民政局"

@@ -191,7 +191,7 @@ class RequestRaised(
 class RequestClosed(
     Visit, name="visit.request_closed", zh="诉求办结", zh_doc="群众的诉求已经办理，并已告知本人。"
 ):
-    """What the household asked for has been dealt with and it was told so."""
+    """The household's request has been dealt with, and the household was informed."""
 
     request: CaseId = field(
         "The grid's own number of the request.",
