@@ -1,4 +1,4 @@
-"""Load: messages that keep coming while something is broken."""
+"""Load: messages that keep coming during faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAUSE_S = 0.1
 
 @pytest.fixture
 def load(live: Live) -> Callable[[int], AbstractContextManager[list[int]]]:
-    """Sends about 500 messages a second of a seeded history until left; tells how many."""
+    """Sends about 500 messages of a seeded history per second until its exit; yields the count."""
 
     @contextmanager
     def running(seed: int) -> Iterator[list[int]]:
@@ -47,21 +47,21 @@ def load(live: Live) -> Callable[[int], AbstractContextManager[list[int]]]:
 
 @pytest.fixture(scope="session")
 def whole_ground(warehouse: Server) -> Iterator[Ground]:
-    """Databases with the visits alone, shared by the session; use `ground`."""
+    """Databases with only the visits, shared by the session; use `ground`."""
     with ground(warehouse, "ground_of_visits") as found:
         yield found
 
 
 @pytest.fixture(name="ground")
 def empty_ground(whole_ground: Ground) -> Ground:
-    """The same without any event, owner or figure."""
+    """The same databases, emptied of events, owners and figures."""
     whole_ground.empty()
     return whole_ground
 
 
 @pytest.fixture
 def told(ground: Ground) -> Told:
-    """Seven visits in each partition, stored four and three at a time, and who stored them."""
+    """Seven visits in each partition, stored as four and three, with their worker and token."""
     worker = ground.worker()
     token = ground.claim(worker)
     for kpart in (0, 1):

@@ -1,4 +1,4 @@
-"""The pipeline, driven step by step: partitions that are read in chunks, agents, a store."""
+"""The pipeline, driven step by step: partitions read in chunks, agents, a store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIMITS = Limits(batch_events=8, batch_bytes=1_000_000, flush_s=0.0, dead_ceiling
 
 
 def limits(**changed: Any) -> Limits:
-    """Those above with some changed."""
+    """The limits above with some changed."""
     return replace(LIMITS, **changed)
 
 
@@ -39,7 +39,7 @@ _MOST_ROUNDS = 400
 
 @cache
 def ingests() -> Mapping[str, Ingest]:
-    """Of families with as many partitions as the stories have."""
+    """Ingest of families with the partition counts of the stories."""
     divisions, calendar = Divisions.load(), Calendar.load("Asia/Shanghai")
     return {
         topic: Ingest(replace(family(topic), partitions=count), divisions, calendar)
@@ -48,15 +48,15 @@ def ingests() -> Mapping[str, Ingest]:
 
 
 class Driven:
-    """A worker over a store, and the Kafka and Faust around it.
+    """A worker over a store, with stand-ins for Kafka and Faust.
 
     Attributes:
         said: messages of each partition; `logs` are their records.
-        mine: partitions that this worker is given.
-        next: of each partition that was sought, the offset delivered last.
-        letters: what the topics of dead letters hold.
-        seek_waits: whether a seek ends only when `sought` is set, though chunks flow already.
-        bury_fails: raised by the broker instead of taking a letter.
+        mine: partitions assigned to this worker.
+        next: last delivered offset of each partition with a finished seek.
+        letters: content of the dead-letter topics.
+        seek_waits: whether a seek ends only when `sought` is set, while chunks already flow.
+        bury_fails: error that the broker raises instead of taking a letter.
     """
 
     def __init__(self, loop: Turns, limits: Limits = LIMITS, table: Table | None = None) -> None:
@@ -99,7 +99,7 @@ class Driven:
         self.letters += letters
 
     async def reseek(self) -> None:
-        """Claims, then seeks behind what is stored."""
+        """Claims, then seeks behind the stored offsets."""
         epoch, stored = await self.pipeline.claim(self.mine)
         self.claims.append(stored)
         self.epoch, self.next = epoch, dict(stored)
@@ -107,14 +107,14 @@ class Driven:
             await self.sought.wait()
 
     def rebalance(self, mine: Sequence[Position] = PLACES) -> None:
-        """Gives the worker other partitions; what it was doing about the last ones is cancelled."""
+        """Assigns other partitions; cancels the previous claim if it still runs."""
         if self.rebalancing is not None:
             self.rebalancing.cancel()
         self.next, self.mine = {}, list(mine)
         self.rebalancing = self.loop.do(self.reseek())
 
     def claimed(self, mine: Sequence[Position] = PLACES) -> None:
-        """Gives it partitions and lets it claim them undisturbed."""
+        """Assigns partitions and completes their claim."""
         self.rebalance(mine)
         for name in ("claim", "_remember"):
             self.loop.finish(name)
@@ -139,19 +139,19 @@ class Driven:
         return chunk
 
     def feed(self, place: Position, count: int) -> Chunk | None:
-        """Hands the next chunk of a partition to its agent."""
+        """Passes the next chunk of a partition to its agent."""
         chunk = self.fetch(place, count)
         if chunk is not None:
             self.give(chunk)
         return chunk
 
     def give(self, chunk: Chunk) -> None:
-        """Hands a chunk to its agent."""
+        """Passes a chunk to its agent."""
         self._queues[chunk.topic].put_nowait(chunk)
         self.loop.rest()
 
     def step(self) -> bool:
-        """Ends the oldest open call; False when there is none."""
+        """Ends the oldest open call; False if there is none."""
         calls = self.loop.open()
         if calls:
             if not calls[0].landed:
@@ -161,7 +161,7 @@ class Driven:
         return bool(calls)
 
     def drain(self) -> None:
-        """Nothing goes wrong any more: everything is stored within some rounds."""
+        """Removes all faults and runs until everything is stored."""
         self.table.cure()
         self.seek_waits = self.bury_waits = False
         self.bury_fails = None
@@ -184,32 +184,32 @@ class Driven:
             self.loop.finish(name)
 
     def calls(self, *names: str) -> list[str]:
-        """Names of the calls that threads have begun."""
+        """Names of the calls that threads have started."""
         return [call.name for call in self.loop.open(*names)]
 
     def asked(self, name: str) -> list[tuple[Any, ...]]:
-        """What the store was asked under a name, in order."""
+        """Calls of the store by that name, in order."""
         return [tuple(told) for what, *told in self.table.asked if what == name]
 
     def waiting(self, topic: str) -> int:
-        """Chunks behind the one that the agent of a topic is offering."""
+        """Number of chunks queued behind the one that a topic's agent is offering."""
         return self._queues[topic].qsize()
 
     def statuses(self, place: Position) -> list[str]:
-        """Of what is stored of a partition."""
+        """Statuses of a partition's stored messages."""
         return [row["status"] for row in self.table.rows[place]]
 
     def stored(self, place: Position) -> int:
-        """How many messages of a partition are stored."""
+        """Number of stored messages of a partition."""
         return len(self.table.rows[place])
 
     def failure(self) -> BaseException | None:
-        """What a lane or a batch raised."""
+        """The error of a lane or a batch."""
         done = [f for f in (*self.supervised, *self.agents.values()) if f.done()]
         return next((f.exception() for f in done if not f.cancelled()), None)
 
     def check(self) -> None:
-        """Every partition is stored without a hole and without a double, in order."""
+        """Asserts that every partition is stored in order, without gaps or duplicates."""
         for place, records in self.logs.items():
             rows = self.table.rows[place]
             offsets = [-1, *(record.offset for record in records[: len(rows)])]
@@ -217,7 +217,7 @@ class Driven:
             assert [row["koff_prev"] for row in rows] == offsets[:-1], place
 
     def check_whole(self, poisoned: Sequence[str] = ()) -> None:
-        """All of it is stored as the fold says, and every dead letter was buried before."""
+        """Asserts that the rows equal the fold, and that every dead letter was buried first."""
         self.check()
         assert self.failure() is None
         for place, said in self.said.items():
@@ -234,7 +234,7 @@ class Driven:
         assert letters.keys() == dead
 
     def others(self, place: Position, count: int) -> None:
-        """Another worker takes a partition over and stores the next messages, all at once."""
+        """Another worker takes over a partition and stores the next messages in one step."""
         topic, kpart = place
         door, token = Door(self.table, ours=False), self.table.token()
         self.table.owners[place] = token
@@ -253,7 +253,7 @@ class Driven:
         door.insert(rows, token)
 
     def close(self) -> None:
-        """Ends every task; what still runs in threads is forgotten."""
+        """Ends every task and forgets calls that still run in threads."""
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
         self.loop.rest()
@@ -264,7 +264,7 @@ class Driven:
 
 @contextmanager
 def driven(limits: Limits = LIMITS, table: Table | None = None) -> Iterator[Driven]:
-    """A worker on a loop and a clock of its own."""
+    """A worker on its own loop and clock."""
     loop = Turns("claim")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_pipeline, "time", SimpleNamespace(monotonic=loop.time))

@@ -1,4 +1,4 @@
-"""Visits in two partitions on a real engine: workers that claim, store and repair them."""
+"""Visits in two partitions on a real engine, with workers that claim, store and repair them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ TARGETS = [target(FAMILY, projection) for projection in FAMILY.projections]
 
 @dataclass
 class Ground:
-    """Databases with one family; `client` is a person who looks.
+    """Databases with one family; `client` is another connection, for checks.
 
     Attributes:
-        buried: what claims buried, in order.
+        buried: letters buried by claims, in order.
     """
 
     address: Address
@@ -44,11 +44,11 @@ class Ground:
         return ClickHouseStore(self.address, [FAMILY], self.layout)
 
     def claim(self, worker: ClickHouseStore, *positions: tuple[str, int]) -> int:
-        """Claims the positions, both if none is given; returns the token."""
+        """Claims the positions, by default both; returns the token."""
         return worker.claim(positions or (HERE, THERE), self.buried.extend).token
 
     def rows(self, *said: Said, kpart: int = 0, first: int = 0, gap: int = 1) -> Rows:
-        """Settled rows of messages that follow each other; nothing of before is known."""
+        """Settled rows of consecutive messages, without any earlier events."""
         records = log("visits", kpart, said, first, gap)
         rows = ingests()["visits"].prepare([Chunk("visits", kpart, 1, first - 1, records)])
         ingests()["visits"].settle(rows, range(len(rows)), [], set())
@@ -70,13 +70,13 @@ class Ground:
         return found
 
     def figures(self) -> dict[str, Sequence[tuple[Any, ...]]]:
-        """Every row of every projection, merged, with its mark."""
+        """Every row of every projection, merged, with its watermark."""
         return {
             t: self.ask(f"SELECT * FROM {self.layout.database}.{t} ORDER BY ALL") for t in TARGETS
         }
 
     def net(self, table: str, kpart: int = 0) -> int:
-        """Visits that stand, by a projection."""
+        """Net visits by a projection."""
         count = "recorded_count" if table == "visits_coverage" else "net_count"
         ((found,),) = self.ask(
             f"SELECT sum({count}) FROM {self.layout.database}.{table} WHERE kpart = {kpart}"
@@ -89,12 +89,12 @@ class Ground:
         )
 
     def until(self, sql: str, least: int) -> None:
-        """Asks for a count until it is so high."""
+        """Repeats a count query until it reaches `least`."""
         while self.client.execute(sql)[0][0] < least:
             pass
 
     def run(self, sql: str) -> None:
-        """With the change done when it returns."""
+        """Runs a statement and waits until its mutation is done."""
         self.client.execute(sql.replace("DB", self.layout.database), settings={"mutations_sync": 2})
 
     def empty(self) -> None:
@@ -104,12 +104,12 @@ class Ground:
 
 
 Told = tuple[Ground, ClickHouseStore, int]
-"""What the fixture `told` gives: who stored some visits, and with which token."""
+"""Value of the fixture `told`: the worker that stored some visits, and its token."""
 
 
 @contextmanager
 def ground(server: Server, name: str) -> Iterator[Ground]:
-    """Databases of that name, and their end."""
+    """Databases of that name, dropped at the end."""
     address = Address(server.host, server.port, server.user, server.password)
     layout = Layout(database=name, published=f"{name}_published")
     found = Ground(address, layout, address.connect())

@@ -1,7 +1,8 @@
-"""A stand-in for the events tables, for orders of events that no server can be made to show.
+"""A stand-in for the events tables, for interleavings that no server can be forced into.
 
-It keeps what the pipeline relies on: an insert is atomic and carries the token of the last claim,
-a claim says how far each partition is stored, and makes dead what no view can digest.
+It has the guarantees that the pipeline relies on: an insert is atomic and carries the token of the
+last claim; a claim returns the stored offset of each partition, and marks events dead on which a
+view fails.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ T = TypeVar("T")
 
 @dataclass
 class Fault:
-    """What goes wrong with one call.
+    """The failure of one call.
 
     Attributes:
-        after: the work is done first, and only the answer is lost.
+        after: the work is done first; only the answer is lost.
     """
 
     error: BaseException
@@ -38,9 +39,9 @@ class Table:
     """Every events table, with the owner of each partition.
 
     Attributes:
-        rows: of each partition, in the order in which they were stored.
-        indigestible: whether no view can digest a payload.
-        asked: every call: its name, and the arguments that tell it from others.
+        rows: rows of each partition in the order of storage.
+        indigestible: whether views fail on a payload.
+        asked: every call: its name and the arguments that matter.
     """
 
     rows: dict[Position, list[Row]] = field(default_factory=lambda: defaultdict(list))
@@ -63,7 +64,7 @@ class Table:
         self._faults[name][self._counts[name] + nth] = fault
 
     def cure(self) -> None:
-        """Forgets every fault that has not happened yet."""
+        """Removes every fault that has not happened yet."""
         self._faults.clear()
 
     def meet(self, name: str) -> Fault | None:
@@ -81,14 +82,14 @@ class Table:
                 yield from (row for row in rows if row["status"] in ("ok", "orphan"))
 
     def top(self, position: Position) -> int:
-        """Last offset stored; a server does not care in which order rows came."""
+        """Last stored offset; as on a server, the order of rows does not matter."""
         return max((row["koff"] for row in self.rows[position]), default=-1)
 
 
 class Door:
-    """One connection, see `streams.store.Store`; of another worker if not `ours`.
+    """One connection, see `streams.store.Store`; another worker's if not `ours`.
 
-    Faults happen to our own alone.
+    Faults only happen on our own.
     """
 
     def __init__(self, table: Table, *, ours: bool = True) -> None:

@@ -1,7 +1,7 @@
-"""Messages of a partition in which most have to do with another, and what must become of them.
+"""Related messages of a partition, and their expected rows.
 
-The fold here is told a second time, in a few lines and without the product's code: of one identity
-the first counts, and of an original and its corrections the one recorded last stands.
+The fold is repeated here in a few lines, without the product's code: of several messages with the
+same identity the first counts; of an original and its corrections, the last recorded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLACES = [("visits", 0), ("visits", 1), ("funds", 0)]
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A record as aiokafka hands it over."""
+    """A record as aiokafka delivers it."""
 
     offset: int
     timestamp: int
@@ -43,9 +43,9 @@ class Said:
     """One message.
 
     Attributes:
-        kind: first, better, void, or dead: bytes that are no event.
-        of: id of the event that a better one or a void corrects.
-        at: hours after the first of them at which the office knew; the last one stands.
+        kind: first, better (a correction), void, or dead (bytes that are not an event).
+        of: id of the event that a correction or a void refers to.
+        at: time of recording, in hours after the first event; the last recorded counts.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Said:
 
 @cache
 def _key(topic: str, kpart: int) -> str:
-    """Of the keys that belong in a partition, the first."""
+    """The first key that belongs in a partition."""
     for n in range(100):
         key = key_of(told(TYPES[topic]["first"], f"k{n}", "2021-03-01"))
         if (murmur2(key) & 0x7FFFFFFF) % PARTITIONS[topic] == kpart:
@@ -86,7 +86,7 @@ def _key(topic: str, kpart: int) -> str:
 def log(
     topic: str, kpart: int, said: Iterable[Said], first: int = 0, gap: int = 1
 ) -> list[Arrived]:
-    """The messages as the partition holds them, `gap` offsets apart."""
+    """The partition's records of the messages, `gap` offsets apart."""
     found = []
     for n, each in enumerate(said):
         key, payload = each.message(topic, kpart)
@@ -95,13 +95,13 @@ def log(
 
 
 def fresh(count: int, name: str = "e") -> list[Said]:
-    """Messages that have nothing to do with each other."""
+    """Unrelated messages."""
     return [Said("first", f"{name}{n}", value=n + 1, at=n) for n in range(count)]
 
 
 @cache
 def story(topic: str, seed: int, count: int) -> tuple[Said, ...]:
-    """Some messages: firsts, and repeats, conflicts, corrections and orphans of a few of them."""
+    """Messages with first events, and repeats, conflicts, corrections and orphans of a few."""
     dice = random.Random(f"{topic} {seed}")
     found: list[Said] = []
     while len(found) < count:
@@ -125,7 +125,7 @@ def story(topic: str, seed: int, count: int) -> tuple[Said, ...]:
 
 @dataclass
 class Fold:
-    """What must be stored of messages: status and the offset repeated of each, and net sums."""
+    """Expected rows: status and repeated offset of each message, and net sums."""
 
     statuses: list[tuple[str, int]] = field(default_factory=list)
     count: int = 0
@@ -133,7 +133,7 @@ class Fold:
 
 
 def fold(said: Sequence[Said], offsets: Sequence[int], poisoned: Iterable[str] = ()) -> Fold:
-    """Folds the messages of one partition, in the order of their offsets."""
+    """Folds the messages of one partition by offset."""
     right, first = Fold(), dict[str, tuple[Said, int]]()
     members: dict[str, list[Said]] = {}
     for each, offset in zip(said, offsets, strict=True):
@@ -157,7 +157,7 @@ def fold(said: Sequence[Said], offsets: Sequence[int], poisoned: Iterable[str] =
 
 
 def folded(topic: str, rows: Sequence[dict[str, Any]]) -> Fold:
-    """The same of rows as they were stored."""
+    """The same from stored rows."""
     found = Fold([(row["status"], row["repeat_of"]) for row in rows])
     for row in rows:
         if row["status"] != "ok":

@@ -1,4 +1,4 @@
-"""The worker's beat, its readiness, its watchdog and its dead letters, without a broker."""
+"""The worker's heartbeat, readiness, watchdog and dead letters, without a broker."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ V0, V1 = ("visits", 0), ("visits", 1)
 
 
 class Ended(BaseException):
-    """Stands for the end of the process."""
+    """Raised in place of ending the process."""
 
 
 class Consumer:
-    """What the beat asks of Faust's consumer."""
+    """The part of Faust's consumer that the heartbeat uses."""
 
     def __init__(self) -> None:
         self.ends: dict[Position, int | None] = {}
@@ -56,7 +56,7 @@ class Consumer:
 
 
 class Pipeline:
-    """What the beat reads of the pipeline."""
+    """The part of the pipeline that the heartbeat reads."""
 
     def __init__(self) -> None:
         self.epoch = 1
@@ -69,7 +69,7 @@ class Pipeline:
 
 
 class Beats:
-    """Where beats go."""
+    """Receives the heartbeats."""
 
     def __init__(self) -> None:
         self.beats: list[list[tuple[Any, ...]]] = []
@@ -82,7 +82,7 @@ class Beats:
 
 
 class Worker:
-    """The service of an app that is not started, with a clock of its own."""
+    """The service of an app that is not started, with its own clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
         self.now, self.still = 1_790_000_000.25, 1000.0
@@ -103,7 +103,7 @@ class Worker:
         self.codes: list[int] = []
 
     def beat(self) -> None:
-        # The timer around it needs a started service; this is what it calls.
+        # The timer needs a started service; this is the function that it calls.
         asyncio.run(self.service._beat.fun.__wrapped__(self.service))
 
     def ready(self) -> tuple[int, dict[str, Any]]:
@@ -120,7 +120,7 @@ class Worker:
         raise Ended
 
     def watch(self) -> list[int]:
-        """The exit code of the watchdog within three looks, if it ends the process."""
+        """The exit codes of the watchdog within three checks, if it ends the process."""
         with pytest.raises(Ended):
             self.service._watch()
         return self.codes
@@ -155,7 +155,7 @@ NOW = 1_790_000_000_250
 def test_lag_is_what_lies_behind_the_watermark(worker: Worker) -> None:
     worker.consumer.assigned = {TP("visits", n) for n in range(6)}
     worker.pipeline.watermarks = {("visits", n): at for n, at in enumerate([9, 9, 9, -1, -1, 4])}
-    # The end is the offset that comes next: 10 with a watermark of 9 is all there is.
+    # The end is the next offset: 10 with a watermark of 9 is no lag.
     ends = [10, 11, 9, 0, 3, None]
     worker.consumer.ends = {("visits", n): end for n, end in enumerate(ends)}
     worker.beat()
@@ -243,11 +243,11 @@ def test_a_worker_is_ready_when_it_has_claimed_or_has_nothing_to_claim(worker: W
     ("beat", "moved", "lags", "ends"),
     [
         (0, {}, {}, False),
-        (60, {}, {}, False),  # exactly as long as allowed
-        (60.5, {}, {}, True),  # the beat itself stands still
+        (60, {}, {}, False),  # exactly the limit
+        (60.5, {}, {}, True),  # the heartbeat itself stands still
         (0, {V0: 60}, {V0: 1}, False),
         (0, {V0: 60.5}, {V0: 1}, True),
-        (0, {V0: 0, V1: 61}, {V0: 1, V1: 1}, True),  # one that moves hides none that does not
+        (0, {V0: 0, V1: 61}, {V0: 1, V1: 1}, True),  # a moving one does not hide a stuck one
         (0, {V0: 0, V1: 61}, {V0: 1}, False),  # belongs to another worker
     ],
 )

@@ -1,4 +1,4 @@
-"""Chunks: how fetched records are cut, stamped, sought and committed, without a broker."""
+"""Chunks of fetched records: cutting, stamping, seeks and commits, without a broker."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pieces(limit: int, *values: int | None) -> list[list[int]]:
         ([3, 3, 4], [[0, 1, 2]]),  # exactly 10
         ([3, 3, 5], [[0, 1], [2]]),
         ([10, 1], [[0], [1]]),
-        ([11], [[0]]),  # larger alone
+        ([11], [[0]]),  # one record over the limit
         ([11, 1, 9, 1], [[0], [1, 2], [3]]),
         ([1, 11, 1], [[0], [1], [2]]),
         ([11, 11], [[0], [1]]),
@@ -57,7 +57,7 @@ def test_a_chunk_knows_its_last_offset_and_its_bytes() -> None:
 
 
 class Broker:
-    """The consumer of the thread below, as far as seeks and commits need it."""
+    """The consumer of the thread below: only what seeks and commits need."""
 
     def __init__(self, *assigned: TP) -> None:
         self.assigned = {driver.ensure_aiokafka_TP(tp) for tp in assigned}
@@ -91,7 +91,7 @@ class Thread(ChunkedThread):
 
 @pytest.fixture
 def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[TP, list[Arrived]]:
-    """What the fetcher hands over."""
+    """The records that the fetcher returns."""
     found: dict[TP, list[Arrived]] = {}
 
     async def fetch(*_: Any, **__: Any) -> dict[TP, list[Arrived]]:
@@ -125,7 +125,7 @@ def test_chunks_carry_the_epoch_of_the_seek_and_follow_each_other(
     ]
     fetched |= {VISITS: [record(10)], FUNDS: []}
     assert fetch(thread) == [("visits", 0, 7, 9, [10])]
-    # A seek back: the same records come again, as another epoch.
+    # A seek back: the same records come again, in another epoch.
     asyncio.run(thread.seek_after({("visits", 0): 4}, 8))
     fetched |= {VISITS: [record(5)], FUNDS: [record(1)]}
     assert fetch(thread) == [("visits", 0, 8, 4, [5])]
@@ -160,7 +160,7 @@ def test_a_seek_makes_the_record_behind_each_stored_one_the_next_of_what_is_assi
     assert broker.sought == {VISITS: 42, TP("visits", 1): 0}
     assert thread.calls == ["_seek_after"]
     assert thread.epoch == 3
-    stored.clear()  # the claim's own, which goes on to change
+    stored.clear()  # the claim's own mapping, which changes later
     assert thread._last == {("visits", 0): 41, ("visits", 1): -1, ("funds", 3): 9}
 
 
@@ -211,7 +211,7 @@ def test_a_rebalance_claims_what_is_assigned_and_seeks_behind_what_is_stored() -
 
     broker = Broker(VISITS, FUNDS)
     consumer = Consumer(SimpleNamespace(claim=claim), Thread(broker), VISITS, FUNDS)
-    # What Faust is told are the offsets to be read next.
+    # Faust gets the offsets to read next.
     assert asyncio.run(consumer.seek_to_committed()) == {VISITS: 42, FUNDS: 0}
     assert asked == [[("funds", 3), ("visits", 0)]]
     assert broker.sought == {VISITS: 42, FUNDS: 0}

@@ -1,4 +1,4 @@
-"""Claims on a real ClickHouse, without Kafka: who owns a partition, what an owner left behind."""
+"""Claims on a real ClickHouse, without Kafka: ownership, and remains of earlier owners."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATABASE = "claims"
 
 
 class Owners:
-    """As many workers as asked for, on one database; `ask` is a person who looks."""
+    """Any number of workers on one database; `ask` is another connection, for checks."""
 
     def __init__(self, server: Server) -> None:
         self._settings = Settings().model_copy(
@@ -42,7 +42,7 @@ class Owners:
         return ClickHouseStore(self._address, [FAMILY], apply.layout(self._settings))
 
     def claim(self, worker: ClickHouseStore) -> int:
-        """The token."""
+        """Claims, and returns the token."""
         return worker.claim([PLACE], self.buried.extend).token
 
     def store(self, worker: ClickHouseStore, token: int, seed: int, after: int) -> int:
@@ -90,7 +90,7 @@ def test_figures_half_emptied_by_a_worker_that_died_are_filled_again(owners: Own
     last = owners.store(old, token, 1, -1)
     owners.store(old, token, 2, last)
     before = owners.figures("visits_daily")
-    # As after a kill in the middle: noted, and emptied but for the part with the highest mark.
+    # As after a kill midway: noted, and emptied except for the part with the highest mark.
     old.repair.note_rebuild(FAMILY, FAMILY.projections[1], 0, token, pending=True)
     owners.client.execute(
         f"ALTER TABLE {DATABASE}.visits_daily DELETE WHERE hi <= {last}",

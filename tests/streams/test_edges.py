@@ -1,4 +1,4 @@
-"""Both sides of every edge that decides what becomes of a message, without a server."""
+"""Both sides of every limit that decides a message's status, without a server."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def ingest(topic: str) -> Ingest:
 
 
 def place(sent: Message) -> int:
-    """The Kafka partition that a message was sent to."""
+    """The Kafka partition of a message."""
     if sent.kpart is not None:
         return sent.kpart
     return Law(BOOK[sent.topic]).place(sent.key or b"")
 
 
 def laid_out(*sent: Message | Told, logged: int = LOGGED) -> Rows:
-    """Rows of messages of one topic, appended in one Kafka partition at one instant."""
+    """Rows of one topic's messages, appended to one Kafka partition at the same instant."""
     messages = [each if isinstance(each, Message) else message(each) for each in sent]
     records = [Arrived(n, logged, m.key, m.payload) for n, m in enumerate(messages)]
     chunk = Chunk(messages[0].topic, place(messages[0]), 1, -1, records)
@@ -58,7 +58,7 @@ def row(rows: Rows, n: int = 0) -> dict[str, Any]:
 
 
 def settled(*sent: Told, batches: Sequence[int] = ()) -> list[dict[str, Any]]:
-    """Rows of events that came one after another, cut into batches before the given numbers."""
+    """Rows of consecutive events, split into batches before the given numbers."""
     messages = [message(each) for each in sent]
     records = [Arrived(n, LOGGED + n, m.key, m.payload) for n, m in enumerate(messages)]
     found: list[dict[str, Any]] = []
@@ -76,7 +76,7 @@ def settled(*sent: Told, batches: Sequence[int] = ()) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", sorted(refused("x")))
 def test_a_message_that_cannot_be_counted_keeps_its_bytes_and_says_why(name: str) -> None:
     sent = refused("x")[name]
-    # `recorded_after_logged` is of tomorrow, all others of 2021.
+    # `recorded_after_logged` is from tomorrow, all others are from 2021.
     logged = ms("2025-01-01 00:00") if name != "recorded_after_logged" else LOGGED
     rows = laid_out(sent, logged=logged)
     found = row(rows)
@@ -144,7 +144,7 @@ def test_a_good_message_is_laid_out_whole() -> None:
     ("recorded", "reason"),
     [
         ("2021-03-01 12:00:00", ""),
-        ("2021-03-01 12:01:00", ""),  # the clocks of an office and of a broker differ
+        ("2021-03-01 12:01:00", ""),  # office and broker clocks differ
         ("2021-03-01 12:01:00.001", "recorded_after_logged: recorded 60 s after the broker"),
         ("2021-03-01 12:01:01", "recorded_after_logged: recorded 61 s after the broker"),
         ("2021-03-01 12:20:00", "recorded_after_logged: recorded 1200 s after the broker"),
@@ -163,7 +163,7 @@ def test_recorded_is_at_most_a_minute_after_the_broker_appended_it(
     [
         (LOGGED + MINUTE, False),
         (LOGGED - DAY + 1, False),
-        (LOGGED - DAY, False),  # a day is not more than a day
+        (LOGGED - DAY, False),  # exactly a day
         (LOGGED - DAY - 1, True),
         (LOGGED - 10 * DAY, True),
     ],
@@ -178,11 +178,11 @@ def test_what_was_recorded_more_than_a_day_before_it_came_is_late(
 
 
 def test_several_faults_of_one_message_are_told_in_one_order() -> None:
-    # Recorded tomorrow, and with a key and in a partition that are not its own.
+    # Recorded tomorrow, with a wrong key, in a wrong partition.
     event, edge = visit(recorded="2021-03-02 12:00"), visit(recorded="2021-03-01 12:01")
     for sent, reason in (
         (Message("visits", b"x", message(event).payload), "recorded_after_logged"),
-        (Message("visits", b"x", message(edge).payload), "key"),  # a minute ahead is no fault
+        (Message("visits", b"x", message(edge).payload), "key"),  # a minute ahead is allowed
         (Message("visits", b"x", message(visit()).payload), "key"),
         (Message("visits", None, message(visit()).payload), "key"),
         (Message("visits", b"x", b"{"), "json"),
@@ -264,7 +264,7 @@ def test_rows_that_are_wanted_are_found_by_identity_and_by_what_they_correct() -
 
 
 def postings(found: dict[str, Any]) -> list[tuple[str, str, int, int, int]]:
-    """Of a row's postings type, role or reason, people met, gross and net."""
+    """A row's postings: type, role or reason, people met, gross and net."""
     return [
         (
             each["type"],
@@ -373,7 +373,7 @@ def test_a_correction_of_a_correction_and_one_of_another_type_change_nothing(
     assert (
         found[1]["reason"] == "contradiction: visit.corrected cannot correct visit.request_raised"
     )
-    # One that waited for something else has no fault of its own, and is not used.
+    # A parked correction of another kind stays an orphan, without a fault, and is not used.
     found = settled(correction("c-1", "2021-03-01 10:00", 5), raised, visit(), batches=batches)
     assert [each["status"] for each in found] == ["orphan", "ok", "ok"]
     assert postings(found[1]) == []
@@ -406,7 +406,7 @@ def test_an_event_with_the_id_of_another_source_is_no_repeat() -> None:
 
 
 def test_a_row_that_no_filter_suspects_is_not_looked_up() -> None:
-    # The filter says "surely new" of it: what is stored of another with its identity is not asked.
+    # The filter calls it certainly new: stored events with its identity are not looked up.
     rows = laid_out(visit(id="v-1"), visit(id="v-1"))
     ingest("visits").settle(rows, [1], [], set())
     assert rows.columns["status"] == ["ok", "ok"]

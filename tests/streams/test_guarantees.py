@@ -1,7 +1,7 @@
-"""What Kafka holds is what ClickHouse shows, row for row, whatever was broken meanwhile.
+"""ClickHouse shows exactly the messages in Kafka, row by row, whatever failed meanwhile.
 
-One stack for all tests; each sends more, breaks something, and has the oracle compare everything
-sent so far.
+All tests share one stack; each sends more, breaks something, and lets the oracle compare
+everything sent so far.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def test_every_event_sent_twice_weeks_apart_in_any_order_counts_once(live: Live)
     messages = History(2).messages(1500)
     live.send(messages)
     live.await_counted()
-    # Weeks later the workers are others, who know of what was before from the table alone.
+    # Weeks later there are other workers, which know earlier events only from the table.
     for name in live.workers():
         before = live.stack.restarts(name)
         live.stack.kill(name)
@@ -96,13 +96,13 @@ def test_events_sent_again_by_a_client_that_spreads_keys_its_own_way_count_once(
 
 
 def test_batches_are_bounded_by_bytes_even_when_kafka_compressed_them(live: Live) -> None:
-    # 20 kB each: together several times the 1 MB that a batch may hold.
+    # 20 kB each: together several times the limit of a batch, 1 MB.
     texts = [
         Message("visits", m.key, (m.payload or b"")[:-1] + b',"x":"' + b"a" * 20_000 + b'"}')
         for m in History(4).messages(500)
         if m.topic == "visits"
     ]
-    live.ask("SYSTEM STOP MERGES gulou.events_visits")  # a part is what one INSERT brought
+    live.ask("SYSTEM STOP MERGES gulou.events_visits")  # each part is then one INSERT
     try:
         live.send(texts)
         assert live.differences() == []
@@ -123,7 +123,7 @@ def test_five_kills_of_clickhouse_and_five_of_workers_under_load_change_nothing(
     with load(5) as sent:
         for _ in range(5):
             for name in ("clickhouse", dice.choice(live.workers())):
-                time.sleep(dice.random())  # the moment is the point: anywhere in a batch
+                time.sleep(dice.random())  # the kill must hit any moment of a batch
                 before = live.stack.restarts(name)
                 live.stack.kill(name)
                 live.stack.await_ready(name, restarts=before + 1)
@@ -135,7 +135,7 @@ def test_a_rebalance_between_two_workers_under_load_changes_nothing(live: Live, 
     with load(6) as sent:
         for name in live.workers():
             before = live.stack.restarts(name)
-            live.signal(name, signal.SIGTERM)  # leaves the group as it should, and comes back
+            live.signal(name, signal.SIGTERM)  # leaves the group properly, and comes back
             live.stack.await_ready(name, restarts=before + 1)
             live.until(lambda: _shares(live) == [8, 8], "both workers have their share")
     assert live.differences() == []
@@ -150,7 +150,7 @@ def test_a_worker_stopped_past_its_session_and_continued_adds_nothing(
             name = live.workers()[0]
             live.signal(name, signal.SIGSTOP)
             try:
-                # The other holds everything once the group has given this one up.
+                # The other has all partitions once the group has dropped this one.
                 live.until(lambda: max(_shares(live)) == 16, "the other worker took over")
             finally:
                 live.signal(name, signal.SIGCONT)
@@ -251,12 +251,12 @@ def test_the_stack_starts_a_worker_again_that_ended_itself_for_standing_still(li
 
 
 def _shares(live: Live, *more: int) -> list[int]:
-    """How many partitions each worker that answers holds, the fewest first."""
+    """Partition counts of the workers that answer, ascending."""
     first = live.settings.metrics_port
     found = []
     for port in (*(first + n for n in range(live.settings.workers)), *more):
         link = http.client.HTTPConnection(live.settings.host, port, timeout=1)
-        # One that is stopped, or not there yet, does not answer.
+        # A stopped or starting worker does not answer.
         with contextlib.suppress(OSError), contextlib.closing(link):
             link.request("GET", "/ready")
             with link.getresponse() as answer:
@@ -265,14 +265,14 @@ def _shares(live: Live, *more: int) -> list[int]:
 
 
 def _kill(live: Live, query_id: str) -> None:
-    """Ends the query of that id as soon as it runs."""
+    """Kills the query with that id as soon as it runs."""
     sql = f"KILL QUERY WHERE query_id = '{query_id}' SYNC"
     live.until(lambda: bool(live.ask(sql)), "an insert to kill")
 
 
 @contextmanager
 def _extra_worker(live: Live, **changed: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker with settings of its own, which has everything while the others are stopped."""
+    """A worker with other settings; it has all partitions while the others are stopped."""
     port = _child.free_port()
     settings = live.settings.model_copy(update={**changed, "metrics_port": port})
     log = live.settings.home / "log" / "extra.log"

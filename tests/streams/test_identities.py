@@ -1,4 +1,4 @@
-"""The filter that says which identities are surely new."""
+"""The filter that recognizes identities that are certainly new."""
 
 from __future__ import annotations
 

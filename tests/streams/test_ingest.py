@@ -1,4 +1,4 @@
-"""Ingest alone, without a server: one partition, any order, any cut into batches."""
+"""Ingest without a server: one partition, any order, any split into batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOGGED = 1_790_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A record as aiokafka hands it over."""
+    """A record as aiokafka delivers it."""
 
     offset: int
     timestamp: int
@@ -39,14 +39,14 @@ class Arrived:
 
 @dataclass
 class Partition:
-    """What the events table would hold of one Kafka partition."""
+    """The events table's rows of one Kafka partition."""
 
     ingest: Ingest
     stored: list[dict[str, Any]] = field(default_factory=list)
     awaited: set[Identity] = field(default_factory=set)
 
     def take(self, messages: Sequence[Message], cuts: Sequence[int]) -> None:
-        """Ingests all of the messages, as batches that end at `cuts`."""
+        """Ingests the messages in batches that end at `cuts`."""
         records = [Arrived(n, LOGGED + n, m.key, m.payload) for n, m in enumerate(messages)]
         edges = sorted({0, len(records), *(cut for cut in cuts if cut < len(records))})
         for start, end in pairwise(edges):
@@ -71,7 +71,7 @@ def ingest(topic: str) -> Ingest:
 
 
 def _single(topic: str) -> Family:
-    """The family with one partition, which every key belongs in."""
+    """The family with a single partition for all keys."""
     return replace(family(topic), partitions=1)
 
 
@@ -89,7 +89,7 @@ Figures = dict[tuple[Any, ...], tuple[int, ...]]
 
 
 def figures(topic: str, stored: Sequence[dict[str, Any]]) -> Figures:
-    """The postings of stored rows, added up by type, place, grid, instant and content."""
+    """The postings of stored rows, summed by type, place, grid, instant and content."""
     found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     for row in stored:
         if row["status"] != "ok":
@@ -105,7 +105,7 @@ def figures(topic: str, stored: Sequence[dict[str, Any]]) -> Figures:
 
 
 def right_figures(topic: str, rows: Sequence[Row]) -> Figures:
-    """The same, as the oracle understands the messages."""
+    """The same figures by the oracle."""
     found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
 
     def post(row: Row, original: Row, place: int) -> None:
@@ -127,7 +127,7 @@ def visits(seed: int, events: int = 60) -> list[Message]:
 
 
 def visit(seed: int) -> Message:
-    """One that neither corrects another nor is corrected."""
+    """A visit without corrections."""
     return next(m for m in visits(seed) if b"visit.request_raised" in (m.payload or b""))
 
 
@@ -156,7 +156,7 @@ def test_any_order_and_any_cut_gives_what_the_oracle_says(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_net_figures_do_not_depend_on_the_order_of_arrival(seed: int, dice: random.Random) -> None:
-    # Of two with one id the first counts, so conflicts are the one thing that order may decide.
+    # Of two events with the same id the first counts, so only conflicts may depend on the order.
     seen: dict[bytes, bytes | None] = {}
     messages = []
     for message in visits(seed):
@@ -217,7 +217,7 @@ def of_many_partitions() -> Ingest:
 
 
 def partition(message: Message) -> int:
-    """Where every Kafka client that follows the Java one sends it."""
+    """Partition by the hash of the Java client, which the other clients follow."""
     return int((murmur2(message.key) & 0x7FFFFFFF) % family("visits").partitions)
 
 

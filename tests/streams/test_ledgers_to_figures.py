@@ -1,4 +1,4 @@
-"""Ledgers become figures: importer, Kafka, worker and ClickHouse, as a county would run them."""
+"""From ledgers to figures: importer, Kafka, worker and ClickHouse, as a county runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the worker measures, and how finely."""
+"""The worker's metrics and their buckets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from streams.metrics import BATCH_EVENTS, INSERT_SECONDS
 
 
 def test_durations_and_batches_are_told_apart_at_these_bounds() -> None:
-    # An insert takes 5 to 500 ms on a good day; past 2.5 s merges do not keep up.
+    # An insert normally takes 5 to 500 ms; above 2.5 s merges do not keep up.
     assert list(INSERT_SECONDS._kwargs["buckets"]) == [
         *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
     ]

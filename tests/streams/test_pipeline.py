@@ -1,4 +1,4 @@
-"""Inserts, chunks and claims of the pipeline when something goes wrong in between."""
+"""Inserts, chunks and claims of the pipeline with faults in between."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_nothing_lands_after_a_failed_insert_while_its_recovery_cannot_begin(run
 
 @pytest.mark.parametrize("name", ["related", "prepare"])
 def test_nothing_lands_after_a_batch_that_could_not_be_settled(run: Driven, name: str) -> None:
-    """The claim is made, but its seek goes on: another one has to wait for it."""
+    """The claim is done but its seek still runs: another claim has to wait."""
     run.send(VISITS, *fresh(15))
     run.seek_waits = True
     run.table.fail("insert")
@@ -126,7 +126,7 @@ def test_a_batch_settled_under_an_old_claim_is_not_inserted_under_the_new_one(
     run.feed(VISITS, 5)
     run.finish("prepare", "_settle")
     run.rebalance()
-    assert run.calls() == ["insert"]  # the claim waits for what is under way
+    assert run.calls() == ["insert"]  # the claim waits for the running insert
     run.finish("insert")
     assert run.calls() == ["claim"]
     run.finish(*CLAIM)
@@ -159,7 +159,7 @@ def test_an_insert_that_ends_after_a_new_claim_began_moves_no_watermark(run: Dri
     assert run.pipeline.watermarks[VISITS] == -1
     run.finish(*CLAIM)
     assert run.pipeline.watermarks[VISITS] == 4
-    # The filter was not said to know what is stored, so it was asked for again.
+    # The filter did not count as complete, so its identities were read again.
     assert run.asked("identities")[-1] == ("visits", 0, -1)
 
 
@@ -179,7 +179,7 @@ def test_chunks_that_are_missing_are_read_again(run: Driven, caplog: Any) -> Non
     run.send(VISITS, *fresh(12))
     run.feed(VISITS, 3)
     run.finish(*BATCH)
-    assert run.fetch(VISITS, 3) is not None  # and is lost
+    assert run.fetch(VISITS, 3) is not None  # this chunk is lost
     run.feed(VISITS, 3)
     while run.step():
         pass
@@ -233,7 +233,7 @@ def test_chunks_of_an_old_epoch_are_dropped_whether_offered_or_already_taken_in(
     old = run.fetch(VISITS, 4)
     assert old is not None
     run.finish("prepare", "_settle")
-    run.give(old)  # taken in, while the insert before it hangs
+    run.give(old)  # accepted while the insert before it hangs
     assert run.calls() == ["insert", "prepare"]
     run.finish("prepare", "_settle")
     later = run.feed(VISITS, 4)
@@ -325,7 +325,7 @@ def test_an_original_that_stored_corrections_await_is_asked_about_after_a_claim(
     run.send(VISITS, Said("first", "1", value=1), *fresh(3))
     run.feed(VISITS, 4)
     run.finish(*BATCH)
-    # No identity is suspect; the one root is that of the correction.
+    # No identity is suspect; the only root is the correction's.
     assert run.asked("related")[-1] == ("visits", 0, 1)
     run.check_whole()
 
@@ -352,7 +352,7 @@ def test_a_partition_is_not_asked_about_for_what_another_brings(run: Driven) -> 
     while run.step():
         pass
     assert run.asked("insert") == [("visits", 1), ("visits", 5)]
-    run.send(VISITS, *fresh(3, "p1-"))  # of these only the other partition has heard
+    run.send(VISITS, *fresh(3, "p1-"))  # only the other partition has these
     run.feed(VISITS, 3)
     run.finish(*BATCH)
     assert run.asked("related") == [("visits", 0, 0)] * 3

@@ -1,4 +1,4 @@
-"""Claims of the pipeline: retried, cancelled anywhere, two at once; and what a filter knows."""
+"""Claims of the pipeline: retried, cancelled anywhere, two at once; and the identity filter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run() -> Iterator[Driven]:
 
 
 def attempts(run: Driven) -> list[float]:
-    """Seconds after its start at which a claim that never succeeds was tried."""
+    """Seconds after its start at which a failing claim was tried."""
     start, found = run.loop.now, list[float]()
     while run.calls("claim"):
         found.append(round(run.loop.now - start, 6))
@@ -44,7 +44,7 @@ def test_a_claim_that_fails_for_a_while_is_tried_again_at_growing_intervals() ->
         for n in range(1, 20):
             run.table.fail("claim", n)
         run.rebalance()
-        # 0.1 s, then twice as long each time, never longer than 2 s; past 10 s no more.
+        # 0.1 s, doubled each time, at most 2 s; no attempt after 10 s.
         assert attempts(run) == [0, 0.1, 0.3, 0.7, 1.5, 3.1, 5.1, 7.1, 9.1, 11.1]
         assert run.rebalancing is not None
         assert isinstance(run.rebalancing.exception(), Unavailable)
@@ -175,7 +175,7 @@ def test_what_another_worker_stored_meanwhile_is_known_to_the_filter(run: Driven
     run.others(VISITS, 4)
     for _ in range(2):
         run.claimed()
-        # Once what lies behind offset 3, and nothing of the partitions that nobody wrote to.
+        # Read once, from behind offset 3; nothing for partitions without new rows.
         assert run.asked("identities")[3:] == [("visits", 0, 3)]
     run.send(VISITS, *theirs, *ours)
     run.drain()
@@ -206,7 +206,7 @@ def test_a_filter_that_knows_more_than_is_stored_is_made_anew(run: Driven) -> No
     run.send(VISITS, *fresh(5))
     run.feed(VISITS, 5)
     run.finish(*BATCH)
-    del run.table.rows[VISITS][3:]  # the power failed
+    del run.table.rows[VISITS][3:]  # as after a power failure
     run.claimed()
     assert run.asked("identities")[3:] == [("visits", 0, -1)]
     run.drain()
@@ -242,7 +242,7 @@ Begin = Callable[[Driven], asyncio.Task[Any]]
 
 
 def awaits(*names: str) -> set[tuple[str, int]]:
-    """Name and line of every place of the pipeline where one of its methods can be cancelled."""
+    """Name and line of every `await` and `async with` in the pipeline's methods of those names."""
     return {
         (method.name, node.lineno)
         for method in ast.walk(ast.parse(inspect.getsource(_pipeline)))
@@ -253,7 +253,7 @@ def awaits(*names: str) -> set[tuple[str, int]]:
 
 
 def suspended(task: asyncio.Task[Any]) -> set[tuple[str, int]]:
-    """Where in the pipeline a task waits, from the outside in."""
+    """Places in the pipeline where a task waits, from the outermost in."""
     found: set[tuple[str, int]] = set()
     inner: Any = task.get_coro()
     while isinstance(inner, CoroutineType):
@@ -265,7 +265,7 @@ def suspended(task: asyncio.Task[Any]) -> set[tuple[str, int]]:
 
 
 def _busy(run: Driven) -> None:
-    """Inserts under way on both lanes, and the batch behind one of them decoded."""
+    """Running inserts on both lanes, and a decoded batch behind one of them."""
     for place in PLACES:
         run.send(place, *story(place[0], 3, 30))
     run.feed(VISITS, 5)
@@ -288,7 +288,7 @@ def _claiming_second(run: Driven) -> asyncio.Task[Any]:
 
 
 def _offering(run: Driven) -> asyncio.Task[Any]:
-    """A chunk that waits for room, and before which one is missing."""
+    """A chunk that waits for room, after a missing chunk."""
     run.feed(VISITS, 5)
     run.feed(VISITS, 5)
     run.fetch(VISITS, 1)
@@ -298,7 +298,7 @@ def _offering(run: Driven) -> asyncio.Task[Any]:
 
 
 def _offering_twice(run: Driven) -> asyncio.Task[Any]:
-    """A chunk before which one is missing, while a recovery has claimed and goes on seeking."""
+    """A chunk after a missing one, while a recovery has claimed and still seeks."""
     run.seek_waits = True
     run.loop.create_task(run.pipeline._reclaim(1))
     while run.step():
@@ -332,7 +332,7 @@ def test_whatever_is_cancelled_at_any_await_leaves_no_hole_and_the_next_claim_go
 
 
 def _cancelled_after(turns: int, begin: Begin, lands: bool) -> set[tuple[str, int]]:
-    """Cancels a task after some turns, has all claimed again; where it was, if not at its end."""
+    """Cancels a task after some turns and claims again; returns where it waited, if it did."""
     with driven() as run:
         run.claimed()
         _busy(run)
@@ -357,7 +357,7 @@ def _cancelled_after(turns: int, begin: Begin, lands: bool) -> set[tuple[str, in
 
 
 def _one_event(run: Driven) -> None:
-    """The oldest call ends, or time passes."""
+    """Ends the oldest call, or advances the clock."""
     calls = run.loop.open()
     if not calls:
         run.loop.now += 0.1

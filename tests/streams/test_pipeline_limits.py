@@ -1,4 +1,4 @@
-"""How much the pipeline takes at once, when it waits, and when dead letters stop it."""
+"""Limits of the pipeline: batch sizes, waiting, and the ceiling of dead letters."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_a_claim_is_tried_for_45_s_and_dead_letters_are_counted_over_an_hour() -
 
 
 def sizes(count: int) -> list[int]:
-    """Bytes of each of some fresh visits."""
+    """Sizes in bytes of some fresh visits."""
     return [len(record.value or b"") for record in log(*VISITS, fresh(count))]
 
 
 def batches(run: Driven, chunks: list[int]) -> list[int]:
-    """Sizes of the batches made of chunks that arrive while the first is being decoded."""
+    """Sizes of the batches made from chunks that arrive while the first is decoded."""
     run.claimed()
     run.send(VISITS, *fresh(sum(chunks)))
     for count in chunks:
@@ -102,7 +102,7 @@ def test_an_agent_waits_while_more_bytes_wait_than_a_batch_may_hold(
         run.send(VISITS, *fresh(8))
         for count in (1, 5, 1, 1):
             run.feed(VISITS, count)
-        # One chunk is offered; if there is room it is taken in, and the one behind it waits.
+        # The first chunk is offered; if there is room it is accepted, and the next one waits.
         assert run.waiting("visits") == waiting
         run.drain()
         run.check_whole()
@@ -120,14 +120,14 @@ def test_of_two_agents_that_wait_for_room_one_waits_on_when_the_other_has_filled
         for place in (VISITS, FUNDS, VISITS, FUNDS):
             run.feed(place, 4)
         assert run.waiting("visits") + run.waiting("funds") == 2
-        run.finish("prepare", "_settle")  # of the visits, whose lane takes four
+        run.finish("prepare", "_settle")  # the lane of visits takes four
         assert run.waiting("visits") + run.waiting("funds") == 1
         run.drain()
         run.check_whole()
 
 
 def test_bytes_of_all_topics_wait_together() -> None:
-    room = sum(sizes(8))  # of visits, which are larger than movements of funds
+    room = sum(sizes(8))  # visits are larger than movements of funds
     with driven(limits(batch_bytes=room, batch_events=100)) as run:
         run.claimed()
         for place in PLACES:
@@ -190,7 +190,7 @@ def test_less_than_a_quarter_of_a_batch_waits_for_more_until_0_3_s_after_the_las
         run.claimed()
         run.send(VISITS, *fresh(10))
         run.feed(VISITS, 1)
-        run.finish("prepare", "_settle")  # nothing was inserted before: no reason to wait
+        run.finish("prepare", "_settle")  # no earlier insert, so no wait
         began = run.loop.now
         run.loop.advance(0.125)
         run.finish("insert")
@@ -208,7 +208,7 @@ def test_less_than_a_quarter_of_a_batch_waits_for_more_until_0_3_s_after_the_las
 
 
 def refuse(run: Driven, place: Position, *seconds: float) -> None:
-    """Has messages refused that the broker appended at those seconds, one batch of them."""
+    """Sends one batch of invalid messages, appended by the broker at those seconds."""
     for second in seconds:
         offset = len(run.logs[place])
         load = b"{%d" % offset
@@ -276,7 +276,7 @@ def test_the_hour_ends_with_the_newest_letter_of_any_partition_of_the_topic() ->
         refuse(run, OTHERS, 0, 0.5)
         refuse(run, VISITS, 3601)  # these two arrive while the first are decoded: one batch
         refuse(run, OTHERS, 1)
-        refuse(run, FUNDS, 3601, 3601)  # another topic counts for itself
+        refuse(run, FUNDS, 3601, 3601)  # each topic counts separately
         stored(run)
         assert [count for topic, count in run.asked("insert") if topic == "visits"] == [2, 2]
         assert run.failure() is None
@@ -390,7 +390,7 @@ def test_metrics_say_what_was_stored_how_far_and_what_failed() -> None:
 
 
 def counted_sum(histogram: object) -> float:
-    """Sum of what a histogram observed of the visits."""
+    """Sum of a histogram's observations for visits."""
     found: float = histogram.labels("visits")._sum.get()  # type: ignore[attr-defined]
     return found
 

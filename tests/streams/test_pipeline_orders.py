@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: every message stored once, in order, and judged right."""
+"""In any order of events, every message is stored once, in order, with the right status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims on a real ClickHouse that find figures behind, ahead, half emptied or impossible."""
+"""Claims on a real ClickHouse that find figures behind, ahead, half emptied or failing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streams.warehouse import ClickHouseStore
 from tests.streams.ground import DAILY, FAMILY, HERE, TARGETS, THERE, Ground, Told
 from tests.streams.stories import LOGGED, Said, fresh
 
-INDIGESTIBLE = 395  # what throwIf throws unless told otherwise
+INDIGESTIBLE = 395  # default error code of throwIf
 PASSING = {
     159: "TIMEOUT_EXCEEDED",
     160: "TOO_SLOW",
@@ -38,7 +38,7 @@ LASTING = {6: "CANNOT_PARSE_TEXT", 153: "ILLEGAL_DIVISION", 407: "DECIMAL_OVERFL
 
 
 def repairs(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What was repaired, as the log says."""
+    """The repairs in the log."""
     said = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
     return [line.removeprefix("repaired ") for line in said if line.startswith("repaired ")]
 
@@ -135,7 +135,7 @@ def test_a_rebuild_that_was_not_finished_is_begun_again(told: Told, log: Any) ->
     before = ground.figures()
     worker.repair.note_rebuild(FAMILY, DAILY, 0, token, pending=True)
     worker.repair.note_rebuild(FAMILY, DAILY, 1, token, pending=True)
-    # As after a kill while it was emptied: no figures but a mark that says all is there.
+    # As after a kill while the table was emptied: no figures, but the mark is at the end.
     ground.run("ALTER TABLE DB.visits_daily UPDATE net_count = 0 WHERE kpart = 0")
     ground.claim(ground.worker(), HERE)
     assert repairs(log) == ["visits_daily for offsets 0 to 6 of visits@0"]
@@ -150,17 +150,17 @@ def spoilt(
     repairing: int = INDIGESTIBLE,
     asking: int = INDIGESTIBLE,
 ) -> None:
-    """No query of the daily figures digests living events of those ids.
+    """Makes every query of the daily figures fail on living events with those ids.
 
     Args:
-        repairing: error code of a repair; asking: of the question which event is to blame.
+        repairing: error code in a repair; asking: in the query for the failing event.
     """
 
     def select(family: Any, projection: Any, zone: str, *, database: str, where: str) -> str:
         if projection is DAILY and ids:
             code = repairing if "joinGet" in where else asking
             names = ", ".join(f"'{id_}'" for id_ in ids)
-            # The span stands in the condition too: the engine may look at rows outside it.
+            # The range is in the condition too: the engine may evaluate rows outside it.
             blamed = f"({where}) AND status != 'dead' AND id IN ({names})"
             where += f" AND throwIf({blamed}, 'no', toInt16({code})) = 0"
         return whole(family, projection, zone, database=database, where=where)
@@ -169,7 +169,7 @@ def spoilt(
 
 
 def worker_of(ground: Ground) -> ClickHouseStore:
-    """A worker whose server throws with the code it is told."""
+    """A worker on a server that throws with a given code."""
     found = ground.worker()
     found._connection._client.settings["allow_custom_error_code_in_throwif"] = 1
     return found
@@ -191,12 +191,12 @@ def test_events_that_a_view_cannot_digest_are_found_buried_and_made_dead(
     reason = ground.buried[0].reason
     assert reason.startswith("projection: visits_daily: Code: 395")
     assert len(reason) <= 400
-    # Each of the two inserts begins at the same instant.
+    # Both inserts begin at the same instant.
     assert sorted(ground.buried, key=lambda each: each.offset) == [
         Poison("visits", 0, n, LOGGED + 1000 * (n % 4), before[n][1].encode(), reason)
         for n in culprits
     ]
-    # Position, bytes and hash stay; of the other events everything does.
+    # Position, bytes and hash stay; the other events keep everything.
     after = ground.events("koff, payload, sha256, id, data, status, reason, net")
     assert after == [
         (*row[:4], "", "dead", reason, "") if n in culprits else (*row, "", "")
@@ -235,7 +235,7 @@ def test_every_projection_is_noted_to_be_made_anew_before_poison_is_made_dead(
     ground, _, _ = told
     ground.run("TRUNCATE TABLE DB.visits_daily")
     spoilt(monkeypatch, ["p0-3"])
-    # The change of the event never ends; whatever is noted by then must make good what follows.
+    # The mutation never ends: the rebuilds noted by then must suffice for the repair.
     ground.run("SYSTEM STOP MERGES DB.events_visits")
     worker = worker_of(ground)
     ended: list[BaseException] = []
@@ -301,7 +301,7 @@ def test_a_range_that_cannot_be_repaired_though_each_event_can_halts_the_worker(
 def test_an_error_of_the_server_makes_no_event_dead(
     told: Told, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """Whether it comes in the repair or when each event is asked about."""
+    """Whether it occurs in the repair or in the queries for the failing event."""
     ground, _, _ = told
     before = ground.figures()
     ground.run("TRUNCATE TABLE DB.visits_daily")

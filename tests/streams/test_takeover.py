@@ -1,4 +1,4 @@
-"""Claims on a real ClickHouse where an earlier owner still runs, or left a change half done."""
+"""Claims on a real ClickHouse while an earlier owner still runs or left a change unfinished."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.streams.ground import DAILY, FAMILY, HERE, TARGETS, Ground, Told
 
 
 class Clock:
-    """Time that passes only by sleeping, a second each time."""
+    """A clock that only sleeping advances, one second per call."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -30,7 +30,7 @@ class Clock:
 
 @pytest.fixture
 def stuck(told: Told) -> Iterator[Callable[[str], None]]:
-    """Begins a change of a table that cannot be done."""
+    """Starts a mutation of a table that cannot finish."""
     ground, _, _ = told
     begun: list[str] = []
 
@@ -67,7 +67,7 @@ def test_a_claim_waits_20_seconds_for_a_change_that_another_worker_began(
     )
     assert "stuck" in waited.value.what
     assert waited.value.do == "The claim is made again; see system.mutations."
-    # At 20 s it is asked once more, at 21 s no more.
+    # The last check is at 20 s.
     assert clock.slept == [0.05] * 21
     ground.client.execute(
         f"KILL MUTATION WHERE database = '{ground.layout.database}' AND table = '{table}'"
@@ -146,7 +146,7 @@ def test_a_worker_that_lost_a_partition_neither_fills_nor_notes_its_figures(told
     worker.repair.note_rebuild(FAMILY, DAILY, 0, token, pending=True)
     assert ground.figures() == before
     assert ground.pending() == []
-    # What it still owns it may fill.
+    # The worker may still fill the partition it owns.
     worker.repair.empty(FAMILY, DAILY, 1, token)
     assert (ground.net("visits_daily", 0), ground.net("visits_daily", 1)) == (7, 0)
     worker.repair.project(FAMILY, DAILY, 1, -1, 6, token)

@@ -1,4 +1,4 @@
-"""What a worker asks of a real ClickHouse and tells it: inserts, the fence, look-ups, beats."""
+"""A worker's statements on a real ClickHouse: inserts, the fence, look-ups, heartbeats."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_worker_whose_partition_another_has_claimed_stores_nothing(ground: Gro
     assert "household" not in str(refused.value)
     assert ground.events("koff") == []
     assert [ground.net(table) for table in TARGETS] == [0, 0, 0]
-    # What it still owns it may store, on the connection that failed.
+    # It may still store its own partition, on the connection that failed.
     ground.store(old, token, *fresh(2))
     assert ground.events("kpart, koff") == [(0, 0), (0, 1)]
 
@@ -111,13 +111,13 @@ def test_no_two_claims_have_one_token_and_none_has_that_of_an_empty_table(ground
     worker = ground.worker()
     tokens = [ground.claim(worker, HERE) for _ in range(8)]
     assert len(set(tokens)) == 8
-    # 0 is what the fence reads where nobody has claimed, and a UInt64 may pass through an Int64.
+    # The fence reads 0 without a claim, and a UInt64 may pass through an Int64.
     assert all(token % 2 == 1 and 0 < token < 2**63 for token in tokens)
 
 
 @pytest.fixture
 def full(ground: Ground) -> tuple[Ground, ClickHouseStore]:
-    """Events of every status in partition 0, one of the same ids in partition 1."""
+    """Events of every status in partition 0; one of the same ids in partition 1."""
     worker = ground.worker()
     token = ground.claim(worker)
     one, fix = Said("first", "1", value=3), Said("better", "b", "1", value=9, at=2)
@@ -162,12 +162,12 @@ def test_rows_of_an_identity_are_given_whole(full: tuple[Ground, ClickHouseStore
 @pytest.mark.parametrize(
     ("identities", "roots", "right"),
     [
-        # Of two with one id only the first counts; repeats, conflicts and dead ones do not.
+        # Of two events with the same id, the first counts; repeats, conflicts and dead ones do not.
         ({(0, SOURCE, "1")}, set(), [(0, 0, "ok")]),
         ({(1, SOURCE, "1")}, set(), [(1, 0, "ok")]),
         ({(0, SOURCE, "1"), (1, SOURCE, "x")}, set(), [(0, 0, "ok"), (1, 0, "ok")]),
         ({(0, SOURCE, "w")}, set(), [(0, 4, "orphan")]),
-        # Of a root: itself and what corrects it.
+        # A root finds itself and its corrections.
         (set(), {(0, SOURCE, "1")}, [(0, 0, "ok"), (0, 1, "ok")]),
         (set(), {(0, SOURCE, "7")}, [(0, 4, "orphan")]),
         ({(0, SOURCE, "2")}, {(0, SOURCE, "7")}, [(0, 4, "orphan"), (0, 6, "ok")]),
@@ -192,7 +192,7 @@ def test_ids_in_any_script_and_many_of_them_are_looked_up(ground: Ground) -> Non
     token = ground.claim(worker)
     named = Said("first", "走访'\\ 1", value=3)
     ground.store(worker, token, named)
-    # More text than a query may have by default: 262,144 bytes.
+    # Longer than a query may be by default: 262,144 bytes.
     many = {(0, SOURCE, f"{n:0100}") for n in range(3000)}
     (row,) = worker.related("visits", {(0, SOURCE, named.id), *many}, many)
     assert row.id == named.id
@@ -251,7 +251,7 @@ def test_a_server_that_is_not_there_is_unavailable_to_every_operation(ground: Gr
 
 
 def test_inserts_and_repairs_name_their_partitions_and_bring_one_block(ground: Ground) -> None:
-    """A view sees each: the name of its query, its rows, and the settings it runs with."""
+    """A view records each: the id of its query, its rows and its settings."""
     names = [name for name in INSERT_SETTINGS if name != "insert_block_size"]
     settings = ", ".join(f"toString(getSetting('{name}'))" for name in names)
     ground.run(
@@ -271,7 +271,7 @@ def test_inserts_and_repairs_name_their_partitions_and_bring_one_block(ground: G
         ground.store(worker, token, *(Said("first", f"e{n}") for n in range(2500)))
         ground.run("TRUNCATE TABLE DB.visits_daily")
         ground.claim(worker, HERE)
-        # The insert, the figures it made, and the figures of the repair.
+        # The insert, its figures, and the figures of the repair.
         rows = ground.ask("SELECT id, n, settings FROM ground_of_visits.seen")
         assert sorted(n for _, n, _ in rows) == [1, 1, 2500]
         ids = {id_ for id_, *_ in rows}

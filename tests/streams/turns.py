@@ -1,4 +1,4 @@
-"""An event loop whose clock and threads a test moves by hand, so that every order can be made."""
+"""An event loop with a clock and threads that a test moves by hand, to create any order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MOST_TURNS = 10_000
 
 
 class Call:
-    """Work that the code under test gave to a thread.
+    """Work that the code under test passed to a thread.
 
-    It is queued until its pool has a free thread, then it waits for `land`, which does the work,
-    and for `reply`, which tells the loop. Between the two the work is done and nobody knows.
+    It is queued until its pool has a free thread. Then it waits for `land`, which does the work,
+    and for `reply`, which returns the result to the loop; in between, the loop does not know.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Call:
             self._error = error
 
     def reply(self) -> None:
-        """Tells the loop how it ended; nobody listens when the task was cancelled."""
+        """Returns the result to the loop; a cancelled task ignores it."""
         assert self.landed
         self.loop.calls.remove(self)
         if not self.future.done():
@@ -63,7 +63,7 @@ class Call:
 
 
 class Turns(asyncio.SelectorEventLoop):
-    """Turns only when told to; `calls` is what its threads have to do, the oldest first.
+    """A loop that turns only by `turn`; `calls` is the work of its threads, oldest first.
 
     Args:
         waiting: names of functions that wait for the loop while they run in a thread.
@@ -115,11 +115,11 @@ class Turns(asyncio.SelectorEventLoop):
         return call.future
 
     def fail_next(self, name: str, error: BaseException) -> None:
-        """Has the next call of a name raise instead of doing its work."""
+        """Makes the next call of a name raise instead of doing its work."""
         self._planned[name] = error
 
     def begin(self) -> None:
-        """Gives waiting calls to free threads; a call cancelled before that is never made."""
+        """Gives waiting calls to free threads; calls cancelled before are never made."""
         self.calls = [c for c in self.calls if c.begun or not c.future.cancelled()]
         for call in self.calls:
             busy = sum(c.begun for c in self.calls if c.pool is call.pool)
@@ -127,14 +127,14 @@ class Turns(asyncio.SelectorEventLoop):
                 call.begun = True
 
     def turn(self) -> bool:
-        """One turn; whether it left anything to do."""
+        """Runs one turn; returns whether anything is left to do."""
         super().call_soon(self.stop)
         self._stirred = False
         self.run_forever()
         return self._stirred
 
     def rest(self) -> None:
-        """Turns until only calls and the clock can move anything."""
+        """Turns until the loop only waits for calls or for the clock."""
         quiet = 0
         for _ in range(_MOST_TURNS):
             quiet = 0 if self.turn() else quiet + 1
@@ -144,22 +144,22 @@ class Turns(asyncio.SelectorEventLoop):
         raise AssertionError("the loop never comes to rest")
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass."""
+        """Advances the clock."""
         self.now += seconds
         self.rest()
 
     def alarm(self) -> float | None:
-        """When the next timer is due."""
+        """Time of the next timer, or None."""
         self._timers = [t for t in self._timers if not t.cancelled() and t.when() > self.now]
         return min((t.when() for t in self._timers), default=None)
 
     def open(self, *names: str) -> list[Call]:
-        """Calls that a thread has begun, of those names or of any, the oldest first."""
+        """Calls that a thread has started, of those names or all, oldest first."""
         self.begin()
         return [c for c in self.calls if c.begun and (not names or c.name in names)]
 
     def land(self, name: str) -> Call:
-        """Does the work of the oldest open call of a name and does not tell."""
+        """Does the work of the oldest open call of a name without returning its result."""
         call = next(c for c in self.open(name) if not c.landed)
         call.land()
         return call
@@ -173,7 +173,7 @@ class Turns(asyncio.SelectorEventLoop):
         self.rest()
 
     def do(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Starts a task and lets it come as far as it can."""
+        """Starts a task and runs it as far as possible."""
         task = self.create_task(work)
         self.rest()
         return task
