@@ -1,4 +1,4 @@
-"""One event as bytes, one city's decoders, and an engine in which the derived SQL runs."""
+"""An event as bytes, a city's decoders, and an engine that runs the derived SQL."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ def message() -> MakeMessage:
 
 @dataclass
 class City:
-    """Databases of one test, rows going in as a worker would insert them, figures coming out."""
+    """Databases of one test: inserts rows as a worker would, reads figures."""
 
     client: Client
     layout: Layout
     offsets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def run(self, sql: str) -> None:
-        # Rows stand in the statement itself, a thousand villages too.
+        # The statement contains the rows, even a thousand villages.
         self.client.execute(sql, settings={"max_query_size": 10_000_000})
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows as they would be read: days and instants as text in their column's zone."""
+        """Rows of a query; days and instants as text in their column's zone."""
         found, described = self.client.execute(sql, with_column_types=True)
         names, types = zip(*described, strict=True)
         return [
@@ -118,7 +118,7 @@ class City:
         self.fill(table, {name: types[name] for name in names}, rows)
 
     def fill(self, table: str, types: dict[str, str], rows: Sequence[dict[str, Any]]) -> None:
-        """Inserts rows given as JSON would give them."""
+        """Inserts rows of JSON values."""
         shape = ", ".join(f"{name} {type_}" for name, type_ in types.items())
         shape = shape.replace("'", "\\'")
         lines = "\n".join(
@@ -131,11 +131,11 @@ class City:
         )
 
     def add(self, topic: str, type_: str, time: str, data: Content, **more: Any) -> None:
-        """One row in an INSERT of its own."""
+        """Inserts one row with its own INSERT."""
         self.insert([self.row(topic, type_, time, data, **more)])
 
     def empty(self) -> None:
-        """Takes out every event and every figure."""
+        """Deletes every event and figure."""
         for table in self.rows(
             f"SELECT name FROM system.tables WHERE database = '{self.layout.database}' "
             "AND engine LIKE '%MergeTree' AND name NOT IN ('divisions', 'heartbeat')"
@@ -163,7 +163,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def make_city(client: Client, divisions: Divisions) -> Callable[[Sequence[Family]], City]:
-    """Creates everything some families declare in databases of their own, with one claim each."""
+    """Creates everything that families declare, in new databases, with one claim each."""
 
     def make(chosen: Sequence[Family]) -> City:
         name = f"city{next(_NUMBERS)}"

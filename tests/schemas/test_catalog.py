@@ -35,7 +35,7 @@ EVERY_TYPE = [
 
 
 def validator(cls: type[Event]) -> Draft202012Validator:
-    """The committed schema of a type, in a program that is not ours."""
+    """The committed schema of a type, in a third-party validator."""
     path = ROOT / "docs" / "schemas" / f"{cls.spec.name}.json"
     schema = json.loads(path.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
@@ -99,7 +99,7 @@ def test_what_its_json_schema_refuses_the_decoder_refuses_and_the_other_way_roun
     assert differing == []
 
 
-# What a schema cannot say wholly: that a code exists, and what an instant looks like.
+# Fields that a schema cannot check fully: existing codes, the format of instants.
 SAID_APART = {"time", "recorded", "division", "since"}
 
 
@@ -123,14 +123,14 @@ def test_the_catalogue_tells_every_event_field_deadline_view_status_and_reason()
     for view in published(families(), "gulou", "Asia/Shanghai"):
         assert f"### {view.zh} `{view.name}" in text
         for name, doc in view.columns.items():
-            # A name of its own in Chinese between the two, whatever family it comes from.
+            # Between the two, a Chinese name, whatever the family.
             assert re.search(rf"\| `{name}` \| [^|]*[一-鿿][^|]* \| {re.escape(str(doc))} \|", text)
     for name in (*STATUSES, *Reason):
         assert f"| `{name}` |" in text
 
 
 def descriptions() -> Iterator[tuple[str, Text]]:
-    """Whatever the catalogue describes, by where it stands."""
+    """Every description in the catalogue, by its place."""
     for name, info in Envelope.model_fields.items():
         yield f"envelope {name}", meaning(info)[1]
     for found in families():
@@ -151,12 +151,12 @@ def test_whatever_the_catalogue_describes_it_describes_in_chinese_and_in_english
     found = list(descriptions())
     assert len(found) > 600  # 40 types, 4 families, 17 views, their fields, columns and tables
     assert [where for where, doc in found if not doc.whole] == []
-    # A Chinese text without a Chinese sign, or an English one with a Chinese full stop, is none.
+    # A Chinese text needs Chinese characters; an English one must have no Chinese full stop.
     signs = re.compile(r"[一-鿿]{2}")
     assert [where for where, doc in found if not signs.search(doc.zh) or "。" in doc.en] == []
     shown = "".join((ROOT / "CATALOG.md").read_text(encoding="utf-8").split())
     unsaid = [w for w, doc in found if "".join(doc.zh.split()).replace("|", "\\|") not in shown]
-    # Tables of the pipeline itself have comments in the database, and no chapter.
+    # Tables of the pipeline itself have comments in the database but no chapter.
     apart = {"owner", "divisions", "heartbeat", "rebuilds"}
     assert {where.partition(" ")[0] for where in unsaid} <= apart
 
@@ -182,7 +182,7 @@ def test_stale_files_are_named_mended_and_those_of_lost_types_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     types = sum(len(family.events) for family in families())
-    # The catalogue, a schema and a sample a type, the SQL of each topic and that of none.
+    # The catalogue, one schema and sample per type, the SQL of each topic, and the SQL without one.
     assert len(_catalog.write(tmp_path)) == 1 + 2 * types + len(families()) + 1
     assert _catalog.write(tmp_path) == []
     lost = tmp_path / "docs" / "schemas" / "fund.stolen.json"

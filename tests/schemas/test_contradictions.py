@@ -1,4 +1,4 @@
-"""A class or a family that contradicts itself is refused when it is made."""
+"""A class or family with a contradiction is refused when it is created."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from schemas.words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Seal
 
 
 class Trial(Event, topic="trials", key="case", zh="试"):
-    """A family for these tests alone."""
+    """A family used only by these tests."""
 
     case: CaseId = field("Case.", "案。", zh="案", example="C-1")
 
@@ -204,11 +204,11 @@ def with_kept(*projections: Projection) -> dict[str, Any]:
 
 
 FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
-    # What divides a figure
+    # Dimensions of a figure
     ("petitions", with_kept(Rollup("a", "county", dims=("people",))), "'people' divides 'a'"),
     ("petitions", with_kept(Rollup("a", "county", dims=("color",))), "'color' divides 'a'"),
     ("petitions", with_kept(*(Rollup(n, "county") for n in "abcde")), "5 projections"),
-    # Names: two of one, and none that is no name
+    # Names: duplicates, and invalid ones
     (
         "petitions",
         with_kept(DAILY, Rollup("weekly", "division")),

@@ -1,4 +1,4 @@
-"""Days counted on a paper calendar; the sums stand beside the cases. Clocks: `tests/law`."""
+"""Due days counted on a paper calendar, each with its sum; clocks are in `tests/law`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def midnight(day: str) -> datetime:
         ("2021-09-16", 15, "2021-10-08"),
         # 5 March + 15 = Saturday 20 March -> Monday 22 March
         ("2021-03-05", 15, "2021-03-22"),
-        # 23 April + 15: 7 left in April, Saturday 8 May is worked in stead of the holiday
+        # 23 April + 15: 7 left in April, Saturday 8 May is worked instead of the holiday
         ("2021-04-23", 15, "2021-05-08"),
         # 24 April + 15: Sunday 9 May -> Monday 10 May
         ("2021-04-24", 15, "2021-05-10"),

@@ -99,7 +99,7 @@ def test_what_is_no_event_is_refused_with_its_reason(
 
 
 CHANGED = [
-    # what is replaced, by what, reason, what the message says
+    # replaced text, its replacement, reason, part of the message
     (b"visit.recorded:2", b"visit.recorded:3", "newer_version", "version 3 is newer than 2"),
     (b"visit.recorded:2", b"visit.recorded:0", "unknown_type", "dataschema"),
     (b"visit.recorded:2", b"visit.recorded:02", "unknown_type", "dataschema"),
@@ -230,7 +230,7 @@ def test_instants_are_told_in_milliseconds_and_as_zero_of_what_is_refused(
     old = one.replace(b"recorded:2", b"recorded:1").replace(b'"lasted":25', b'"lasted_hours":1')
     found, times, recordings = decoders["visits"].timed([one, b"{", old])
     assert [isinstance(event, dict) for event in found] == [True, False, True]
-    # 2021-03-01 10:00 in the city is 18,687 days and 2 hours after 1970 in Greenwich
+    # 2021-03-01 10:00 in the city is 18,687 days and 2 hours after 1970-01-01 UTC
     ten = (18_687 * 24 + 2) * 3_600_000
     assert times == [ten + 123, 0, ten + 123]
     assert recordings == [ten + 7_200_000, 0, ten + 7_200_000]
@@ -252,7 +252,7 @@ def test_the_instants_of_many_events_are_those_of_each(instants: list[datetime])
     found = _milliseconds([read(f'"{at.isoformat()}"') for at in instants])
     epoch, millisecond = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
     for at, ms in zip(instants, found, strict=True):
-        # a double holds the milliseconds of far years to some microseconds
+        # a double holds the milliseconds of distant years to some microseconds
         assert abs((at - epoch) - ms * millisecond) <= timedelta(microseconds=540)
 
 

@@ -1,4 +1,4 @@
-"""Both sides of every rule that holds between the fields of an event, or of its version."""
+"""Both sides of every rule between the fields of an event, and about its version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def visit(**head: Any) -> Change:
 
 
 def judged(decoders: dict[str, Decoder], event: Change, topic: str = "visits") -> Any:
-    """What becomes of an event, alone and among others alike."""
+    """The decoded event; asserts that a single message and a batch give the same."""
     payload = json.dumps(event, ensure_ascii=False).encode()
     decoder = decoders[topic]
     found, times, recordings = decoder.timed([payload])
@@ -37,7 +37,7 @@ def judged(decoders: dict[str, Decoder], event: Change, topic: str = "visits") -
         ("2021-03-01T10:00:00.001+08:00", "2021-03-01T10:00:00+08:00", "recorded before"),
         ("2021-03-01T10:00:00+08:00", "2021-03-01T02:00:00Z", ""),
         ("2021-03-01T10:00:00+08:00", "2021-03-01T01:59:59.999Z", "recorded before"),
-        # Its year is the one that its office wrote: 1971 or later.
+        # Its year in the office's own offset is 1971 or later.
         ("1971-01-01T00:00:00+08:00", "2021-03-01T10:00:00+08:00", ""),
         ("1971-01-01T00:00:00+14:00", "2021-03-01T10:00:00+08:00", ""),
         ("1970-12-31T23:59:59.999+08:00", "2021-03-01T10:00:00+08:00", "lies before 1971"),
@@ -67,7 +67,7 @@ def test_an_event_happens_after_1970_and_not_after_it_was_recorded(
         ("431202", "431202001001001", "contradiction"),
         ("431202001", None, "ok"),
         ("431202", None, "ok"),
-        ("431200", None, "ok"),  # the city itself: nobody knows where
+        ("431200", None, "ok"),  # the city itself: place unknown
         ("431202001999", None, "division"),
         ("431202001999", "431202001999001", "division"),
         (431202001001, None, "division"),
@@ -83,7 +83,7 @@ def test_a_micro_grid_lies_in_a_village_that_exists(
 @pytest.mark.parametrize(
     ("version", "reason"),
     [
-        ("1", "field"),  # an hour's box is missing from it
+        ("1", "field"),  # the box of hours is missing
         ("2", ""),
         ("3", "newer_version"),
         ("9999", "newer_version"),

@@ -66,7 +66,7 @@ def test_a_broken_divisions_file_is_refused_with_its_line(
 
 
 EDGES = [
-    # code; whether it is one of 6, 9 or 12 digits (a parent is looked for afterwards)
+    # code; whether it has 6, 9 or 12 digits (parents are checked later)
     *(("1" * digits, digits in (6, 9, 12)) for digits in range(14)),
     ("99000１", False),  # a digit of another script
     ("99000-", False),
@@ -95,7 +95,7 @@ def test_levels_are_those_of_the_codes_in_the_order_of_the_file(tmp_path: Path) 
         ("990102001", "示例镇", "", ""),
         ("990102", "示例县", "2021-01-01", ""),
         ("990100", "示例市", "", ""),
-        ("990102100", "示例乡", "", ""),  # nine digits that end in 00 are no city
+        ("990102100", "示例乡", "", ""),  # nine digits that end in 00 are not a city
     )
     path.write_text(HEAD + "".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
     found = Divisions.load(path)
@@ -139,7 +139,7 @@ def test_the_line_named_is_that_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_county_outside_the_city_has_no_parent_of_its_own(tmp_path: Path) -> None:
-    # The code of a city that is not there is no row: counties are the highest that need none.
+    # The city has no row in the file: counties need no parent.
     path = tmp_path / "divisions.csv"
     path.write_text(HEAD + "990102,示例县,,\n", encoding="utf-8")
     assert list(Divisions.load(path)) == ["990102"]
@@ -226,7 +226,7 @@ def test_a_micro_grid_file_without_one_of_its_columns_is_refused(text: str, tmp_
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("code,name\n990000,示例市\n", ("", "")),  # no dates: it lasts
+        ("code,name\n990000,示例市\n", ("", "")),  # no dates: always valid
         (HEAD + "990000,示例市\n", ("", "")),
         (HEAD + "990000,示例市,2021-01-01,2022-01-01\n", ("2021-01-01", "2022-01-01")),
     ],

@@ -1,4 +1,4 @@
-"""The check that counts quotes, against a parser that looks at every key."""
+"""The check that counts quotes, compared with a parser that reads every key."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Pair = tuple[str, Any]
 
 
 class Probe(Event, topic="probes", key="case", zh="试"):
-    """A family of its own: whole numbers and flags that may be absent, or stored narrower."""
+    """A test family: whole numbers and flags that may be absent or stored narrower."""
 
     case: CaseId = field("Case.", "案。", zh="案", example="C-1")
 
 
 class ProbeTaken(Probe, name="probe.taken", zh="试"):
-    """Every kind of value, each once required and once not."""
+    """Every kind of value, once required and once optional."""
 
     count: Persons = field("How many.", "数。", zh="数", example=1)
     narrow: Annotated[int, Field(ge=0, le=9), StoredAs("UInt8")] = field(
@@ -66,7 +66,7 @@ def has_twins(payload: bytes) -> bool:
 
 
 def written(pairs: list[Pair], space: str, escaped: bool) -> str:
-    """JSON of an object whose keys may repeat, with any white space and escapes."""
+    """JSON of an object that may repeat keys, with any white space and escapes."""
 
     def text(value: str) -> str:
         plain = json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The same rows in any order and any batches, merged or not, are the same figures."""
+"""The same rows give the same figures, in any order and any batches, merged or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOON = "2021-03-01 12:00:00"
 
 
 def history(city: City) -> list[dict[str, Any]]:
-    """Petitions with equal times, visits with corrections, and messages that are not counted."""
+    """Petitions with equal times, visits with corrections, and messages that do not count."""
     rows = []
     for n in range(6):
         key, place = f"P-{n % 3}", f"43120200100{1 + n % 2}"
@@ -65,7 +65,7 @@ def figures(city: City) -> dict[str, list[str]]:
 
 
 def insert(city: City, rows: list[dict[str, Any]], cuts: list[int]) -> None:
-    """Fills the city with the rows, one INSERT a topic and stretch between cuts."""
+    """Fills the city with the rows, one INSERT per topic and stretch between cuts."""
     city.empty()
     for low, high in pairwise([0, *cuts, len(rows)]):
         for topic in ("petitions", "visits"):

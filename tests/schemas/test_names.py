@@ -1,4 +1,4 @@
-"""Names that leave the process: what another program was told once may never change."""
+"""Names that leave the process: other programs depend on them, so they may never change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A family is one file: everything else follows from it."""
+"""A family is one file: everything else is derived from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that every derived statement keeps, whatever families there are."""
+"""Rules for every derived statement, whatever the families."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_published_views_columns_are_the_documented_ones(view: object, city: C
     assert [name for name, doc in shown.columns.items() if not doc.whole] == []
     assert [c for c in described if "AggregateFunction" in c["type"]] == []
     assert [c for c in described if "Float" in c["type"] or "Nothing" in c["type"]] == []
-    # Instants say their zone; days are Dates.
+    # Instants name their zone; days are Dates.
     naked = re.compile(r"DateTime(64\(3\))?\)?$")
     assert [c for c in described if naked.search(c["type"])] == []
     comment = city.rows(
@@ -55,7 +55,7 @@ def test_no_published_view_shows_or_reads_a_personal_field(view: object) -> None
     assert {"household", "petitioner", "text", "giver", "party"} <= personal
     keys = {family.events[0].spec.key for family in families()}
     assert set(shown.columns) & (personal | {"payload", "data", "key", "id", "actor"}) == set()
-    if shown.name != "labels":  # its words are vocabularies, of which `party` is one
+    if shown.name != "labels":  # its words are vocabularies, and `party` is one
         assert set(re.findall(r"\w+", shown.sql)) & (personal - keys) == set()
     assert "household" not in shown.sql
 
@@ -106,7 +106,7 @@ def test_every_view_marks_every_batch_and_no_view_filters() -> None:
 
 
 def test_every_published_view_reads_with_the_rights_of_its_owner() -> None:
-    # Else ClickHouse asks for the reader's own rights on the truth, which the boards' user lacks.
+    # Else ClickHouse requires the reader's own rights on the truth, which the boards' user lacks.
     heads = [s.sql.partition(" AS\n")[0] for s in EVERYTHING if s.kind == "view"]
     assert len(heads) == len(VIEWS)
     assert [h for h in heads if not h.endswith("DEFINER = CURRENT_USER SQL SECURITY DEFINER")] == []
@@ -176,7 +176,7 @@ def test_on_a_cluster_every_object_is_created_on_all_servers_and_replicated(city
         assert " ON CLUSTER `huaihua`" in statement.sql
         if " MergeTree" in statement.sql or "AggregatingMergeTree" in statement.sql:
             assert "ENGINE = Replicated" in statement.sql
-        # Parsed by the engine, though only a cluster can run it.
+        # The engine parses it, though only a cluster can run it.
         city.rows(f"EXPLAIN AST {statement.sql}")
 
 

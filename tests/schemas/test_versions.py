@@ -1,4 +1,4 @@
-"""Committed bytes of every version of every type: what was once accepted is accepted for ever."""
+"""Committed bytes of every version of every type: once accepted, always accepted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every box of every form takes what just fits and refuses what just does not.
+"""Every box of every form accepts values at its limits and refuses values just beyond them.
 
-The limits are those of the oracle's book, which are written from the forms; nothing is read from
-the declarations.
+The limits are those of the oracle's book, written from the forms; nothing is read from the
+declarations.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.oracle.words import (
 
 HEX: Final = "0123456789abcdef" * 2
 EDGES: Final[dict[Word, tuple[tuple[Any, ...], tuple[Any, ...]]]] = {
-    # What just fits, and what just does not.
+    # Values just within the limits, and just beyond them.
     CASE_NUMBER: (
         ("A", "z", "0", "9", "Z:._-", "P-1" * 21 + "x", "a" * 64),
         ("", "a" * 65, "a b", "a/b", "号", "a\n", "٣", "a,b", "a'"),
@@ -64,11 +64,11 @@ EDGES: Final[dict[Word, tuple[tuple[Any, ...], tuple[Any, ...]]]] = {
     YES_OR_NO: ((True, False), (0, 1, "true", "false", "")),
 }  # fmt: skip
 TOO_LONG: Final = {SEALED: "s1." + "A" * (110_000 - 2)}
-"""What is too long is refused too, but no other test wants so large a value."""
+"""Too long, so refused too; kept apart because other tests do not want so large a value."""
 
 
 def edges(word: Word) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """What just fits a box of this kind, and what just does not."""
+    """Values just within the limits of a box of this kind, and just beyond them."""
     if word in EDGES:
         return EDGES[word]
     if word.values:
@@ -78,7 +78,7 @@ def edges(word: Word) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         small, large = word.least, word.most
         wrong = (small - 1, large + 1, 2**63, float(small), str(small), True, "")
         return (small, small + 1, large - 1, large), wrong
-    # Letters of any script: what counts is how many they are, not how many bytes.
+    # Characters of any script: their number counts, not their bytes.
     long = word.most
     return ("x", "字" * long, "x" * long, " ", "😀" * long), ("", "x" * (long + 1), 1, True)
 
@@ -92,7 +92,7 @@ CASES = [
 
 
 def filled(type_: str, **boxes: Any) -> dict[str, Any]:
-    """An event of the type with some boxes filled in anew."""
+    """An event of the type with some boxes replaced."""
     event = told(type_, "1", "2021-03-01 09:00")
     event["data"] |= boxes
     return event
@@ -104,10 +104,10 @@ def outcome(decoder: Decoder, event: dict[str, Any]) -> Any:
 
 
 def judged(decoder: Decoder, topic: Topic, type_: str, name: str) -> Iterator[tuple[Any, Any]]:
-    """Each edge value of a box with what becomes of an event that has it."""
+    """Each edge value of a box, with the decoded event that has it."""
     word = topic.forms[type_].boxes[name].word
     good, bad = edges(word)
-    # Only an appeal has a route; that rule between two boxes is tested apart.
+    # Only an appeal has a route; another test covers that rule between two boxes.
     route = {"route": "none"} if name == "kind" and "route" in topic.forms[type_].boxes else {}
     for value in (*good, *bad, *([TOO_LONG[word]] if word in TOO_LONG else [])):
         yield value, outcome(decoder, filled(type_, **route | {name: value}))
