@@ -1,4 +1,4 @@
-"""Fixtures of the tests of what runs where."""
+"""Fixtures of the tests of infra."""
 
 from __future__ import annotations
 

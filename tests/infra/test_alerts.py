@@ -1,4 +1,4 @@
-"""The alert rules, judged by Prometheus's own promtool on histories of metrics."""
+"""The alert rules, tested with Prometheus's promtool on histories of metrics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def promtool() -> str:
 
 
 def healthy(instance: str, kpart: int) -> dict[str, str]:
-    """Ten messages wait and each minute brings progress, for half an hour."""
+    """Series of half an hour: ten messages wait, and every minute there is progress."""
     return {
         LAG % (instance, kpart): "10x30",
         PROGRESS % (instance, kpart): "0+60x30",
@@ -43,7 +43,7 @@ def healthy(instance: str, kpart: int) -> dict[str, str]:
 
 
 def fire(promtool: str, tmp_path: Path, series: dict[str, str], *expected: str) -> None:
-    """Whether of the critical alerts exactly `expected` fire after 20 minutes of a history."""
+    """Asserts that after 20 minutes exactly the critical alerts `expected` fire."""
     (tmp_path / "rules.yaml").write_text(RULES.read_text())
     told = {
         "rule_files": ["rules.yaml"],

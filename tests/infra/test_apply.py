@@ -1,4 +1,4 @@
-"""What `apply` puts into ClickHouse besides tables: the city's divisions with their micro-grids."""
+"""What `apply` writes to ClickHouse besides tables: the city's divisions with their micro-grids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas.sql.tables import statements
 
 
 def elsewhere(warehouse: EmbeddedClickHouse, tmp_path: Path, database: str) -> Settings:
-    """Settings of a database of one's own on the server under test."""
+    """Settings of a separate database on the server under test."""
     password = tmp_path / "password"
     password.write_text(warehouse.password, encoding="utf-8")
     return Settings().model_copy(
@@ -35,7 +35,7 @@ def elsewhere(warehouse: EmbeddedClickHouse, tmp_path: Path, database: str) -> S
 def applied(
     warehouse: EmbeddedClickHouse, tmp_path: Path, database: str
 ) -> Iterator[tuple[Settings, Client]]:
-    """A database of one's own with everything in it, and a client of its server."""
+    """A separate database with everything applied, and a client of its server."""
     settings = elsewhere(warehouse, tmp_path, database)
     apply.apply(settings)
     client = apply.address(settings).connect()

@@ -1,4 +1,4 @@
-"""The plan of `apply`: what is made, altered, replaced or made anew, and what is left alone."""
+"""The plan of `apply`: what it creates, alters, replaces, rebuilds or leaves alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DB = "planned"
 
 
 class Planned:
-    """A database with everything in it; every test leaves it as it found it."""
+    """A database with everything applied; every test must restore it."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self.settings, self.client = settings, client
@@ -32,7 +32,7 @@ class Planned:
         return [change.what for change in apply.apply(self.settings)]
 
     def forget(self, *names: str) -> None:
-        """What was applied under these names differs from what is declared."""
+        """Makes the objects of these names count as changed since they were applied."""
         for name in names:
             self.rows(f"INSERT INTO {DB}.applied (name, digest) VALUES ('{name}', 'of old')")
 
@@ -137,7 +137,7 @@ def test_a_projection_that_differs_is_made_anew_and_every_view_with_it(
             f"rebuild projection {DB}.visits_daily",
             *(f"replace view {DB}_published.{name}" for (name,) in planned.rows(VIEWS)),
         }
-        # The worker's next claim fills the figures made anew; no other table loses any.
+        # The worker's next claim fills the rebuilt figures; no other table loses any.
         assert planned.rows(f"SELECT count() FROM {DB}.visits_daily") == [(0,)]
         assert planned.rows(f"SELECT kpart FROM {DB}.petitions_daily") == [(3,)]
         assert planned.rows(f"EXISTS TABLE {DB}.visits_daily_mv") == [(1,)]

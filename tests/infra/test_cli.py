@@ -1,4 +1,4 @@
-"""`gulou` as a person runs it: its own process, real Kafka, exit codes and sentences."""
+"""`gulou` as a person runs it: its own process, real Kafka, exit codes and messages."""
 
 import contextlib
 import itertools
@@ -32,7 +32,7 @@ GULOU = Path(sys.executable).with_name("gulou")
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """A home of its own, free ports, and nothing else but a PATH without Java."""
+    """A new home, free ports, and a PATH without Java."""
     ports = {
         f"GULOU_{name.upper()}": "0" for name in Settings.model_fields if name.endswith("_port")
     }
@@ -95,7 +95,7 @@ def test_on_a_terminal_with_a_screen_the_boards_open_in_the_browser(
 
 
 def _read(terminal: int) -> None:
-    """Takes what is on the screen, so that the program can go on writing; waits a moment for it."""
+    """Reads the terminal's output, so that the program can keep writing; waits up to 0.1 s."""
     if select.select([terminal], [], [], 0.1)[0]:
         with contextlib.suppress(OSError):  # the program has ended
             os.read(terminal, 65_536)
@@ -138,7 +138,7 @@ def test_into_a_citys_own_kafka_go_no_invented_events_unless_asked_for(
 ) -> None:
     own = {**env, "GULOU_KAFKA_BOOTSTRAP": own_kafka.bootstrap}
     assert gulou(own, "up", "--detach").returncode == 0
-    # Unasked they would be there by now: the first of them go out within a second.
+    # By now unasked events would be there: the first go out within a second.
     time.sleep(3)
     unasked = events(own_kafka)
     gulou(own, "down")
@@ -176,7 +176,7 @@ def test_in_the_foreground_ctrl_c_stops_everything_cleanly(
         text=True,
     )
     assert running.stdout
-    # Until it says how to stop it: whoever is asked to stop before shows no addresses any more.
+    # Up to the line on how to stop: stopped earlier, it would not show its addresses.
     shown = list(itertools.takewhile(lambda line: "Ctrl-C" not in line, running.stdout))
     home = tmp_path / "home"
     parts = _presence.running(home)
@@ -282,7 +282,7 @@ def test_a_wrong_setting_is_one_sentence(env: dict[str, str]) -> None:
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command a person can type, with those of groups."""
+    """Every command, including those of groups."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))

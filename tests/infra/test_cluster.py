@@ -1,4 +1,4 @@
-"""A city's own cluster of ClickHouse: what would be done there, planned against a real server."""
+"""A city's own ClickHouse cluster: the plan of changes, made against a real server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_on_a_cluster_all_that_is_planned_goes_to_every_server_and_is_replicated
         f"CREATE TABLE {given.database}.applied (name String, digest String) "
         "ENGINE = ReplacingMergeTree ORDER BY name"
     )
-    # An events table from before a column was declared.
+    # An events table older than one of the declared columns.
     client.execute(
         f"CREATE TABLE {given.database}.events_visits (koff Int64) ENGINE = MergeTree ORDER BY koff"
     )

@@ -1,4 +1,4 @@
-"""The commands that feed and show, against one small installation that `gulou up` runs."""
+"""The commands that feed and show data, on one small installation run by `gulou up`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.stack
 
 @dataclass(frozen=True)
 class Installation:
-    """A home with ports of its own, and the commands called as a person calls them."""
+    """A home with its own ports, and the commands called as a person calls them."""
 
     settings: Settings
 
@@ -95,7 +95,7 @@ MAPPING = ("--mapping", EXAMPLES / "visits-mapping.toml")
 
 
 def ledger(folder: Path, rows: int) -> Path:
-    """The first rows of the ledger of the documentation, of which the last three are no good."""
+    """The first rows of the documentation's ledger; the last three are invalid or repeated."""
     found = folder / "visits-ledger.csv"
     lines = (EXAMPLES / found.name).read_text(encoding="utf-8").splitlines(keepends=True)
     found.write_text("".join(lines[: rows + 1]), encoding="utf-8")
@@ -111,7 +111,7 @@ def test_an_import_says_in_json_what_became_of_each_row_and_ends_with_2_for_a_re
     counted = city.counted(before + 5)
     again = city.gulou("import", path, *MAPPING, "--json")
 
-    # Row 6 repeats row 5, row 7 is of 30 February, row 8 was visited by a 邻居.
+    # Row 6 repeats row 5, row 7 is on 30 February, row 8 has the visitor 邻居.
     assert json.loads(done.stdout) == {
         "rows": 8, "accepted": 5, "rejected": 2, "repeated_rows": 1, "sent": 5, "resumed": 0,
         "events": {"visit.recorded": 5}, "reasons": {"time": 1, "choice": 1},
@@ -139,7 +139,7 @@ def test_a_simulation_arrives_as_it_says_and_is_kept_over_a_restart(city: Instal
 
     summary = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
-    # 1,881,000 visits are published for the whole city: × 0.0005 = 940.5, half to even 940.
+    # The published total is 1,881,000 visits: × 0.0005 = 940.5, rounded half to even: 940.
     assert summary["figures"]["visits_2021"] == 940
     visits = before + summary["net"]["visit.recorded"]
     assert city.counted(visits) == visits
@@ -203,7 +203,7 @@ SHELL = {"sh", "bash", "console", "shell"}
 
 
 def blocks() -> list[tuple[str, str, str]]:
-    """Document, text and reason not to be run, of every shell block."""
+    """Document, text and reason not to run it, for every shell block."""
     return [
         (path.name, found["text"], found["why"] or "")
         for path in DOCUMENTS
@@ -229,7 +229,7 @@ def test_a_shell_block_of_the_documents_runs_as_it_stands(
         assert os.environ.get("CI") != "true", "CI must have curl: apt-get install curl"
         pytest.skip("no curl here; install the package curl to run this block")
     settings = city.settings
-    # A copy of the checkout's own files: what a command writes lies beside what it reads.
+    # A copy of the checkout's files: commands write beside their inputs.
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
     (tmp_path / ".venv").symlink_to(GULOU.parents[1])
     (tmp_path / "var").symlink_to(settings.home)
@@ -249,7 +249,7 @@ def test_a_shell_block_of_the_documents_runs_as_it_stands(
         check=False,
     )
     said = f"{done.stdout}\n{done.stderr}"
-    # 2: rows of the example ledger are refused, as the document says.
+    # Exit code 2: rows of the example ledger are refused, as the document says.
     assert done.returncode == (2 if "gulou import" in text else 0), said
     assert "Code: " not in said and "DB::Exception" not in said, said
 

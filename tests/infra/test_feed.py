@@ -1,4 +1,4 @@
-"""What feeds an installation, on a real Kafka that goes away and comes back."""
+"""The feeds of an installation, on a real Kafka that goes away and comes back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from schemas.reference.divisions import SHIPPED
 PATIENCE_S = 1.0
 AWAY_S = 3.0
 SCALE = 0.002
-"""Some 8,000 events: progress is told at least once on the way."""
+"""Some 8,000 events: enough for at least one progress report."""
 DEADLINE_S = 60
 
 
 @pytest.fixture
 def kafka(tmp_path: Path) -> Iterator[Stack]:
-    """A Kafka with its topics; once killed, it stays away for longer than a delivery may take."""
+    """A Kafka with its topics; once killed, it stays away longer than the delivery timeout."""
     ports = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
     wanted = ("kafka", "creating topics")
     with Stack(
@@ -124,17 +124,17 @@ def test_a_demo_history_that_was_cut_short_is_whole_after_the_next_start(kafka: 
 
 
 def assert_whole(stack: Stack, total: int) -> None:
-    """Every message of the history is there; what is there twice is byte for byte the same."""
+    """Asserts that every message of the history is there; duplicates are byte-identical."""
     found = messages(stack)
     mark = json.loads((stack.settings.home / "demo.json").read_text())
     assert mark == {"seed": feed.DEMO_SEED, "bootstrap": stack.settings.bootstrap}
-    # The history itself repeats a few on purpose.
+    # The history repeats a few on purpose.
     assert len(set(found)) <= total <= len(found)
     assert set(found) == drawn_up(stack)
 
 
 def drawn_up(stack: Stack) -> set[bytes]:
-    """The messages of the history, from the same seed and keys."""
+    """The messages of the history, generated from the same seed and keys."""
     with feed.vault(stack.settings) as keys:
         made = History(City.load(keys, SHIPPED), feed.DEMO_SEED, scale=SCALE)
         return {payload for batch in made for _, _, payload in batch}

@@ -5,12 +5,12 @@ from rich.console import Console
 from infra.figures import net_figures
 from schemas.reference.divisions import Divisions
 
-# What the whole city has at most, to date: visits, requests, petitions, agreements, yuan.
+# Maxima of the whole city to date: visits, requests, petitions, agreements, yuan.
 MOST = (1_881_000, 339_000, 112_600, 112_600, 312_000_000)
 
 
 def lines(width: int) -> list[str]:
-    """The table of the shipped city as a terminal of `width` columns shows it."""
+    """The table of the shipped city in a terminal of `width` columns."""
     divisions = Divisions.load()
     names = {d.code: d.name for d in (divisions.city, *divisions.counties)}
     console = Console(width=width, color_system=None, force_terminal=False)

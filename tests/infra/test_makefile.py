@@ -1,4 +1,4 @@
-"""The first command on a fresh machine, and what it installs from."""
+"""The first command on a fresh machine, and the locks it installs from."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def said(result: subprocess.CompletedProcess[str]) -> list[str]:
-    """What a person reads before make's own last line."""
+    """The error output without make's own lines."""
     return [line for line in result.stderr.splitlines() if not line.startswith("make")]
 
 

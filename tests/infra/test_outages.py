@@ -1,4 +1,4 @@
-"""Servers outside the stack that go away, as a city's own Kafka and ClickHouse may for hours."""
+"""Outages of servers outside the stack: a city's own Kafka or ClickHouse may be down for hours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.live import Live, without_boards
 
 PATIENCE_S = 120.0
 ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
-# Ends, as a worker does, when the server that it asks again and again is gone.
+# Polls a server and ends when it is gone, like a worker.
 ASKS = """
 import socket, sys, time
 while True:
@@ -42,7 +42,7 @@ def until(done: Callable[[], object], what: str) -> None:
 
 @contextmanager
 def serving(port: int) -> Iterator[None]:
-    """A server that no stack looks after."""
+    """A server that no stack supervises."""
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -54,7 +54,7 @@ def serving(port: int) -> Iterator[None]:
 
 
 class Outside:
-    """Parts that need the server at `port`, and how often they asked whether it is away."""
+    """Parts that need the server at `port`; `asked` counts their checks whether it is away."""
 
     def __init__(self) -> None:
         self.port, self.asked = free_port(), 0
@@ -80,7 +80,7 @@ def test_parts_outlast_a_server_outside_and_say_so_once_when_it_goes_and_when_it
     running = stack(tmp_path, told, outside.part("one"), outside.part("two"))
     with serving(outside.port):
         running.start()
-    # Asked far more often than a part may fail in a row.
+    # Far more checks than a part may fail in a row.
     until(lambda: outside.asked > 10 * len(FAST), "both wait")
     assert not running.interrupted
     assert [line.split("; ")[0] for line in told] == [f"Clock at {outside.port} does not answer"]
@@ -159,7 +159,7 @@ def test_a_worker_outlasts_an_outage_of_a_citys_own_server_and_counts_on(
 
         outside.kill()
         if name == "ClickHouse":
-            live.send(History(2).messages(200))  # who has nothing to store misses nothing
+            live.send(History(2).messages(200))  # without messages to store nobody misses it
         until(lambda: told, f"{name} is missed")
         assert told[0].startswith(f"{name} at ")
         outside.start()

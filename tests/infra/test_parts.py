@@ -1,4 +1,4 @@
-"""The whole installation as `make up` composes it, looked at from outside."""
+"""The whole installation as `make up` composes it, seen from outside."""
 
 import stat
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A city's servers that ask for a password or speak TLS: every client of ours logs in for real."""
+"""A city's servers with passwords or TLS: every client of ours really logs in."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 
 @dataclass(frozen=True)
 class Guarded:
-    """A Kafka that asks for a password: settings that know it, and the same with a wrong one."""
+    """A Kafka with a password: settings with the right one, and with a wrong one."""
 
     settings: Settings
     mistaken: Settings
@@ -121,7 +121,7 @@ def test_a_wrong_password_for_kafka_is_one_sentence(guarded: Guarded) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 signed by itself, and its key."""
+    """A self-signed certificate of 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -153,7 +153,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def encrypted(warehouse: EmbeddedClickHouse, certificate: tuple[Path, Path]) -> Iterator[int]:
-    """A port on which the embedded ClickHouse speaks TLS, which it does not do by itself."""
+    """A TLS port in front of the embedded ClickHouse, which has none itself."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     loop, port = asyncio.new_event_loop(), free_port()

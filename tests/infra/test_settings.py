@@ -9,7 +9,7 @@ from schemas.errors import Misconfigured
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the machine that runs the tests."""
+    """Removes the Gulou variables of the machine that runs the tests."""
     import os
 
     for name in os.environ:

@@ -39,7 +39,7 @@ def listens(port: int) -> bool:
 
 
 def server(name: str) -> Part:
-    """A part that serves on a port, as Kafka and ClickHouse do."""
+    """A part that listens on a port, like Kafka and ClickHouse."""
     port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     return Part(name, lambda: command, lambda: listens(port), where=f"127.0.0.1:{port}", stop_s=5)
@@ -224,7 +224,7 @@ def test_parts_left_over_from_another_life_are_ended_first(tmp_path: Path) -> No
     left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     lock = _presence.Lock(tmp_path)
     lock.write({"ready": True, "settings": {}, "parts": {"old": _presence.birth(left.pid)}})
-    # As after a crash: the record is there, its writer is not.
+    # As after a crash: the record exists, its writer does not.
     lock._file.close()
 
     with stack(tmp_path, server("clock")):
@@ -284,7 +284,7 @@ def test_every_family_gets_its_topics_as_they_are_declared(tmp_path: Path) -> No
     assert found["petitions"]["message.timestamp.type"] == "LogAppendTime"
     assert found["petitions"]["retention.ms"] == "-1"
     assert found["petitions.dead"]["retention.ms"] == str(180 * 24 * 3600 * 1000)
-    # A dead letter carries its reason beside the message, so it is larger than what was let in.
+    # A dead letter contains the message and its reason, so it is larger than the message.
     assert int(found["petitions.dead"]["max.message.bytes"]) > int(
         found["petitions"]["max.message.bytes"]
     )
