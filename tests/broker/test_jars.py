@@ -1,4 +1,4 @@
-"""Fetching, against a mirror served from this machine: the jars that are here already."""
+"""Fetching jars from a local mirror, which serves the jars already on this machine."""
 
 import functools
 import shutil
@@ -23,7 +23,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """The files of the mirror; a test may spoil its copy."""
+    """The files of the mirror; a test may damage its copy."""
     jars.fetch(CACHE)
     return Path(shutil.copytree(CACHE / "maven", tmp_path / "source"))
 
