@@ -1,8 +1,8 @@
-"""The servers the contract is held against: the embedded ones, and any real ones.
+"""The servers under contract: the embedded ones, and any real ones.
 
-A real one is named by `GULOU_TEST_KAFKA=host:port` or `GULOU_TEST_CLICKHOUSE=host:port`. How to log
-in is told as to Gulou itself: `GULOU_TEST_CLICKHOUSE_PASSWORD_FILE` is to these tests what
-`GULOU_CLICKHOUSE_PASSWORD_FILE` is in docs/settings.md, and so is every setting of the two servers:
+`GULOU_TEST_KAFKA=host:port` or `GULOU_TEST_CLICKHOUSE=host:port` names a real one. The login has
+the same settings as Gulou itself: `GULOU_TEST_CLICKHOUSE_PASSWORD_FILE` corresponds to
+`GULOU_CLICKHOUSE_PASSWORD_FILE` in docs/settings.md, and so does every setting of the two servers:
 user, password file, TLS, certificates, SASL, HTTP port.
 """
 
@@ -37,9 +37,9 @@ class Address:
     password: str
     http_port: int
     pid: int | None
-    """Of the embedded server; None for a real one."""
+    """Process of the embedded server; None for a real one."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of clickhouse-driver: TLS."""
+    """TLS options of clickhouse-driver."""
 
     @property
     def secure(self) -> bool:
@@ -47,7 +47,7 @@ class Address:
 
     @property
     def cafile(self) -> str:
-        """Certificates to trust; empty is the system's."""
+        """File of certificates to trust; empty for the system's."""
         return str(self.options.get("ca_certs") or "")
 
     def client(self, **options: Any) -> Client:
@@ -88,10 +88,10 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 
 
 def given(server: str, **known: Any) -> Settings:
-    """Settings in which every `GULOU_TEST_<SERVER>_…` variable stands for the product's own.
+    """Settings in which every `GULOU_TEST_<SERVER>_…` variable replaces the product's own.
 
     Raises:
-        pytest.UsageError: a variable is none of the server's settings.
+        pytest.UsageError: a variable is not a setting of the server.
     """
     prefix = f"{PREFIX}TEST_{server.upper()}_"
     told = {
@@ -129,7 +129,7 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> A
         pytest.skip("GULOU_TEST_CLICKHOUSE names no ClickHouse")
     named = real_clickhouse(REAL)
     if named.cafile:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", named.cafile)  # read by requests at every call
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", named.cafile)  # requests reads it at every call
     return named
 
 
@@ -142,7 +142,7 @@ def client(server: Address) -> Iterator[Client]:
 
 @pytest.fixture
 def database(server: Address) -> Iterator[str]:
-    """A database of the test's own."""
+    """A new database for the test."""
     name = f"contract_{uuid.uuid4().hex[:12]}"
     client = server.client()
     client.execute(f"CREATE DATABASE {name}")
@@ -153,7 +153,7 @@ def database(server: Address) -> Iterator[str]:
 
 @pytest.fixture
 def gap(server: Address, request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Says that the embedded server cannot do this; the test turns red the day it can."""
+    """Marks a gap of the embedded server: a strict xfail, which fails once the gap is closed."""
 
     def known(reason: str) -> None:
         if server.pid is not None:

@@ -1,7 +1,7 @@
-"""What Gulou relies on ClickHouse for, asked of the embedded one and of any real one.
+"""Gulou's requirements of ClickHouse, on the embedded one and on any real one.
 
-`GULOU_TEST_CLICKHOUSE=host:port make test` runs the same suite on that server too; how to log in
-is in tests/contract/conftest.py.
+`GULOU_TEST_CLICKHOUSE=host:port make test` runs the same suite on that server too;
+tests/contract/conftest.py explains how to log in.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ TYPES: list[tuple[str, list[Any]]] = [
 
 
 def trimmed(kind: str, values: list[Any]) -> list[Any]:
-    """FixedString comes back filled with zero bytes, which some clients leave on."""
+    """Values without the zero bytes that pad a FixedString; some clients keep them."""
     if not kind.startswith("FixedString"):
         return values
     texts = [each.decode() if isinstance(each, bytes) else each for each in values]
@@ -376,7 +376,7 @@ def test_an_id_is_found_by_a_bloom_index(client: Client, database: str) -> None:
 
     client.execute(f"SELECT n FROM {database}.t WHERE id = 'id-31337'")
 
-    # One granule of 1,024 rows is read, or two where the filter errs, of 50,000.
+    # It reads one granule of 1,024 rows of 50,000, or two if the filter errs.
     assert client.last_query.progress.rows <= 3 * 1024 or server_counts_nothing(client)
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.contract.conftest import Address
 
 SOURCE = Path(__file__).with_name("goclient")
-# The first build compiles the driver and what it needs.
+# The first build compiles the driver and its dependencies.
 BUILD_S = 900
 
 
@@ -28,7 +28,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = subprocess.run(
         [go, "build", "-o", str(target), "."],
         cwd=SOURCE,
-        # Debian pins its Go to what it is; a newer one that go.mod asks for comes like a module.
+        # Debian pins its Go version; a newer toolchain in go.mod is downloaded like a module.
         env={**os.environ, "GOTOOLCHAIN": "auto"},
         capture_output=True,
         text=True,

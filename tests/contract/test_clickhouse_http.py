@@ -1,4 +1,4 @@
-"""ClickHouse's HTTP interface, asked of the embedded server and of any real one."""
+"""ClickHouse's HTTP interface, on the embedded server and on any real one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An INSERT stores all of its rows as one part, or none and says so: on any ClickHouse.
+"""On any ClickHouse, an INSERT stores all its rows as one part, or none and raises an error.
 
-`GULOU_TEST_CLICKHOUSE=host:port make test` runs the same suite on that server too; how to log in
-is in tests/contract/conftest.py.
+`GULOU_TEST_CLICKHOUSE=host:port make test` runs the same suite on that server too;
+tests/contract/conftest.py explains how to log in.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def test_a_view_is_fed_by_each_insert_and_its_state_is_read_by_merge(
 
 
 def fenced(client: Client, database: str) -> None:
-    """A table that takes only rows with the token 7."""
+    """A table that accepts only rows with the token 7."""
     client.execute(
         f"CREATE TABLE {database}.owner (topic String, tok UInt64) "
         "ENGINE = Join(ANY, LEFT, topic) SETTINGS join_any_take_last_row = 1"

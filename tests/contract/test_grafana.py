@@ -1,8 +1,8 @@
 """Publishing and every panel's query, on the board server and on any real Grafana.
 
-The real one is named by GULOU_TEST_GRAFANA (its address) and GULOU_TEST_GRAFANA_TOKEN (of a
-service account with the role Admin). The ClickHouse behind it is its own: a data source with the
-uid `gulou` must be there, or GULOU_TEST_GRAFANA_SOURCE must hold one as JSON.
+GULOU_TEST_GRAFANA is the address of the real one, GULOU_TEST_GRAFANA_TOKEN the token of a service
+account with the role Admin. It uses its own ClickHouse: it must have a data source with the uid
+`gulou`, or GULOU_TEST_GRAFANA_SOURCE must hold one as JSON.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.dashboards.shipped import provisioned, shipped
 REAL = os.environ.get("GULOU_TEST_GRAFANA", "")
 TOKEN = "a-long-word-for-the-test"
 EVERY = boards.every()
-# 2021 in the city's zone, to its last millisecond
+# 2021 in the city's zone, up to its last millisecond
 YEAR = (1_609_430_400_000, 1_640_966_399_999)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A Grafana to hold the contract against, and the data source it is to have."""
+    """A Grafana under test, and its intended data source."""
 
     grafana: publish.Grafana
     source: dict[str, Any]
@@ -113,7 +113,7 @@ def test_every_panels_query_gives_frames(target: Target, board: dict[str, Any]) 
     variables = [v for v in board["templating"]["list"] if v["type"] == "query"]
     assert len(asked) == len(queries) + len(variables)
     assert [(one.panel, one.error) for one in asked if one.error] == []
-    # A figure is one row whatever there is to count; so is the board's freshness.
+    # A figure is always one row, whatever it counts; so is the board's freshness.
     stats = [p for p in board["panels"] if p["type"] in ("stat", "gauge")]
     rows = {one.panel: one.rows for one in asked}
     for panel in stats:

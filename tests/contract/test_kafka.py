@@ -1,7 +1,7 @@
-"""What Gulou relies on Kafka for, asked of the embedded one and of any real one.
+"""Gulou's requirements of Kafka, on the embedded one and on any real one.
 
-`GULOU_TEST_KAFKA=host:port make test` runs the same suite on that Kafka too; how to log in is in
-tests/contract/conftest.py.
+`GULOU_TEST_KAFKA=host:port make test` runs the same suite on that Kafka too;
+tests/contract/conftest.py explains how to log in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.contract.conftest import given
 
 REAL = os.environ.get("GULOU_TEST_KAFKA", "")
 Kafka = dict[str, Any]
-"""Where a Kafka is and how to log in, as keyword arguments of any client."""
+"""Address and login of a Kafka, as keyword arguments of any client."""
 PARTITIONS = 4
 TIMEOUT_MS = 30_000
 
@@ -225,5 +225,5 @@ def test_acknowledged_records_survive_a_hard_kill(tmp_path: Path) -> None:
 
         found = consumed(here, "visits", 2_000)
         assert sorted((record.key, record.value) for record in found) == sorted(sent)
-        # The producers' memory of what they sent survived too: a new one writes on.
+        # The state of idempotent producers survived too: a new one can write.
         assert len(produced(here, "visits", pairs(10))) == 10

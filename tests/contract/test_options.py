@@ -1,4 +1,4 @@
-"""How the contract is told to log in to a real server."""
+"""The login options of the contract for a real server."""
 
 from __future__ import annotations
 
