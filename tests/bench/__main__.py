@@ -16,7 +16,7 @@ Runs = dict[str, list[float]]
 
 
 def ingest(home: Path, args: argparse.Namespace) -> Runs:
-    """The five ways in, one after the other, as often as asked."""
+    """The five ways of ingesting, one after the other, repeated as often as requested."""
     found: Runs = {"ingest.events": [args.events]}
     with Ground(home) as ground:
         lines = home / "visits.jsonl"
@@ -92,7 +92,7 @@ PARTS = {"ingest": ingest, "latency": in_time, "history": whole, "boards": walls
 
 
 def main() -> None:
-    """Runs the parts asked for and writes what they found over what was found before."""
+    """Runs the requested parts and replaces their earlier results."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--only", choices=PARTS, help="one part of the bench")
     parser.add_argument("--ways", default="", help="of ingest: gulou,unguarded,ceiling,…")

@@ -1,4 +1,4 @@
-"""How fast a wall is there, how fast its queries and events are, and what many walls cost."""
+"""Time until a wall is drawn, latency of its queries and events, and the cost of many walls."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ from tests.dashboards.pages import settled
 
 _END_OF_2021_MS = 1_640_966_399_000
 _ASKED = 40
-# Times each panel's query is asked. The engine compiles what it is asked again, so that two of the
-# first four answers are late: of 20 they are the 95th percentile, in a day of a wall they are none.
+# Runs of each panel's query. The engine compiles repeated queries, so two of the first four answers
+# are slow: of 20 they would set the 95th percentile, in a wall's day they do not matter.
 _PAINTS, _EVENTS = 5, 10
-_BEATS, _REFRESH_MS = 12, 5_000  # of the walls whose cost is told
+_BEATS, _REFRESH_MS = 12, 5_000  # refreshes of the walls in the measurement of cost
 _FEW, _MANY = 2, 50
 _MOST_S = 500.0
-_CALM_S = 15  # without a merge, before anything is asked
+_CALM_S = 15  # without a merge before the first query
 _TODAY = "今日走访（户次）"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one run found."""
+    """Results of one run."""
 
     paints_s: list[float]
     queries_ms: dict[str, float]
-    """By board, panel and query: the 95th percentile."""
+    """95th percentile by board, panel and query."""
     events_s: list[float]
     cost_ratio: float
 
@@ -66,7 +66,7 @@ def _running(home: Path) -> Iterator[Stack]:
 
 
 def measure(home: Path, scale: float) -> Seen:
-    """One run over the whole history on a stack of its own."""
+    """One run over the whole history, on a separate stack."""
     with _running(home) as stack:
         settings = stack.settings
         city = City.load(Vault(home / "keys.db"))
@@ -101,9 +101,8 @@ def _fill(settings: Settings, city: City, scale: float) -> None:
     say(f"    {messages:,} messages in Kafka")
     grafana = Grafana(_url(settings), settings.grafana_token.get_secret_value())
     until(lambda: _behind(grafana, settings) == 0, "all of it counted", timeout_s=_MOST_S)
-    # Where people look at it the history was loaded some time ago, not seconds before: cases and
-    # coverage are each in one large part by then, nothing is being merged, and what was written is
-    # on the disk.
+    # In real use the history was loaded long before: cases and coverage are each in one large part,
+    # no merge runs, and everything is written to disk.
     clickhouse = apply.address(settings).connect()
     tables = [
         target(family, each)
@@ -144,10 +143,10 @@ def _behind(grafana: Grafana, settings: Settings) -> int:
 
 
 def _queries(grafana: Grafana, settings: Settings) -> dict[str, float]:
-    """Every panel's query of every board at the end of 2021, as over the network, none shared."""
+    """Every panel's query at the end of 2021, as over the network, without shared answers."""
     took: dict[str, list[float]] = defaultdict(list)
     source, boards = str(board_source(settings)["uid"]), every()
-    # What this program has loaded is no part of an answer, nor is a collection that walks it.
+    # Keeps garbage collection of this program's own data out of the measured times.
     gc.collect()
     gc.freeze()
     for _ in range(_ASKED):
@@ -167,7 +166,7 @@ def _wall(settings: Settings, query: str) -> str:
 
 
 def _paint(page: Page, settings: Settings) -> float:
-    """Seconds from asking for the wall until every panel has its picture, with an empty cache."""
+    """Seconds from opening the wall until every panel is drawn, with an empty cache."""
     began = time.monotonic()
     page.goto(_wall(settings, f"from={_END_OF_2021_MS - 30 * DAY_MS}&to={_END_OF_2021_MS}"),
               wait_until="commit")  # fmt: skip
@@ -178,7 +177,7 @@ def _paint(page: Page, settings: Settings) -> float:
 
 
 def _events(page: Page, settings: Settings, city: City) -> list[float]:
-    """Seconds from handing a visit to the producer until the wall's number of today grows."""
+    """Seconds from passing a visit to the producer until the wall's count of today grows."""
     page.goto(_wall(settings, "from=now-24h&to=now&refresh=1s"))
     settled(page)
     visits = (
@@ -209,7 +208,7 @@ def _today(page: Page) -> int:
 
 
 def _asked_by_a_wall(page: Page, settings: Settings) -> list[dict[str, Any]]:
-    """The bodies that one real wall sends at a beat."""
+    """The request bodies that one real wall sends per refresh."""
     bodies: list[dict[str, Any]] = []
     page.goto(_wall(settings, "from=now-24h&to=now&refresh=5s"))
     settled(page)
@@ -219,7 +218,7 @@ def _asked_by_a_wall(page: Page, settings: Settings) -> list[dict[str, Any]]:
             bodies.append(json.loads(request.post_data))
 
     page.on("request", keep)
-    page.wait_for_timeout(_REFRESH_MS)  # one beat, whole
+    page.wait_for_timeout(_REFRESH_MS)  # one full refresh
     page.context.close()
     return bodies
 
@@ -227,8 +226,8 @@ def _asked_by_a_wall(page: Page, settings: Settings) -> list[dict[str, Any]]:
 def _cost(
     settings: Settings, clickhouse: psutil.Process, bodies: Sequence[dict[str, Any]], walls: int
 ) -> float:
-    """CPU seconds that ClickHouse takes in a second while so many walls ask as real ones do."""
-    # From just after a beat: a window that began anywhere had twelve beats or thirteen.
+    """CPU seconds per second of ClickHouse while that many walls send queries like real ones."""
+    # Starts just after a refresh: other windows had twelve refreshes or thirteen.
     time.sleep(_to_beat_s() + 0.2)
     before, began = sum(clickhouse.cpu_times()[:2]), time.monotonic()
     asyncio.run(_walls(settings, bodies, walls))
@@ -243,12 +242,12 @@ async def _walls(settings: Settings, bodies: Sequence[dict[str, Any]], walls: in
 
 
 def _to_beat_s() -> float:
-    """Seconds until the next whole multiple of the refresh is past."""
+    """Seconds until just after the next whole multiple of the refresh."""
     return (_REFRESH_MS - time.time() * 1000 % _REFRESH_MS) / 1000 + 0.005
 
 
 async def _one_wall(session: aiohttp.ClientSession, bodies: Sequence[dict[str, Any]]) -> None:
-    """Asks at whole multiples of the refresh, up to the same rounded now, as the page does."""
+    """Sends queries at whole multiples of the refresh, with the same rounded now, like the page."""
     for _ in range(_BEATS):
         await asyncio.sleep(_to_beat_s())
         to = round(time.time() * 1000) // _REFRESH_MS * _REFRESH_MS

@@ -1,4 +1,4 @@
-"""Where the bench runs: Kafka and ClickHouse of its own, a fresh database for every run."""
+"""The servers of the bench: its own Kafka and ClickHouse, with a new database for every run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SEED = 1
 _POLL_S = 0.1
 _START_S = 120.0
 _STOP_S = 30.0
-_HISTORY_SCALE = 0.6  # holds more than a million messages of visits
+_HISTORY_SCALE = 0.6  # gives more than a million messages of visits
 
 
 def _without_workers(settings: Settings) -> Sequence[Part | Step]:
@@ -40,10 +40,10 @@ def _without_workers(settings: Settings) -> Sequence[Part | Step]:
 
 
 class Ground:
-    """Kafka and ClickHouse, empty, in a folder of their own, on free ports.
+    """Empty Kafka and ClickHouse in a separate folder, on free ports.
 
     Args:
-        home: folder for data and logs; made.
+        home: folder for data and logs; it is created.
     """
 
     def __init__(self, home: Path) -> None:
@@ -61,7 +61,7 @@ class Ground:
         self._stack.stop()
 
     def client(self, settings: Settings | None = None) -> Client:
-        """A connection as the owner of the databases."""
+        """A connection of the databases' owner."""
         return apply.address(settings or self.settings).connect()
 
     def process(self, part: str) -> psutil.Process:
@@ -87,9 +87,9 @@ class Ground:
         return City.load(Vault(self.home / "keys.db"))
 
     def produce_visits(self, count: int, copy: Path) -> None:
-        """Puts the first messages of a seeded year's visits into Kafka, and into a file of lines.
+        """Writes the first messages of a seeded year's visits to Kafka and to a file of lines.
 
-        The file leaves out what is no JSON object, a few dozen of a million.
+        The file omits messages that are not JSON objects, a few dozen of a million.
         """
         done = 0
         options = self.settings.kafka_options()
@@ -109,11 +109,11 @@ class Ground:
 
 
 class Program:
-    """A process that moves events, watched from outside.
+    """A process that moves events, observed from outside.
 
     Args:
-        command: arguments of Python. settings: its environment. python: which interpreter.
-        log: where it writes.
+        command: arguments of Python. settings: its environment. python: interpreter.
+        log: file of its output.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Program:
         self._child: subprocess.Popen[bytes] = _child.spawn(
             [python, *command],
             log=self._log,
-            cwd=settings.home,  # where rivals leave files of their own
+            cwd=settings.home,  # rivals leave files there
             env={
                 **os.environ,
                 **settings.environment(),
@@ -140,20 +140,20 @@ class Program:
 
     @property
     def process(self) -> psutil.Process:
-        """For its CPU time and memory."""
+        """The process, for its CPU time and memory."""
         return psutil.Process(self._child.pid)
 
     def await_ready(self) -> None:
-        """Returns once it says at /ready that partitions are its own."""
+        """Waits until /ready reports that it owns partitions."""
         until(self._answers, "the worker is ready", self.check)
 
     def check(self) -> None:
-        """Raises when it has ended."""
+        """Raises if the process has ended."""
         if (code := self._child.poll()) is not None:
             raise RuntimeError(f"ended with code {code}; see {self._log}")
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends the process."""
         _child.stop(self._child, _STOP_S)
 
     def __enter__(self) -> Self:
@@ -179,7 +179,7 @@ def worker(settings: Settings) -> Program:
 def until(
     happened: Any, what: str, check: Any = lambda: None, timeout_s: float = _START_S
 ) -> float:
-    """Polls until `happened()` is true; returns `time.monotonic()` of that moment."""
+    """Polls until `happened()` is true; returns that moment of `time.monotonic()`."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if happened():
@@ -190,7 +190,7 @@ def until(
 
 
 def stored(client: Client, settings: Settings, topics: Sequence[str]) -> int:
-    """Messages in the events tables."""
+    """Number of messages in the events tables."""
     return sum(
         int(client.execute(f"SELECT count() FROM `{settings.database}`.events_{topic}")[0][0])
         for topic in topics
@@ -198,7 +198,7 @@ def stored(client: Client, settings: Settings, topics: Sequence[str]) -> int:
 
 
 def projected(client: Client, settings: Settings, topic: str) -> bool:
-    """Whether every projection of a family has come as far as its events."""
+    """Whether every projection of a family has reached the end of its events."""
     of_topic = family(topic)
     marks = [
         (f"events_{topic}", "koff"),
@@ -216,5 +216,5 @@ def projected(client: Client, settings: Settings, topic: str) -> bool:
 
 
 def say(line: str) -> None:
-    """Tells the person who waits."""
+    """Prints a line of progress."""
     print(line, flush=True)  # noqa: T201 - a command that takes so long shows where it is

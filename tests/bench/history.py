@@ -1,4 +1,4 @@
-"""The whole history, from the simulator's start to finished figures, and the memory it takes."""
+"""Time and memory of the whole history, from the simulator's start to finished figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_S = 500.0
 
 @dataclass(frozen=True)
 class Figures:
-    """Seconds, and megabytes at their highest."""
+    """Seconds, and peak megabytes."""
 
     simulate_s: float
     ingest_s: float
@@ -74,7 +74,7 @@ def measure(ground: Ground, scale: float) -> Figures:
 
 
 def _highest_mb(process: psutil.Process) -> float:
-    """The most memory a process ever had; where the system does not tell, what it has now."""
+    """Peak memory of a process; its current memory if the system does not report a peak."""
     status = Path(f"/proc/{process.pid}/status")
     if status.exists():
         line = next(each for each in status.read_text().splitlines() if each.startswith("VmHWM"))

@@ -1,4 +1,4 @@
-"""Visits that lie in Kafka → stored, in every projection, queryable: Gulou and its yardsticks."""
+"""From visits in Kafka to rows in every projection, queryable: Gulou and its yardsticks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _POLL_S = 0.05
 
 
 class Race:
-    """One machine, one set of messages, several ways in.
+    """Several ways of ingesting the same messages on one machine.
 
     Args:
-        ground: with the messages in Kafka. lines: the same messages as a file.
-        events: how many there are.
+        ground: with the messages in Kafka. lines: file of the same messages.
+        events: number of messages.
     """
 
     def __init__(self, ground: Ground, lines: Path, events: int) -> None:
         self._ground, self._lines, self._events = ground, lines, events
 
     def gulou(self) -> float:
-        """Events a second of the worker as it ships, from its partitions being its own."""
+        """Events per second of the shipped worker, from its claim of the partitions."""
         return self._worker(worker, fenced=True)
 
     def unguarded(self) -> float:
@@ -52,7 +52,7 @@ class Race:
         return self._rival(command, self._events // _FAUST_SHARE)
 
     def ceiling(self) -> float:
-        """ClickHouse alone, reading the same JSON from a file into the same tables and views."""
+        """Only ClickHouse, which reads the same JSON from a file into the same tables and views."""
         with self._ground.database() as settings:
             self._unfence(settings)
             client = self._ground.client(settings)
@@ -88,7 +88,7 @@ class Race:
             return self._events / (ended - began)
 
     def _rival(self, command: list[str], events: int, python: str = "") -> float:
-        """From the first rows to be seen, so that no rival is charged for its start."""
+        """Events per second from the first visible rows: a rival's start does not count."""
         with self._ground.database() as settings:
             self._unfence(settings)
             client = self._ground.client(settings)
@@ -110,7 +110,7 @@ class Race:
 
 
 def _load(settings: Settings, lines: Path) -> str:
-    """The INSERT with which ClickHouse fills every column from the messages themselves."""
+    """The INSERT that fills every column from the messages."""
     text = (
         "Tuple(id String, source String, type String, time String, recorded String, "
         "division String, grid String, actor String, correlationid String, causationid String)"

@@ -1,4 +1,4 @@
-"""From producing an event to seeing it counted in a published view, at a steady rate."""
+"""Latency from producing an event to its count in a published view, at a steady rate."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _WARM_S = 10.0
 
 @dataclass
 class Latency:
-    """Milliseconds of every event of a run, and the most parts any table had."""
+    """Milliseconds of every event of a run, and the largest number of parts of a table."""
 
     ms: npt.NDArray[np.float64]
     parts: int
 
     def at(self, percentile: float) -> float:
-        """The latency that so many percent of the events did not exceed."""
+        """The given percentile of the latency."""
         return float(np.percentile(self.ms, percentile))
 
 
 @dataclass
 class _Watch:
-    """Polls the published views, and notes when each count was first seen."""
+    """Polls the published views, and records when it first saw each count."""
 
     ground: Ground
     settings: Settings
@@ -68,9 +68,9 @@ class _Watch:
 
 
 def measure(ground: Ground, run: int, seconds: float) -> Latency:
-    """One run over all four families in their yearly proportions, into a database of its own.
+    """One run over all four families in their yearly proportions, into a separate database.
 
-    The n-th event produced of a family is taken to be the n-th that its view counts.
+    It assumes that a family's view counts the events in the order in which they were produced.
     """
     sent: dict[str, list[float]] = {family.topic: [] for family in families()}
     with ground.database() as settings, worker(settings) as running:
@@ -104,7 +104,7 @@ def measure(ground: Ground, run: int, seconds: float) -> Latency:
 
 
 def _already(ground: Ground, settings: Settings) -> dict[str, int]:
-    """What the view counts of earlier runs, once it has stopped growing."""
+    """The view's counts from earlier runs, once they have stopped growing."""
     client = ground.client(settings)
     before: dict[str, int] = {}
     while True:
@@ -126,7 +126,7 @@ def _already(ground: Ground, settings: Settings) -> dict[str, int]:
 def _delays(
     sent: list[float], seen: list[tuple[float, int]], before: int
 ) -> npt.NDArray[np.float64]:
-    """Milliseconds between sending and seeing, of each event sent after the warm-up."""
+    """Milliseconds from sending to seeing each event sent after the warm-up."""
     times = np.array(sent)
     counts = np.array([count for _, count in seen])
     first = np.searchsorted(counts, before + np.arange(1, len(times) + 1))

@@ -1,4 +1,4 @@
-"""What the bench found, for machines (docs/benchmarks.json) and for people (docs/benchmarks.md)."""
+"""Results of the bench, for machines (docs/benchmarks.json) and for people (docs/benchmarks.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNITS = {"s": "s", "ms": "ms", "mb": "MB", "pct": "%"}
 
 
 def write(found: Mapping[str, Sequence[float]]) -> None:
-    """Puts new figures in the place of earlier ones of the same name."""
+    """Replaces earlier figures of the same name with new ones."""
     known = {each["name"]: each for each in json.loads(_JSON.read_text())} if _JSON.exists() else {}
     for name, runs in {**found, **_compared(found)}.items():
         value = round(median(runs), 3)
@@ -40,7 +40,7 @@ def write(found: Mapping[str, Sequence[float]]) -> None:
 
 
 def _compared(found: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """The ratios, run by run: each run raced all ways one after the other."""
+    """The ratios of each run; a run measured all ways one after the other."""
     gulou = found.get("rate.gulou", [])
     compared = {"ingest.events_per_s": list(gulou)} if gulou else {}
     for rival in ("quixstreams", "stock_faust", "ceiling"):

@@ -1,4 +1,4 @@
-"""A quixstreams application: a sink that inserts the library's own batches."""
+"""A quixstreams application with a sink that inserts the library's batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.bench.rivals.rows import Table, reader, row
 
 
 class ClickHouseSink(BatchingSink):  # type: ignore[misc]
-    """Inserts every batch that the library's checkpoint hands over."""
+    """Inserts every batch of the library's checkpoints."""
 
     def __init__(self) -> None:
         super().__init__()

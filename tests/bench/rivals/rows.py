@@ -1,7 +1,7 @@
 """One row of the events table from one message, for programs that see one message at a time.
 
-The same decoder as Gulou's, the same columns, the same bytes. What is left out is what makes Gulou
-exact: a correction takes nothing back, a repeat counts twice, no key is compared.
+It uses Gulou's decoder, columns and bytes, without the parts that make Gulou exact: corrections
+reverse nothing, a repeat counts twice, keys are not compared.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def row(decode: Decoder, payload: bytes, kpart: int, koff: int, logged: int) -> 
 
 
 class Table:
-    """The events table of visits, where the environment says."""
+    """The events table of visits, at the address in the environment."""
 
     def __init__(self) -> None:
         name = os.environ["GULOU_DATABASE"]
@@ -83,11 +83,11 @@ class Table:
             user=os.environ["GULOU_CLICKHOUSE_USER"],
             password=os.environ["BENCH_PASSWORD"],
             settings={"insert_block_size": 1_048_576, "async_insert": 0},
-            # As Gulou on this machine: nothing travels, so nothing is packed.
+            # Like Gulou on this machine: no network, so no compression.
             compression=False,
         )
 
     def insert(self, rows: list[Row]) -> None:
-        """Stores rows; the views follow."""
+        """Stores rows, and with them the views' figures."""
         columns = [list(column) for column in zip(*rows, strict=True)]
         self._client.execute(self._insert, columns, columnar=True)

@@ -29,7 +29,7 @@ _storing = asyncio.Lock()
 
 
 async def store() -> None:
-    """Inserts what has come together."""
+    """Inserts the collected rows."""
     async with _storing:
         ready, rows[:] = list(rows), []
         if ready:
@@ -49,7 +49,7 @@ async def ingest(stream: Any) -> None:
 
 @app.timer(_IDLE_S)  # type: ignore[untyped-decorator]
 async def rest() -> None:
-    """Inserts what is left when nothing more comes."""
+    """Inserts the remaining rows when no more events come."""
     await store()
 
 

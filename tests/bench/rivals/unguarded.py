@@ -1,6 +1,6 @@
-"""Gulou's worker without what makes it exact: no fence, no id filter, no settling, no claim.
+"""Gulou's worker without the parts that make it exact: fence, id filter, settling and claim.
 
-To measure what those cost; nothing but the bench can reach it.
+It measures the cost of those parts; only the bench can reach it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streams.store import Claim
 
 
 class UnguardedPipeline(Pipeline):
-    """Starts at the beginning and believes every message to be new."""
+    """Starts at the beginning and takes every message for new."""
 
     async def _patiently(self, wanted: list[Position]) -> tuple[Claim, dict[Position, Seen]]:
         seen = Seen()
@@ -29,7 +29,7 @@ class UnguardedPipeline(Pipeline):
         return claim, dict.fromkeys(wanted, seen)
 
     def _settle(self, topic: str, rows: Rows) -> None:
-        """Nothing is looked up."""
+        """Looks nothing up."""
 
 
 class UnguardedApp(GulouApp):
@@ -37,7 +37,7 @@ class UnguardedApp(GulouApp):
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """Made when first asked for, as in the app that ships."""
+        """Created on first use, as in the shipped app."""
         return UnguardedPipeline(
             {
                 f.topic: Ingest(f, self.config.divisions, self.config.calendar)
