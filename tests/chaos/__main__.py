@@ -11,7 +11,7 @@ from tests.chaos.campaign import KILLS_LEAST, PLAN, Campaign, campaign
 
 
 def main() -> int:
-    """Exit code 1 when anything differed, the faults met nothing, or the plan was cut short."""
+    """Exit code 1 if anything differed, the faults hit nothing, or the plan was cut short."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--minutes", type=float, default=50.0, help="stop breaking things after")
@@ -22,7 +22,7 @@ def main() -> int:
 
     def keep(done: Campaign) -> None:
         page = done.report()
-        # The page tells of a whole campaign, or of what one found.
+        # Only a whole campaign, or one that found differences, replaces the page.
         if options.dry or not (done.whole or done.differences):
             _tell(page)
         else:

@@ -1,7 +1,7 @@
 """A seeded campaign of kills, zombies and rebalances under load, judged by the oracle.
 
-`python -m tests.chaos` runs it and writes `docs/chaos.md`. Faults come in an order that the seed
-decides, at moments that the machine decides: a seed repeats the plan, not the race.
+`python -m tests.chaos` runs it and writes `docs/chaos.md`. The seed decides the order of faults,
+the machine their moments: a seed repeats the plan, not the race.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PLAN: Final = {
 KILLS_LEAST: Final = 50
 _ROUND: Final = 15  # faults between two comparisons
 _SLICE, _PAUSE_S = 40, 0.1
-_AGAIN: Final = 0.1  # share of slices that are sent once more, out of all sent before
+_AGAIN: Final = 0.1  # share of slices that resend an earlier slice
 _CATCH_UP_S: Final = 600.0
 _TRACES: Final = {
     "projections repaired": r"repaired \w+ for offsets",
@@ -52,7 +52,7 @@ _TRACES: Final = {
 
 @dataclass
 class Campaign:
-    """What was done and what was seen."""
+    """The faults done and the results seen."""
 
     live: Live
     seed: int
@@ -65,21 +65,21 @@ class Campaign:
     minutes: float = 0.0
     planned: int = 0
     found: dict[str, int] = field(default_factory=dict)
-    """What the workers' logs tell, once it is over."""
+    """Events in the workers' logs, read at the end."""
     _slices: list[list[Message]] = field(default_factory=list)
 
     @property
     def kills(self) -> int:
-        """Processes killed outright."""
+        """Number of killed processes."""
         return sum(count for name, count in self.done.items() if " killed" in name)
 
     @property
     def whole(self) -> bool:
-        """Whether all that was planned was done, and no less than the whole plan was."""
+        """Whether everything planned was done, and the plan was not a reduced one."""
         return sum(self.done.values()) == self.planned and self.kills >= KILLS_LEAST
 
     def run(self, plan: dict[str, int], until: float) -> None:
-        """Breaks everything in `plan`, comparing after each fifteen; stops early at `until`."""
+        """Causes every fault in `plan`, and compares after each fifteen; stops early at `until`."""
         started = time.monotonic()
         dice = random.Random(self.seed)
         faults = [name for name, count in plan.items() for _ in range(count)]
@@ -148,7 +148,7 @@ class Campaign:
                 time.sleep(2 * dice.random())
             self._kill("clickhouse")
         elif "KILL QUERY" in name:
-            # Only the workers' own: none runs at the moment of asking more often than not.
+            # Only the workers' queries; repeated, because most of the time none is running.
             ended = "KILL QUERY WHERE startsWith(query_id, 'gulou.') SYNC"
             self.live.until(lambda: bool(self.live.ask(ended)), "an insert was ended", 120)
         elif "offsets" in name:
@@ -160,7 +160,7 @@ class Campaign:
             self._kill(worker)
         elif "stopped" in name:
             self.live.signal(worker, signal.SIGSTOP)
-            # Half as long again as a session: the group has given its partitions away.
+            # 1.5 times the session timeout: the group has reassigned its partitions.
             time.sleep(1.5 * self.live.settings.session_timeout_s)
             self.live.signal(worker, signal.SIGCONT)
         else:
@@ -172,13 +172,13 @@ class Campaign:
         before = self.live.stack.restarts(name)
         self.live.stack.kill(name)
         if name.startswith("worker"):
-            # Not until it is ready: the next fault may well meet it while it claims.
+            # Does not wait until it is ready: the next fault may hit it during its claim.
             self.live.until(lambda: self.live.stack.restarts(name) > before, "started again", 60)
         else:
             self.live.stack.await_ready(name, restarts=before + 1, timeout_s=240)
 
     def _await(self, sql: str) -> None:
-        """Polls without a pause until a query finds something, for at most half a minute."""
+        """Polls without a pause until a query finds something, for at most 30 s."""
         client = self.live.client()
         try:
             deadline = time.monotonic() + 30
@@ -190,7 +190,7 @@ class Campaign:
             client.disconnect()
 
     def traces(self) -> dict[str, int]:
-        """What the workers' logs tell of what they went through."""
+        """Counts of notable events in the workers' logs."""
         logs = [p.read_text(errors="replace") for p in self._logs()]
         return {
             what: sum(len(re.findall(pattern, text)) for text in logs)
@@ -201,7 +201,7 @@ class Campaign:
         return sorted((self.live.settings.home / "log").glob("worker-*.log*"))
 
     def report(self) -> str:
-        """The whole as a page."""
+        """The campaign as a page of Markdown."""
         found = self.found = self.traces()
         verdict = "none" if not self.differences else f"**{len(self.differences)}**"
         rows = "\n".join(f"| {name} | {self.done[name]} |" for name in PLAN)
@@ -273,7 +273,7 @@ def campaign(
     tell: Callable[[str], object],
     keep: Callable[[Campaign], None],
 ) -> Campaign:
-    """Runs the whole on a stack of its own; `keep` sees the result while the stack still runs."""
+    """Runs the campaign on a separate stack; `keep` gets the result while the stack still runs."""
     home = Path(tempfile.mkdtemp(prefix="gulou-chaos-"))
     with stack(home) as live:
         found = Campaign(live, seed, tell)
