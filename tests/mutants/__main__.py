@@ -1,6 +1,6 @@
-"""`python -m tests.mutants`: puts small faults in and says which ones no test notices.
+"""`python -m tests.mutants`: inserts small faults and reports those that no test notices.
 
-What was tried on a commit is kept in `var/mutants`: a campaign that was cut short goes on there.
+Results for a commit are kept in `var/mutants`: an interrupted campaign continues from there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def main() -> int:
-    """Exit code 1 when the tests fail without a fault, or fewer than nine of ten are noticed."""
+    """Exit code 1 if the tests fail without a fault, or notice fewer than nine of ten faults."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300, help="how many faults are drawn")
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 class _Bench:
-    """Workspaces that are free, and verdicts that are known."""
+    """Free workspaces and known verdicts."""
 
     def __init__(self, quick: bool) -> None:
         self._quick = quick
@@ -88,7 +88,7 @@ class _Bench:
         self._folder.cleanup()
 
     def unsound(self, places: Iterable[str]) -> list[str]:
-        """The tests that fail though there is no fault: they would kill everything."""
+        """The tests that fail without a fault: they would kill everything."""
         wanted = sorted(places)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             said = list(pool.map(self._sound, wanted))
@@ -99,7 +99,7 @@ class _Bench:
         return self._remembered(name, lambda space: space.sound(f"{place}/"))
 
     def all(self, faults: Sequence[tuple[str, str, str, str]]) -> list[Verdict]:
-        """Verdicts of (description, path, changed file, name of what holds it), in that order."""
+        """Verdicts of faults in order; a fault is (description, path, changed file, `within`)."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(self._one, faults))
 

@@ -1,4 +1,4 @@
-"""What people have found out about faults: those put in by hand, and those that no test notices."""
+"""Notes by people: faults made by hand, and explanations of faults that no test notices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Why a fault is none (`equivalent`), or what it would do to a user (`user`)."""
+    """Why a fault has no effect (`equivalent`), or its effect on a user (`user`)."""
 
     equivalent: str = ""
     user: str = ""
@@ -23,7 +23,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """A fault put in by hand: `what` it does, in which file, and the file with it."""
+    """A fault made by hand: its effect, the file, and the file's text with the fault."""
 
     what: str
     path: str
@@ -31,7 +31,7 @@ class ByHand:
 
 
 def note(site: Site) -> Note:
-    """What is known of a fault; nothing if nobody has looked at it yet."""
+    """The note on a fault; empty if nobody has looked at it yet."""
     before, after = site.diff
     for each in _read("notes.toml", "note"):
         if (each["path"], each["before"], each["after"]) == (site.path, before, after):
@@ -43,7 +43,7 @@ def by_hand() -> Iterator[ByHand]:
     """The faults of `faults.toml`.
 
     Raises:
-        LookupError: the text to be changed stands nowhere any more, or in several places.
+        LookupError: the text to change is missing, or occurs several times.
     """
     sources = {
         path: path.read_text(encoding="utf-8")

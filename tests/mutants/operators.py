@@ -1,7 +1,7 @@
-"""Changes that cosmic-ray does not know: dropped members and conditions, min for max, edges in SQL.
+"""Changes that cosmic-ray lacks: dropped members and conditions, min for max, edges in SQL.
 
-Each has the interface of cosmic-ray's operators: `mutation_positions` says where a node of parso's
-tree can be changed, once for every way, and `mutate` makes one of those changes.
+Each has the interface of cosmic-ray's operators: `mutation_positions` yields the positions of a
+node of parso's tree once per possible change, and `mutate` makes one of those changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Positions = Iterator[tuple[tuple[int, int], tuple[int, int]]]
 
 
 class _Operator(Operator):  # type: ignore[misc]
-    """One change, described by where it applies and what it makes of the text there."""
+    """One change, defined by the nodes it applies to and their changed texts."""
 
     def mutation_positions(self, node: Any) -> Positions:
         for _ in self._ways(node):
@@ -36,7 +36,7 @@ class _Operator(Operator):  # type: ignore[misc]
 
 
 def _parsed(node: Any, text: str) -> Any:
-    """A leaf that stands for the whole node: the changed text is written, not walked again."""
+    """A leaf in place of the whole node: the changed text is written, not walked again."""
     return parso.python.tree.Name(text, node.start_pos, node.get_first_leaf().prefix)
 
 
@@ -45,9 +45,9 @@ def _code(node: Any) -> str:
 
 
 class DropMember(_Operator):
-    """Takes one member out of a tuple, list, set or dictionary of several alike.
+    """Removes one member from a tuple, list, set or dictionary of similar members.
 
-    Members of different kinds are a record: without one of them nothing runs at all.
+    Members of different kinds form a record: without one of them nothing runs at all.
     """
 
     def _ways(self, node: Any) -> Iterator[str]:
@@ -60,7 +60,7 @@ class DropMember(_Operator):
             return
         for n in range(len(members)):
             rest = members[:n] + members[n + 1 :]
-            # A tuple of one needs its comma.
+            # A tuple of one member needs its comma.
             yield ", ".join(rest) + (
                 "," if len(rest) == 1 and node.type != "dictorsetmaker" else ""
             )
@@ -89,7 +89,7 @@ def _members(node: Any) -> list[str]:
 
 
 class DropCondition(_Operator):
-    """Takes one operand out of an `and` or an `or`, or the `if` out of a comprehension."""
+    """Removes one operand of an `and` or an `or`, or the `if` of a comprehension."""
 
     def _ways(self, node: Any) -> Iterator[str]:
         if node.type in ("and_test", "or_test"):
@@ -102,7 +102,7 @@ class DropCondition(_Operator):
 
 
 class SwapExtreme(_Operator):
-    """`max` for `min`, `any` for `all`, and the other way round."""
+    """Swaps `max` and `min`, and `any` and `all`."""
 
     _SWAPS: ClassVar = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
@@ -156,7 +156,7 @@ _EDGES: tuple[tuple[str, str], ...] = (
 
 
 class SqlEdge(_Operator):
-    """An edge in SQL text: a comparison, a sort, a sign, a bound, an aggregate, a number."""
+    """Changes an edge in SQL text: a comparison, sort, sign, bound, aggregate or number."""
 
     def _ways(self, node: Any) -> Iterator[str]:
         if node.type not in ("string", "fstring_string"):

@@ -1,4 +1,4 @@
-"""The page about the last campaign, and the same for programs."""
+"""The page about the last campaign, and its figures for programs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.mutants.trial import Verdict
 
 @dataclass
 class Campaign:
-    """What was drawn and what became of it.
+    """The drawn faults and their verdicts.
 
     Attributes:
-        seed: of the draw. commit: code it was drawn from.
-        tried: every fault with its verdict. by_hand: the same for those put in by hand.
+        seed: seed of the draw. commit: commit of the tested code.
+        tried: every drawn fault with its verdict. by_hand: the same for hand-made faults.
     """
 
     seed: int
@@ -34,16 +34,16 @@ class Campaign:
 
     @property
     def equivalent(self) -> list[tuple[Site, Note]]:
-        """Faults that change nothing anybody could see, each with the reason."""
+        """Faults without any visible effect, each with the reason."""
         return [(s, n) for s, v, n in self.tried if not v.killed and n.equivalent]
 
     @property
     def survived(self) -> list[tuple[Site, Note]]:
-        """Faults that no test noticed though they change something."""
+        """Faults that no test noticed although they have an effect."""
         return [(s, n) for s, v, n in self.tried if not v.killed and not n.equivalent]
 
     def figures(self) -> dict[str, Any]:
-        """For docs/mutants.json."""
+        """Content of docs/mutants.json."""
         hand = [verdict.killed for _, verdict in self.by_hand]
         return {
             "seed": self.seed,
@@ -56,7 +56,7 @@ class Campaign:
         }
 
     def page(self) -> str:
-        """For docs/mutants.md."""
+        """Content of docs/mutants.md."""
         drawn = max(1, len(self.tried) - len(self.equivalent))
         share = f"{100 * self.killed / drawn:.1f} %"
         lines = [
@@ -109,7 +109,7 @@ def _faults(found: Sequence[tuple[Site, Note]], what: str) -> list[tuple[str, ..
 
 
 def _shown(text: str) -> str:
-    """Text that fits a cell of a table."""
+    """Text made fit for a table cell."""
     cut = text if len(text) <= 140 else f"{text[:139]}…"
     return cut.replace("|", "\\|").replace("`", "'")
 
@@ -124,5 +124,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def dumped(figures: Mapping[str, Any]) -> str:
-    """The figures as the file holds them."""
+    """The figures as the text of the file."""
     return json.dumps(figures, indent=2) + "\n"

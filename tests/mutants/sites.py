@@ -1,4 +1,4 @@
-"""Where the code can be changed by one small fault, and what each fault makes of the file."""
+"""Places where one small fault can change the code, and the file with each fault."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ OPERATORS: Final[Mapping[str, Mapping[str, Any]]] = {
     "extreme": {"SwapExtreme": SwapExtreme()},
     "sql": {"SqlEdge": SqlEdge()},
 }
-"""Every change by its kind."""
+"""The operators of every kind of change."""
 
-# What is said to people or to the log decides nothing; an example is the sample's own text.
+# Texts for people or the log decide nothing; an example is the text of a sample.
 _PROSE: Final = frozenset(
     {"Text", "field", "Column", "Rejected", "Labels", "debug", "info", "warning", "error",
      "critical", "exception", "getLogger", "TypeVar", "_text", "_words"}
@@ -70,9 +70,9 @@ class Site:
     """One possible fault.
 
     Attributes:
-        path: file, from the root of the repository. line: where in it.
-        kind: of the change; operator: which one; occurrence: its number in the file.
-        within: the function that holds it, or the constant that it is a part of.
+        path: file, relative to the repository. line: line of the fault.
+        kind: kind of change. operator: its operator. occurrence: its number in the file.
+        within: the function or constant that contains it.
     """
 
     path: str
@@ -84,11 +84,11 @@ class Site:
 
     @cached_property
     def changed(self) -> tuple[str, str]:
-        """The file before and after; the same twice where the operator cannot make the change."""
+        """The file before and after; both are equal if the operator cannot make the change."""
         source = (ROOT / self.path).read_text(encoding="utf-8")
         try:
             made = mutate_code(source, OPERATORS[self.kind][self.operator], self.occurrence)
-        except AttributeError:  # cosmic-ray takes every exception in a tuple for a plain name
+        except AttributeError:  # cosmic-ray expects plain names in a tuple of exceptions
             made = source
         return source, str(made)
 
@@ -128,14 +128,14 @@ def sites(path: Path) -> Iterator[Site]:
 
 
 def _walk(node: Any) -> Iterator[Any]:
-    """Nodes in the order in which cosmic-ray counts them."""
+    """Nodes in cosmic-ray's order."""
     yield node
     for child in getattr(node, "children", ()):
         yield from _walk(child)
 
 
 def _within(node: Any) -> str:
-    """Name of the innermost function around a node, or of the constant of its module."""
+    """Name of the innermost function around a node, or of its module-level constant."""
     while node is not None:
         if node.type == "funcdef":
             return str(node.name.value)
@@ -146,15 +146,15 @@ def _within(node: Any) -> str:
 
 
 def _decides(node: Any) -> bool:
-    """Whether a change there can change what the program does, not only what it says."""
+    """Whether a change there can change the program's behaviour, not only its texts."""
     child, parent = node, node.parent
     while parent is not None:
         if parent.type in ("tfpdef", "import_from", "import_name", "decorator"):
             return False
-        # `name: type = value`: the value decides; nothing reads the type at run time.
+        # `name: type = value`: nothing reads the type at run time.
         if parent.type == "annassign" and parent.children[1] is child:
             return False
-        # What stands before the body of a function, besides its defaults, is a type.
+        # In a function's head, everything besides its parameters is a type.
         if parent.type == "funcdef" and child.type != "parameters" and child != parent.children[-1]:
             return False
         if parent.type == "raise_stmt" or _prose(parent, child) or _names(parent):
@@ -166,7 +166,7 @@ def _decides(node: Any) -> bool:
 
 
 def _prose(parent: Any, child: Any) -> bool:
-    """Whether `child` is an argument of a call that only says something."""
+    """Whether `child` is a text argument of a call for messages or descriptions."""
     if parent.type not in ("atom_expr", "power") or child is parent.children[0]:
         if parent.type == "argument" and parent.children[0] is not child:
             return parent.children[0].get_code().strip() in ("example", "zh", "zh_doc", "doc", "do")
@@ -185,16 +185,16 @@ def _documents(parent: Any) -> bool:
 
 
 def every_site() -> list[Site]:
-    """Every possible fault of every place, in a fixed order."""
+    """Every possible fault of the tested folders, in a fixed order."""
     paths = [path for place in PLACES for path in sorted((ROOT / place).rglob("*.py"))]
     kept = [path for path in paths if "viewer" not in path.parts]
     return [site for path in kept for site in sites(path)]
 
 
 def draw(seed: int, count: int, among: Sequence[Site]) -> list[Site]:
-    """`count` faults: each time a kind, then one of its sites that was not drawn before.
+    """`count` faults: kinds in turn, each time one of its sites that was not drawn before.
 
-    Kinds come in turn, so that the many numbers and members do not crowd out the few extremes.
+    So the many numbers and members do not crowd out the few extremes.
     """
     dice = random.Random(seed)
     left = {kind: [site for site in among if site.kind == kind] for kind in OPERATORS}
