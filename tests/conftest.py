@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: the real servers, started once a session on free ports."""
+"""Fixtures shared by all tests: the real servers, started once per session on free ports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.town import Town, town
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the files that take minutes: two run at once, and the last has no company."""
+    """Starts with the files that take minutes: two workers run, and one would idle at the end."""
     long = {
         item.path
         for item in items
@@ -26,28 +26,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """An embedded Kafka shared by the session: use topics of your own, and leave it running."""
+    """An embedded Kafka shared by the session: use your own topics, and leave it running."""
     with Broker(tmp_path_factory.mktemp("kafka"), cache=Settings().cache) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    """An embedded ClickHouse shared by the session: use databases of your own, leave it running."""
+    """An embedded ClickHouse shared by the session: use your own databases, leave it running."""
     with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def whole_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """One engine with everything that is declared, shared by the session; use `town`."""
+    """One engine with all declarations applied, shared by the session; use `town`."""
     with town(tmp_path_factory.mktemp("town")) as running:
         yield running
 
 
 @pytest.fixture(name="town")
 def empty_town(whole_town: Town) -> Town:
-    """A town without any event; what a test tells is gone before the next one."""
+    """A town without events; it is emptied before each test."""
     whole_town.empty()
     return whole_town
 
@@ -56,13 +56,13 @@ def empty_town(whole_town: Town) -> Town:
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Kafka, ClickHouse and two workers, shared by the session; tests may kill any of them.
 
-    Everything that was ever sent stays: what a test sends, the oracle of the next one counts too.
+    All messages stay: the oracle of a later test also counts the messages of earlier ones.
     """
     settings = Settings().model_copy(
         update={
             "home": tmp_path_factory.mktemp("gulou"),
             "workers": 2,
-            "session_timeout_s": 6.0,  # the least a broker accepts
+            "session_timeout_s": 6.0,  # the broker's minimum
             "watchdog_s": 20,
             "batch_bytes": 1_048_576,
             **dict.fromkeys(

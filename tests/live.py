@@ -1,4 +1,4 @@
-"""A running stack as tests see it: send, wait until it is counted, compare, disturb."""
+"""A running stack for tests: send, wait until everything is counted, compare, disturb."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _POLL_S: Final = 0.1
 
 
 def without_boards(settings: Settings) -> Sequence[Part | Step]:
-    """Kafka, ClickHouse and the workers: what the guarantees are about."""
+    """Kafka, ClickHouse and the workers: the parts that the guarantees cover."""
     return [each for each in parts(settings) if each.name != "boards"]
 
 
 class Live:
-    """One stack and the clients that tests use on it."""
+    """One stack and its clients for tests."""
 
     def __init__(self, stack: Stack, topics: Sequence[Topic] = tuple(BOOK.values())) -> None:
         self.stack, self.settings = stack, stack.settings
@@ -38,7 +38,7 @@ class Live:
 
     @cached_property
     def producer(self) -> Any:
-        """A plain producer, which sends what it is told to, good or bad."""
+        """A plain producer, which sends any bytes, valid or not."""
         return KafkaProducer(
             bootstrap_servers=self.settings.bootstrap,
             acks="all",
@@ -49,12 +49,12 @@ class Live:
         )
 
     def close(self) -> None:
-        """Ends the clients, not the stack."""
+        """Closes the clients, not the stack."""
         if "producer" in self.__dict__:
             self.producer.close(5)
 
     def send(self, messages: Iterable[Message]) -> int:
-        """Sends and waits for the acknowledgement; returns how many."""
+        """Sends and waits for the acknowledgements; returns the number of messages."""
         sent = [
             self.producer.send(m.topic, key=m.key, value=m.payload, partition=m.kpart)
             for m in messages
@@ -65,11 +65,11 @@ class Live:
         return len(sent)
 
     def client(self, **settings: Any) -> Any:
-        """A new clickhouse-driver client of the user that owns the truth."""
+        """A new clickhouse-driver client of the user that owns the events."""
         return apply.address(self.settings).connect(**settings)
 
     def ask(self, sql: str, **settings: Any) -> list[tuple[Any, ...]]:
-        """One query on a connection of its own; ClickHouse may have been killed since the last."""
+        """One query on a new connection; ClickHouse may have been killed since the last."""
         client = self.client(**settings)
         try:
             rows: list[tuple[Any, ...]] = client.execute(sql)
@@ -78,7 +78,7 @@ class Live:
         return rows
 
     def ends(self, topics: Iterable[str] | None = None) -> dict[tuple[str, int], int]:
-        """Offset after the last message of every partition that has any."""
+        """Offset after the last message, per partition with any message."""
         consumer = KafkaConsumer(bootstrap_servers=self.settings.bootstrap, group_id=None)
         try:
             names = [each.topic for each in self.topics] if topics is None else topics
@@ -89,7 +89,7 @@ class Live:
         return {(p.topic, p.partition): end for p, end in ends.items() if end}
 
     def marks(self) -> dict[tuple[str, int], int]:
-        """The least offset that events table and all projections of a partition have reached."""
+        """The lowest offset reached by the events table and all projections, per partition."""
         found: dict[tuple[str, int], int] = {}
         for topic in self.topics:
             tables = [f"{topic.topic}_{each.name}" for each in topic.figures]
@@ -106,7 +106,7 @@ class Live:
         return found
 
     def await_counted(self, timeout_s: float = PATIENCE_S) -> None:
-        """Returns when every message now in Kafka is stored and in every projection."""
+        """Waits until every message now in Kafka is stored and in every projection."""
         ends = self.ends()
 
         def counted() -> bool:
@@ -116,7 +116,7 @@ class Live:
         self.until(counted, f"counted up to {ends}", timeout_s)
 
     def until(self, done: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
-        """Polls until `done`; a server that is down just now is asked again."""
+        """Polls until `done`; retries while a server is down."""
         deadline, last = time.monotonic() + timeout_s, ""
         while time.monotonic() < deadline:
             try:
@@ -130,11 +130,11 @@ class Live:
         raise AssertionError(f"not {what} within {timeout_s:g} s{last}"[:3000])
 
     def oracle(self) -> Oracle:
-        """The oracle over all that is there now."""
+        """The oracle over all current messages."""
         return Oracle(self.settings.bootstrap, self.ask, self.topics, poisoned=self.poisoned)
 
     def differences(self) -> list[str]:
-        """What the oracle says once all is counted."""
+        """The oracle's differences once everything is counted."""
         self.await_counted()
         return self.oracle().differences()
 
@@ -151,7 +151,7 @@ class Live:
 
         Args:
             to: `earliest` or `latest`.
-            meanwhile: done before, while nobody ingests.
+            meanwhile: called before the commit, while no worker runs.
         """
         for name in self.workers():
             self.signal(name, signal.SIGSTOP)
@@ -164,7 +164,7 @@ class Live:
                 self.signal(name, signal.SIGCONT)
 
     def _committed(self, ends: dict[tuple[str, int], int], to: str) -> bool:
-        """Only an empty group lets an outsider commit."""
+        """Whether the commit succeeded: only an empty group lets an outsider commit."""
         consumer = KafkaConsumer(
             bootstrap_servers=self.settings.bootstrap,
             group_id=CONSUMER_GROUP,
@@ -183,12 +183,12 @@ class Live:
             consumer.close()
 
     def log(self, name: str) -> str:
-        """What a part has written."""
+        """The log of a part."""
         path = self.settings.home / "log" / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def dead(self) -> dict[tuple[str, int, int], dict[str, Any]]:
-        """Every dead letter by the place it came from, with its headers and `payload`."""
+        """Every dead letter by its original position, with its headers and `payload`."""
         found: dict[tuple[str, int, int], dict[str, Any]] = {}
         topics = [f"{each.topic}.dead" for each in self.topics]
         ends = self.ends(topics)

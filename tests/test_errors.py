@@ -29,7 +29,7 @@ def test_each_kind_of_error_has_its_own_exit_code() -> None:
 
 def test_the_tree_is_drawn_at_the_top_of_its_file() -> None:
     drawing = _errors.__doc__ or ""
-    # A folder may carry an error of its own under the root, such as a wire's exception.
+    # A folder may define its own error under the root, such as an exception of the wire.
     below = [k for k in GulouError.__subclasses__() if k.__module__ == "schemas.errors"]
     assert [kind.__name__ for kind in below if f"── {kind.__name__} " not in drawing] == []
     assert set(below) <= set(TREE)

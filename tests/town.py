@@ -1,8 +1,8 @@
-"""A town: events go in as a worker stores them, answers come out as boards are given them.
+"""A town: stores events as a worker does, and answers queries as boards get them.
 
-The engine, the decoder, the due dates, corrections, inserts, projections and views are the real
-ones; only Kafka and Faust are left out, so that a history of a few events and its answer take
-milliseconds. What Kafka and Faust add is tested on a running stack (`tests/live.py`).
+The engine, the decoder, the due dates, corrections, inserts, projections and views are real; only
+Kafka and Faust are left out, so that a short history and its answer take milliseconds. Tests of
+Kafka and Faust run on a whole stack (`tests/live.py`).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from tests.dashboards.shipped import HOUR_MS, OWNER_TOKEN, Shipped, shipped
 from tests.histories.told import Told, message, ms, topic_of
 
 LOGGED_AFTER_MS = 1000
-"""How long after it was recorded the broker appends an event, unless a test says when."""
+"""Delay from the recording of an event to its append by the broker, unless a test sets another."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A record as aiokafka hands it over."""
+    """A record as aiokafka delivers it."""
 
     offset: int
     timestamp: int
@@ -45,7 +45,7 @@ class _Record:
 
 @dataclass
 class Town:
-    """Every family's tables and views on one engine, and what a worker does with events."""
+    """Every family's tables and views on one engine, with a worker's handling of events."""
 
     shipped: Shipped
     ingests: dict[str, Ingest]
@@ -54,11 +54,11 @@ class Town:
     _awaited: dict[str, set[Any]] = field(default_factory=lambda: defaultdict(set))
 
     def tell(self, *events: Told, logged: str = "") -> None:
-        """Stores events in the order given, one batch a topic.
+        """Stores events in the given order, one batch per topic.
 
         Args:
             *events: made by `told`.
-            logged: when the broker appended them; a second after each was recorded if not given.
+            logged: append time of the broker; by default a second after each was recorded.
         """
         records: dict[tuple[str, int], list[_Record]] = defaultdict(list)
         before = dict(self._offsets)
@@ -88,7 +88,7 @@ class Town:
         related = self.warehouse.related(topic, set(rows.identities), roots)
         ingest.settle(rows, range(len(rows)), related, awaited)
         refused = [reason for reason in rows.columns["reason"] if reason]
-        assert not refused, set(refused)  # a history with a slip in it would test nothing
+        assert not refused, set(refused)  # a history with an error in it would test nothing
         self.warehouse.insert(rows, OWNER_TOKEN)
 
     def ask(
@@ -99,26 +99,26 @@ class Town:
         interval_ms: int = HOUR_MS,
         **values: str,
     ) -> list[dict[str, Any]]:
-        """Rows of a panel's query, as the boards' user is given them.
+        """Rows of a panel's query, as the boards' user gets them.
 
         Args:
-            sql: with Grafana's macros and variables, as a named query function gives it.
-            at: end of the board's time range, inclusive; since: its start. Both of the city.
-            interval_ms: width of one of the panel's points.
-            **values: of the board's variables; `$__all` is all.
+            sql: with Grafana's macros and variables, as returned by a named query function.
+            at: end of the board's time range, inclusive; since: its start. Both in city time.
+            interval_ms: width of one point of the panel.
+            **values: values of the board's variables; `$__all` is all.
         """
         return self.shipped.ask(sql, at, since, interval_ms, **values)
 
     def published(self, view: str, at: str = "", where: str = "1") -> list[dict[str, Any]]:
-        """Rows of a published view, as of an instant if it takes one."""
+        """Rows of a published view, at an instant if it takes one."""
         return self.shipped.city.published(view, at, where)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of plain SQL by the owner."""
+        """Rows of plain SQL, run by the owner."""
         return self.shipped.city.rows(sql)
 
     def statuses(self, topic: str) -> list[str]:
-        """Status of every message stored of a topic, in the order of partition and offset."""
+        """Status of every stored message of a topic, by partition and offset."""
         found = self.rows(
             f"SELECT toString(status) AS status FROM gulou.events_{topic} ORDER BY kpart, koff"
         )
@@ -129,7 +129,7 @@ class Town:
         self.shipped.beat(**columns)
 
     def empty(self) -> None:
-        """Takes out every event, figure and heartbeat; the divisions stay."""
+        """Deletes every event, figure and heartbeat; the divisions stay."""
         self.shipped.empty()
         self._offsets.clear()
         self._awaited.clear()
@@ -137,7 +137,7 @@ class Town:
 
 @contextlib.contextmanager
 def town(root: Path, places: Path = SHIPPED) -> Iterator[Town]:
-    """Starts the engine with all that is declared, the divisions of a file, and no event."""
+    """Starts the engine with all declarations and the divisions of a file, without events."""
     divisions, calendar = Divisions.load(places), Calendar.load("Asia/Shanghai")
     with shipped(root, places) as running:
         warehouse = ClickHouseStore(
