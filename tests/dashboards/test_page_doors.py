@@ -1,4 +1,4 @@
-"""Who may look and who may publish, door by door; and what the files say of themselves."""
+"""Access to viewing and publishing, door by door; headers of the files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from infra.http.gate import Gate, _inside, loopback
 from schemas.errors import Misconfigured
 from tests.dashboards.inside import WAIT_S, Inside, inside
 
-
 TOKEN = "glsa_test"
 # HMAC-SHA256 of "board session" with the token as key, by `openssl dgst -sha256 -hmac glsa_test`.
 SESSION = "c62017955c2a30a86000f2b70a2bf73d079c0d8471cd81edc5670e4b01943387"
@@ -31,38 +30,38 @@ WRITE = "/api/playlists"
 
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    """No token, this machine alone."""
+    """No token, only this machine."""
     with inside(ServerConfig(tmp_path_factory.mktemp("free"))) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    """A token, and everybody on this machine may look."""
+    """A token, and everybody on this machine may view."""
     with inside(ServerConfig(tmp_path_factory.mktemp("known")), TOKEN) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    """A token, asked for on this machine too."""
+    """A token, required on this machine too."""
     with inside(ServerConfig(tmp_path_factory.mktemp("closed")), TOKEN, closed=True) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    """As if it listened beyond this machine."""
+    """As if it listened to other machines."""
     config = ServerConfig(tmp_path_factory.mktemp("wide"))
     with inside(config, TOKEN, host="0.0.0.0") as running:
         yield running
 
 
 def doors(server: Inside, headers: dict[str, str], query: str = "") -> tuple[int, int, int, int]:
-    """Status of reading, of asking, of publishing, and of the page."""
+    """Statuses of reading, of a query, of publishing, and of the page."""
     return (
         server.call("GET", f"/api/folders{query}", headers=headers).status_code,
-        # 400: it is let in, and asks nothing.
+        # 400: admitted, but without a query.
         server.call("POST", f"/api/ds/query{query}", {}, headers=headers).status_code,
         server.call("POST", f"{WRITE}{query}", {}, headers=headers).status_code,
         server.call("GET", f"/d/wall{query}", headers=headers).status_code,
@@ -83,7 +82,7 @@ ADMIN, VIEWER, NOBODY, FOREIGN = (
         ({"Authorization": f"Bearer {TOKEN}x"}, ADMIN, NOBODY, NOBODY, NOBODY),
         ({"Authorization": "Bearer "}, ADMIN, NOBODY, NOBODY, NOBODY),
         ({"Authorization": f"Basic {TOKEN}"}, ADMIN, NOBODY, NOBODY, NOBODY),
-        # A wrong token is not made good by a session.
+        # A session does not make up for a wrong token.
         ({"Authorization": "Bearer x", **COOKIE}, ADMIN, NOBODY, NOBODY, NOBODY),
         (COOKIE, ADMIN, VIEWER, VIEWER, VIEWER),
         ({"Cookie": f"gulou_session={TOKEN}"}, ADMIN, VIEWER, NOBODY, NOBODY),
@@ -93,7 +92,7 @@ ADMIN, VIEWER, NOBODY, FOREIGN = (
         ({**PROXY, **BEARER}, NOBODY, ADMIN, ADMIN, ADMIN),
         ({**PROXY, **COOKIE}, NOBODY, VIEWER, VIEWER, VIEWER),
         ({**PROXY, **ELSEWHERE, **COOKIE}, NOBODY, VIEWER, VIEWER, VIEWER),
-        # Another name than this machine's was bent to its address, unless others may come anyway.
+        # DNS rebinding: a foreign name for this machine's address, unless others may come anyway.
         (ELSEWHERE, FOREIGN, FOREIGN, NOBODY, NOBODY),
         ({**ELSEWHERE, **COOKIE}, FOREIGN, FOREIGN, VIEWER, VIEWER),
         ({"Host": "localhost:1"}, ADMIN, VIEWER, NOBODY, NOBODY),
@@ -105,7 +104,7 @@ ADMIN, VIEWER, NOBODY, FOREIGN = (
          FOREIGN, FOREIGN, FOREIGN, FOREIGN),
         ({"Origin": "http://localhost:1", "Host": "localhost:1", **BEARER},
          ADMIN, ADMIN, ADMIN, ADMIN),
-        # Behind a proxy that ends TLS the scheme differs and the name does not.
+        # Behind a proxy that ends TLS the scheme differs, but not the name.
         ({"Origin": "https://boards.city.example", **ELSEWHERE, **PROXY, **COOKIE},
          NOBODY, VIEWER, VIEWER, VIEWER),
     ],
@@ -166,7 +165,7 @@ def test_a_role_is_told_and_may_save_is_the_publishers_alone(known: Inside) -> N
 
 
 def session_of(answer: requests.Response) -> str:
-    """The cookie as it is set, its expiry by the clock left out."""
+    """The Set-Cookie header without its expiry date."""
     parts = answer.headers["Set-Cookie"].split("; ")
     return "; ".join(part for part in parts if not part.startswith("expires="))
 
@@ -180,14 +179,14 @@ def test_a_token_in_an_address_becomes_a_session_and_leaves_the_address(
     first = closed.call("GET", f"/d/wall?a=1&token={TOKEN}&b=2")
     assert (first.status_code, first.headers["Location"]) == (303, "/d/wall?a=1&b=2")
     assert session_of(first) == SET  # 90 days of 86 400 s
-    # Only a visit is sent on: a query with the token is answered at once, as a viewer's.
+    # Only a page visit is redirected: a query with the token is answered at once, as a viewer's.
     query = f"?token={TOKEN}"
     assert doors(closed, {}, query) == (303, 400, 403, 303)
     for wrong in ("?token=", "?token=glsa_tes", f"?Token={TOKEN}"):
         assert doors(closed, {}, wrong) == NOBODY
     asked = closed.call("GET", "/d/wall?token=wrong&a=1")
     assert 'name="to" value="/d/wall?a=1"' in asked.text
-    # Where there is no token, the word leaves the address all the same, and no session begins.
+    # Without a configured token, the address loses it all the same, and no session begins.
     assert free.call("GET", "/api/folders?token=x").status_code == 303
 
 

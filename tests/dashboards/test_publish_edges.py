@@ -1,4 +1,4 @@
-"""What publishing calls different, what it sends, and how a board server starts with files."""
+"""Differences that publishing finds, its requests, and a board server's start with files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured, Unavailable
 from tests.dashboards.inside import Inside, inside
 
-
 SOURCE: dict[str, Any] = {
     "uid": "gulou", "name": "gulou", "type": PLUGIN, "access": "proxy", "isDefault": True,
     "jsonData": {"host": "127.0.0.1", "port": 1}, "secureJsonData": {"password": "looks"},
@@ -29,7 +28,7 @@ SOURCE: dict[str, Any] = {
 BOARD: dict[str, Any] = {"uid": "b", "title": "一", "panels": []}
 WALLS = ["gulou-wall", "gulou-funds", "gulou-mediations", "gulou-petitions", "gulou-visits"]
 ICON = "public/build/img/icons/unicons/apps.svg"
-"""A file that every board server has."""
+"""A file that every board server serves."""
 LIST: dict[str, Any] = {
     "uid": "gulou-walls", "name": "鼓楼大屏轮播", "interval": "1m",
     "items": [{"type": "dashboard_by_uid", "value": uid, "title": uid} for uid in WALLS],
@@ -373,7 +372,7 @@ def test_a_file_without_a_list_of_sources_is_refused(tmp_path: Path, text: str) 
 
 
 def started(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, Any]:
-    """Exit code and what the command would have served."""
+    """Exit code, and the configuration that the command would have served."""
     served: list[Any] = []
     monkeypatch.setattr(command, "Gate", lambda host, token, **how: (host, token, how["closed"]))
     monkeypatch.setattr(command, "application", lambda config: config)

@@ -1,4 +1,4 @@
-"""The reader's addresses, limits and sharing, each at its edge; and whole answers to queries."""
+"""The reader's addresses, limits and sharing at their edges; whole answers to queries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from dashboards.server.reader import DataSource, Reader, _client, _message, sour
 from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured, Refused
 from tests.dashboards.inside import Inside, inside
-
 
 PLUGIN = "grafana-clickhouse-datasource"
 HOST = {"host": "ch.example"}
@@ -97,7 +96,7 @@ def test_a_data_source_of_another_kind_is_refused(given: dict[str, Any], told: s
         (30.0, 30.0, 30, 35.0),
         (2.9, 30.0, 2, 7.9),
         (1.0, 30.0, 1, 6.0),
-        (0.5, 30.0, 1, 5.5),  # 0 would be no limit at all to ClickHouse
+        (0.5, 30.0, 1, 5.5),  # for ClickHouse, 0 would be no limit
     ],
 )
 def test_a_query_runs_as_long_as_the_lower_of_two_limits(
@@ -121,7 +120,7 @@ def test_a_connection_is_made_as_the_data_source_says() -> None:
     assert line() == ([("ch.example", 9000)], "default", "p", "", False, usual, "lz4", limit)
     assert line(secure=True, database="d")[3:6] == ("d", True, usual)
     assert line(secure=True, cafile=own)[3:6] == ("", True, own)
-    # A data source's own setting goes before the server's.
+    # A data source's own setting overrides the server's.
     custom = (("readonly", "1"), ("max_execution_time", "5"))
     assert line(settings=custom)[-1] == {"max_execution_time": "5", "readonly": "1"}
 
@@ -135,7 +134,7 @@ def test_an_error_is_clickhouses_own_without_the_stack() -> None:
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """A loop whose clock a test sets."""
+    """A loop with a clock that a test sets."""
 
     now = 100.0
 
@@ -154,7 +153,7 @@ def clocked() -> Iterator[tuple[Clock, Reader]]:
 
 
 def told_at(*ages: float, seconds: float, fails: bool = False) -> list[int]:
-    """How often the work had run when it was asked at each age of the first answer."""
+    """Number of runs of the work after a request at each age of the first answer."""
     ran = 0
 
     async def work() -> int:
@@ -182,7 +181,7 @@ def told_at(*ages: float, seconds: float, fails: bool = False) -> list[int]:
 def test_an_answer_is_shared_up_to_its_age_and_no_longer() -> None:
     assert told_at(0, 4.9, 5.0, seconds=5) == [1, 1, 1]
     assert told_at(0, 5.1, seconds=5) == [1, 2]
-    # The second answer has an age of its own: 7.6 - 5.1 is 2.5.
+    # The second answer has its own age: 7.6 - 5.1 is 2.5.
     assert told_at(0, 5.1, 7.6, seconds=5) == [1, 2, 2]
     assert told_at(0, 0.1, seconds=0) == [1, 2]
     assert told_at(0, 5.0, 5.1, seconds=5, fails=True) == [1, 1, 2]
@@ -196,7 +195,7 @@ def test_an_answer_that_nobody_may_share_any_more_is_let_go() -> None:
         kept = []
         for age in (0.0, 5.1, 5.2, 10.0, 10.2):
             loop.now = 100.0 + age
-            if age < 5.2:  # asked twice: the second answer came after the first one's time
+            if age < 5.2:  # two requests: the second comes after the first answer expired
                 await reader.shared("key", 5.0, work)
             else:
                 await asyncio.sleep(0)
@@ -204,7 +203,7 @@ def test_an_answer_that_nobody_may_share_any_more_is_let_go() -> None:
             kept.append(len(reader._shared))
         return kept
 
-    # The first answer's end, at 5, leaves the second one alone, which ends at 10.1.
+    # The first answer's expiry, at 5, does not drop the second one, which expires at 10.1.
     with clocked() as (loop, reader):
         assert loop.run_until_complete(ask(loop, reader)) == [1, 1, 1, 1, 0]
 
@@ -226,7 +225,7 @@ def test_work_that_has_not_ended_is_shared_whatever_its_age() -> None:
         second = loop.create_task(reader.shared("key", 1.0, work))
         other = loop.create_task(reader.shared("other", 1.0, work))
         await asyncio.sleep(0)
-        first.cancel()  # One screen goes away, and the query of the others goes on.
+        first.cancel()  # One screen disconnects, and the query of the others continues.
         gate.set()
         return await second, await other
 
@@ -239,7 +238,7 @@ def test_work_that_has_not_ended_is_shared_whatever_its_age() -> None:
 
 
 class Watched(Reader):
-    """The real reader; it notes for how long each answer may be shared."""
+    """The real reader; it records how long each answer may be shared."""
 
     shares: list[float] = []  # noqa: RUF012 - one list for the only server of a test
     made: list[Watched] = []  # noqa: RUF012
@@ -259,7 +258,7 @@ class Watched(Reader):
 def asked(
     warehouse: EmbeddedClickHouse, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Inside]:
-    """A server that keeps three rows, over ClickHouse, with a default that is not the first."""
+    """A server with a limit of three rows, over ClickHouse; its default source is not the first."""
     root = tmp_path_factory.mktemp("asked")
     sources = [
         {
@@ -358,12 +357,12 @@ def test_connections_wait_for_the_next_query_until_their_source_changes(
         reader._run(made[0], "SELECT 1")
         assert waiting() == {"live": (1, 1)}
     old = reader._idle["live"].clients[0]
-    with pytest.raises(Refused, match="code: 47"):  # an error of the query spares the connection
+    with pytest.raises(Refused, match="code: 47"):  # a failed query keeps its connection
         reader._run(made[0], "SELECT nope")
     assert (waiting(), reader._idle["live"].clients) == ({"live": (1, 1)}, [old])
     reader._run(made[1], "SELECT 1")
     assert (waiting(), old.connection.connected) == ({"live": (2, 1)}, False)
-    # A query of the earlier version that ends late leaves nothing behind.
+    # A late query of the earlier version leaves no connection behind.
     late = _client(made[0], 30.0)
     late.execute("SELECT 1")
     reader._given_back(made[0], late)
@@ -405,7 +404,7 @@ def test_a_body_without_queries_is_refused(asked: Inside, queries: Any, told: st
 
 
 def text_of(server: Inside, sql: str, query: dict[str, Any], **body: Any) -> str:
-    """What became of a query's macros."""
+    """The SQL of a query with its macros expanded."""
     status, answer = ask(server, {"rawSql": f"SELECT '{sql}' AS x", **query}, **body)
     assert status == 200
     return str(answer["results"]["A"]["frames"][0]["data"]["values"][0][0])
