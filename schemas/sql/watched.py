@@ -54,7 +54,7 @@ def _pipeline(families: Sequence[Family], database: str) -> PublishedView:
                 "已入库的最大偏移；尚无时为 NULL。",
             ),
             "newest": Text(
-                "When the broker appended the newest message stored; NULL likewise.",
+                "When the broker appended the newest message stored; NULL while there is none.",
                 "已入库的最新消息写入 Kafka 的时间；尚无时为 NULL。",
             ),
             "messages": Text("Messages stored.", "已入库的消息数。"),
