@@ -97,7 +97,7 @@ COLUMNS: Final[Mapping[str, str]] = {
 
 @cache
 def column_name(name: str) -> str | None:
-    """What boards call a column: from the table above, or as the field of that name is declared."""
+    """Chinese name of a column: from the table above, or of the declared field of that name."""
     if name in COLUMNS:
         return COLUMNS[name]
     declared = {

@@ -398,7 +398,7 @@ def url_of(board: str, *kept: str, **values: str) -> str:
 
 
 def beside(board: str, title: str, *kept: str) -> str:
-    """Address of another panel of the same board; `viewPanel` holds its title, not yet its id."""
+    """Address of another panel of the same board; `board` replaces its title by its id."""
     return f"{url_of(board, *kept)}&viewPanel={{{say(title)}}}"
 
 

@@ -79,7 +79,7 @@ def office(vault: Vault, tmp_path: Path) -> Office:
 def test_an_open_number_stands_in_the_id_where_it_is_short_and_plain(
     number: str, readable: bool, office: Office
 ) -> None:
-    # The number goes into the category, which takes up to 40 characters; then into the office.
+    # `unit` publishes the column, so the id may contain its number if it is short and plain.
     wanted = mapping(
         event("petition.transferred", **CASE, mode="passed_on", unit="{甲}"), identity=["甲"]
     )

@@ -1,4 +1,4 @@
-"""What holds of every family there is, by its declarations and its samples alone."""
+"""Guarantees for every family, tested only with its declarations and samples."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ Sent = dict[str, Any]
 
 
 class Record:
-    """A record as aiokafka hands it over."""
+    """A record as aiokafka delivers it."""
 
     def __init__(self, offset: int, key: str, value: bytes, at: int) -> None:
         self.offset, self.key, self.value, self.timestamp = offset, key.encode(), value, at
 
 
 def events_of(family: Family, each: int = 3) -> list[Sent]:
-    """Some events of every type, a subject for each number; corrections follow their originals."""
+    """`each` events of every type, of different subjects; corrections follow their originals."""
     made: list[Sent] = []
     by_type: dict[str, list[Sent]] = defaultdict(list)
     ordered = sorted(family.events, key=lambda cls: cls.spec.corrective)
     for (hour, cls), n in itertools.product(enumerate(ordered), range(each)):
         if cls.spec.corrective and n:
-            continue  # one original is taken back or set right, the others stand
+            continue  # only one original is voided or corrected
         event = one(family, cls, n, START + timedelta(days=40 * n, hours=hour))
         for corrected in filter(None, (cls.spec.corrects, *cls.spec.voids)):
             if by_type[corrected]:
@@ -63,13 +63,13 @@ def one(family: Family, cls: type[Event], n: int, at: datetime, place: str = "")
     event |= {"id": f"{cls.spec.name}-{n}-{place}", "division": place or VILLAGES[n % 3]}
     event |= {"time": at.isoformat(), "recorded": at.isoformat()}
     subject = str(event["data"][family.key])
-    # A pseudonym keeps its shape, a number of an office takes another ending.
+    # Only the last character changes, so a pseudonym keeps its shape.
     event["data"][family.key] = f"{subject[:-1]}{n % 10}"
     return event
 
 
 def store(town: Town, family: Family, batches: Iterable[Sequence[Sent]]) -> None:
-    """Stores events batch by batch, in the order given."""
+    """Stores events batch by batch, in the given order."""
     tops: dict[int, int] = defaultdict(lambda: -1)
     for batch in batches:
         records: dict[int, list[Record]] = defaultdict(list)
@@ -91,10 +91,9 @@ def store(town: Town, family: Family, batches: Iterable[Sequence[Sent]]) -> None
 
 
 def figures(town: Town, family: Family) -> dict[str, list[str]]:
-    """Every row of every view that shows the family alone, by its net figures.
+    """Rows of every view that shows only this family, without gross figures.
 
-    Gross figures of a correction that came before its original are not counted, so they depend on
-    the order.
+    Gross figures depend on the order: they omit a correction that came before its original.
     """
     views = (v for v in published(families(), "gulou", "Asia/Shanghai") if v.topic == family.topic)
     return {
@@ -108,14 +107,14 @@ def at(view: PublishedView) -> str:
 
 
 def net(row: dict[str, Any]) -> str:
-    """A row without its gross figures; nothing where all that is left is zero."""
+    """A row without its gross figures; empty if all its net figures are 0."""
     kept = {name: value for name, value in row.items() if not name.startswith("gross_")}
     counts = [value for name, value in kept.items() if name.startswith("net_")]
     return json.dumps(kept, default=str) if any(counts) or not counts else ""
 
 
 def orders(events: list[Sent]) -> Iterator[tuple[str, list[list[Sent]]]]:
-    """The same events as they may come: twice, in any order, split anywhere."""
+    """The same events repeated, in other orders, and split into batches."""
     yield "twice", [events, events]
     yield "one by one", [[event] for event in events]
     yield "backwards", [events[::-1]]
@@ -157,7 +156,7 @@ def test_small_counts_of_a_village_are_withheld_and_others_shown(
     shown = {r["village"]: r["net_count"] for r in rows if r["type"] == cls.spec.name}
     assert shown[VILLAGES[0]] is None
     assert shown[VILLAGES[2]] == SMALL + 5
-    # Its township's total less the others would give the small one away.
+    # The township's total minus the other villages would give the small count away.
     assert shown[VILLAGES[1]] is None
 
 

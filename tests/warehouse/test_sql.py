@@ -112,7 +112,7 @@ def test_query_ids_are_those_of_the_clients() -> None:
         (mark(1, "q-1", "board") + "SELECT 1", "q-1\tq-1\tboard\tboard\tSELECT 1"),
         (mark(10, "q-1", "board") + "SELECT 1", "q-1\tq-1\tboard\tboard\tSELECT 1"),
         (mark(907, "a*/ b", "鼓 楼") + "SELECT 1", "a*/ b\ta*/ b\t鼓 楼\t鼓 楼\tSELECT 1"),
-        # The engine's own, and one that only looks marked, stay as the engine tells of them.
+        # The engine's own query, and one that only looks marked, stay as the engine shows them.
         ("SELECT 1", "own\town\towner\towner\tSELECT 1"),
         (" /*7 q-1 board*/ SELECT 1", "own\town\towner\towner\t /*7 q-1 board*/ SELECT 1"),
     ],
