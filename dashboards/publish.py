@@ -246,7 +246,7 @@ def _found_playlist(grafana: Grafana) -> Any:
     there = grafana.get(f"/playlists/{PLAYLIST[0]}")
     if there is not None:
         return there
-    # Older Grafanas give a playlist a uid of their own.
+    # Older Grafanas assign their own uid to a playlist.
     listed = grafana.get("/playlists") or []
     mine = [each for each in listed if each.get("name") == PLAYLIST[1]]
     return grafana.get(f"/playlists/{mine[0]['uid']}") if mine else None

@@ -1,4 +1,4 @@
-"""The histories have every event type, value and edge: what they lack is not tested."""
+"""The histories have every event type, value and edge, because tests only cover those."""
 
 from __future__ import annotations
 

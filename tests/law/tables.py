@@ -201,7 +201,7 @@ RUNNING: Final = {
         "2021-10-09 00:00:00.000",
     ),
     # 26 January + 15: 5 left in January, 10 February; 春节 to 17 -> Sunday 18 February is worked.
-    # Passed on once more on 18 February + 15: 11 left in the leap February, Monday 4 March; on
+    # Transferred again on 18 February + 15: 11 left in the leap February, Monday 4 March; on
     # 19 February + 15: Tuesday 5 March.
     "notice": Running(
         "petitions",
