@@ -20,7 +20,7 @@ from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 T = TypeVar("T")
 
 PARALLEL_QUERIES = 8
-# Threads for queries; further queries wait in the pool.
+"""Threads for queries; further queries wait in the pool."""
 
 
 @dataclass(frozen=True, slots=True)
