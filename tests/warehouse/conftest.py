@@ -10,6 +10,7 @@ import pytest
 from clickhouse_driver import Client
 
 from infra.warehouse import EmbeddedClickHouse, write_users
+from infra.warehouse.engine import Engine
 
 USERS: dict[str, dict[str, Any]] = {
     "gulou": {"password": "tower", "role": "writer"},
@@ -25,6 +26,14 @@ USERS: dict[str, dict[str, Any]] = {
 def connect(warehouse: EmbeddedClickHouse, user: str = "gulou", **options: Any) -> Client:
     options = {"compression": "lz4", "password": USERS[user]["password"], **options}
     return Client(warehouse.host, warehouse.port, user=user, **options)
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The engine in this process, which can hold only one: use databases of your own."""
+    engine = Engine(tmp_path_factory.mktemp("engine"), timezone="UTC")
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="package")
