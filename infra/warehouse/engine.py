@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import logging
 import threading
 from collections.abc import Generator, Mapping
@@ -254,9 +255,11 @@ class Session:
 
     def remember_settings(self) -> None:
         """Keeps what a SET statement of the client has changed."""
-        lines = self.run("SELECT name, value FROM system.settings WHERE changed", "TSV").decode()
-        changed = dict(line.split("\t", 1) for line in lines.splitlines())
-        self._base |= {name: value for name, value in changed.items() if name not in self._applied}
+        # One row, because the client may have limited the rows of its results.
+        sql = "SELECT groupArray([name, value]) FROM system.settings WHERE changed"
+        (changed,) = json.loads(self.run(sql, "JSONCompactEachRow"))
+        self._base = {name: value for name, value in self._base.items() if name in self._applied}
+        self._base |= {name: value for name, value in changed if name not in self._applied}
 
     def close(self) -> None:
         """Forgets settings and temporary tables."""
