@@ -97,10 +97,11 @@ class Desk:
         self._session.configure(settings)
         if self._kind == "INSERT":
             self._sql = question.text
-            self._insert = parse_insert(question.text)
-            if self._insert and question.text[self._insert.data_at :].strip(" \t\r\n;"):
+            insert = parse_insert(question.text)
+            if insert and question.text[insert.data_at :].strip(" \t\r\n;"):
                 return None
-            return self._insert
+            self._insert = insert
+            return insert
         self._sql = marked_ids(single(question.text), self._kind)
         if self._kind == "SELECT":
             self._sql = without_format(self._sql)
