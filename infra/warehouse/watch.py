@@ -88,8 +88,11 @@ class Watch:
                 self._ask(each)
 
     def _ask(self, watched: _Watched) -> None:
+        connection = watched.connection
         try:
-            first = watched.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            # With a timeout, Python itself waits for the first byte; a copy of the socket has none.
+            with socket.fromfd(connection.fileno(), connection.family, connection.type) as copy:
+                first = copy.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
