@@ -141,7 +141,7 @@ class EmbeddedClickHouse:
             return _ClickHousePortLost(last)
         if what.startswith(f"ended with code {Misconfigured.exit_code} "):
             return Misconfigured(last)
-        reason = re.sub(r"^[\d\- :,]+(?:ERROR|CRITICAL) ", "", last)
+        reason = re.sub(r"^[\d\- :,]+(?:ERROR|CRITICAL) ", "", last).removesuffix(".")
         return Unavailable(
             f"ClickHouse {what}{': ' + reason if reason else ''}.",
             do=f"Its log is {str(self.log)!r}.",
