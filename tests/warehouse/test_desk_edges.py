@@ -283,7 +283,7 @@ def test_a_zone_that_native_drops_is_told_beside_a_stream_that_goes_on(
     assert zoned(desk, sql) == (expected, whole)
     # 150,000 rows of 2 + 4 + 4 bytes, and the heads of the blocks.
     assert whole > 1_500_000
-    ask(desk, "USE system")
+    desk.use("system")
     ask(desk, f"USE `{place}`")
     assert zoned(desk, sql) == (expected, whole)
 
@@ -294,9 +294,6 @@ def test_no_zone_is_told_of_what_has_none_or_is_known_to_nobody_else(desk: Desk)
 
     assert zoned(desk, "SELECT at FROM mine")[0] == []
     assert zoned(desk, "SELECT 1, 'x', toDateTime64(0, 3, 'Asia/Tokyo')")[0] == []
-    asked = question("SHOW TABLES", "Native")
-    answer(desk, asked)
-    assert desk.zoned([("at", "DateTime")], asked) == []
 
 
 def until(engine: Engine, text: str) -> None:
