@@ -280,11 +280,12 @@ def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int
     """
     while field := source.varint():
         source.skip({1: 1, 2: 4}[field])
-    source.record(spool)
     columns, rows = source.varint(), source.varint()
     if not columns:
-        source.record(None)
         return None
+    if spool is not None:
+        spool.write([memoryview(make_varint(columns) + make_varint(rows))])
+    source.record(spool)
     for _ in range(columns):
         source.skip(source.varint())
         kind = source.text()

@@ -5,8 +5,10 @@ Each field of the protocol came with a revision: clients of earlier ones do not 
 
 from __future__ import annotations
 
+import itertools
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,8 @@ import pytest
 from infra.warehouse import server
 from infra.warehouse._fault import NOT_IMPLEMENTED, UNKNOWN_PACKET, Fault
 from infra.warehouse.access import User, Users, write_users
+from infra.warehouse.desk import Desk, Question
+from infra.warehouse.engine import Engine, Session
 from infra.warehouse.server import _Client, _Query, _undumped
 from infra.warehouse.watch import Watch
 
@@ -247,3 +251,131 @@ def test_the_257th_connection_is_told_why_it_is_refused(users: Users, watch: Wat
         running.close()
         for unused in crowd:
             unused.close()
+
+
+INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
+LAST = b"\x02\x00" + INFO + b"\x00\x00"
+_NUMBERS = itertools.count(1)
+
+
+def data(values: Sequence[int]) -> bytes:
+    """A Data packet with one column `n UInt8`, of which 10 + len(values) bytes are kept."""
+    block = b"\x01" + number(len(values)) + text("n") + text("UInt8") + bytes(values)
+    return b"\x02\x00" + INFO + block
+
+
+class Table:
+    """A table `t` whose parts stay as they were stored, and an INSERT into it."""
+
+    def __init__(self, engine: Engine, users: Users, peer: Peer) -> None:
+        self.name, self._peer = f"pieces_{next(_NUMBERS)}", peer
+        # Neither events nor a byte for each column.
+        peer.client._revision, peer.client._block = 54453, server.Block(54453)
+        self.session = Session(engine, "setup")
+        for sql in (
+            f"CREATE DATABASE {self.name}",
+            f"CREATE TABLE {self.name}.t (n UInt8, CONSTRAINT few CHECK n < 200) "
+            "ENGINE = MergeTree ORDER BY n",
+            f"SYSTEM STOP MERGES {self.name}.t",
+        ):
+            self.session.run(sql, "Null")
+        self.desk = Desk(engine, users, users.login("u", "p"), self.name)
+
+    def insert(self, sent: bytes) -> bytes:
+        """Sends these packets after an INSERT; returns the answer behind the columns."""
+        self._peer.socket.sendall(sent)
+        self._peer.client._perform(
+            self.desk, Question("INSERT INTO t VALUES", "q", [], {}, "Native")
+        )
+        self._peer.client._send(b"end")
+        header = b"\x01\x00" + INFO + b"\x01\x00" + text("n") + text("UInt8")
+        received = self._peer.socket.recv(1000)
+        assert received.startswith(header)
+        assert received.endswith(b"end")
+        return received[len(header) : -3]
+
+    def read(self, sql: str) -> str:
+        return self.session.run(sql, "TSV").decode().removesuffix("\n")
+
+    def parts(self) -> list[int]:
+        """Rows of each part, in the order in which they were stored."""
+        found = self.read(
+            "SELECT rows FROM system.parts WHERE active AND level = 0 "
+            f"AND database = '{self.name}' ORDER BY min_block_number"
+        )
+        return [int(rows) for rows in found.splitlines()]
+
+    def close(self) -> None:
+        self.desk.close()
+        self.session.run(f"DROP DATABASE {self.name} SYNC", "Null")
+        self.session.close()
+
+
+@pytest.fixture
+def table(engine: Engine, users: Users, peer: Peer) -> Iterator[Table]:
+    with closing(Table(engine, users, peer)) as table:
+        yield table
+
+
+@pytest.mark.parametrize(
+    ("blocks", "parts", "size"),
+    [
+        # 20 bytes are allowed: 10 for the head of a block, and one for each row.
+        ([], [], 0),
+        ([1], [1], 11),
+        ([10], [10], 20),
+        ([11], [11], 21),
+        ([10, 10], [20], 40),
+        ([11, 10], [11, 10], 41),
+        ([11, 11], [11, 11], 42),
+        ([10, 1, 10], [11, 10], 51),
+        ([11, 0, 12], [11, 12], 53),
+        ([100, 1], [100, 1], 121),
+    ],
+)
+def test_an_insert_of_more_bytes_than_are_kept_is_stored_in_pieces(
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+    blocks: list[int],
+    parts: list[int],
+    size: int,
+) -> None:
+    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    values = iter(range(200))
+    sent = [data(list(itertools.islice(values, rows))) for rows in blocks]
+
+    told = table.insert(b"".join(sent) + LAST)
+
+    # Nothing read, and the rows and bytes written.
+    assert told == b"\x03\x00\x00\x00" + number(sum(blocks)) + number(size)
+    assert table.parts() == parts
+    assert table.read(f"SELECT groupArray(n) FROM (SELECT n FROM {table.name}.t ORDER BY n)") == (
+        f"[{','.join(map(str, range(sum(blocks))))}]"
+    )
+
+
+def test_a_piece_that_is_stored_stays_when_the_next_one_is_refused(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    with pytest.raises(Fault) as refused:
+        table.insert(data(range(11)) + data(range(190, 201)) + LAST)
+
+    assert refused.value.code == 469
+    assert table.parts() == [11]
+
+
+def test_a_cancelled_insert_stores_no_more_and_leaves_nothing_to_the_next_one(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+
+    assert table.insert(data(range(11)) + data(range(50, 60)) + b"\x03") == b""
+    assert table.parts() == [11]
+    # 12 bytes: the head and two rows.
+    assert table.insert(data([80, 81]) + LAST) == b"\x03\x00\x00\x00\x02\x0c"
+    assert table.parts() == [11, 2]
+
+
+def test_512_mib_of_an_insert_are_kept() -> None:
+    assert server._INSERT_BYTES == 536_870_912
