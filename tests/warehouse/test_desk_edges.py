@@ -173,7 +173,6 @@ DESCRIBED = [
     ("sql", "expected"),
     [
         ("SELECT n FROM t", [("n", "UInt8")]),
-        ("SELECT n FROM t -- at the end", [("n", "UInt8")]),
         ("SHOW TABLES LIKE 'none'", [("name", "String")]),
         ("DESCRIBE TABLE t", DESCRIBED),
         ("DESC TABLE t", DESCRIBED),

@@ -21,6 +21,7 @@ from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, Session
 from infra.warehouse.server import _Client, _Query, _undumped
 from infra.warehouse.watch import Watch
+from infra.warehouse.wire import Block
 
 REVISIONS = (
     *(54429, 54440, 54441, 54442, 54447, 54448, 54449, 54452, 54453, 54457, 54458, 54459, 54460),
@@ -270,7 +271,7 @@ class Table:
     def __init__(self, engine: Engine, users: Users, peer: Peer) -> None:
         self.name, self._peer = f"pieces_{next(_NUMBERS)}", peer
         # Neither events nor a byte for each column.
-        peer.client._revision, peer.client._block = 54453, server.Block(54453)
+        peer.client._revision, peer.client._block = 54453, Block(54453)
         self.session = Session(engine, "setup")
         for sql in (
             f"CREATE DATABASE {self.name}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from types import SimpleNamespace
@@ -89,14 +90,18 @@ def test_a_client_that_closes_hangs_up(watch: Watch, clients: list[Client]) -> N
     assert client.told[0] is False
 
 
-def test_nobody_is_told_of_a_client_after_its_query(watch: Watch, clients: list[Client]) -> None:
+def test_nobody_is_told_of_a_client_after_its_query(
+    watch: Watch, clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = clients[0]
     with watch.over(client.theirs, client.gone, client.beat):
         pass
     client.socket.close()
+    hour_later = time.monotonic() + 3600
+    monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=lambda: hour_later))
     look(watch)
 
-    assert client.told == []
+    assert (client.told, client.beats) == ([], 0)
 
 
 def test_a_query_that_fails_is_not_watched_any_more(watch: Watch, clients: list[Client]) -> None:
