@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from infra.warehouse import gate as board
-from infra.warehouse._fault import ACCESS_DENIED, NOT_IMPLEMENTED, UNKNOWN_SETTING, Fault
+from infra.warehouse._fault import (
+    ACCESS_DENIED,
+    NOT_IMPLEMENTED,
+    READONLY,
+    UNKNOWN_SETTING,
+    Fault,
+)
 from infra.warehouse._sql import (
     Insert,
     marked_ids,
@@ -26,6 +32,9 @@ from infra.warehouse.wire import MemoryFile
 _NO_SUCH_COLUMN = 16
 _SHOWING = frozenset(("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS"))
 _READING = frozenset(("SELECT", "INSERT", "KILL", "USE", "SET", *_SHOWING))
+_WRITING_WORDS = frozenset(("INSERT", "PARALLEL"))
+"""With these even a statement that begins like a query can write: WITH … INSERT, USE … PARALLEL
+WITH DROP …"""
 _STREAMED = frozenset(
     """
     Native TSV TabSeparated TSVRaw TabSeparatedRaw CSV JSONEachRow NDJSON JSONLines
@@ -91,7 +100,10 @@ class Desk:
             return None
         self._kind = statement_kind(question.text)
         if question.read_only:
-            settings["readonly"] = "2"
+            # Not by the engine's `readonly`, which a session could never take back.
+            words = {token.upper for token in tokens(question.text)}
+            if self._kind not in _READING or words & _WRITING_WORDS:
+                raise Fault(READONLY, "A statement that comes by GET may not write; use POST.")
         if self._session is None:
             self._session = Session(self._engine, user.name, self._database)
         self._session.configure(settings)

@@ -570,3 +570,33 @@ def test_a_session_is_kept_until_its_time_and_while_it_is_used(
     )
     assert used is not desk
     assert desk_of(site, "s", session_check="1") is used
+
+
+def test_get_may_not_write_and_leaves_its_session_able_to(site: web.Web) -> None:
+    def get(sql: str, **options: str) -> str:
+        with requests.Session() as client:
+            client.trust_env = False
+            answer = client.get(
+                f"http://127.0.0.1:{site.port}/",
+                params={"session_id": "s", "query": sql, **options},
+                headers=LOGIN,
+                timeout=60,
+            )
+        return answer.headers.get("X-ClickHouse-Exception-Code") or answer.text
+
+    made = in_session(site, "s", "CREATE TEMPORARY TABLE t (n UInt8, `insert` UInt8)")
+    assert (made.text, get("SELECT count() FROM t", max_threads="1")) == ("", "0\n")
+    for sql in (
+        "INSERT INTO t VALUES (1, 1)",
+        "INSERT INTO t SELECT 1, 1",
+        "WITH 1 AS n INSERT INTO t SELECT n, n",
+        "USE system PARALLEL WITH DROP TABLE t",
+        "DROP TABLE t",
+        "CREATE TABLE default.by_get (n UInt8) ENGINE = Memory",
+    ):
+        assert get(sql, default_format="JSON") == "164", sql
+    assert in_session(site, "s", "INSERT INTO t VALUES (7, 8)").text == ""
+    assert get("SELECT n, `insert` FROM t", max_threads="2") == "7\t8\n"
+    assert get("SHOW TABLES FROM system LIKE 'one'") == "one\n"
+    assert get("SET max_result_rows = 77") + get("USE system") == ""
+    assert get("SELECT getSetting('max_result_rows'), currentDatabase()") == "77\tsystem\n"
