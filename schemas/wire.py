@@ -3,7 +3,7 @@
 The validators are built from the classes. Each event type has a TypedDict with the class's own
 annotations inside the envelope's, so pydantic-core checks the bytes in one pass without making an
 instance (a third of the cost of a model). There is no second validator: producers check what they
-send with the same decoder.
+send with the same decoder (D-1).
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class Decoder:
         data, type_, division = event["data"], event["type"], event["division"]
         rule = self._rules[type_]
         # Rules between fields are not pydantic validators: a call from pydantic costs three times
-        # as much. Most events need none of these checks.
+        # as much (D-3). Most events need none of these checks.
         if (
             rule is not None
             or time > recorded
@@ -239,7 +239,7 @@ class Decoder:
             if wrong is not None:
                 return wrong
         # A repeated key changes the number of quotes. So does an absent unquoted field, and a
-        # backslash may hide the difference. Only then parse again.
+        # backslash may hide the difference. Only then parse again (D-2).
         if (
             b"\\" in payload
             or payload.count(b'"') != 2 * (2 * (len(event) + len(data)) - self._bare[type_] - 1)
