@@ -4,7 +4,7 @@
 `docs/schemas/<type>.json` describes to programs what a message must look like.
 `docs/sql/<topic>.sql` has every statement of the database: its diff shows what a change of a class
 does to the database. All of them come from the classes only; `python -m schemas.catalog --check`
-finds stale files.
+finds stale files (D-16).
 """
 
 from __future__ import annotations
