@@ -65,7 +65,7 @@ class Personal:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Marks an amount of money, in fen."""
+    """Marks an amount of money, in fen (D-15)."""
 
 
 class Labels(dict[str, str]):
