@@ -2,7 +2,7 @@
 
 The day of the start is not counted (民法典 201). A last day that is a rest day moves to the next
 working day (民法典 203): weekends and public holidays are rest days, days worked in their place are
-not. A due instant is the end of the last day: the midnight after it.
+not (D-8). A due instant is the end of the last day: the midnight after it.
 """
 
 from __future__ import annotations
