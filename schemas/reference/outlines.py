@@ -2,7 +2,7 @@
 
 The file lies beside the divisions file: `outlines_<city>.geojson`, a FeatureCollection with one
 feature per county. Its properties are `code`, `name` and `cp` (longitude and latitude of its
-marker); `within` lists the codes of counties without an outline, which are drawn with it.
+marker); `within` lists the codes of counties without an outline, which are drawn with it (D-38).
 """
 
 from __future__ import annotations
