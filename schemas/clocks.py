@@ -39,7 +39,7 @@ class Clock:
     """One deadline of a case; the case fold has one set of columns for it.
 
     The terms share the clock's attributes, so they cannot disagree on them. A duty that other
-    events end is another clock, with a name and columns of its own.
+    events end is another clock, with a name and columns of its own (D-11).
 
     Attributes:
         name: `due_<name>` is its column in the case fold.
@@ -73,7 +73,7 @@ class Clock:
         """Whether events after the first start can postpone the due instant.
 
         The case fold keeps the due instant of each such event by the event's time: a case judged
-        at an earlier instant ignores the event.
+        at an earlier instant ignores the event (D-9).
         """
         return bool(self.extends) or self.counts == "last"
 
