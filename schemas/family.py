@@ -1,7 +1,7 @@
 """A family: all event types of one topic, and the figures kept of them.
 
 Making a family that contradicts itself raises SchemaError, so nothing depends on the order of
-declarations, or on which of two declarations comes last.
+declarations (D-13), or on which of two declarations comes last.
 """
 
 from __future__ import annotations
