@@ -90,7 +90,7 @@ class Diary:
     """The events that stand on each day, one row per micro-grid and year.
 
     For places so small that most days have no event: a rollup by day would keep nearly one row per
-    event, and finding a last day would read them all. sumMap drops days with a sum of zero.
+    event, and finding a last day would read them all (D-21). sumMap drops days with a sum of zero.
 
     Attributes:
         name: suffix of the target table and of the view that shows it.
