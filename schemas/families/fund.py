@@ -17,7 +17,7 @@ Use = Annotated[
     Labels(old_and_young="敬老护幼", merit_and_need="奖优济困", public_good="公益服务"),
 ]
 
-# Only entries that are not ordinary are marked: a ledger needs no column for this.
+# Only entries that are not ordinary are marked: a ledger needs no column for this (D-17).
 Entry = Annotated[Literal["opening"] | None, Labels(opening="期初余额")]
 _ENTRY = (
     "Set on a balance brought forward: in the totals, in no year's movements.",
