@@ -214,7 +214,7 @@ def _begun(
 ) -> str:
     """The cases begun by the instant, with the terms that their columns use."""
     # A term that many columns use is a column of its own: written out in each, or named by WITH, it
-    # is analysed once per use, which took the engine twice as long as the cases themselves.
+    # is analysed once per use, which took the engine twice as long as the cases themselves (D-30).
     shared = {
         _NOW: instant(zone),
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
@@ -331,7 +331,7 @@ def _overdue(due: str, met: str) -> str:
 
 def _on_time(due: str, met: str, really_met: str) -> str:
     # A duty that lapsed in time was not done: as a success it would raise the rate of an office
-    # that merges what it can't close. If it lapsed late, the duty was missed before.
+    # that merges what it can't close. If it lapsed late, the duty was missed before (D-10).
     lapsed = f"{met} < {really_met}, NULL, " if really_met else ""
     # Before the due instant, not at it: a ledger with dates only says midnight, the next day.
     return (
