@@ -262,7 +262,7 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
         sql = (
             "SELECT type, substring(division, 1, 6) AS county,\n"
             # LowCardinality: `extract` runs once per dictionary entry and stays LowCardinality; an
-            # `if` over the length made it a String, and took half as long again.
+            # `if` over the length made it a String, and took half as long again (D-25).
             "  extract(division, '^.{9}') AS township, length(division) = 12 AS village_known,\n"
             f"  {', '.join([*dims, grain, *figures])}\nFROM (\n{parts}\n)"
         )
@@ -287,7 +287,7 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
     figures = _figures(family, below_township=True)
     sums = {name: f"sum(t.{name})" for name in figures}
     # Withhold the count of events that help people, like the number of people helped: a single
-    # event in a village points at a household. Publish its money like other totals.
+    # event in a village points at a household (D-18). Publish its money like other totals.
     helping = [
         t for f in family.totals if not f.below_township for t in family.sayers(f.name, "total")
     ]
@@ -336,7 +336,7 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
     stays uncovered: its figures are the township's.
 
     There is no such view by day: nearly every cell would be withheld, and with the days of a
-    village's year as a second line of known sums, hiding one sibling per line is not enough.
+    village's year as a second line of known sums, hiding one sibling per line is not enough (D-19).
     Vocabularies are left out: they would split large cells into small ones.
     """
     figures = _figures(family, below_township=True)
