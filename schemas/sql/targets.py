@@ -76,7 +76,7 @@ def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     unit = f"DateTime({quoted(zone)})" if projection.grain == "hour" else "Date"
     time = Column(projection.grain, unit, starts(projection.grain))
     # With the day or hour first in the key, a query reads only its span, however many years there
-    # are. Queries read a ledger from its first day, and by place.
+    # are. Queries read a ledger from its first day, and by place (D-28).
     head += [place, *dims, time] if projection.balance else [time, place, *dims]
     return head + _figure_columns(family) + tail
 
