@@ -154,7 +154,7 @@ def _up_to_today(diary: Diary, table: str, *, last_day: bool) -> str:
         return "\n  UNION ALL\n  ".join((ended, going_on))
     # One part of the table may hold a visit and a later part its removal. Days must then be summed,
     # but only for those few micro-grids, in a SELECT of their own. Carrying the days of all along
-    # takes half as long again, and a join costs even where nobody asks for the last day.
+    # takes half as long again, and a join costs even where nobody asks for the last day (D-23).
     summed = rows(
         _NEVER,
         f"arrayMax((day, n) -> if(n > 0 AND day <= today, day, {_NEVER}), days.1, days.2)",
