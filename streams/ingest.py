@@ -233,7 +233,7 @@ class Ingest:
             return Rejected(
                 Reason.RECORDED_AFTER_LOGGED, f"recorded {ahead} s after the broker appended it"
             )
-        # In another partition it would not meet its own repeats and corrections.
+        # In another partition it would not meet its own repeats and corrections (D-6).
         if record.key != key.encode():
             return Rejected(Reason.KEY, f"the Kafka key is not the value of {self._key!r}")
         (right,) = partitions([record.key], self._family.partitions)
@@ -273,7 +273,7 @@ class Ingest:
         columns = rows.columns
         status, digests, offsets = columns["status"], columns["sha256"], columns["koff"]
         # One pass in order of arrival: a row repeats an earlier row of its batch only if that row
-        # was counted, the same as with a row of the batch before.
+        # was counted, the same as with a row of the batch before (D-40).
         for row in corrections.touched(suspected):
             if status[row] != "ok":
                 continue
@@ -292,7 +292,8 @@ class _Corrections:
     """Double entry: what a correction takes back and what replaces it, whatever arrives first.
 
     If an event has several corrections, the one recorded last stands (then the greater id), not the
-    one that arrived last. A correction that arrives before its original waits for it as an orphan.
+    one that arrived last. A correction that arrives before its original waits for it as an
+    orphan (D-39).
     """
 
     def __init__(
