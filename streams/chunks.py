@@ -88,7 +88,7 @@ class ChunkedThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Mapping[TP, list[Chunk]]:
         # A seek may run while this waits. The fetcher hands over only records at the current
         # position, so the current epoch is the right one. Dropping the records instead would leave
-        # a hole: the position has moved past them.
+        # a hole: the position has moved past them (D-45).
         fetched = await super()._fetch_records(*args, **kwargs)
         chunks: dict[TP, list[Chunk]] = {}
         for tp, records in fetched.items():
