@@ -310,7 +310,7 @@ class Pipeline:
         related = lane.reader.related(topic, wanted, roots)
         if lane.flying is not None:
             # The rows in flight may be in the table already, or not yet. If their insert fails,
-            # this batch is read again too.
+            # this batch is read again too (D-47).
             related += lane.flying.counted(wanted | roots)
         lane.ingest.settle(rows, suspects, related, awaited)
 
