@@ -187,7 +187,7 @@ def _served(app: GulouApp) -> type[Service]:
             gc.disable()
             # One thread decodes while another runs an insert. With the default of 5 ms the second
             # waits that long for the GIL after every system call and every numpy call, which cost a
-            # third of the rate.
+            # third of the rate (D-48).
             sys.setswitchinterval(_SWITCH_S)
             threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
