@@ -1,6 +1,6 @@
 """What the pipeline asks of the place where events are stored.
 
-A replay is the same pipeline over another store; a test counts the calls to a store.
+A replay is the same pipeline over another store; a test counts the calls to a store (D-51).
 """
 
 from __future__ import annotations
