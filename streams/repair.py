@@ -2,7 +2,7 @@
 
 The mark of a projection is the highest offset in its figures. Repair fills what is missing from the
 events table, range by range. It finds an event that a view cannot digest by halving the range,
-buries it, and makes it dead.
+buries it, and makes it dead (D-42).
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Repair:
         """Records that a projection of a partition is being rebuilt, or that the rebuild is done.
 
         Emptying is a mutation, which is not atomic and which no kill ends: whatever happens in
-        between, the next owner empties and fills the projection again.
+        between, the next owner empties and fills the projection again (D-44).
         """
         self._connection.execute(
             f"INSERT INTO {self._connection.table(names.REBUILDS_TABLE)} "
