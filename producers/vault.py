@@ -127,7 +127,7 @@ class Vault:
         """`text` under the subject's key, readable only as `field` of the event with id `event`.
 
         The nonce is an HMAC of everything sealed. So the same text of the same event gives the same
-        ciphertext, and an event sent again has the same bytes and is not a conflict.
+        ciphertext, and an event sent again has the same bytes and is not a conflict (D-53).
 
         Raises:
             Refused: the subject's key was destroyed.
