@@ -181,7 +181,7 @@ class Encoder:
         """A case and its person, for `vault.assign`; None when the event does not assign a case.
 
         The case's texts stay under the case's own key, so that a reply is the same message whether
-        it was sent before or after the person was known. Erasure destroys both keys.
+        it was sent before or after the person was known. Erasure destroys both keys (D-54).
         """
         plan = _plan(event_class(event) if isinstance(event, str) else event)
         person = data.get(plan.pseudonyms[0]) if plan.opens else None
