@@ -147,7 +147,7 @@ class BulkProducer:
                 if self._failed:
                     return
                 landed = await self._kafka.send_batch(batch, topic, partition=partition)
-            # An idempotent aiokafka retries for ever, and the caller would wait for ever.
+            # An idempotent aiokafka retries for ever, and the caller would wait for ever (D-82).
             await asyncio.wait_for(landed, self._patience_s)
             self.acknowledged += events
         except TimeoutError:
