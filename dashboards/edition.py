@@ -1,7 +1,7 @@
 """The city and language that the boards are made for.
 
 The code holds the Chinese texts. Another language is one file, `words/<language>.toml`, which maps
-each Chinese text to a translation; `say` looks it up while the boards are made.
+each Chinese text to a translation; `say` looks it up while the boards are made (D-59).
 """
 
 from __future__ import annotations
