@@ -1,4 +1,4 @@
-"""The boards, a file each. A family without a file of its own has a default board."""
+"""The boards, a file each. A family without a file of its own has a default board (D-60)."""
 
 from __future__ import annotations
 
