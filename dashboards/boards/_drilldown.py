@@ -1,4 +1,4 @@
-"""Shared parts of the drill-down boards: county, township, village and micro-grid."""
+"""Shared parts of the drill-down boards: county, township, village and micro-grid (D-61)."""
 
 from __future__ import annotations
 
