@@ -95,7 +95,7 @@ async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
     except GulouError as error:
         response = web.json_response({"message": str(error)}, status=status_of(error))
     if request.path.startswith("/api/"):
-        # Screens take "now" from this clock, so that one query serves them all.
+        # Screens take "now" from this clock, so that one query serves them all (D-63).
         response.headers["X-Server-Time-Ms"] = str(time.time_ns() // 1_000_000)
         response.headers["Cache-Control"] = "no-store"
     return response
