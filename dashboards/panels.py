@@ -32,7 +32,7 @@ trusted; the embedded board server greys the whole board when it is stale."""
 FRESH: Final = "fresh"
 STALE_MARK: Final = "${" + FRESH + "}"
 """Suffix of a key figure's title: empty while the data is fresh, else a mark. The board server
-greys the whole board; Grafana can't, and a tile must not look live beside one that warns."""
+greys the whole board; Grafana can't, and a tile must not look live beside one that warns (D-67)."""
 
 MAPS: Final = "public/maps"
 """Path of the counties' outlines, in the address and in Grafana's home directory: a map reads a
@@ -465,7 +465,7 @@ def _ask(panel: sdk.Panel, queries: Sequence[str], largest: str = "") -> None:
     if len(queries) == 1:
         return
     panel.targets = [Target(sql, ref=chr(ord("A") + n)) for n, sql in enumerate(queries)]
-    # Not joinByField: it appends each query's letter to its column names.
+    # Not joinByField: it appends each query's letter to its column names (D-71).
     steps: list[tuple[str, dict[str, Any]]] = [("merge", {})]
     if largest:
         steps.append(("sortBy", {"sort": [{"field": largest, "desc": True}]}))
