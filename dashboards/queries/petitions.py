@@ -23,7 +23,7 @@ def _this_year() -> str:
 def petition_voices() -> str:
     """Petitions and petitioners of the year, share of rated replies, share satisfied.
 
-    Separate queries for the clocks, so that no panel waits for another's figures.
+    Separate queries for the clocks, so that no panel waits for another's figures (D-72).
     """
     return f"""
 SELECT countIf({_this_year()}) AS registered_year, sumIf(people, {_this_year()}) AS people_year,
