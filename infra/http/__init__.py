@@ -1,4 +1,4 @@
-"""What all parts that speak HTTP share: the token gate, the start, the health path."""
+"""What all parts that speak HTTP share: the token gate, the start, the health path (D-73)."""
 
 from infra.http.gate import HEALTH, Gate, loopback
 from infra.http.serving import Listening, serve
