@@ -2,7 +2,7 @@
 
 A part of the stack must not outlive the stack, even when the stack is killed with SIGKILL and
 cannot clean up. This script runs between fork and exec: a `preexec_fn` instead would run Python in
-a forked copy of a threaded process, which may deadlock (and warns from 3.12 on).
+a forked copy of a threaded process, which may deadlock (and warns from 3.12 on; D-79).
 
 Standard library only: it runs with `-I -S` and starts in 15 ms.
 """
