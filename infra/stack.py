@@ -76,7 +76,7 @@ class Stack:
     A part that ends unexpectedly is started again after a growing pause. A part that keeps ending,
     or says by its exit code that a restart would not help, halts the whole stack. A part that ends
     while a server outside the stack does not answer is started again when the server does, however
-    long it takes: a city's own Kafka may be away for hours, and halting would not help.
+    long it takes: a city's own Kafka may be away for hours, and halting would not help (D-81).
 
     Args:
         settings: where and how; ports of 0 become free ones, see `settings`.
