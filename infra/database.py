@@ -3,7 +3,7 @@
 The table `applied` holds one digest per applied object. An events table only ever gains columns and
 indexes. When the query or columns of a projection change, it is dropped with its target and created
 again; the worker's next claim fills it from the events, as it does after any crash. A changed
-comment rebuilds nothing: it is altered in place.
+comment rebuilds nothing: it is altered in place (D-83).
 """
 
 from __future__ import annotations
