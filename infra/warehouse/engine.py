@@ -43,7 +43,7 @@ _PINNED: Final = {
     "insert_deduplicate": "1",
     "max_insert_threads": "1",
     # By default each thread of a query needs 1 GB of free memory, and this process may take 1.5 GB
-    # in all: only one of two cores would read.
+    # in all: only one of two cores would read (D-89).
     "max_threads_min_free_memory_per_thread": "0",
     # The engine as a library is more lenient than the server: `SELEC` would be a column.
     "implicit_select": "0",
