@@ -3,7 +3,7 @@
 The engine inside this process has no users, so this module checks the statement itself, in the form
 that the engine's own parser gives it (`formatQuerySingleLine`): comments, heredocs, odd quotes and
 spacing are gone, strings and identifiers have one spelling, and the checked text is the text that
-runs. Three rules apply:
+runs (D-87). Three rules apply:
 
 - The statement must be a SELECT, or one of a few harmless statements. `readonly = 1` makes the
   engine itself refuse writes, table functions that reach outside, and changes of settings.
