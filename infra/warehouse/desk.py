@@ -306,7 +306,7 @@ def _columns_again(
 
     A board asks every few seconds whether the figures stand still. The answer has no rows while
     they do not, and analysing the question a second time took a third of its duration. Board users
-    have no temporary tables, so one text means the same to all of them.
+    have no temporary tables, so one text means the same to all of them (D-90).
     """
     del catalog
     with closing(Session(engine, "board", database, dict(settings))) as session:
