@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Final
 
-from schemas.families import families
+from schemas.families import family
 
 COLUMNS: Final[Mapping[str, str]] = {
     "agreed_year": "本年成功",
@@ -95,19 +94,20 @@ COLUMNS: Final[Mapping[str, str]] = {
 """By column name. A panel may override the name of its own column."""
 
 
-@cache
-def column_name(name: str) -> str | None:
-    """Chinese name of a column: from the table above, or of the declared field of that name."""
-    if name in COLUMNS:
-        return COLUMNS[name]
-    declared = {
-        f.name: f.zh
-        for found in families()
-        for cls in found.events
-        for f in cls.fields.values()
-        if not f.personal
-    }
-    return declared.get(name)
+def column_name(name: str, topic: str = "") -> str | None:
+    """Chinese name of a column: from the table above, or of that field in the panel's family.
+
+    Another family's field never names it: it may be called the same and mean something else. Nor
+    does a field that the family itself declares with several Chinese names.
+
+    Args:
+        name: the column.
+        topic: the family that the panel is about; empty for a panel about several.
+    """
+    if name in COLUMNS or not topic:
+        return COLUMNS.get(name)
+    declared = {field.zh for field in family(topic).fields_named(name) if not field.personal}
+    return declared.pop() if len(declared) == 1 else None
 
 
 _TOKEN: Final = re.compile(r"'(?:\\.|[^'\\])*'|`[^`]*`|[(\[{]|[)\]}]|,|\w+|[^\s\w]")

@@ -253,7 +253,7 @@ def trend(
     return panel
 
 
-def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
+def table(number: Number, *queries: str, largest: str = "", topic: str = "") -> sdk.Panel:
     """Rows; `number.columns` gives each column its unit, link and width.
 
     Args:
@@ -261,13 +261,14 @@ def table(number: Number, *queries: str, largest: str = "") -> sdk.Panel:
         queries: run in parallel; one query over many views would read them one after another.
             Rows that agree in all the columns they share are merged into one row.
         largest: column to sort merged rows by, largest first.
+        topic: family whose fields name the columns that the boards have no word for.
     """
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     named = {
         name: {"displayName": zh} | dict(number.columns.get(name, {}))
         for sql in queries
         for name in columns_of(sql)
-        if (zh := column_name(name))
+        if (zh := column_name(name, topic))
     }
     number = replace(number, columns={**number.columns, **named})
     # Only one column, or else the panel's head, has a link: a link in every cell is noise.

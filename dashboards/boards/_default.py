@@ -43,7 +43,7 @@ def of_family(found: Family) -> dict[str, Any]:
              f"day. {source}", to), figures.type_trend(found.topic), _types(found)), 14, 10),
             (table(Number(_COUNTIES, Unit.COUNT, f"Events of the year by type. {_YEAR} {source}",
              columns={**NAMED, **{k: {"displayName": zh} for k, zh in _types(found).items()}}),
-             figures.type_counties(found.topic)), 10, 10),
+             figures.type_counties(found.topic), topic=found.topic), 10, 10),
         ],
         [counties()],
         up=BACK,
@@ -82,7 +82,7 @@ def _cases(found: Family, to: tuple[str, str], source: str) -> list[Placed]:
          to, MANY, "overdue_now"), figures.backlog(found.topic)), 8, 8),
         *([(table(Number("法定时限（件）", Unit.COUNT, "Each clock: met in time, met late, past due and "
             "not met, not due yet. Source: the article in the last column.", to, columns=columns),
-            cases.clocks(found.topic)), 24, 7)] if found.clocks else []),
+            cases.clocks(found.topic), topic=found.topic), 24, 7)] if found.clocks else []),
     ]  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def _balances(found: Family, to: tuple[str, str], source: str) -> list[Placed]:
     money = {name: {"decimals": 1} for name in ("raised_all", "spent_all", "balance_now")}
     return [
         (table(Number("各县市区余额（万元）", Unit.COUNT, f"Raised less spent, all years. {source}", to,
-         columns={**NAMED, **money}), figures.balance_counties(found.topic)), 14, 10),
+         columns={**NAMED, **money}), figures.balance_counties(found.topic), topic=found.topic), 14, 10),
         (shares(Number("来源（万元）", Unit.COUNT, f"Raised by source, all years. {source}", to,
          decimals=1), figures.balance_parts(found.topic)), 10, 10),
     ]  # fmt: skip

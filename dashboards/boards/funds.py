@@ -63,10 +63,10 @@ def _funds() -> list[Placed]:
          funds.fund_trend(), {"raised": "筹集", "spent": "支出"}), 8, 8),
         (table(Number("各县市区（万元）", Unit.COUNT, f"Side by side, largest balance first. Used: "
          f"spent / raised. {ledger}", TO_COUNTY, columns={**NAMED, **money, "used": PERCENT}),
-         funds.fund_counties()), 12, 12),
+         funds.fund_counties(), topic="funds"), 12, 12),
         (table(Number("透支的基金（万元）", Unit.COUNT, f"Paid out more than came in: an entry is "
          f"missing or wrong. {ledger}", to, decimals=2, none="没有透支的基金",
-         ), funds.fund_negative()), 12, 12),
+         ), funds.fund_negative(), topic="funds"), 12, 12),
     ]  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def _mediations() -> list[Placed]:
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, lowest success first. Success: "
          "agreements / ended. 人民调解法 28.", TO_COUNTY, columns={**NAMED, "success": PERCENT,
          "amount_year": {"decimals": 1}, "open_now": {"displayName": "在办"}}),
-         mediations.mediation_counties()), 11, 12),
+         mediations.mediation_counties(), topic="mediations"), 11, 12),
         (shares(Number("来源（件）", Unit.COUNT, f"诉源, 访源, 警源 and the grid's own. {year} Source: "
          "三源共治 statistics.", to), mediations.mediation_origins()), 7, 6),
         (shares(Number("结案去向（件）", Unit.COUNT, f"What became of those that ended. {year} "
@@ -79,7 +79,7 @@ def _mediations() -> list[Placed]:
         (table(Number("环节流转：从哪步到哪步（件）", Unit.COUNT, "How many disputes went from which "
          "state to which within the range, and the median of the days each had spent in the "
          "state it left. 新收 are new ones. 人民调解法 17-31.", to, columns=STEPS),
-         mediations.mediation_steps()), 12, 8),
+         mediations.mediation_steps(), topic="mediations"), 12, 8),
         (trend(Number("进与出（件）", Unit.COUNT, "Filed, agreed, terminated and performed over the "
          "range. 人民调解法 17-31.", to), mediations.mediation_flow(), type_names("mediations", mediations.MEDIATION_FLOW)), 12, 8),
         (columns(Number("在办件龄（件）", Unit.COUNT, "Open disputes by days since filing. "

@@ -88,7 +88,7 @@ def _petitions() -> list[Placed]:
          "away before their day (withdrawn, merged) are in none. Source: the article in the last "
          "column.", to,
          columns={"on_time_rate": PERCENT, "clock_name": {"unit": "string"}, "basis": {"unit": "string"}}),
-         petitions.petition_clocks()), 12, 7),
+         petitions.petition_clocks(), topic="petitions"), 12, 7),
         (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the 60-day clock by "
          "days left, overdue ones first. 信访工作条例 34; 民法典 201, 203.", to),
          petitions.petition_due()), 6, 7),
@@ -100,13 +100,13 @@ def _petitions() -> list[Placed]:
         (table(Number("环节流转：从哪步到哪步（件）", Unit.COUNT, "How many petitions went from which "
          "state to which within the range, and the median of the days each had spent in the "
          "state it left. 新收 are new ones. 信访工作条例 22-36.", to, columns=STEPS),
-         petitions.petition_steps()), 9, 10),
+         petitions.petition_steps(), topic="petitions"), 9, 10),
         (trend(Number("进与出（件）", Unit.COUNT, "Registered, accepted, replied and closed over "
          "the range: more in than out is a growing pile. 信访工作条例 22-34.", to), petitions.petition_flow(), type_names("petitions", petitions.PETITION_FLOW)), 9, 10),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, worst on-time rate first. On time: "
          "closed in time / all due or done (信访工作条例 34). Satisfied: 4-5 stars / rated (21).",
          TO_COUNTY, columns={**NAMED, "closed_on_time": PERCENT, "satisfied_share": PERCENT}),
-         *petitions.petition_counties()), 24, 10),
+         *petitions.petition_counties(), topic="petitions"), 24, 10),
         (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {_REGISTERED} 信访工作条例 29-31.", to),
          petitions.petition_kinds()), 8, 7),
         (shares(Number("信访渠道（件）", Unit.COUNT, f"By channel. {_REGISTERED} 信访工作条例 17.", to),
@@ -115,7 +115,7 @@ def _petitions() -> list[Placed]:
          "信访工作条例 19.", to), petitions.petition_levels()), 8, 7),
         (table(Number("逾期信访件（天）", Unit.COUNT, "Each overdue petition, longest first, with the "
          "duty missed and the days past its last day. 检举控告 shows its county only (信访工作条例 30).", TO_COUNTY,
-         columns={**NAMED, "case": {"unit": "string", "displayName": "信访件"}, "duty": {"displayName": "逾期事项"}}), petitions.petition_overdue_cases()), 24, 9),
+         columns={**NAMED, "case": {"unit": "string", "displayName": "信访件"}, "duty": {"displayName": "逾期事项"}}), petitions.petition_overdue_cases(), topic="petitions"), 24, 9),
     ]  # fmt: skip
 
 

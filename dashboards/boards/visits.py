@@ -68,14 +68,14 @@ def _visits() -> list[Placed]:
          visits.coverage_roles()), 7, 8),
         (table(Number("各县市区（个、户次、件）", Unit.COUNT, "Side by side, lowest coverage first. "
          f"Coverage: micro-grids visited this year / all. {form}", TO_COUNTY,
-         columns={**NAMED, "covered": PERCENT}), visits.coverage_counties()), 14, 12),
+         columns={**NAMED, "covered": PERCENT}), visits.coverage_counties(), topic="visits"), 14, 12),
         (trend(Number("走访与诉求趋势（户次、件）", Unit.COUNT, f"Visits, requests raised and closed over "
          f"the range. {form}", to), visits.coverage_trend(), type_names("visits", VISIT_TYPES)), 10, 12),
         (table(Number("未走访微网格最多的村社区（个）", Unit.COUNT, f"Villages by micro-grids not "
          f"visited this year, and how many of them never were. {form}", ("进入村社区", village), columns={
          "county_name": {"unit": "string", "custom.width": 190},
          "village_name": {"unit": "string", "links": [{"title": "进入村社区", "url": village}]},
-         "county": HIDDEN, "township": HIDDEN, "village": HIDDEN}), visits.coverage_unvisited()), 24, 10),
+         "county": HIDDEN, "township": HIDDEN, "village": HIDDEN}), visits.coverage_unvisited(), topic="visits"), 24, 10),
     ]  # fmt: skip
 
 
