@@ -13,7 +13,7 @@ from schemas.family import Family
 from schemas.projections import verb
 from schemas.sql.coverage import this_year
 
-COLUMNS: Final[Mapping[str, str]] = {
+VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "type": "事件类型",
     "county": "县市区",
     "township": "乡镇街道",
@@ -66,12 +66,13 @@ COLUMNS: Final[Mapping[str, str]] = {
     "projection": "统计表",
     "reached": "已达偏移",
     "table": "数据表",
-    "parts": "数据片段数",
+    "parts": "数据块",
     "rows": "行数",
     "bytes": "字节数",
     "logged": "接收时间",
     "time": "发生时间",
 }
+"""By column of a view. The boards take theirs from here (`dashboards.columns`)."""
 
 SPANS: Final[Mapping[str, str]] = {"today": "今日", "month": "本月", "year": "本年"}
 """Names of the spans in the `_to_date` views, by column suffix."""
@@ -79,7 +80,7 @@ SPANS: Final[Mapping[str, str]] = {"today": "今日", "month": "本月", "year":
 
 def column_names(family: Family | None) -> dict[str, str]:
     """Chinese names by column: the general ones, and those from a family's declarations."""
-    found = dict(COLUMNS)
+    found = dict(VIEW_COLUMNS)
     if family is None:
         return found
     for rollup in family.rollups:

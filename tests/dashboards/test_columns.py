@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dashboards.columns import column_name
+from dashboards.columns import HEADINGS, column_name
 from dashboards.panels import Number, Unit, as_json, table
+from schemas.chinese import VIEW_COLUMNS
 from schemas.families import families
 
 SQL = "SELECT county_name, amount, why, people FROM v"
@@ -63,3 +64,10 @@ def test_a_personal_field_gives_a_column_no_name() -> None:
     ]
     assert personal
     assert [found for found in personal if column_name(found[1], found[0])] == []
+
+
+def test_a_column_of_a_published_view_has_the_same_name_on_a_board() -> None:
+    both = VIEW_COLUMNS.keys() & HEADINGS.keys()
+    assert {"stored", "table", "topic"} <= both
+    apart = {name for name in both if VIEW_COLUMNS[name] != HEADINGS[name]}
+    assert apart == {"bytes", "case", "lag", "messages"}

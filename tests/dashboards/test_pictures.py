@@ -196,13 +196,13 @@ def of_pipeline() -> list[Picture]:
     refused = {"最近一日": "day", "原因": "text"}
     parts = {"水位": "time", "心跳": "time", "分区": "text"}
     projections, tables = pipeline.pipeline_projections(), pipeline.pipeline_tables()
-    named = {"主题": "text", "投影": "text"}
+    named = {"主题": "text", "统计表": "text"}
     return [
         ("入库速率（条/分钟）", "timeseries", [pipeline.pipeline_throughput()], "count.0", {}),
         ("各主题积压（条）", BAR, [pipeline.pipeline_lag()], "count", {}),
         ("未计入的消息（条）", "table", [pipeline.pipeline_refused()], "count", refused),
         ("投影水位（条）", "table", [projections], "count", named),
-        ("数据块（个、行）", "table", [tables], "count", {"磁盘": "bytes", "表": "text"}),
+        ("数据块（个、行）", "table", [tables], "count", {"磁盘": "bytes", "数据表": "text"}),
         ("分区与水位（条）", "table", [pipeline.pipeline_parts()], "count", parts),
     ]
 
