@@ -12,16 +12,18 @@ from typing import Final
 from schemas.chinese import VIEW_COLUMNS
 from schemas.families import family
 
-_OF_VIEWS: Final = ("grid", "parts", "projection", "reason", "rows", "stored", "table", "topic")
+_OF_VIEWS: Final = ("grid", "parts", "projection", "rows", "stored", "table", "topic")
 """Columns that a board shows as the view has them."""
 
 HEADINGS: Final[Mapping[str, str]] = {name: VIEW_COLUMNS[name] for name in _OF_VIEWS} | {
     # Not the view's words: a case stands among other things, where 编号 would not say of what; two
-    # are headed as the tiles of their sums; and the panel turns bytes into MB and GB.
+    # are headed as the tiles of their sums; the panel turns bytes into MB and GB; and a reason's
+    # code stands beside the reason in words.
     "case": "案件",
     "messages": "已入库",
     "lag": "积压",
     "bytes": "磁盘",
+    "reason": "原因代码",
     # The boards' own columns.
     "agreed_year": "本年成功",
     "all_grids": "微网格",
@@ -70,6 +72,7 @@ HEADINGS: Final[Mapping[str, str]] = {name: VIEW_COLUMNS[name] for name in _OF_V
     "petitions_year": "本年信访",
     "place_name": VIEW_COLUMNS["name"],
     "raised_all": f"{VIEW_COLUMNS['raised']}（万元）",
+    "reason_name": VIEW_COLUMNS["reason"],
     "refused": "条数",
     "registered_year": "本年登记",
     "requests_year": "本年诉求",

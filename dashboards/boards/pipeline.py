@@ -60,13 +60,15 @@ def _pipeline() -> list[Placed]:
         ]),
         (trend(Number("入库速率（条/分钟）", Unit.COUNT, "Messages a minute by when the broker appended "
          f"them, counted or not, by stream. {source}", parts, decimals=0),
-         pipeline.pipeline_throughput(), {f.topic: f.zh for f in families()}, least="1m"), 10, 9),
+         pipeline.pipeline_throughput(), {f.topic: f.zh for f in families()}, least="1m"), 9, 9),
         (ranking(Number("各主题积压（条）", Unit.COUNT, f"Messages not yet stored. {source}", parts),
          pipeline.pipeline_lag()), 5, 9),
-        (table(Number("未计入的消息（条）", Unit.COUNT, f"By topic, status and reason code. {kept} "
+        (table(Number("未计入的消息（条）", Unit.COUNT, f"By topic, status and reason; logs have its code. {kept} "
          "Mend and resubmit: see the runbook.", BACK,
-         columns={"last_day": {"unit": "time:YYYY-MM-DD"}, "reason": {"unit": "string"}}),
-         pipeline.pipeline_refused()), 9, 9),
+         columns={"topic": {"custom.width": 100}, "refused": {"custom.width": 80},
+                  "last_day": {"unit": "time:YYYY-MM-DD", "custom.width": 110},
+                  "reason_name": {"unit": "string"}, "reason": {"unit": "string"}}),
+         pipeline.pipeline_refused()), 10, 9),
         (table(Number("投影水位（条）", Unit.COUNT, "Whether the figures hold all that is stored: "
          "partitions whose projection has reached the highest offset stored, and the farthest "
          "that any lags. Source: the highest offset each projection keeps in the same part as "

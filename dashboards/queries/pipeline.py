@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards.queries.pieces import LIMIT, named, text, zone
 from schemas.families import families
 from schemas.sql.statuses import COUNTED, STATUSES
+from schemas.wire import Reason
 
 REFUSED = {name: told for name, told in STATUSES.items() if name != COUNTED}
 BATCH = 50_000
@@ -61,13 +62,16 @@ FROM table_parts ORDER BY parts DESC, table LIMIT {LIMIT}""".strip()
 
 
 def pipeline_refused() -> str:
-    """Messages stored but not counted, by topic, status and reason.
+    """Messages stored but not counted, by topic, status and reason: its name and its code.
 
-    Ignores the time range: history imported today was logged today.
+    Logs, dead letters and their metric have the code. Ignores the time range: history imported
+    today was logged today.
     """
     outcome = named("status", {name: zh for name, (zh, _) in REFUSED.items()})
+    reason = named("reason", {each.value: each.zh for each in Reason})
     return f"""
-SELECT topic, {outcome} AS outcome, reason, sum(messages) AS refused, max(day) AS last_day
+SELECT topic, {outcome} AS outcome, {reason} AS reason_name, reason,
+  sum(messages) AS refused, max(day) AS last_day
 FROM uncounted GROUP BY topic, status, reason
 ORDER BY refused DESC, topic, reason, outcome LIMIT {LIMIT}""".strip()
 

@@ -70,4 +70,4 @@ def test_a_column_of_a_published_view_has_the_same_name_on_a_board() -> None:
     both = VIEW_COLUMNS.keys() & HEADINGS.keys()
     assert {"stored", "table", "topic"} <= both
     apart = {name for name in both if VIEW_COLUMNS[name] != HEADINGS[name]}
-    assert apart == {"bytes", "case", "lag", "messages"}
+    assert apart == {"bytes", "case", "lag", "messages", "reason"}

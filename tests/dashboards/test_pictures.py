@@ -193,7 +193,7 @@ def of_funds() -> list[Picture]:
 
 
 def of_pipeline() -> list[Picture]:
-    refused = {"最近一日": "day", "原因": "text"}
+    refused = {"最近一日": "day", "原因": "text", "原因代码": "text"}
     parts = {"水位": "time", "心跳": "time", "分区": "text"}
     projections, tables = pipeline.pipeline_projections(), pipeline.pipeline_tables()
     named = {"主题": "text", "统计表": "text"}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dashboards.queries import freshness, pipeline
+from schemas.wire import Reason
 from tests.dashboards.queries.about import about
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import mediation
@@ -346,25 +347,34 @@ def test_refused_messages_are_counted_by_topic_status_and_reason(town: Town) -> 
         ("visits", "06-01 09:00:00", "repeat", ""),
         ("visits", "06-01 09:00:00", "conflict", ""),
         ("visits", "06-01 09:00:00", "orphan", ""),
-        ("funds", "06-01 09:00:00", "parked", "version: 9"),
-        ("funds", "06-03 09:00:00", "parked", "version: 9"),
-        ("funds", "06-03 00:00:00", "parked", "version: 8"),
+        ("funds", "06-01 09:00:00", "parked", "newer_version: 9"),
+        ("funds", "06-03 09:00:00", "parked", "newer_version: 9"),
+        ("funds", "06-03 00:00:00", "parked", "newer_version: 8"),
+        ("visits", "06-01 09:00:00", "dead", "of_another_release: x"),
         ("visits", "06-01 09:00:00", "ok", ""),
     )
     store(
         town,
         *(said(topic, 0, f"2021-{day}", status=s, reason=r) for topic, day, s, r in refused),
     )
-    # All of them, in any range.
+    # All of them, in any range. A code without a name stays itself.
     assert table(town.ask(pipeline.pipeline_refused(), "2020-01-02", "2020-01-01")) == [
-        ("topic", "outcome", "reason", "refused", "last_day"),
-        ("funds", "搁置", "version", 3, "2021-06-03"),
-        ("visits", "死信", "field", 2, "2021-06-02"),
-        ("visits", "冲突", "", 1, "2021-06-01"),
-        ("visits", "更正对象未到", "", 1, "2021-06-01"),
-        ("visits", "重复", "", 1, "2021-06-01"),
-        ("visits", "死信", "json", 1, "2021-06-01"),
+        ("topic", "outcome", "reason_name", "reason", "refused", "last_day"),
+        ("funds", "搁置", "版本高于本程序", "newer_version", 3, "2021-06-03"),
+        ("visits", "死信", "字段缺失或不合规", "field", 2, "2021-06-02"),
+        ("visits", "冲突", "", "", 1, "2021-06-01"),
+        ("visits", "更正对象未到", "", "", 1, "2021-06-01"),
+        ("visits", "重复", "", "", 1, "2021-06-01"),
+        ("visits", "死信", "不是一个 JSON 对象", "json", 1, "2021-06-01"),
+        ("visits", "死信", "of_another_release", "of_another_release", 1, "2021-06-01"),
     ]
+
+
+@about(pipeline.pipeline_refused)
+def test_every_reason_of_a_dead_letter_is_shown_in_chinese_beside_its_code(town: Town) -> None:
+    store(town, *(said("visits", 0, NOW, status="dead", reason=f"{each}: x") for each in Reason))
+    shown = {row["reason"]: row["reason_name"] for row in town.ask(pipeline.pipeline_refused(), AT)}
+    assert shown == {each.value: each.zh for each in Reason}
 
 
 @about(pipeline.pipeline_refused)
@@ -392,7 +402,7 @@ def test_what_a_worker_refuses_is_found_again(town: Town) -> None:
     other = filed | {"data": filed["data"] | {"people": 9}}
     town.tell(filed, filed, other, logged="2021-06-02 00:30")
     assert table(town.ask(pipeline.pipeline_refused(), AT))[1:] == [
-        ("mediations", "冲突", "", 1, "2021-06-02"),
-        ("mediations", "重复", "", 1, "2021-06-02"),
+        ("mediations", "冲突", "", "", 1, "2021-06-02"),
+        ("mediations", "重复", "", "", 1, "2021-06-02"),
     ]
     assert table(town.ask(pipeline.pipeline_refused_totals(), AT))[1:] == [(1, 1, 0, 0, 0)]
