@@ -52,7 +52,7 @@ class Edition:
 
         Raises:
             Misconfigured: the file, or the outlines beside it, cannot be read; or the language has
-                no words file.
+                no words file, or one that is not pairs of texts.
         """
         divisions = Divisions.load(divisions_file)
         city = divisions.city
@@ -66,12 +66,24 @@ def _words(language: str) -> Mapping[str, str]:
         return {}
     file = _WORDS / f"{language}.toml"
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        words = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
         raise Misconfigured(
             f"There are no words of the language {language!r} ({type(error).__name__}).",
             do=f"Write {file.name} beside the others, or choose one that is there.",
         ) from error
+    except ValueError as error:  # Not UTF-8, or not TOML: both errors are of this kind.
+        raise Misconfigured(
+            f"{str(file)!r} is no TOML in UTF-8: {error}.",
+            do='Each line is "Chinese text" = "translation", both in quotes.',
+        ) from error
+    for zh, word in words.items():
+        if not isinstance(word, str):
+            raise Misconfigured(
+                f"In {str(file)!r} the translation of {zh!r} is no text.",
+                do=f'Write that line as "{zh}" = "…", both in quotes.',
+            )
+    return words
 
 
 @cache

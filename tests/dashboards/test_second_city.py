@@ -144,3 +144,41 @@ def test_a_language_is_one_file_of_words(tmp_path: Path, monkeypatch: pytest.Mon
     for word in ("Visits today", '"County"', "'Grid member'"):
         assert word in text
     assert "今日走访（户次）" not in text
+
+
+@pytest.mark.parametrize(
+    "line", ['"县市区" = 3', "\"县市区\" = ['County']", "\"县市区\".en = 'County'"]
+)
+def test_a_translation_that_is_no_text_is_named_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    from dashboards import edition as module
+
+    monkeypatch.setattr(module, "_WORDS", tmp_path)
+    file = tmp_path / "en.toml"
+    file.write_text(f'"网格员" = "Grid member"\n{line}\n', encoding="utf-8")
+    with pytest.raises(Misconfigured) as found:
+        Edition.load(language="en")
+    assert found.value.what == f"In {str(file)!r} the translation of '县市区' is no text."
+    assert found.value.do == 'Write that line as "县市区" = "…", both in quotes.'
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("县 = 'x'", "line 1"),
+        ("\"县\" = 'x'\n\"县\" = 'y'", "overwrite a value"),
+        ("\udcff", "utf-8"),
+    ],
+    ids=["a bare key", "a key twice", "no UTF-8"],
+)
+def test_a_words_file_that_cannot_be_read_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, fault: str
+) -> None:
+    from dashboards import edition as module
+
+    monkeypatch.setattr(module, "_WORDS", tmp_path)
+    file = tmp_path / "en.toml"
+    file.write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(Misconfigured, match=rf"en\.toml' is no TOML in UTF-8: .*{fault}"):
+        Edition.load(language="en")
