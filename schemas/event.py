@@ -180,8 +180,14 @@ class Event(BaseModel):
         partitions: int = 4,
         corrects: str = "",
         voids: tuple[str, ...] = (),
-        **_: Any,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise SchemaError(f"{cls.__name__} has class arguments nobody knows: {[*unknown]}.")
+        if name and topic:
+            raise SchemaError(
+                f"{cls.__name__} is named {name!r} and has a topic: make two classes."
+            )
         doc = Text((cls.__doc__ or "").strip(), zh_doc)
         if topic:
             cls.topic, cls.key, cls.family_zh, cls.partitions = topic, key, zh, partitions
@@ -244,10 +250,20 @@ def unwrapped(info: FieldInfo) -> tuple[Any, list[Any], bool]:
     return annotation, marks, optional
 
 
+_OF_FAMILIES: Final = ("projections", "clocks", "small_cells", "county_only")
+
+
 def _check(cls: type[Event]) -> None:
     spec, where = cls.spec, cls.__name__
     if not cls.topic or spec.key not in cls.fields:
         raise SchemaError(f"{where}: its family names no topic, or key {spec.key!r} is no field.")
+    if stray := [name for name in _OF_FAMILIES if name in vars(cls)]:
+        raise SchemaError(f"{where} sets {stray}, which only the family's class may set.")
+    key = cls.fields[spec.key]
+    if key.optional or key.sealed or key.bare:
+        raise SchemaError(f"{where}.{key.name} is the key, so it must be text and always there.")
+    if not spec.zh or spec.version < 1:
+        raise SchemaError(f"{where} has no Chinese name, or its version {spec.version} is below 1.")
     missing = [v for v in range(1, spec.version) if v not in cls.upcasts]
     beyond = [v for v in cls.upcasts if v >= spec.version]
     if missing:
@@ -256,6 +272,8 @@ def _check(cls: type[Event]) -> None:
         raise SchemaError(f"{where} is version {spec.version}: upcasts from {beyond} are no past.")
     if spec.corrective and "corrects" not in cls.fields:
         raise SchemaError(f"{where} is corrective but has no field 'corrects'.")
+    if (spec.corrects and spec.voids) or spec.name in (spec.corrects, *spec.voids):
+        raise SchemaError(f"{where} corrects and voids, or takes back its own type.")
     for f in cls.fields.values():
         if f.total and (f.stored != "Int64" or f.personal):
             raise SchemaError(f"{where}.{f.name} is totalled but is no plain integer.")

@@ -1,6 +1,6 @@
 """A family: all event types of one topic, and the figures kept of them.
 
-Making a family that contradicts itself raises SchemaError, so nothing depends on the order of
+Making a family that contradicts itself raises SchemaError, so no figure depends on the order of
 declarations (D-13), or on which of two declarations comes last.
 """
 
@@ -13,22 +13,31 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import Final
 
+from pydantic import ValidationError
+from pydantic_core import to_json
+
 from schemas.clocks import Clock
 from schemas.errors import SchemaError
-from schemas.event import Event, FieldSpec
+from schemas.event import Event, FieldSpec, example
 from schemas.projections import HI, CaseFold, Diary, Projection, Rollup
 from schemas.words import Text
 
 PROJECTIONS_MAX: Final = 4  # each materialized view on a table writes one more part per insert
+PARTITIONS_MAX: Final = 64
 _TOPIC: Final = re.compile(r"[a-z]{2,20}")
 _TYPE: Final = re.compile(r"[a-z]{2,20}\.[a-z]+(_[a-z]+)*")
 _NAME: Final = re.compile(r"[a-z]+(_[a-z]+)*")
-_TAKEN_TOPICS: Final = frozenset({"all", "events", "table", "alerts", "recent"})
-"""Beginnings of the names of views and tables that belong to no family."""
+TAKEN_TOPICS: Final = frozenset(
+    {"all", "events", "table", "alerts", "recent", "common"}
+    | {"wall", "county", "township", "village", "microgrid", "pipeline"}
+)
+"""Beginnings of the names of views, tables, files and boards that belong to no family."""
 _RESERVED: Final = frozenset(
     {"kpart", "koff", "type", "county", "division", "township", "village", "grid", "hour", "day"}
-    | {"year", "case", "events", "state", "open", "ended_at", "county_only", HI}
+    | {"year", "case", "events", "state", "open", "ended_at", "county_only", "time", "status", HI}
 )
+
+_OF_BALANCES: Final = frozenset({"raised", "spent", "balance"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,8 @@ class Family:
     Attributes:
         topic: Kafka topic; the names of the family's tables and views begin with it.
         key: field whose value is the Kafka key; every event type has it.
-        events: in order of declaration; only the order on a page depends on it.
+        events: in order of declaration. No figure depends on it: it orders pages, and the columns
+            of targets, so another order makes an installation rebuild them.
 
     Raises:
         SchemaError: the family contradicts itself; raised when it is made.
@@ -123,6 +133,8 @@ def _contradictions(family: Family) -> Iterator[str]:
     yield from _clocks(family.clocks)
     yield from _unknown(family)
     yield from _fields(family)
+    yield from _corrections(family)
+    yield from _examples(family)
     yield from _undescribed(family)
 
 
@@ -130,8 +142,13 @@ def _names(family: Family) -> Iterator[str]:
     """Topics and types become names of tables, columns and metrics: one pattern each."""
     if not _TOPIC.fullmatch(family.topic):
         yield f"its topic {family.topic!r} is not 2 to 20 small letters"
-    if family.topic in _TAKEN_TOPICS:
+    if family.topic in TAKEN_TOPICS:
         yield f"names that begin with {family.topic!r} are no family's"
+    if not family.events:
+        yield "it has no event type"
+    if not 1 <= family.partitions <= PARTITIONS_MAX:
+        yield f"{family.partitions} partitions are not 1 to {PARTITIONS_MAX}"
+    yield from _namesakes_in_chinese(family)
     heads: dict[str, str] = {}
     for cls in family.events:
         name = cls.spec.name
@@ -145,6 +162,20 @@ def _names(family: Family) -> Iterator[str]:
             yield f"{one.spec.name!r} and {other.spec.name!r} are named for two families"
 
 
+def _namesakes_in_chinese(family: Family) -> Iterator[str]:
+    for what, named in (
+        ("event types", [(cls.spec.name, cls.spec.zh) for cls in family.events]),
+        ("clocks", [(clock.name, clock.zh) for clock in family.clocks]),
+        *(
+            (f"fields of {cls.spec.name!r}", [(f.name, f.zh) for f in cls.fields.values()])
+            for cls in family.events
+        ),
+    ):
+        for (one, zh), (other, another) in combinations(named, 2):
+            if zh == another and one != other:
+                yield f"two {what}, {one!r} and {other!r}, have one Chinese name {zh!r}"
+
+
 def _projections(family: Family) -> Iterator[str]:
     found = family.projections
     if len(found) > PROJECTIONS_MAX:
@@ -152,6 +183,8 @@ def _projections(family: Family) -> Iterator[str]:
     for each in found:
         if not _NAME.fullmatch(each.name):
             yield f"projection {each.name!r} is not named in small letters"
+        if each.name.endswith("_mv"):
+            yield f"projection {each.name!r} is named like the view that feeds a projection"
     for one, other in combinations(found, 2):
         if one.name == other.name:
             yield f"two projections, {_spoken(one)} and {_spoken(other)}, have one name"
@@ -162,6 +195,8 @@ def _projections(family: Family) -> Iterator[str]:
         for dim in rollup.dims:
             if not any(f.choices for f in family.fields_named(dim)):
                 yield f"{dim!r} divides {rollup.name!r} but is no vocabulary"
+        if doubled := _doubled(rollup.dims):
+            yield f"{rollup.name!r} is divided by {doubled!r} twice"
         yield from _balance(family, rollup)
     if family.fold:
         yield from _fold(family, family.fold)
@@ -181,20 +216,41 @@ def _balance(family: Family, rollup: Rollup) -> Iterator[str]:
         yield f"ledger {rollup.name!r} is by county: balances are kept by division"
     if not all(f.money for f in family.fields_named(balance.amount)):
         yield f"ledger {rollup.name!r} adds up {balance.amount!r}, which is no money"
+    if balance.raised == balance.spent:
+        yield f"ledger {rollup.name!r} raises and spends by one event type {balance.raised!r}"
     for type_ in (balance.raised, balance.spent):
         if type_ not in family.sayers(balance.amount, "total"):
             yield f"ledger {rollup.name!r}: {type_!r} has no total {balance.amount!r}"
+        elif balance.by not in family.event(type_).fields:
+            yield f"ledger {rollup.name!r}: {type_!r} has no field {balance.by!r} to keep it by"
+    if balance.by in _OF_BALANCES:
+        yield f"ledger {rollup.name!r} is kept by {balance.by!r}, the name of a column of balances"
     for dim in (balance.by, balance.opening[0]):
-        if dim and dim not in rollup.dims:
+        if (dim or dim == balance.by) and dim not in rollup.dims:
             yield f"ledger {rollup.name!r} is not divided by {dim!r}"
     name, value = balance.opening
     if name and not any(value in f.choices for f in family.fields_named(name)):
         yield f"{name!r} has no value {value!r}, which marks the openings of {rollup.name!r}"
 
 
+def _diary(diary: Diary) -> Iterator[str]:
+    kept = (diary.seen, *diary.also)
+    for what, found in (
+        ("event type", [each.type for each in kept]),
+        ("column", [diary.last, *(each.column for each in kept)]),
+    ):
+        if doubled := _doubled(found):
+            yield f"diary {diary.name!r} has one {what} {doubled!r} twice"
+
+
 def _fold(family: Family, fold: CaseFold) -> Iterator[str]:
     if not fold.stages:
         yield f"case fold {fold.name!r} has no stages"
+    if not fold.ends or fold.opens in fold.ends:
+        yield f"case fold {fold.name!r} has no end, or ends with what opens it, {fold.opens!r}"
+    for stage in fold.stages:
+        if not _NAME.fullmatch(stage.state) or not stage.zh:
+            yield f"stage {stage.type!r} of {fold.name!r} has no state in small letters, or no zh"
     for what, values in (
         ("event type", [stage.type for stage in fold.stages]),
         ("state", [stage.state for stage in fold.stages]),
@@ -222,10 +278,22 @@ def _clocks(clocks: Sequence[Clock]) -> Iterator[str]:
     for clock in clocks:
         if not _NAME.fullmatch(clock.name):
             yield f"clock {clock.name!r} is not named in small letters"
-        if not clock.terms:
-            yield f"clock {clock.name!r} has no term"
+        if not clock.terms or not clock.zh:
+            yield f"clock {clock.name!r} has no term, or no Chinese name"
         if stray := set(clock.lapses) - set(clock.ends):
             yield f"clock {clock.name!r} lapses by {min(stray)!r}, which does not end it"
+        if set(clock.ends) <= set(clock.lapses):
+            yield f"clock {clock.name!r} has no end that meets it"
+        if clock.starts in (*clock.ends, clock.extends):
+            yield f"clock {clock.name!r} ends or is extended by what starts it, {clock.starts!r}"
+        for term in clock.terms:
+            if term.days < 1 or term.longest < 0 or not term.basis:
+                yield (
+                    f"a term of clock {clock.name!r} has {term.days} days, {term.longest} more at "
+                    f"most, and the basis {term.basis!r}: at least 1 day, 0 more, and an article"
+                )
+            if bool(term.when[0]) != bool(term.when[1]):
+                yield f"a term of clock {clock.name!r} names a field or values alone: {term.when}"
         for first, second in combinations(clock.terms, 2):
             (name, values), (another, others) = first.when, second.when
             if not name or name != another or set(values) & set(others):
@@ -247,13 +315,17 @@ def _unknown(family: Family) -> Iterator[str]:
         said |= set(family.fold.ends)
     if family.diary:
         said |= set(family.diary.types)
+        yield from _diary(family.diary)
     there = {cls.spec.name for cls in family.events}
     if unknown := sorted(said - there - {""}):
         yield f"{unknown[0]!r} is named but is none of its events"
         return
     for clock in family.clocks:
-        if clock.extends and not {"days", "since"} <= set(family.event(clock.extends).fields):
-            yield f"{clock.extends!r} extends a clock but has no fields days and since"
+        if clock.extends:
+            fields = family.event(clock.extends).fields
+            said_by = {n: f.stored for n, f in fields.items() if not f.optional}
+            if (said_by.get("days"), said_by.get("since")) != ("Int64", "DateTime64(3)"):
+                yield f"{clock.extends!r} extends a clock but has no fields days and since"
         for term in clock.terms:
             yield from _uncovered(family, clock, *term.when)
 
@@ -269,12 +341,50 @@ def _fields(family: Family) -> Iterator[str]:
     for f in (*family.totals, *family.facts):
         if f.name in _RESERVED:
             yield f"field {f.name!r} has the name of a column of every target"
-        if len({other.stored for other in family.fields_named(f.name)}) > 1:
-            yield f"field {f.name!r} has one type in one event and another in another"
+    for (where, one), (there, other) in _namesakes(family):
+        if one.stored != other.stored or one.money != other.money:
+            yield f"field {one.name!r} has one type in {where!r} and another in {there!r}"
+        if bool(one.choices) != bool(other.choices):
+            yield f"field {one.name!r} is a vocabulary in {where!r} or in {there!r}, not in both"
+        for value in one.labels.keys() & other.labels.keys():
+            if one.labels[value] != other.labels[value]:
+                both = (
+                    f"{one.labels[value]!r} in {where!r} and {other.labels[value]!r} in {there!r}"
+                )
+                yield f"value {value!r} of field {one.name!r} is {both}"
+        if one.total and other.total and one.below_township != other.below_township:
+            yield f"total {one.name!r} is shown below township in {where!r} or {there!r}, not both"
     if family.county_only:
         name, value = family.county_only
         if not any(value in f.choices for f in family.fields_named(name)):
             yield f"{name!r} has no value {value!r}, which is shown at the county alone"
+
+
+def _namesakes(family: Family) -> Iterator[tuple[tuple[str, FieldSpec], tuple[str, FieldSpec]]]:
+    """Every two fields of one name, each with its event type."""
+    found = [(cls.spec.name, f) for cls in family.events for f in cls.fields.values()]
+    return (pair for pair in combinations(found, 2) if pair[0][1].name == pair[1][1].name)
+
+
+def _corrections(family: Family) -> Iterator[str]:
+    """A correction replaces the whole content, so it says all that the original says."""
+    there = {cls.spec.name: cls for cls in family.events}
+    for cls in family.events:
+        original = there.get(cls.spec.corrects)
+        if original and (missing := sorted(original.fields.keys() - cls.fields.keys())):
+            yield f"{cls.spec.name!r} corrects {original.spec.name!r} but has no {missing[0]!r}"
+
+
+def _examples(family: Family) -> Iterator[str]:
+    for cls in family.events:
+        try:
+            content = cls.model_validate_json(to_json(example(cls)))
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            yield f"the examples of {cls.spec.name!r} make no valid event: {where or 'as a whole'}"
+        else:
+            if wrong := cls.incoherent(content.model_dump()):
+                yield f"the examples of {cls.spec.name!r} contradict each other: {wrong}"
 
 
 def _undescribed(family: Family) -> Iterator[str]:
@@ -287,5 +397,5 @@ def _undescribed(family: Family) -> Iterator[str]:
                 yield f"{name!r} of {cls.__name__} is not described in English and in Chinese"
     if not family.doc.whole:
         yield "it is not described in English and in Chinese"
-    if family.projections and not family.rollups:
+    if not family.rollups:
         yield "it has no rollup, so its events are counted nowhere"

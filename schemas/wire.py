@@ -125,8 +125,9 @@ class Reason(StrEnum):
 
 _STRICT: Final = ConfigDict(strict=True, extra="forbid")
 FIRST_YEAR: Final = 1971  # ClickHouse's Date and DateTime begin in 1970; 1971 is safe in every zone
-_SURELY_DATED_MS: Final = 366 * 86_400_000  # since 1970; from here no zone is still before 1971
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
+# From here no zone is still before the first year.
+_SURELY_DATED_MS: Final = round(datetime(FIRST_YEAR, 1, 2, tzinfo=UTC).timestamp() * 1000)
 NOTHING: Final[Content] = {
     "source": "",
     "id": "",
@@ -227,7 +228,8 @@ class Decoder:
         data, type_, division = event["data"], event["type"], event["division"]
         rule = self._rules[type_]
         # Rules between fields are not pydantic validators: a call from pydantic costs three times
-        # as much (D-3). Most events need none of these checks.
+        # as much (D-3). Most events need none of these checks: each condition here lets through
+        # what `_incoherent` may refuse, so a rule added there needs its condition here.
         if (
             rule is not None
             or time > recorded
@@ -364,7 +366,7 @@ def _incoherent(event: Content, foreseen: bool, rule: _Rule | None) -> Rejected 
     if foreseen:
         return Rejected(Reason.CONTRADICTION, "recorded before it happened")
     if event["time"].year < FIRST_YEAR:
-        return Rejected(Reason.CONTRADICTION, "time lies before 1971")
+        return Rejected(Reason.CONTRADICTION, f"time lies before {FIRST_YEAR}")
     wrong = rule(event["data"]) if rule is not None else None
     return Rejected(Reason.CONTRADICTION, f"data: {wrong}") if wrong else None
 

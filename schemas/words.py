@@ -71,6 +71,10 @@ class Money:
 class Labels(dict[str, str]):
     """Marks a vocabulary: every value with its Chinese name on forms and boards."""
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        # A union hashes its members' marks: `Use | None` needs it.
+        return hash(frozenset(self.items()))
+
 
 @dataclass(frozen=True, slots=True)
 class DivisionMark:

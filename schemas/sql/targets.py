@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from schemas.errors import SchemaError
 from schemas.family import Family
 from schemas.names import events_table, target_table, target_view
 from schemas.projections import HI, NEVER, CaseFold, Diary, Projection, Rollup, verb
@@ -32,7 +34,23 @@ _SMALL: Final = "T64, LZ4"
 
 
 def columns(family: Family, projection: Projection, zone: str) -> list[Column]:
-    """The target's columns, key columns first."""
+    """The target's columns, key columns first.
+
+    Raises:
+        SchemaError: two of them have one name.
+    """
+    found = _columns(family, projection, zone)
+    counted = Counter(column.name for column in found)
+    for name, times in counted.items():
+        if times > 1:
+            raise SchemaError(
+                f"Family {family.topic!r} in {family.module}: {target(family, projection)} would "
+                f"have {times} columns {name!r}."
+            )
+    return found
+
+
+def _columns(family: Family, projection: Projection, zone: str) -> list[Column]:
     head = [
         Column(
             "kpart",

@@ -16,6 +16,7 @@ from dashboards.boards import __main__ as command
 from dashboards.boards import text_of
 from dashboards.boards.__main__ import JSON, main
 from schemas.families import families
+from schemas.family import TAKEN_TOPICS
 from schemas.sql import published
 
 EVERY = boards.every()
@@ -46,6 +47,12 @@ def test_the_files_are_what_the_code_makes() -> None:
     found = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in JSON.glob("*.json")}
     assert found == {board["uid"]: board for board in EVERY}, "write them anew with: make boards"
     assert "viewPanel={" not in json.dumps(EVERY), "every panel that is led to is there"
+
+
+def test_no_family_can_take_the_uid_of_a_board_that_is_no_familys() -> None:
+    uids = {f"gulou-{topic}" for topic in TAKEN_TOPICS}
+    own = {f"gulou-{found.topic}" for found in families()}
+    assert {board["uid"] for board in EVERY} <= uids | own
 
 
 @pytest.mark.parametrize("panel", list(figures()))

@@ -1,18 +1,17 @@
-"""A class or family with a contradiction is refused when it is created."""
+"""A family with a contradiction is refused when it is created."""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
 from schemas.clocks import Clock, Term
 from schemas.errors import SchemaError
-from schemas.event import Content, Event, field
-from schemas.families import _family, families, family
+from schemas.event import Event, field
+from schemas.families import _apart, _family, families, family
 from schemas.projections import (
     Balance,
     CaseFold,
@@ -23,7 +22,8 @@ from schemas.projections import (
     Stage,
 )
 from schemas.sql.published import published
-from schemas.words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Sealed
+from schemas.sql.targets import columns
+from schemas.words import CaseId, Fen, Labels, Note, Persons
 
 
 class Trial(Event, topic="trials", key="case", zh="试"):
@@ -32,159 +32,10 @@ class Trial(Event, topic="trials", key="case", zh="试"):
     case: CaseId = field("Case.", "案。", zh="案", example="C-1")
 
 
-def renamed(content: Content) -> Content:
-    return content
-
-
-def no_zh() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        case: CaseId
-
-    return Made
-
-
-def no_example() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        count: Persons = field("How many.", "数。", zh="数")
-
-    return Made
-
-
-def labels_missing() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        kind: Annotated[Literal["a", "b"], Labels(a="甲")] = field(
-            "Kind.", "类。", zh="类", example="a"
-        )
-
-    return Made
-
-
-def labels_of_nothing() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        kind: Annotated[Literal["a"], Labels(a="甲", b="乙")] = field(
-            "Kind.", "类。", zh="类", example="a"
-        )
-
-    return Made
-
-
-def vocabulary_of_numbers() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        kind: Annotated[Literal[1, 2], Labels()] = field("Kind.", "类。", zh="类", example=1)
-
-    return Made
-
-
-def text_as_total() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        note: Note = field("Note.", "注。", zh="注", example="x", total=True)
-
-    return Made
-
-
-def sealed_as_fact() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        text: Sealed | None = field("Text.", "文。", zh="文", default=None, fact=True)
-
-    return Made
-
-
-def nested() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        many: list[int] = field("Many.", "多。", zh="多", example=[1])
-
-    return Made
-
-
-def fraction() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        share: float = field("Share.", "份。", zh="份", example=0.5)
-
-    return Made
-
-
-def either() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        code: int | str = field("Code.", "码。", zh="码", example=1)
-
-    return Made
-
-
-def other_default() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        note: Note | None = field("Note.", "注。", zh="注", default="x")
-
-    return Made
-
-
-def gap_in_upcasts() -> type:
-    class Made(Trial, name="trial.made", zh="试", version=3):
-        upcasts: ClassVar = {1: renamed}
-
-    return Made
-
-
-def upcast_from_the_future() -> type:
-    class Made(Trial, name="trial.made", zh="试"):
-        upcasts: ClassVar = {1: renamed}
-
-    return Made
-
-
-def correction_of_nothing() -> type:
-    class Made(Trial, name="trial.made", zh="试", corrects="trial.taken"):
-        pass
-
-    return Made
-
-
-def no_family() -> type:
-    class Made(Event, name="trial.made", zh="试"):
-        pass
-
-    return Made
-
-
-def key_is_no_field() -> type:
-    class Head(Event, topic="trials", key="household", zh="试"):
-        pass
-
-    class Made(Head, name="trial.made", zh="试"):
-        pass
-
-    return Made
-
-
-WRONG: dict[Callable[[], type], str] = {
-    no_zh: r"Made\.case is not declared with schemas' field\(\)",
-    no_example: r"Made\.count has no example",
-    labels_missing: r"Made\.kind: its labels do not name exactly its values",
-    labels_of_nothing: r"Made\.kind: its labels do not name exactly its values",
-    vocabulary_of_numbers: r"Made\.kind is no text, whole number, truth or instant",
-    text_as_total: r"Made\.note is totalled but is no plain integer",
-    sealed_as_fact: r"Made\.text: sealed as a fact",
-    nested: r"Made\.many is no text, whole number, truth or instant",
-    fraction: r"Made\.share is no text, whole number, truth or instant",
-    either: r"Made\.code is no text, whole number, truth or instant",
-    other_default: r"Made\.note may be absent, so its default must be None",
-    gap_in_upcasts: r"Made is version 3: upcasts for \[2\] are missing",
-    upcast_from_the_future: r"Made is version 1: upcasts from \[1\] are no past",
-    correction_of_nothing: r"Made is corrective but has no field 'corrects'",
-    no_family: r"Made: its family names no topic",
-    key_is_no_field: r"Made: its family names no topic, or key 'household' is no field",
-}
-
-
-@pytest.mark.parametrize(("make", "says"), WRONG.items(), ids=[f.__name__ for f in WRONG])
-def test_a_class_that_contradicts_itself_is_refused(make: Callable[[], type], says: str) -> None:
-    with pytest.raises(SchemaError, match=says):
-        make()
-
-
 TERM = Term(60, "条例 34")
 CLOSE = Clock("close", "办结", "petition.accepted", (TERM,), ends=("petition.closed",))
 STAGE = Stage("petition.registered", "registered", "已登记")
-FOLD = CaseFold("cases", "petition.registered", (STAGE,))
+FOLD = CaseFold("cases", "petition.registered", (STAGE,), ("petition.closed",))
 DAILY = Rollup("daily", "division")
 MONEY = Balance("amount", "fund.contributed", "fund.disbursed", "source", ("entry", "opening"))
 LEDGER = Rollup("ledger", "division", ("source", "use", "entry"), MONEY)
@@ -302,7 +153,96 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
         with_clocks(replace(CLOSE, terms=(by_route(60, "31.6", longest=30),))),
         "clock 'close' has terms that nothing extends",
     ),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, ends=())),
+        "clock 'close' has no end that meets it",
+    ),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, lapses=CLOSE.ends)),
+        "clock 'close' has no end that meets it",
+    ),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, ends=("petition.closed", "petition.accepted"))),
+        "ends or is extended by what starts it, 'petition.accepted'",
+    ),
+    (
+        "petitions",
+        with_clocks(replace(CLOSE, extends="petition.accepted")),
+        "ends or is extended by what starts it, 'petition.accepted'",
+    ),
+    *(
+        (
+            "petitions",
+            with_clocks(replace(CLOSE, terms=(replace(TERM, **wrong),))),
+            f"a term of clock 'close' has {said}",
+        )
+        for wrong, said in (
+            ({"days": 0}, "0 days"),
+            ({"days": -5}, "-5 days"),
+            ({"longest": -1}, "60 days, -1 more"),
+            ({"basis": ""}, "60 days, 0 more at most, and the basis ''"),
+        )
+    ),
+    *(
+        (
+            "petitions",
+            with_clocks(replace(CLOSE, terms=(replace(TERM, when=when),))),
+            "a term of clock 'close' names a field or values alone",
+        )
+        for when in (("", ("31.5",)), ("route", ()))
+    ),
+    ("petitions", with_clocks(CLOSE, replace(CLOSE, name="end")), "have one Chinese name '办结'"),
+    ("petitions", with_clocks(replace(CLOSE, zh="")), "has no term, or no Chinese name"),
+    # Cases again
+    ("petitions", with_kept(DAILY, replace(FOLD, ends=())), "'cases' has no end"),
+    (
+        "petitions",
+        with_kept(DAILY, replace(FOLD, ends=("petition.closed", "petition.registered"))),
+        "ends with what opens it, 'petition.registered'",
+    ),
+    (
+        "petitions",
+        with_kept(DAILY, replace(FOLD, stages=(STAGE._replace(state=""),))),
+        "stage 'petition.registered' of 'cases' has no state",
+    ),
+    # Families
+    ("petitions", {"events": ()}, "it has no event type"),
+    ("petitions", {"partitions": 0}, "0 partitions are not 1 to 64"),
+    ("petitions", {"partitions": 65}, "65 partitions are not 1 to 64"),
+    ("petitions", {"topic": "wall"}, "names that begin with 'wall' are no family's"),
+    ("petitions", {"topic": "common"}, "names that begin with 'common' are no family's"),
+    ("petitions", with_kept(), "it has no rollup"),
+    ("petitions", with_kept(replace(DAILY, name="daily_mv")), "'daily_mv' is named like the view"),
+    ("funds", with_kept(replace(DAILY, dims=("use", "use"))), "is divided by 'use' twice"),
+    (
+        "visits",
+        with_kept(DAILY, Diary("x", "走访", SEEN, "last_visit", (SEEN._replace(type="visit.x"),))),
+        "diary 'x' has one column 'visits' twice",
+    ),
+    (
+        "visits",
+        with_kept(DAILY, Diary("x", "走访", SEEN, "last", (SEEN._replace(column="n"),))),
+        "diary 'x' has one event type 'visit.recorded' twice",
+    ),
     # Money
+    (
+        "funds",
+        with_kept(replace(LEDGER, balance=replace(MONEY, spent="fund.contributed"))),
+        "raises and spends by one event type 'fund.contributed'",
+    ),
+    (
+        "funds",
+        with_kept(replace(LEDGER, balance=replace(MONEY, by=""))),
+        "'fund.contributed' has no field '' to keep it by",
+    ),
+    (
+        "funds",
+        with_kept(replace(LEDGER, balance=replace(MONEY, by="use"))),
+        "'fund.contributed' has no field 'use' to keep it by",
+    ),
     ("funds", with_kept(replace(LEDGER, place="county")), "ledger 'ledger' is by county"),
     (
         "funds",
@@ -357,20 +297,60 @@ def test_two_views_of_one_name_are_refused_whatever_makes_them() -> None:
 
 
 def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() -> None:
-    class Taken(Trial, name="trial.taken", zh="试"):
+    class Taken(Trial, name="trial.taken", zh="取"):
         state: Note | None = field("State.", "态。", zh="态", default=None, fact=True)
 
-    class Counted(Trial, name="trial.counted", zh="试"):
+    class Counted(Trial, name="trial.counted", zh="计"):
         size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True)
 
-    class Named(Trial, name="trial.named", zh="试"):
+    class Named(Trial, name="trial.named", zh="名"):
         size: Note = field("Size.", "大小。", zh="大小", example="大")
 
-    plain = replace(family("funds"), clocks=(), projections=())
+    class Shown(Trial, name="trial.shown", zh="示"):
+        size: Persons = field(
+            "Size.", "大小。", zh="大小", example=1, total=True, below_township=False
+        )
+
+    class Paid(Trial, name="trial.paid", zh="付"):
+        size: Fen = field("Size.", "大小。", zh="大小", example=1)
+
+    class Sorted(Trial, name="trial.sorted", zh="分"):
+        kind: Annotated[Literal["a"], Labels(a="甲")] = field("Kind.", "类。", zh="类", example="a")
+
+    class Resorted(Trial, name="trial.resorted", zh="再分"):
+        kind: Annotated[Literal["a"], Labels(a="丙")] = field("Kind.", "类。", zh="类", example="a")
+
+    class Free(Trial, name="trial.free", zh="自由"):
+        kind: Note = field("Kind.", "类。", zh="类", example="a")
+
+    class Like(Trial, name="trial.like", zh="计"):
+        """Named in Chinese like another."""
+
+    class Mixed(Trial, name="trial.mixed", zh="混"):
+        size: Persons = field("Size.", "大小。", zh="案", example=1)
+
+    class Odd(Trial, name="trial.odd", zh="奇"):
+        case: CaseId = field("Case.", "案。", zh="案", example="")
+
+    class Corrected(Trial, name="trial.corrected", zh="更正", corrects="trial.counted"):
+        corrects: Note = field("What.", "何。", zh="何", example="a")
+
+    plain = replace(family("funds"), clocks=(), projections=(DAILY,))
     for events, says in (
         ((Counted, Counted), "two classes, Counted and Counted, have one event name"),
         ((Taken,), "field 'state' has the name of a column"),
-        ((Counted, Named), "field 'size' has one type in one event and another in another"),
+        ((Counted, Named), "field 'size' has one type in 'trial.counted' and another in 'trial.na"),
+        ((Counted, Paid), "field 'size' has one type in 'trial.counted' and another in 'trial.pa"),
+        ((Counted, Shown), "total 'size' is shown below township in 'trial.counted' or 'trial.sho"),
+        (
+            (Sorted, Resorted),
+            "'a' of field 'kind' is '甲' in 'trial.sorted' and '丙' in 'trial.re",
+        ),
+        ((Sorted, Free), "'kind' is a vocabulary in 'trial.sorted' or in 'trial.free', not in b"),
+        ((Counted, Like), "'trial.counted' and 'trial.like', have one Chinese name '计'"),
+        ((Mixed,), "two fields of 'trial.mixed', 'case' and 'size', have one Chinese name '案'"),
+        ((Odd,), "the examples of 'trial.odd' make no valid event: case"),
+        ((Counted, Corrected), "'trial.corrected' corrects 'trial.counted' but has no 'size'"),
     ):
         with pytest.raises(SchemaError, match=says):
             replace(plain, events=events)
@@ -378,8 +358,57 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
 
 def test_a_file_without_a_family_class_is_refused_by_its_name() -> None:
     module = types.ModuleType("schemas.empty")
-    with pytest.raises(SchemaError, match=r"schemas\.empty"):
+    with pytest.raises(SchemaError, match=r"schemas\.empty must declare one family.*none"):
         _family(module)
+
+
+def test_a_file_with_two_family_classes_is_refused_with_both_named() -> None:
+    module = types.ModuleType("schemas.double")
+    for head in ("One", "Other"):
+        made = type(head, (Event,), {"__module__": module.__name__}, topic="trials", key="case")
+        setattr(module, head, made)
+    with pytest.raises(SchemaError, match=r"schemas\.double must declare one.*One, Other"):
+        _family(module)
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({"topic": "petitions", "zh": "甲"}, "petitions"),
+        ({"topic": "others", "zh": "信访"}, "信访"),
+        ({"topic": "others", "zh": "甲", "events": family("petitions").events}, "petition."),
+    ],
+)
+def test_two_families_that_share_a_name_are_refused_with_both_named(
+    change: dict[str, Any], shared: str
+) -> None:
+    plain = {"clocks": (), "projections": (DAILY,), "key": "case", "module": "schemas.other"}
+    other = replace(family("funds"), **{**plain, "county_only": None, **change})
+    with pytest.raises(SchemaError, match=f"petition and schemas.other share the name '{shared}'"):
+        _apart(family("petitions"), other)
+
+
+@pytest.mark.parametrize("name", ["net_count", "count", "type", "hour", "kpart"])
+def test_two_columns_of_one_name_in_a_target_are_refused(name: str) -> None:
+    found = family("funds")
+    doubled = replace(found, projections=(Rollup("daily", "county"),))
+    kind = next(cls for cls in found.events if "source" in cls.fields)
+    spec = replace(kind.fields["source"], name=name, total=name == "count", fact=False)
+    changed = type(kind.__name__, (), {"spec": kind.spec, "fields": {name: spec}})
+    object.__setattr__(doubled, "events", (changed,))
+    rollup = Rollup("daily", "county", () if spec.total else (name,))
+    with pytest.raises(SchemaError, match=r"funds_daily would have 2 columns '(gross_|net_)?\w+'"):
+        columns(doubled, rollup, "UTC")
+
+
+def test_a_vocabulary_may_be_absent() -> None:
+    kind = Annotated[Literal["a", "b"], Labels(a="甲", b="乙")]
+
+    class Made(Trial, name="trial.made", zh="试"):
+        sort: kind | None = field("Kind.", "类。", zh="类", default=None)
+
+    spec = Made.fields["sort"]
+    assert (spec.choices, spec.optional, spec.labels) == (("a", "b"), True, {"a": "甲", "b": "乙"})
 
 
 def test_families_are_found_by_their_files_in_the_order_of_their_topics() -> None:
@@ -400,31 +429,3 @@ def test_events_are_named_in_the_past_tense_of_their_family() -> None:
         heads = {cls.spec.name.partition(".")[0] for cls in found.events}
         assert heads == {found.module.removeprefix("schemas.families.")}
         assert all(cls.__doc__ and cls.spec.zh for cls in found.events)
-
-
-def test_content_cannot_be_changed_and_takes_no_field_it_does_not_know() -> None:
-    made = (
-        family("funds")
-        .events[0]
-        .model_validate({"account": "F-1", "amount": 5, "source": "pledge"})
-    )
-    with pytest.raises(ValueError, match="frozen"):
-        made.amount = 6  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="Extra inputs"):
-        type(made).model_validate({"account": "F-1", "amount": 5, "source": "pledge", "x": 1})
-
-
-def test_fields_tell_what_derives_from_them() -> None:
-    class Seen(Trial, name="trial.seen", zh="试"):
-        at: Moment = field("When.", "时。", zh="时", example="2021-03-01T09:00:00+08:00")
-        who: Pseudonym | None = field("Who.", "谁。", zh="谁", default=None, fact=True)
-        text: Sealed | None = field("Text.", "文。", zh="文", default=None)
-
-    def told(name: str) -> tuple[object, ...]:
-        spec = Seen.fields[name]
-        return spec.stored, spec.optional, spec.personal, spec.sealed, spec.bare
-
-    assert told("case") == ("String", False, False, False, False)
-    assert told("at") == ("DateTime64(3)", False, False, False, False)
-    assert told("who") == ("String", True, True, False, False)
-    assert told("text") == ("", True, True, True, False)
