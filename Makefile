@@ -41,6 +41,7 @@ check: $(VENV)/.ready-test generated ## ruff, format, mypy; generated files as c
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@$(RUN) -m dashboards.boards --check
 	@git diff --exit-code --stat -- $(GENERATED) || \
 		{ echo 'Generated files were out of date; they are renewed now: commit them.' >&2; exit 1; }
 
@@ -65,7 +66,7 @@ chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared (
 	@$(RUN) -m tests.chaos $(ARGS)
 
 boards: $(VENV)/.ready ## write the boards into dashboards/json
-	@$(RUN) -m dashboards.boards.wall
+	@$(RUN) -m dashboards.boards
 
 catalog: $(VENV)/.ready ## write CATALOG.md, docs/schemas and docs/sql from the event classes
 	@$(RUN) -m schemas.catalog

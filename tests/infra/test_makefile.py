@@ -121,3 +121,16 @@ def test_the_test_lock_agrees_with_the_lock_of_the_product() -> None:
     product, tests = (pinned(ROOT / "locks" / name) for name in ("run.txt", "test.txt"))
 
     assert {name: tests.get(name) for name in product} == product
+
+
+def test_every_module_that_a_target_runs_does_something_when_it_is_run() -> None:
+    text = (ROOT / "Makefile").read_text()
+    modules = set(re.findall(r"\$\(RUN\) -m ((?:schemas|dashboards|infra|tests)[\w.]*)", text))
+
+    def runs(module: str) -> bool:
+        place = ROOT / module.replace(".", "/")
+        file = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
+        return file.exists() and 'if __name__ == "__main__":' in file.read_text(encoding="utf-8")
+
+    assert len(modules) > 5
+    assert [module for module in sorted(modules) if not runs(module)] == []
