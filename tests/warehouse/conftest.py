@@ -28,9 +28,12 @@ def connect(warehouse: EmbeddedClickHouse, user: str = "gulou", **options: Any) 
     return Client(warehouse.host, warehouse.port, user=user, **options)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """The engine in this process, which can hold only one: use databases of your own."""
+    """The engine in this process, for one file: close every session, use databases of your own.
+
+    A process can hold only one, and other files ask the engine without a folder.
+    """
     engine = Engine(tmp_path_factory.mktemp("engine"), timezone="UTC")
     yield engine
     engine.close()

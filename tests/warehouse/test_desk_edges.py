@@ -327,7 +327,11 @@ def test_an_insert_can_be_ended_from_another_thread_and_stores_nothing(
         desk,
         "CREATE MATERIALIZED VIEW slowly TO slow AS SELECT n + sleepEachRow(0.05) AS n FROM t",
     )
-    asked = question("INSERT INTO t FORMAT TSV", max_block_size="10")
+    asked = question(
+        "INSERT INTO t FORMAT TSV",
+        max_block_size="10",
+        function_sleep_max_microseconds_per_block="1000000000",
+    )
     with closing(MemoryFile()) as rows, ThreadPoolExecutor(1) as pool:
         rows.append(b"".join(b"%d\n" % number for number in range(200)))
         assert desk.prepare(asked) is not None
