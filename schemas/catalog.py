@@ -414,8 +414,8 @@ def _outcomes() -> Iterator[str]:
     )
     yield "### 死信原因 Reasons in the dead-letter topic"
     yield _table(
-        ("原因 reason", "名称 name", "说明 meaning"),
-        ((f"`{each}`", each.zh, each.doc) for each in Reason),
+        ("原因 reason", "名称 name", "说明 meaning", "处置 what to do"),
+        ((f"`{each}`", each.zh, each.doc, each.remedy) for each in Reason),
     )
     yield "### 事实表 Events tables"
     yield (

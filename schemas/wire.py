@@ -32,15 +32,18 @@ class Reason(StrEnum):
     Attributes:
         zh: what boards and the catalogue call it.
         doc: what it means.
+        remedy: what the person on call does about it.
     """
 
     zh: str
     doc: Text
+    remedy: Text
 
-    def __new__(cls, value: str, zh: str, en: str, zh_doc: str) -> Reason:
-        """A member is its code, its Chinese name and its meaning in English and Chinese."""
+    def __new__(cls, value: str, zh: str, en: str, zh_doc: str, do: str, zh_do: str) -> Reason:
+        """A member is its code and Chinese name; meaning and remedy in English and Chinese."""
         made = str.__new__(cls, value)
-        made._value_, made.zh, made.doc = value, zh, Text(en, zh_doc)
+        made._value_, made.zh = value, zh
+        made.doc, made.remedy = Text(en, zh_doc), Text(do, zh_do)
         return made
 
     NULL = (
@@ -48,78 +51,106 @@ class Reason(StrEnum):
         "消息没有内容",
         "The message has no value.",
         "消息的值为空。",
+        "The sender's program is broken: inform its office.",
+        "报送程序有误：通知报送单位。",
     )
     ENCODING = (
         "encoding",
         "不是 UTF-8 编码",
         "The bytes are not UTF-8.",
         "报文的字节不是有效的 UTF-8。",
+        "The sender's program is broken: inform its office.",
+        "报送程序有误：通知报送单位。",
     )
     JSON = (
         "json",
         "不是一个 JSON 对象",
         "Broken JSON, or more than one object in one message.",
         "JSON 不完整，或者一条消息中有多个对象。",
+        "The sender's program is broken: inform its office.",
+        "报送程序有误：通知报送单位。",
     )
     DUPLICATE_KEY = (
         "duplicate_key",
         "同一对象中键重复",
         "A key stands twice in one object: two readers, two sums.",
         "同一对象中同一个键出现两次，不同程序会读出不同的数。",
+        "The sender's program is broken: inform its office.",
+        "报送程序有误：通知报送单位。",
     )
     UNKNOWN_TYPE = (
         "unknown_type",
         "事件类型未知",
         "The topic has no such event type or version.",
         "该主题没有这一事件类型或者版本。",
+        "Sent to the wrong topic, or by a program newer than this one: ask the sender which.",
+        "发错主题，或者报送程序比本程序新：向报送单位核实。",
     )
     NEWER_VERSION = (
         "newer_version",
         "版本高于本程序",
         "Written by a newer program; parked, and counted once this one is upgraded.",
         "由更新版本的程序写出；先行暂存，本程序升级后计入统计。",
+        "Upgrade Gulou, then send it again.",
+        "先升级本程序，再重新报送。",
     )
     DIVISION = (
         "division",
         "区划代码不存在",
         "The division is not in the city's divisions file.",
         "本市区划文件中没有该代码。",
+        "The form or ledger holds an impossible value: correct it there and send it again.",
+        "表单或者台账中的值不可能成立：在原处改正后重新报送。",
     )
     FIELD = (
         "field",
         "字段缺失或不合规",
         "A field is missing, malformed, out of range or unknown.",
         "字段缺失、格式不符、超出范围或者未作定义。",
+        "The form or ledger holds an impossible value: correct it there and send it again.",
+        "表单或者台账中的值不可能成立：在原处改正后重新报送。",
     )
     CONTRADICTION = (
         "contradiction",
         "内容自相矛盾",
         "Fields contradict one another, or an event corrects another kind.",
         "字段之间互相矛盾，或者所更正的是另一类事件。",
+        "The form or ledger holds an impossible value: correct it there and send it again.",
+        "表单或者台账中的值不可能成立：在原处改正后重新报送。",
     )
     KEY = (
         "key",
         "消息键与内容不符",
         "The Kafka key is not the value of the family's key field.",
         "Kafka 消息键与该事件族的键字段的值不一致。",
+        "The sender uses another Kafka key, so repeats could be missed: correct its program.",
+        "报送程序使用了别的消息键，重复可能查不出：改正报送程序。",
     )
     PARTITION = (
         "partition",
         "消息不在其键所属分区",
         "In another Kafka partition than its key's, where it would not meet its repeats.",
         "消息不在其键所属的 Kafka 分区，与其重复、更正消息不会相遇。",
+        "The sender's client does not choose partitions by murmur2, so repeats would be "
+        "counted: set it (librdkafka: `partitioner=murmur2_random`) and send again.",
+        "报送程序未按 murmur2 选分区，重复会被计数：设置后重新报送"
+        "（librdkafka：`partitioner=murmur2_random`）。",
     )
     RECORDED_AFTER_LOGGED = (
         "recorded_after_logged",
         "登记时间晚于接收时间",
         "Recorded after the broker received it.",
         "登记时间晚于 Kafka 收到消息的时间。",
+        "The sender's clock is ahead by more than a minute: set it and send again.",
+        "报送单位的时钟快了一分钟以上：校准后重新报送。",
     )
     PROJECTION = (
         "projection",
         "无法计入统计",
         "The engine could not compute a figure from it.",
         "数据库无法据此计算统计数据。",
+        "A view could not digest it, which is a fault of Gulou: keep the row and report it.",
+        "统计视图无法处理，属本程序的错误：保留该行并上报。",
     )
 
 

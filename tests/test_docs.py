@@ -45,5 +45,19 @@ def test_every_exported_metric_has_an_entry_in_the_runbook() -> None:
     assert exported == _headings()
 
 
+def test_every_decision_that_is_cited_is_there_and_in_the_index() -> None:
+    text = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
+    there = set(re.findall(r"^### (D-\d+) ", text, flags=re.MULTILINE))
+    indexed = set(re.findall(r"^- \[(D-\d+) ", text, flags=re.MULTILINE))
+    rooms = ("schemas", "producers", "streams", "dashboards", "infra", "tests")
+    files = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in (*files, ROOT / "README.md")]
+    cited = {number for each in texts for number in re.findall(r"\b(D-\d+)\b", each)}
+
+    assert len(cited) > 20
+    assert there == indexed
+    assert cited - {"D-1"} <= there, "D-1 is also an example of a case's number"
+
+
 def _headings() -> set[str]:
     return set(re.findall(r"^## (\w+)$", RUNBOOK, flags=re.MULTILINE))

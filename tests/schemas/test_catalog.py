@@ -144,7 +144,7 @@ def descriptions() -> Iterator[tuple[str, Text]]:
     for table in statements(families(), Layout()):
         yield from ((f"{table.name} {column.name}", column.doc) for column in table.columns)
     yield from ((name, doc) for name, (_, doc) in STATUSES.items())
-    yield from ((each.value, each.doc) for each in Reason)
+    yield from ((each.value, doc) for each in Reason for doc in (each.doc, each.remedy))
 
 
 def test_whatever_the_catalogue_describes_it_describes_in_chinese_and_in_english() -> None:
@@ -168,7 +168,9 @@ def test_a_family_that_leaves_a_description_untold_is_refused() -> None:
 
 
 def test_every_reason_of_a_refusal_is_explained() -> None:
-    assert [each.value for each in Reason if not (each.zh and each.doc.whole)] == []
+    assert [
+        each.value for each in Reason if not (each.zh and each.doc.whole and each.remedy.whole)
+    ] == []
 
 
 def test_a_table_of_the_catalogue_has_the_same_cells_in_every_row() -> None:
