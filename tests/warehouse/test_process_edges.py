@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -57,7 +58,10 @@ def test_a_server_has_a_process_while_it_runs(tmp_path: Path) -> None:
     server.stop()
 
 
-def test_the_command_runs_where_the_packages_are(tmp_path: Path) -> None:
+def test_the_command_runs_where_the_packages_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     script = """
 import json, os, time
 print(json.dumps({"ready": True, "version": os.getcwd()}), flush=True)
@@ -232,16 +236,23 @@ def test_a_server_that_says_nothing_for_60_seconds_is_killed(
     assert server._child is not None and server._child.poll() == -9
 
 
-def test_a_server_that_does_not_end_when_asked_is_killed(
+def test_a_server_has_20_seconds_to_end_before_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_STOP_S", 0.1)
-    deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {READY}"
-    server = Scripted(tmp_path, deaf)
+    given: list[float] = []
+    stop = _child.stop
+
+    def noted(child: subprocess.Popen[bytes], timeout_s: float) -> int:
+        given.append(timeout_s)
+        return stop(child, timeout_s)
+
+    monkeypatch.setattr(_child, "stop", noted)
+    server = Scripted(tmp_path, READY)
     server.start()
     server.stop()
 
-    assert server._child is not None and server._child.poll() == -9
+    assert given == [20]
+    assert server._child is not None and server._child.poll() == -15
 
 
 @contextmanager
