@@ -35,6 +35,24 @@ STEPS: Final[Columns] = {
 BACK: Final = ("城市运行总览", url_of("gulou-wall"))
 TO_COUNTY: Final = ("进入县市区", url_of("gulou-county", county="${__data.fields.code}"))
 
+
+def duty(topic: str, clock: str) -> str:
+    """The lengths of a legal clock with their articles, such as "15 days (信访工作条例 22)"."""
+    (found,) = (each for each in family(topic).clocks if each.name == clock)
+    return "; ".join(
+        f"{term.days} {'working ' if term.unit == 'working' else ''}days"
+        + (f", at most {term.longest} more" if term.longest else "")
+        + (f", {term.when[0]} {', '.join(term.when[1])} only" if term.when[0] else "")
+        + f" ({term.basis})"
+        for term in found.terms
+    )
+
+
+def duties(topic: str) -> str:
+    """The lengths of all legal clocks of a family, each behind the clock's name."""
+    return "; ".join(f"{each.zh} {duty(topic, each.name)}" for each in family(topic).clocks)
+
+
 NAMED: Final[Columns] = {
     "county_name": {"unit": "string", "custom.width": 160,
               "links": [{"title": TO_COUNTY[0], "url": TO_COUNTY[1]}]},

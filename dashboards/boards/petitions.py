@@ -14,6 +14,7 @@ from dashboards.boards._shared import (
     STEPS,
     TO_COUNTY,
     TRUST,
+    duty,
     stats,
     type_names,
 )
@@ -62,12 +63,12 @@ def _petition_figures(to: tuple[str, str]) -> list[Placed]:
         ]),
         (trust(TRUST, freshness.freshness()), 4, 4),
         *[(gauge(number, punctual), 6, 7) for number in (
-            Number("及时受理率", Unit.RATE, "Notice in 15 days / all of all years whose notice was due or given; "
-                   "those still without notice count as late. 信访工作条例 23.", to, RATE,
+            Number("及时受理率", Unit.RATE, "Notice in time / all of all years whose notice was due or given; "
+                   f"those still without notice count as late. Source: {duty('petitions', 'notice')}.", to, RATE,
                    "accepted_on_time", 1),
             Number("按期办结率", Unit.RATE, "Closed in time / all of all years whose closing was due or done; open "
                    "overdue ones count as late, those withdrawn, merged or refused before their day "
-                   "are in neither. 信访工作条例 34, 60 days, route 31(6).", to, RATE,
+                   f"are in neither. Source: {duty('petitions', 'close')}.", to, RATE,
                    "closed_on_time", 1),
         )],
         *[(gauge(number, voices), 6, 7) for number in (
@@ -89,8 +90,8 @@ def _petitions() -> list[Placed]:
          "column.", to,
          columns={"on_time_rate": PERCENT, "clock_name": {"unit": "string"}, "basis": {"unit": "string"}}),
          petitions.petition_clocks(), topic="petitions"), 12, 7),
-        (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the 60-day clock by "
-         "days left, overdue ones first. 信访工作条例 34; 民法典 201, 203.", to),
+        (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the closing clock by "
+         f"days left, overdue ones first. Source: {duty('petitions', 'close')}; 民法典 201, 203.", to),
          petitions.petition_due()), 6, 7),
         (columns(Number("未结件龄（件）", Unit.COUNT, f"{_STILL_OPEN} By days since registration. "
          "信访工作条例 22.", to),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dashboards.boards._shared import HIDDEN, TRUST
+from dashboards.boards._shared import HIDDEN, TRUST, duties, duty
 from dashboards.edition import edition, say
 from dashboards.layout import Placed, board, choice_variable
 from dashboards.panels import (
@@ -93,13 +93,11 @@ def _wall_figures() -> list[Placed]:
          "withdrawn, merged or refused by the end of the range. Source: 信访工作条例 22-36.",
          to_petitions, column="open_now"), backlog), 4, 4),
         (stat(Number("逾期信访（件）", Unit.COUNT, "Petitions past at least one legal due date "
-         "not met by the end of the range: 15 days transfer (22), 15 days notice (23), 60 days "
-         "closing, at most 30 more (34), 30 days review (35), recheck (36). Source: "
-         "信访工作条例.",
+         f"not met by the end of the range. Source: {duties('petitions')}.",
          to_petitions, many, column="overdue_now"), backlog), 4, 4),
         (stat(Number("按期办结率", Unit.RATE, "Petitions closed in time / all whose closing was "
          "due or done, open overdue ones included; those withdrawn, merged or refused before "
-         "their day are in neither. 信访工作条例 34: 60 days from 受理, route 31(6) only.",
+         f"their day are in neither. Source: {duty('petitions', 'close')}.",
          to_petitions, rate, "closed_on_time", 1), punctual), 4, 4),
         (stat(Number("本年调解成功率", Unit.RATE, "Disputes with an agreement / all disputes ended "
          "this year. Source: 人民调解法 28-31 (no time limit of its own).", to_mediations,

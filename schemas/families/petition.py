@@ -180,7 +180,7 @@ class Petition(
 
 
 def _misrouted(content: Content) -> str | None:
-    """Only 申诉求决 have a route (条例 31), so that the 60 days can apply only to them."""
+    """Only 申诉求决 have a route (条例 31), so that the clock `close` runs for them only."""
     if content["route"] == "none" or content["kind"] == "appeal":
         return None
     return f"route {content['route']} of a petition that is no appeal"
