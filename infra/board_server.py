@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from dashboards.server import READS, ROLE, ServerConfig, application
-from infra.http import Gate, Listening, serve
-from schemas.errors import GulouError, Misconfigured
+from infra.http import Gate, Listening, serve, token_in
+from schemas.errors import GulouError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         gate = Gate(
-            given.host, _token(given.token_file), closed=given.closed, role=ROLE, reads=READS
+            given.host, token_in(given.token_file), closed=given.closed, role=ROLE, reads=READS
         )
         config = ServerConfig(
             state=given.state,
@@ -45,20 +45,6 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
-
-
-def _token(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Misconfigured(
-            f"token file {path} cannot be read ({error.strerror}).", do="Make it, mode 0600."
-        ) from error
-    if not token:
-        raise Misconfigured(f"token file {path} is empty.", do="Write a long random word into it.")
-    return token
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What all parts that speak HTTP share: the token gate, the start, the health path (D-73)."""
 
-from infra.http.gate import HEALTH, Gate, loopback
+from infra.http.gate import HEALTH, Gate, loopback, token_in
 from infra.http.serving import Listening, serve
 
-__all__ = ["HEALTH", "Gate", "Listening", "loopback", "serve"]
+__all__ = ["HEALTH", "Gate", "Listening", "loopback", "serve", "token_in"]

@@ -7,6 +7,7 @@ import hmac
 import html
 import ipaddress
 from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -24,6 +25,25 @@ SESSION_S = 90 * 86_400  # A wall is mounted once and must not ask for its token
 _FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def token_in(path: Path | None) -> str:
+    """The token that a file holds; empty without a file.
+
+    Raises:
+        Misconfigured: the file cannot be read, or is empty.
+    """
+    if path is None:
+        return ""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(
+            f"token file {path} cannot be read ({error.strerror}).", do="Make it, mode 0600."
+        ) from error
+    if not token:
+        raise Misconfigured(f"token file {path} is empty.", do="Write a long random word into it.")
+    return token
 
 
 def loopback(host: str) -> bool:
@@ -76,10 +96,15 @@ class Gate:
         self._session = hmac.new(token.encode(), b"board session", hashlib.sha256).hexdigest()
 
     def guard(self, app: web.Application) -> web.Application:
-        """The application behind this gate: every request passes it first."""
+        """The application behind this gate: every request passes it first.
+
+        An application without a health path gets one.
+        """
         app.middlewares.insert(0, self.middleware)  # type: ignore[arg-type]
         app.on_response_prepare.append(_harden)
         app.router.add_routes([web.get(LOGIN, self.form), web.post(LOGIN, self.login)])
+        if not any(each.canonical == HEALTH for each in app.router.resources()):
+            app.router.add_get(HEALTH, _health)
         return app
 
     @property
@@ -134,7 +159,8 @@ class Gate:
         return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())
 
     def _turned_away(self, request: web.Request) -> web.Response:
-        if request.path.startswith("/api/"):
+        page = "text/html" in request.headers.get("Accept", "")
+        if request.path.startswith("/api/") or not page:
             return web.json_response({"message": "Unauthorized"}, status=401)
         return _login(str(request.rel_url.without_query_params("token")), status=401)
 
@@ -154,6 +180,10 @@ class Gate:
     async def form(self, request: web.Request) -> web.Response:
         """GET /login: the form."""
         return _login(_inside(request.query.get("to", "/")))
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.json_response({"ready": True})
 
 
 def _proxied(request: web.Request) -> bool:

@@ -184,7 +184,7 @@ def test_a_token_in_an_address_becomes_a_session_and_leaves_the_address(
     assert doors(closed, {}, query) == (303, 400, 403, 303)
     for wrong in ("?token=", "?token=glsa_tes", f"?Token={TOKEN}"):
         assert doors(closed, {}, wrong) == NOBODY
-    asked = closed.call("GET", "/d/wall?token=wrong&a=1")
+    asked = closed.call("GET", "/d/wall?token=wrong&a=1", headers={"Accept": "text/html"})
     assert 'name="to" value="/d/wall?a=1"' in asked.text
     # Without a configured token, the address loses it all the same, and no session begins.
     assert free.call("GET", "/api/folders?token=x").status_code == 303
