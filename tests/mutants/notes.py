@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.mutants.sites import PLACES, ROOT, Site
+from tests.mutants.sites import ROOT, Site, tested
 
 _HERE: Final = Path(__file__).parent
 
@@ -45,12 +45,7 @@ def by_hand() -> Iterator[ByHand]:
     Raises:
         LookupError: the text to change is missing, or occurs several times.
     """
-    sources = {
-        path: path.read_text(encoding="utf-8")
-        for place in PLACES
-        for path in sorted((ROOT / place).rglob("*.py"))
-        if "viewer" not in path.parts
-    }
+    sources = {path: path.read_text(encoding="utf-8") for path in tested()}
     for fault in _read("faults.toml", "fault"):
         holders = [path for path, text in sources.items() if fault["old"] in text]
         if len(holders) != 1 or sources[holders[0]].count(fault["old"]) != 1:

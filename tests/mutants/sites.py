@@ -16,7 +16,10 @@ from cosmic_ray.mutating import mutate_code
 from tests.mutants.operators import DropCondition, DropMember, SqlEdge, SwapExtreme
 
 ROOT: Final = Path(__file__).parents[2]
-PLACES: Final = ("schemas", "streams", "producers", "dashboards", "infra/warehouse")
+PLACES: Final = (
+    *("schemas", "streams", "producers", "dashboards"),
+    *("infra/warehouse", "infra/http", "infra/database.py"),
+)
 
 _COSMIC: Final[Mapping[str, Sequence[str]]] = {
     "comparison": (
@@ -185,10 +188,17 @@ def _documents(parent: Any) -> bool:
 
 
 def every_site() -> list[Site]:
-    """Every possible fault of the tested folders, in a fixed order."""
-    paths = [path for place in PLACES for path in sorted((ROOT / place).rglob("*.py"))]
-    kept = [path for path in paths if "viewer" not in path.parts]
-    return [site for path in kept for site in sites(path)]
+    """Every possible fault of the tested files, in a fixed order."""
+    return [site for path in tested() for site in sites(path)]
+
+
+def tested() -> list[Path]:
+    """Every file in which faults are put, in a fixed order."""
+    found = []
+    for place in PLACES:
+        root = ROOT / place
+        found += [root] if root.is_file() else sorted(root.rglob("*.py"))
+    return [path for path in found if "viewer" not in path.parts]
 
 
 def draw(seed: int, count: int, among: Sequence[Site]) -> list[Site]:

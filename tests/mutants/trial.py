@@ -19,7 +19,7 @@ QUICK_S, SLOW_S = 300.0, 900.0
 _NAMING: Final = 3
 _QUICK: Final = "not slow and not stack and not browser"
 _SLOW: Final = "not slow and (stack or browser)"
-# A golden file must not be the judge: it is written anew from the faulty code first.
+# A golden file must not be the judge: it is written again from the faulty code first.
 _GOLDEN: Final = (
     "from dashboards.boards.__main__ import main as boards\n"
     "from schemas import catalog\n"
@@ -32,6 +32,7 @@ _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     "schemas/families/petition.py": ("tests/law",),
     "schemas/families/mediation.py": ("tests/law", "tests/schemas/test_words.py"),
     "schemas/families/": ("tests/figures",),
+    "schemas/event.py": ("tests/schemas/test_event_classes.py",),
     "schemas/family.py": ("tests/schemas/test_contradictions.py",),
     "schemas/projections.py": ("tests/schemas/test_contradictions.py", "tests/figures"),
     "schemas/clocks.py": ("tests/schemas/test_deadlines.py", "tests/law"),
@@ -85,6 +86,10 @@ _TESTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
                      "tests/dashboards/test_viewer.py")),
     "infra/warehouse/": (("tests/warehouse", "tests/contract", "tests/infra/test_apply.py",
                           "tests/infra/test_cluster.py"), ("tests/infra/test_outages.py",)),
+    "infra/database.py": (("tests/infra/test_apply_plan.py", "tests/infra/test_apply.py",
+                           "tests/infra/test_cluster.py"), ()),
+    "infra/http/": (("tests/infra/test_http.py", "tests/dashboards/test_page_doors.py",
+                     "tests/dashboards/test_server.py"), ()),
 }  # fmt: skip
 """All tests that watch a place: those that need no running stack or browser, and those that do."""
 
