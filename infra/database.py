@@ -106,23 +106,23 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
     declared = statements(families(), place)
     rebuilt: set[str] = set()
     for statement in declared:
+        is_view = statement.kind == "view"
+        if not is_view and statement.name in rebuilt:
+            continue  # with the other half of its projection
         exists = (statement.database, statement.name) in there
-        full, digest = f"{statement.database}.{statement.name}", _digest(statement)
-        remember = (
-            f"INSERT INTO `{place.database}`.`{_APPLIED}` (name, digest) "
-            f"SELECT {quoted(full)}, {quoted(digest)}"
-        )
+        full, remember = f"{statement.database}.{statement.name}", _remember(statement, place)
         # A view keeps its old column types, so it is created again with the table it reads.
-        stands = not rebuilt if statement.kind == "view" else statement.name not in rebuilt
-        if exists and applied.get(full) == digest and stands:
+        stands = not (is_view and rebuilt)
+        if exists and applied.get(full) == _digest(statement) and stands:
             continue
         if not exists:
             yield Change(f"create {statement.kind} {full}", (statement.sql, remember))
-        elif statement.kind == "view":
+        elif is_view:
             yield Change(f"replace view {full}", (statement.sql, remember))
         elif statement.kind in ("target", "materialized view"):
-            yield from _rebuild(statement, declared, place, remember)
-            rebuilt |= {statement.name, f"{statement.name}_mv"}
+            table = statement.name.removesuffix("_mv")
+            rebuilt |= {table, f"{table}_mv"}
+            yield _rebuild(table, declared, place)
         else:
             yield Change(f"alter {full}", (*_added(client, statement, place), remember))
     yield from _described(client, declared, place, rebuilt)
@@ -152,18 +152,25 @@ def _described(
             yield Change(f"describe {statement.database}.{statement.name}", alters)
 
 
-def _rebuild(
-    statement: Statement, declared: Sequence[Statement], place: Layout, remember: str
-) -> Iterator[Change]:
+def _rebuild(table: str, declared: Sequence[Statement], place: Layout) -> Change:
     """Drops a projection's view and target; the claim fills the new target from the events."""
-    table = statement.name.removesuffix("_mv")
     view = f"{table}_mv"
-    again = [s.sql for s in declared if s.name in (table, view)]
+    halves = [s for s in declared if s.name in (table, view)]
     drops = [
         f"DROP TABLE IF EXISTS `{place.database}`.`{name}`{place.on_cluster} SYNC"
         for name in (view, table)
     ]
-    yield Change(f"rebuild projection {place.database}.{table}", (*drops, *again, remember))
+    made = [*(s.sql for s in halves), *(_remember(s, place) for s in halves)]
+    return Change(f"rebuild projection {place.database}.{table}", (*drops, *made))
+
+
+def _remember(statement: Statement, place: Layout) -> str:
+    """The statement that records what was applied."""
+    full = f"{statement.database}.{statement.name}"
+    return (
+        f"INSERT INTO `{place.database}`.`{_APPLIED}` (name, digest) "
+        f"SELECT {quoted(full)}, {quoted(_digest(statement))}"
+    )
 
 
 def _added(client: Any, statement: Statement, place: Layout) -> Iterator[str]:

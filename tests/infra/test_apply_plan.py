@@ -137,6 +137,7 @@ def test_a_projection_that_differs_is_made_anew_and_every_view_with_it(
             f"rebuild projection {DB}.visits_daily",
             *(f"replace view {DB}_published.{name}" for (name,) in planned.rows(VIEWS)),
         }
+        assert len(done) == len(set(done)), "each thing is done once"
         # The worker's next claim fills the rebuilt figures; no other table loses any.
         assert planned.rows(f"SELECT count() FROM {DB}.visits_daily") == [(0,)]
         assert planned.rows(f"SELECT kpart FROM {DB}.petitions_daily") == [(3,)]
