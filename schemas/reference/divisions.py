@@ -70,14 +70,11 @@ class Divisions(Mapping[str, Division]):
         Raises:
             Misconfigured: the file is missing, a code is malformed or doubled, a parent is absent.
         """
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as lines:
-                table = list(csv.DictReader(lines))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise Misconfigured(
-                f"The divisions file {path.name!r} cannot be read: {_why(error)}.",
-                do="Point GULOU_DIVISIONS at a CSV with the columns code,name,valid_from,valid_to.",
-            ) from error
+        table = _table(
+            path,
+            "divisions",
+            do="Point GULOU_DIVISIONS at a CSV with the columns code,name,valid_from,valid_to.",
+        )
         rows = [_division(row, line, path) for line, row in enumerate(table, start=2)]
         found = cls(rows)
         if len(found) != len(rows):
@@ -132,16 +129,8 @@ def microgrids(path: Path, divisions: Divisions) -> dict[str, int] | None:
     beside = path.parent / f"microgrids_{divisions.city.code}.csv"
     if not beside.exists():
         return None
-    try:
-        with beside.open(encoding="utf-8-sig", newline="") as lines:
-            table = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Misconfigured(
-            f"The micro-grid file {beside.name!r} cannot be read: {_why(error)}.",
-            do="It needs the columns code,microgrids.",
-        ) from error
     found: dict[str, int] = {}
-    for row in table:
+    for row in _table(beside, "micro-grid", do="It needs the columns code,microgrids."):
         code, count = row.get("code") or "", row.get("microgrids") or ""
         if code not in divisions or not (count.isascii() and count.isdigit()):
             raise Misconfigured(
@@ -158,6 +147,16 @@ def parent(code: str) -> str:
     if len(code) <= COUNTY:
         return code[:4] + "00"
     return code[: len(code) - 3]
+
+
+def _table(path: Path, what: str, *, do: str) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            return list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Misconfigured(
+            f"The {what} file {path.name!r} cannot be read: {_why(error)}.", do=do
+        ) from error
 
 
 def _why(error: Exception) -> str:

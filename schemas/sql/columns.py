@@ -115,6 +115,22 @@ def as_corrected(f: FieldSpec) -> Text:
     return Text(f"After corrections: {f.doc.en}", f"更正后合计：{f.doc.zh}")
 
 
+def figures_of(family: Family, *, below_township: bool = False) -> list[tuple[str, Text]]:
+    """Names and meanings of the figures of a family's rollups; `net_` are those after corrections.
+
+    Pairs, not a mapping, so that a target finds a name that comes twice.
+
+    Args:
+        family: whose.
+        below_township: leave out the totals that may not be published for a village.
+    """
+    found = [("gross_count", GROSS), ("net_count", NET)]
+    for f in family.totals:
+        if f.below_township or not below_township:
+            found += [(f"gross_{f.name}", as_filed(f)), (f"net_{f.name}", as_corrected(f))]
+    return found
+
+
 def starts(grain: Literal["hour", "day"]) -> Text:
     """Meaning of the column of a time bucket."""
     return Text(f"Start of the {grain}, city's zone.", f"所属{_BUCKETS[grain]}，按本市时区。")

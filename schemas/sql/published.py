@@ -23,17 +23,14 @@ from schemas.sql.cases import cases, deadlines, pending, steps
 from schemas.sql.columns import (
     COUNTY,
     COUNTY_OR_CITY,
-    GROSS,
-    NET,
     TOWNSHIP,
     TOWNSHIP_IF_SHOWN,
     TYPE,
     VILLAGE,
     YEAR,
     PublishedView,
-    as_corrected,
-    as_filed,
     codes_of,
+    figures_of,
     instant,
     quoted,
     starts,
@@ -99,22 +96,12 @@ def _family_views(family: Family, database: str, zone: str) -> Iterator[Publishe
             yield deadlines(family, fold, database, zone)
 
 
-def _figures(family: Family, *, below_township: bool = False) -> dict[str, Text]:
-    found = {"gross_count": GROSS, "net_count": NET}
-    for f in family.totals:
-        if below_township and not f.below_township:
-            continue
-        found[f"gross_{f.name}"] = as_filed(f)
-        found[f"net_{f.name}"] = as_corrected(f)
-    return found
-
-
 def _net(family: Family) -> dict[str, Text]:
-    return {name: text for name, text in _figures(family).items() if name.startswith("net_")}
+    return {name: text for name, text in figures_of(family) if name.startswith("net_")}
 
 
 def _sums(family: Family) -> str:
-    return ", ".join(f"sum(t.{name}) AS {name}" for name in _figures(family))
+    return ", ".join(f"sum(t.{name}) AS {name}" for name, _ in figures_of(family))
 
 
 def _dims(family: Family, rollup: Rollup) -> dict[str, Text]:
@@ -133,7 +120,7 @@ def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedV
             "county": COUNTY_OR_CITY,
             **dims,
             "hour": starts("hour"),
-            **_figures(family),
+            **dict(figures_of(family)),
         },
         f"SELECT {group}, {_sums(family)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
@@ -200,7 +187,7 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
             "township": TOWNSHIP_IF_SHOWN,
             **dims,
             "day": starts("day"),
-            **_figures(family),
+            **dict(figures_of(family)),
         },
         # Derive county and township per group, not per row: per row, and as two keys, they took a
         # quarter longer.
@@ -284,7 +271,7 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
     dims = _dims(family, rollup)
     bucket = "day" if grain == "day" else "toYear(day) AS year"
     group = ", ".join(["type", "county", "township", "village", *dims, grain])
-    figures = _figures(family, below_township=True)
+    figures = dict(figures_of(family, below_township=True))
     sums = {name: f"sum(t.{name})" for name in figures}
     # Withhold the count of events that help people, like the number of people helped: a single
     # event in a village points at a household (D-18). Publish its money like other totals.
@@ -339,7 +326,7 @@ def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -
     village's year as a second line of known sums, hiding one sibling per line is not enough (D-19).
     Vocabularies are left out: they would split large cells into small ones.
     """
-    figures = _figures(family, below_township=True)
+    figures = dict(figures_of(family, below_township=True))
     cell = "type, substring(village, 1, 9) AS township, village, year"
     small = f"gross_count BETWEEN 1 AND {SMALL - 1} OR abs(net_count) BETWEEN 1 AND {SMALL - 1}"
     line = "PARTITION BY type, township, year"

@@ -11,13 +11,10 @@ from schemas.family import Family
 from schemas.names import events_table, target_table, target_view
 from schemas.projections import HI, NEVER, CaseFold, Diary, Projection, Rollup, verb
 from schemas.sql.columns import (
-    GROSS,
     MICROGRID,
-    NET,
     YEAR,
     Column,
-    as_corrected,
-    as_filed,
+    figures_of,
     moment,
     of_types,
     quoted,
@@ -134,14 +131,7 @@ def _agg(function: str, type_: str) -> str:
 
 
 def _figure_columns(family: Family) -> list[Column]:
-    found = [
-        Column("gross_count", _agg("sum", "Int64"), GROSS),
-        Column("net_count", _agg("sum", "Int64"), NET),
-    ]
-    for f in family.totals:
-        found.append(Column(f"gross_{f.name}", _agg("sum", "Int64"), as_filed(f)))
-        found.append(Column(f"net_{f.name}", _agg("sum", "Int64"), as_corrected(f)))
-    return found
+    return [Column(name, _agg("sum", "Int64"), doc) for name, doc in figures_of(family)]
 
 
 def days_of(type_: str) -> str:
