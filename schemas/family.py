@@ -136,6 +136,8 @@ def _contradictions(family: Family) -> Iterator[str]:
     yield from _corrections(family)
     yield from _examples(family)
     yield from _undescribed(family)
+    if not family.rollups:
+        yield "it has no rollup, so its events are counted nowhere"
 
 
 def _names(family: Family) -> Iterator[str]:
@@ -198,8 +200,10 @@ def _projections(family: Family) -> Iterator[str]:
         if doubled := _doubled(rollup.dims):
             yield f"{rollup.name!r} is divided by {doubled!r} twice"
         yield from _balance(family, rollup)
+    if family.diary:
+        yield from _diary(family.diary)
     if family.fold:
-        yield from _fold(family, family.fold)
+        yield from _fold(family.fold)
     elif family.clocks:
         yield f"clock {family.clocks[0].name!r} has no case fold to stand in"
 
@@ -226,7 +230,7 @@ def _balance(family: Family, rollup: Rollup) -> Iterator[str]:
     if balance.by in _OF_BALANCES:
         yield f"ledger {rollup.name!r} is kept by {balance.by!r}, the name of a column of balances"
     for dim in (balance.by, balance.opening[0]):
-        if (dim or dim == balance.by) and dim not in rollup.dims:
+        if dim and dim not in rollup.dims:
             yield f"ledger {rollup.name!r} is not divided by {dim!r}"
     name, value = balance.opening
     if name and not any(value in f.choices for f in family.fields_named(name)):
@@ -243,7 +247,7 @@ def _diary(diary: Diary) -> Iterator[str]:
             yield f"diary {diary.name!r} has one {what} {doubled!r} twice"
 
 
-def _fold(family: Family, fold: CaseFold) -> Iterator[str]:
+def _fold(fold: CaseFold) -> Iterator[str]:
     if not fold.stages:
         yield f"case fold {fold.name!r} has no stages"
     if not fold.ends or fold.opens in fold.ends:
@@ -315,7 +319,6 @@ def _unknown(family: Family) -> Iterator[str]:
         said |= set(family.fold.ends)
     if family.diary:
         said |= set(family.diary.types)
-        yield from _diary(family.diary)
     there = {cls.spec.name for cls in family.events}
     if unknown := sorted(said - there - {""}):
         yield f"{unknown[0]!r} is named but is none of its events"
@@ -342,22 +345,25 @@ def _fields(family: Family) -> Iterator[str]:
         if f.name in _RESERVED:
             yield f"field {f.name!r} has the name of a column of every target"
     for (where, one), (there, other) in _namesakes(family):
-        if one.stored != other.stored or one.money != other.money:
-            yield f"field {one.name!r} has one type in {where!r} and another in {there!r}"
-        if bool(one.choices) != bool(other.choices):
-            yield f"field {one.name!r} is a vocabulary in {where!r} or in {there!r}, not in both"
-        for value in one.labels.keys() & other.labels.keys():
-            if one.labels[value] != other.labels[value]:
-                both = (
-                    f"{one.labels[value]!r} in {where!r} and {other.labels[value]!r} in {there!r}"
-                )
-                yield f"value {value!r} of field {one.name!r} is {both}"
-        if one.total and other.total and one.below_township != other.below_township:
-            yield f"total {one.name!r} is shown below township in {where!r} or {there!r}, not both"
+        yield from _differences(where, one, there, other)
     if family.county_only:
         name, value = family.county_only
         if not any(value in f.choices for f in family.fields_named(name)):
             yield f"{name!r} has no value {value!r}, which is shown at the county alone"
+
+
+def _differences(where: str, one: FieldSpec, there: str, other: FieldSpec) -> Iterator[str]:
+    """What two fields of one name differ in that one column of a table cannot."""
+    name, zh, other_zh = one.name, one.labels, other.labels
+    if one.stored != other.stored or one.money != other.money:
+        yield f"field {name!r} has one type in {where!r} and another in {there!r}"
+    if bool(one.choices) != bool(other.choices):
+        yield f"field {name!r} is a vocabulary in {where!r} or in {there!r}, not in both"
+    for value in sorted(v for v in zh.keys() & other_zh.keys() if zh[v] != other_zh[v]):
+        both = f"{zh[value]!r} in {where!r} and {other_zh[value]!r} in {there!r}"
+        yield f"value {value!r} of field {name!r} is {both}"
+    if one.total and other.total and one.below_township != other.below_township:
+        yield f"total {name!r} is shown below township in {where!r} or {there!r}, not both"
 
 
 def _namesakes(family: Family) -> Iterator[tuple[tuple[str, FieldSpec], tuple[str, FieldSpec]]]:
@@ -397,5 +403,3 @@ def _undescribed(family: Family) -> Iterator[str]:
                 yield f"{name!r} of {cls.__name__} is not described in English and in Chinese"
     if not family.doc.whole:
         yield "it is not described in English and in Chinese"
-    if not family.rollups:
-        yield "it has no rollup, so its events are counted nowhere"
