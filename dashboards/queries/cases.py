@@ -15,6 +15,7 @@ from dashboards.queries.pieces import (
     named,
     overdue_days,
     share,
+    sums,
     text,
     word,
 )
@@ -94,11 +95,10 @@ ORDER BY {_state_order(topic)}, cases DESC, from_state LIMIT 60""".strip()
 
 
 def flow(topic: str, types: Sequence[str]) -> str:
-    """Events over the range, one column per type, named by its verb."""
+    """Events over the range: one column for each type, whose name is the verb of the type."""
     # One column per type, not one row: a day without events is a 0, not a gap in the line.
-    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS {verb(type_)}" for type_ in types)
     return f"""
-SELECT {bucket()} AS time, {sums} FROM {topic}_by_county_hour
+SELECT {bucket()} AS time, {sums(types)} FROM {topic}_by_county_hour
 WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
 
 

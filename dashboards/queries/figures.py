@@ -10,6 +10,7 @@ from dashboards.queries.pieces import (
     count_column,
     county_name,
     new_year,
+    sums,
     today,
     word,
     zone,
@@ -19,10 +20,7 @@ from schemas.projections import Balance
 
 
 def _sums(topic: str, figure: str) -> str:
-    return ", ".join(
-        f"sumIf({figure}, type = '{cls.spec.name}') AS {count_column(cls.spec.name)}"
-        for cls in family(topic).events
-    )
+    return sums((cls.spec.name for cls in family(topic).events), figure, count_column)
 
 
 def _by_hour(topic: str) -> bool:
@@ -47,14 +45,14 @@ def type_year(topic: str) -> str:
 
 def type_trend(topic: str) -> str:
     """Events over the range, one column per type, by hour or by day."""
-    sums = _sums(topic, "net_count")
+    counts = _sums(topic, "net_count")
     if _by_hour(topic):
         return f"""
-SELECT {bucket()} AS time, {sums} FROM {topic}_by_county_hour
+SELECT {bucket()} AS time, {counts} FROM {topic}_by_county_hour
 WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
     first = f"toDate(toTimeZone($__fromTime, {zone()}))"
     return f"""
-SELECT toDateTime(day, {zone()}) AS time, {sums} FROM {topic}_by_township_day
+SELECT toDateTime(day, {zone()}) AS time, {counts} FROM {topic}_by_township_day
 WHERE day >= {first} AND day <= {today()} AND {IN_PLACE}
 GROUP BY time ORDER BY time LIMIT 2000""".strip()
 

@@ -6,7 +6,7 @@ to a past day shows that day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from dashboards.edition import edition, say
@@ -131,13 +131,13 @@ VISIT_TYPES: Final = ("visit.recorded", "visit.request_raised", "visit.request_c
 
 
 def count_column(type_: str) -> str:
-    """Column that counts an event type, named by its verb."""
+    """Name of the column that counts an event type: `recorded_count` of `visit.recorded`."""
     return f"{verb(type_)}_count"
 
 
-def visit_lines() -> str:
-    """Visits, requests raised and requests closed: one column each, named by its verb."""
-    return ", ".join(f"sumIf(net_count, type = '{t}') AS {verb(t)}" for t in VISIT_TYPES)
+def sums(types: Iterable[str], figure: str = "net_count", name: Callable[[str], str] = verb) -> str:
+    """SQL: the sum of a figure for each event type, in a column that `name` names after it."""
+    return ", ".join(f"sumIf({figure}, type = '{type_}') AS {name(type_)}" for type_ in types)
 
 
 EVERYWHERE: Final = "1 = 1"

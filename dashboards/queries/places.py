@@ -10,6 +10,7 @@ from dashboards.queries.pieces import (
     AT,
     END,
     LIMIT,
+    VISIT_TYPES,
     YUAN,
     arrays,
     days,
@@ -19,9 +20,9 @@ from dashboards.queries.pieces import (
     new_year_hour,
     one,
     share,
+    sums,
     text,
     today,
-    visit_lines,
     visit_sums,
     zone,
 )
@@ -231,7 +232,7 @@ def place_trend(level: PlaceLevel) -> str:
     """Visits and requests of the place by day; a day without any is a 0."""
     first = f"toDate(toTimeZone($__fromTime, {zone()}))"
     return f"""
-SELECT toDateTime(day, {zone()}) AS time, {visit_lines()} FROM visits_by_{level.daily}
+SELECT toDateTime(day, {zone()}) AS time, {sums(VISIT_TYPES)} FROM visits_by_{level.daily}
 WHERE {level.here} AND day >= {first} AND day <= {today()}
 GROUP BY time
 ORDER BY time WITH FILL FROM toDateTime({first}, {zone()}) TO {END} STEP toIntervalDay(1)

@@ -7,6 +7,7 @@ from dashboards.queries.pieces import (
     END,
     IN_PLACE,
     LIMIT,
+    VISIT_TYPES,
     among,
     bucket,
     days,
@@ -14,9 +15,9 @@ from dashboards.queries.pieces import (
     new_year_hour,
     place,
     share,
+    sums,
     text,
     today,
-    visit_lines,
     visit_sums,
     word,
 )
@@ -88,7 +89,7 @@ GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
 def coverage_trend() -> str:
     """Visits and requests over the range."""
     return f"""
-SELECT {bucket()} AS time, {visit_lines()} FROM visits_by_county_hour
+SELECT {bucket()} AS time, {sums(VISIT_TYPES)} FROM visits_by_county_hour
 WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
 
 

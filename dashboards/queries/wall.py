@@ -16,12 +16,12 @@ from dashboards.queries.pieces import (
     new_year_hour,
     one,
     share,
+    sums,
     type_name,
     word,
     zone,
 )
 from schemas.families import families
-from schemas.projections import verb
 
 
 def wall_mediations() -> str:
@@ -125,9 +125,8 @@ TREND = {
 def wall_trend() -> str:
     """Requests, petitions and agreements over the range, by hour or by day."""
     types = ", ".join(f"'{type_}'" for type_ in TREND)
-    sums = ", ".join(f"sumIf(net_count, type = '{type_}') AS {verb(type_)}" for type_ in TREND)
     return f"""
-SELECT {bucket()} AS time, {sums} FROM all_by_county_hour
+SELECT {bucket()} AS time, {sums(TREND)} FROM all_by_county_hour
 WHERE type IN ({types}) AND $__timeFilter(hour) GROUP BY time ORDER BY time LIMIT 2000""".strip()
 
 
