@@ -225,7 +225,7 @@ def trend(
     Args:
         number: what it shows.
         sql: a column `time`, and one number column per line.
-        names: name of each line, by its column.
+        names: mapping from a column to the name of its line.
         labelled: one line per value of the text column `line` instead.
         least: minimum interval of a point.
     """
@@ -281,7 +281,7 @@ def table(number: Number, *queries: str, largest: str = "", topic: str = "") -> 
 
 
 def states(number: Number, sql: str) -> sdk.Panel:
-    """One lane per number column over time, coloured by its state."""
+    """A state timeline: one lane for each number column; a colour shows the state."""
     options = {"showValue": "never", "mergeValues": True, "rowHeight": 0.8}
     return _panel("state-timeline", number, sql, options, custom={"fillOpacity": 85})
 
@@ -399,7 +399,7 @@ def url_of(board: str, *kept: str, **values: str) -> str:
 
 
 def beside(board: str, title: str, *kept: str) -> str:
-    """Address of another panel of the same board; `board` replaces its title by its id."""
+    """Address of a panel of the same board; `layout.board` replaces the title by the panel's id."""
     return f"{url_of(board, *kept)}&viewPanel={{{say(title)}}}"
 
 

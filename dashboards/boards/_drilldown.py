@@ -195,7 +195,7 @@ def compared(level: places.PlaceLevel, to: tuple[str, str], source: str, *, deci
     return table(Number("对比：本月至今、上月同期、去年同期、全市平均", Unit.COUNT, "The month up to the "
         "end of the day on which the range ends against the same days a month and a year before, "
         "and against the mean of all places of this level in the city, those without any event "
-        f"included; events of which no {placed} is known are in no mean. Changes are (now - then) / "
+        f"included; events without a known {placed} do not count in any mean. Changes are (now - then) / "
         f"then. {source}", to, decimals=decimals,
         columns=dict.fromkeys(("to_last_month", "to_last_year", "to_mean"), PERCENT)
         | {"figure": {"unit": "string", "custom.width": 170}}), *places.place_compared(level))  # fmt: skip
