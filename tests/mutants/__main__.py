@@ -1,6 +1,7 @@
 """`python -m tests.mutants`: inserts small faults and reports those that no test notices.
 
-Results for a commit are kept in `var/mutants`: an interrupted campaign continues from there.
+A campaign that was cut short goes on: verdicts are kept in `var/mutants`, and with `--report` in
+`docs/mutants.json`, for as long as no file changes but documents and the campaign's own.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tests.mutants.notes import by_hand, note
-from tests.mutants.report import Campaign, dumped
-from tests.mutants.sites import PLACES, ROOT, draw, every_site
+from tests.mutants.notes import ByHand, by_hand, note
+from tests.mutants.report import DOCS, Campaign, dumped, published
+from tests.mutants.sites import PLACES, ROOT, Site, draw, every_site
 from tests.mutants.trial import Verdict, Workspace
 
 _AT_ONCE: Final = 2
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print what is drawn; try nothing")
     parser.add_argument("--by-hand", action="store_true", help="only the faults of faults.toml")
     parser.add_argument("--quick", action="store_true", help="no tests that need a running stack")
+    parser.add_argument("--report", action="store_true", help="write what is known; try nothing")
     parser.add_argument("--dry", action="store_true", help="print the page instead of writing it")
     options = parser.parse_args()
     among = [site for site in every_site() if site.path.startswith(options.only)]
@@ -43,29 +45,49 @@ def main() -> int:
     if options.list:
         _tell("\n".join(f"{site.kind:10} {site}" for site in drawn))
         return 0
-    done, hand = Campaign(options.seed, _commit()), list(by_hand())
+    done = Campaign(options.seed, _commit(), len(drawn))
+    hand = list(by_hand())
     with _Bench(options.quick) as bench:
-        paths = [fault.path for fault in hand] + [site.path for site in drawn]
-        unsound = bench.unsound({p for p in PLACES if any(path.startswith(p) for path in paths)})
-        if unsound:
-            _tell(f"Tests fail without a fault, mend them first: {', '.join(unsound)}")
-            return 1
-        verdicts = bench.all([(fault.what, fault.path, fault.changed, "") for fault in hand])
-        tried = bench.all([(str(s), s.path, s.changed[1], s.within) for s in drawn])
-    done.by_hand = list(zip([fault.what for fault in hand], verdicts, strict=True))
-    done.tried = [(site, verdict, note(site)) for site, verdict in zip(drawn, tried, strict=True)]
-    if options.dry or options.only or options.by_hand or options.quick:
+        if not options.report:
+            _put_in(bench, hand, drawn)
+        done.by_hand = [(fault.what, bench.known(fault.what)) for fault in hand]
+        tried = ((site, bench.known(str(site))) for site in drawn)
+        done.tried = [(site, said, note(site)) for site, said in tried if said]
+        done.verdicts = bench.kept
+    if options.dry or options.only or options.by_hand:
         _tell(done.page())
     else:
-        (ROOT / "docs" / "mutants.md").write_text(done.page(), encoding="utf-8")
-        (ROOT / "docs" / "mutants.json").write_text(dumped(done.figures()), encoding="utf-8")
-        _tell(dumped(done.figures()))
-    missed = [what for what, verdict in done.by_hand if not verdict.killed]
+        (DOCS / "mutants.md").write_text(done.page(), encoding="utf-8")
+        (DOCS / "mutants.json").write_text(dumped(done.figures()), encoding="utf-8")
+        _tell(done.page().partition("##")[0])
+    missed = [what for what, said in done.by_hand if said and not said.killed]
     return 1 if missed or 10 * len(done.survived) > len(done.tried) else 0
 
 
+def _put_in(bench: _Bench, hand: Sequence[ByHand], drawn: Sequence[Site]) -> None:
+    """Tries every fault.
+
+    Raises:
+        SystemExit: tests fail without a fault; they would notice everything.
+    """
+    paths = [fault.path for fault in hand] + [site.path for site in drawn]
+    unsound = bench.unsound({p for p in PLACES if any(path.startswith(p) for path in paths)})
+    if unsound:
+        raise SystemExit(f"Tests fail without a fault, mend them first: {', '.join(unsound)}")
+    bench.all([(fault.what, fault.path, fault.changed, "") for fault in hand])
+    # What has no effect is asked of the quick tests only: the note could be wrong.
+    open_ = [site for site in drawn if not (note(site).equivalent and bench.known(str(site)))]
+    bench.all([(str(s), s.path, s.changed[1], s.within) for s in open_])
+
+
 class _Bench:
-    """Free workspaces and known verdicts."""
+    """Free workspaces and known verdicts.
+
+    Attributes:
+        kept: verdicts of this code, by the fault's description.
+    """
+
+    kept: dict[str, Verdict]
 
     def __init__(self, quick: bool) -> None:
         self._quick = quick
@@ -77,11 +99,11 @@ class _Bench:
         for n in range(_AT_ONCE):
             self._free.put(Workspace(Path(self._folder.name) / f"copy{n}", quick=self._quick))
         self._memory = _KEPT / f"verdicts-{_commit()}.jsonl"
-        self._known: dict[str, Verdict] = {}
+        self.kept = published(_commit())
         if self._memory.exists():
             for line in self._memory.read_text(encoding="utf-8").splitlines():
                 said = json.loads(line)
-                self._known[said["fault"]] = Verdict(**said["verdict"])
+                self.kept[said["fault"]] = Verdict(**said["verdict"])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,7 +118,11 @@ class _Bench:
 
     def _sound(self, place: str) -> Verdict:
         name = f"no fault in {place}"
-        return self._remembered(name, lambda space: space.sound(f"{place}/"))
+        return self._remembered(name, lambda space, _: space.sound(f"{place}/"))
+
+    def known(self, what: str) -> Verdict | None:
+        """The verdict on a fault, if it was tried."""
+        return self.kept.get(what)
 
     def all(self, faults: Sequence[tuple[str, str, str, str]]) -> list[Verdict]:
         """Verdicts of faults in order; a fault is (description, path, changed file, `within`)."""
@@ -105,12 +131,16 @@ class _Bench:
 
     def _one(self, fault: tuple[str, str, str, str]) -> Verdict:
         what, *where = fault
-        return self._remembered(what, lambda space: space.try_out(*where))
+        return self._remembered(what, lambda space, known: space.try_out(*where, known))
 
-    def _remembered(self, what: str, work: Callable[[Workspace], Verdict]) -> Verdict:
-        if what in self._known:
-            return self._known[what]
-        verdict = self._with(work)
+    def _remembered(
+        self, what: str, work: Callable[[Workspace, Verdict | None], Verdict]
+    ) -> Verdict:
+        known = self.known(what)
+        if known and (known.killed or self._quick or not known.quick):
+            return known
+        verdict = self._with(lambda space: work(space, known))
+        self.kept[what] = verdict
         with self._memory.open("a", encoding="utf-8") as lines:
             said = {"fault": what, "verdict": asdict(verdict)}
             lines.write(json.dumps(said, ensure_ascii=False) + "\n")
@@ -126,8 +156,10 @@ class _Bench:
 
 
 def _commit() -> str:
+    """The last commit that changed a program, a test or a setting."""
+    others = (":!docs", ":!*.md", ":!tests/mutants")
     found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
+        ["git", "log", "-1", "--format=%h", "--", ".", *others],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from textwrap import wrap
+from typing import Any, Final
 
 from tests.mutants.notes import Note
-from tests.mutants.sites import Site
+from tests.mutants.sites import PLACES, ROOT, Site
 from tests.mutants.trial import Verdict
+
+DOCS: Final = ROOT / "docs"
+_WIDTH: Final = 90
 
 
 @dataclass
@@ -18,14 +22,18 @@ class Campaign:
     """The drawn faults and their verdicts.
 
     Attributes:
-        seed: seed of the draw. commit: commit of the tested code.
-        tried: every drawn fault with its verdict. by_hand: the same for hand-made faults.
+        seed: seed of the draw. commit: commit of the tested code. drawn: number of faults.
+        tried: the drawn faults that were tried, with their verdicts.
+        by_hand: hand-made faults with their verdicts, None if not tried.
+        verdicts: every verdict on this code, by the fault's description.
     """
 
     seed: int
     commit: str
+    drawn: int
     tried: list[tuple[Site, Verdict, Note]] = field(default_factory=list)
-    by_hand: list[tuple[str, Verdict]] = field(default_factory=list)
+    by_hand: list[tuple[str, Verdict | None]] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     @property
     def killed(self) -> int:
@@ -44,35 +52,45 @@ class Campaign:
 
     def figures(self) -> dict[str, Any]:
         """Content of docs/mutants.json."""
-        hand = [verdict.killed for _, verdict in self.by_hand]
+        hand = [verdict.killed for _, verdict in self.by_hand if verdict]
         return {
             "seed": self.seed,
             "commit": self.commit,
-            "drawn": len(self.tried),
+            "drawn": self.drawn,
+            "tried": len(self.tried),
             "killed": self.killed,
             "equivalent": len(self.equivalent),
             "survived": len(self.survived),
             "by_hand": {"put_in": len(hand), "killed": sum(hand)},
+            "verdicts": {what: asdict(verdict) for what, verdict in sorted(self.verdicts.items())},
         }
 
     def page(self) -> str:
         """Content of docs/mutants.md."""
-        drawn = max(1, len(self.tried) - len(self.equivalent))
-        share = f"{100 * self.killed / drawn:.1f} %"
+        effective = max(1, len(self.tried) - len(self.equivalent))
+        share = f"{100 * self.killed / effective:.1f} %"
+        places = ", ".join(f"`{place}`" for place in PLACES)
+        equivalent, survived = len(self.equivalent), len(self.survived)
         lines = [
             "# Mutants: which small faults the tests notice",
             "",
             "<!-- Written by: make mutants -->",
             "",
-            "`make mutants` puts one small fault at a time into a copy of the project. It writes",
-            "the golden files anew from the faulty code, so that they judge nothing, and runs the",
-            "tests of the place. A seed draws the faults from every comparison, constant, member,",
-            "condition, extreme and SQL edge of `schemas`, `streams`, `producers`, `dashboards`",
-            "and `infra/warehouse`, the kinds in turn.",
+            *wrap(
+                "`make mutants` puts one small fault at a time into a copy of the project. It"
+                " writes the golden files again from the faulty code, so that they judge nothing,"
+                " and runs the tests of the place. A seed draws the faults from every comparison,"
+                f" constant, member, condition, extreme and SQL edge of {places},"
+                " the kinds in turn.",
+                _WIDTH,
+            ),
             "",
-            f"Seed {self.seed}, code {self.commit}: {len(self.tried)} drawn, {self.killed}",
-            f"noticed, {len(self.equivalent)} equivalent, {len(self.survived)} unnoticed. Of those",
-            f"that change something {share} are noticed.",
+            *wrap(
+                f"Seed {self.seed}, code {self.commit}: {self.drawn} drawn, {len(self.tried)}"
+                f" tried, {self.killed} noticed, {equivalent} equivalent, {survived}"
+                f" unnoticed. Of those that change something {share} are noticed.{self._limits()}",
+                _WIDTH,
+            ),
             "",
             *_table(("kind", "drawn", "noticed"), self._shares("kind")),
             *_table(("place", "drawn", "noticed"), self._shares("place")),
@@ -85,9 +103,13 @@ class Campaign:
             lines += _table(("where", "fault", "why"), _faults(self.equivalent, "equivalent"))
         if self.by_hand:
             lines += ["## Put in by hand", "", "Faults that an earlier suite did not notice.", ""]
-            rows = [(what, _shown(verdict.by) or "**unnoticed**") for what, verdict in self.by_hand]
+            rows = [(what, _noticed(verdict)) for what, verdict in self.by_hand]
             lines += _table(("fault", "noticed by"), rows)
         return "\n".join(lines).rstrip() + "\n"
+
+    def _limits(self) -> str:
+        quick = sum(verdict.quick for _, verdict, _ in self.tried if not verdict.killed)
+        return f" Of the others {quick} met no test that needs a running stack." if quick else ""
 
     def _shares(self, of: str) -> list[tuple[str, ...]]:
         drawn: Counter[str] = Counter()
@@ -108,6 +130,12 @@ def _faults(found: Sequence[tuple[Site, Note]], what: str) -> list[tuple[str, ..
     return rows
 
 
+def _noticed(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "not tried"
+    return _shown(verdict.by) if verdict.killed else "**unnoticed**"
+
+
 def _shown(text: str) -> str:
     """Text made fit for a table cell."""
     cut = text if len(text) <= 140 else f"{text[:139]}…"
@@ -125,4 +153,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def dumped(figures: Mapping[str, Any]) -> str:
     """The figures as the text of the file."""
-    return json.dumps(figures, indent=2) + "\n"
+    return json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
+
+
+def published(commit: str) -> dict[str, Verdict]:
+    """The verdicts in docs/mutants.json, if they are on this code."""
+    said = json.loads((DOCS / "mutants.json").read_text(encoding="utf-8"))
+    if said["commit"] != commit:
+        return {}
+    return {what: Verdict(**verdict) for what, verdict in said["verdicts"].items()}

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +20,16 @@ _NAMING: Final = 3
 _QUICK: Final = "not slow and not stack and not browser"
 _SLOW: Final = "not slow and (stack or browser)"
 # A golden file must not be the judge: it is written again from the faulty code first.
-_GOLDEN: Final = (
-    "from dashboards.boards.__main__ import main as boards\n"
-    "from schemas import catalog\n"
-    "boards([])\n"
-    "catalog.main([])\n"
-)
+_GOLDEN: Final = """
+import os, sys
+from dashboards.boards.__main__ import main as boards
+from schemas import catalog
+boards([])
+catalog.main([])
+for module in list(sys.modules.values()):
+    if (getattr(module, "__file__", None) or "").startswith(os.getcwd()):
+        print(os.path.relpath(module.__file__))
+"""
 _GOLDEN_PLACES: Final = ("dashboards/json", "docs/schemas", "docs/sql", "CATALOG.md")
 
 _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
@@ -96,10 +100,16 @@ _TESTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a fault; `by` is the test that noticed it."""
+    """What became of a fault.
+
+    Attributes:
+        killed: a test noticed it. by: that test.
+        quick: no test that needs a running stack or a browser was asked.
+    """
 
     killed: bool
     by: str = ""
+    quick: bool = False
 
 
 class Workspace:
@@ -111,7 +121,7 @@ class Workspace:
     """
 
     def __init__(self, folder: Path, *, quick: bool = False) -> None:
-        self.folder, self._no_stack = folder, quick
+        self.folder, self._quick = folder, quick
         # What is committed: a campaign is of one commit, whatever is being written beside it.
         folder.mkdir(parents=True)
         archive = folder / "archive.tar"
@@ -122,35 +132,41 @@ class Workspace:
         beside, wanted = ROOT.parent / "shared", folder.parent / "shared"
         if beside.exists() and not wanted.exists():
             wanted.symlink_to(beside)
+        self._golden_of = self._golden().stdout.split()
 
-    def try_out(self, path: str, changed: str, within: str = "") -> Verdict:
+    def try_out(
+        self, path: str, changed: str, within: str = "", known: Verdict | None = None
+    ) -> Verdict:
         """Runs the tests of the place with the file changed, and puts the file back.
 
-        The tests that say the name `within` are run first.
+        The tests that say the name `within` are run first. If `known` says that the quick tests
+        passed, only the others are run.
         """
         file = self.folder / path
         kept = file.read_bytes()
         try:
             file.write_text(changed, encoding="utf-8")
-            if not self._golden():
+            if path in self._golden_of and self._golden().returncode:
                 return Verdict(True, "the files made from the code can no longer be made")
-            return self._tests(path, within)
+            return self._tests(path, within, known)
         finally:
             file.write_bytes(kept)
-            self._restore()
+            if path in self._golden_of:
+                self._restore()
 
     def sound(self, path: str) -> Verdict:
         """The same without a fault: a test that fails now would kill everything."""
-        return self._tests(path, "")
+        return self._tests(path, "", None)
 
-    def _tests(self, path: str, within: str) -> Verdict:
+    def _tests(self, path: str, within: str, known: Verdict | None) -> Verdict:
         quick, slow = next(tests for place, tests in _TESTS.items() if path.startswith(place))
-        first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
-        named = self._naming(within, quick) if within else []
-        found = self._pytest((*named, *first, *quick), _QUICK, QUICK_S)
-        if found.killed or not slow or self._no_stack:
-            return found
-        return self._pytest(slow, _SLOW, SLOW_S)
+        if known is None:
+            first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
+            named = self._naming(within, quick) if within else []
+            known = self._pytest((*named, *first, *quick), _QUICK, QUICK_S)
+        if known.killed or not slow:
+            return known
+        return replace(known, quick=True) if self._quick else self._pytest(slow, _SLOW, SLOW_S)
 
     def _naming(self, within: str, tests: Sequence[str]) -> list[str]:
         """The test files that say a name, those that say it most often first; a few of them."""
@@ -176,8 +192,9 @@ class Workspace:
         last = done.stdout.strip().splitlines()[-1:]
         return Verdict(True, failed[1] if failed else f"pytest itself: {' '.join(last)}")
 
-    def _golden(self) -> bool:
-        return self._python(["-c", _GOLDEN], QUICK_S).returncode == 0
+    def _golden(self) -> subprocess.CompletedProcess[str]:
+        """Writes the golden files; the output names the files of the project that took part."""
+        return self._python(["-c", _GOLDEN], QUICK_S)
 
     def _restore(self) -> None:
         for name in _GOLDEN_PLACES:
