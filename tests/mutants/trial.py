@@ -15,7 +15,8 @@ from typing import Final
 from infra.settings import Settings
 from tests.mutants.sites import ROOT
 
-QUICK_S, SLOW_S = 300.0, 900.0
+QUICK_S, SLOW_S = 1200.0, 1800.0
+"""Patience with a run; a hanging test ends itself long before, by pytest-timeout."""
 _NAMING: Final = 3
 _QUICK: Final = "not slow and not stack and not browser"
 _SLOW: Final = "not slow and (stack or browser)"
