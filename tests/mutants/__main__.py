@@ -130,8 +130,10 @@ class _Bench:
             return list(pool.map(self._one, faults))
 
     def _one(self, fault: tuple[str, str, str, str]) -> Verdict:
-        what, *where = fault
-        return self._remembered(what, lambda space, known: space.try_out(*where, known))
+        what, path, changed, within = fault
+        return self._remembered(
+            what, lambda space, known: space.try_out(path, changed, within, known)
+        )
 
     def _remembered(
         self, what: str, work: Callable[[Workspace, Verdict | None], Verdict]
