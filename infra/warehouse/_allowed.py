@@ -188,7 +188,9 @@ KEYWORDS: Final = frozenset(
 )
 """Words of a SELECT as the engine prints them; any other word is a name."""
 ENDING: Final = frozenset(
-    "FINAL ROLLUP CUBE TOTALS ALL ASC DESC FIRST LAST FILL TIES NULL NULLS ROW PRECEDING FOLLOWING".split()  # noqa: SIM905
+    """
+    FINAL ROLLUP CUBE TOTALS ALL ASC DESC FIRST LAST FILL TIES NULL NULLS ROW PRECEDING FOLLOWING
+    """.split()  # noqa: SIM905
 )
 """Words after which no operand can follow, like after an operand."""
 LEAVING_FROM: Final = frozenset(

@@ -131,6 +131,8 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
     Raises:
         Fault: the statement is refused (497), names something unknown, or is invalid.
     """
+    if current not in user.databases:  # taken from the user after the login
+        raise _denied(user, f"the database {current!r}")
     canonical = _canonical(engine, user, sql)
     found = list(tokens(canonical))
     if len(found) > 2 and found[-2].upper == "FORMAT" and found[-1].name:
@@ -199,8 +201,8 @@ def _catalog(engine: Engine, catalog: int, published: tuple[str, ...]) -> _Catal
     functions = engine.ask("SELECT lower(name) FROM system.functions")
     table_functions = engine.ask("SELECT lower(name) FROM system.table_functions")
     databases = engine.ask("SELECT name FROM system.databases")
-    listed = ", ".join(map(_text, published))
-    relations = engine.ask(f"SELECT database, name FROM system.tables WHERE database IN ({listed})")
+    own = _texts(published)
+    relations = engine.ask(f"SELECT database, name FROM system.tables WHERE database IN ({own})")
     return _Catalog(
         frozenset(name for (name,) in functions),
         frozenset(name for (name,) in table_functions),
@@ -375,9 +377,9 @@ class _Walk:
 
 
 def _own_system(user: User) -> dict[tuple[str, str], str]:
-    listed = ", ".join(map(_text, user.databases))
+    own = _texts(user.databases)
     return {
-        ("system", table): f"(SELECT {columns} FROM system.{table} WHERE {owner} IN ({listed}))"
+        ("system", table): f"(SELECT {columns} FROM system.{table} WHERE {owner} IN ({own}))"
         for table, (owner, columns) in SYSTEM.items()
     }
 
@@ -390,8 +392,8 @@ def _metadata(user: User, current: str, catalog: _Catalog, found: Sequence[Token
     """
     words = [token.upper or token.text for token in found]
     if words == ["SHOW", "DATABASES"]:
-        listed = ", ".join(map(_text, user.databases))
-        return f"SELECT name FROM system.databases WHERE name IN ({listed}) ORDER BY name"
+        own = _texts(user.databases)
+        return f"SELECT name FROM system.databases WHERE name IN ({own}) ORDER BY name"
     if words[:2] == ["SHOW", "TABLES"]:
         return _tables(user, current, found)
     if words[:1] == ["EXISTS"]:
@@ -447,6 +449,10 @@ def _named(user: User, current: str, found: Sequence[Token]) -> tuple[str, str]:
 
 def _text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _texts(values: Sequence[str]) -> str:
+    return ", ".join(map(_text, values))
 
 
 def _denied(user: User, what: str) -> Fault:
