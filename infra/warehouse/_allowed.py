@@ -54,8 +54,7 @@ _SCALARS: Final = """
 
     bitAnd bitOr bitXor bitNot bitShiftLeft bitShiftRight bitRotateLeft bitRotateRight bitTest
     bitTestAny bitTestAll bitCount bitHammingDistance bitSlice bitPositionsToArray bitmaskToArray
-    bitmaskToList bitmapBuild bitmapToArray bitmapCardinality bitmapContains bitmapHasAny
-    bitmapHasAll bitmapAnd bitmapOr bitmapXor bitmapMin bitmapMax
+    bitmaskToList
 
     now now64 today yesterday toYear toQuarter toMonth toDayOfYear toDayOfMonth toDayOfWeek toHour
     toMinute toSecond toMillisecond toUnixTimestamp fromUnixTimestamp toStartOfISOYear
@@ -107,7 +106,7 @@ _SCALARS: Final = """
     arrayEnumerateUniq arrayEnumerateDense arrayDifference arrayCumSum arrayCumSumNonNegative
     arraySplit arrayReverseSplit arrayFill arrayReverseFill arrayFold arrayIntersect arrayUnion
     arraySymmetricDifference arrayRotateLeft arrayRotateRight arrayShiftLeft arrayShiftRight
-    arrayWithConstant arrayReduce arrayReduceInRanges arrayJaccardIndex arrayDotProduct range
+    arrayWithConstant arrayJaccardIndex arrayDotProduct range
     replicate emptyArrayString emptyArrayUInt8 emptyArrayUInt64 emptyArrayInt64 emptyArrayDate
     emptyArrayDateTime
 
@@ -142,7 +141,7 @@ _SCALARS: Final = """
 
     version currentDatabase currentUser user hostName displayName uptime getSetting transform
     materialize identity ignore isConstant byteSize rowNumberInBlock rowNumberInAllBlocks
-    runningDifference finalizeAggregation grouping countDigits isDecimalOverflow
+    runningDifference grouping countDigits isDecimalOverflow
     defaultValueOfTypeName defaultValueOfArgumentType
 """.split()  # noqa: SIM905
 
@@ -160,7 +159,7 @@ _AGGREGATES: Final = """
     corr skewPop skewSamp kurtPop kurtSamp rankCorr simpleLinearRegression entropy boundingRatio
     groupArray array_agg groupArrayInsertAt groupArrayMovingAvg groupArrayMovingSum groupArraySample
     groupArraySorted groupArrayLast groupUniqArray groupArrayIntersect groupConcat group_concat
-    groupBitAnd groupBitOr groupBitXor groupBitmap groupBitmapAnd groupBitmapOr groupBitmapXor
+    groupBitAnd groupBitOr groupBitXor groupBitmap
     sumMap minMap maxMap sumMapFiltered topK topKWeighted approx_top_k approx_top_sum histogram
     deltaSum deltaSumTimestamp sequenceMatch sequenceCount windowFunnel retention maxIntersections
     maxIntersectionsPosition intervalLengthSum singleValueOrNull sparkbar lttb

@@ -51,9 +51,10 @@ from infra.warehouse._sql import Token, replaced_relations, tokens
 from infra.warehouse.access import User
 from infra.warehouse.engine import Engine
 
+_FUNCTIONS: Final = SCALARS | AGGREGATES
+# Not State and Merge: a state that comes as a text may hold any bytes, and boards read figures.
 _COMBINATORS: Final = re.compile(
-    r"(if|array|map|state|simplestate|merge|mergestate|foreach|distinct|ordefault|ornull|resample"
-    r"|argmin|argmax)+$"
+    "(if|array|map|foreach|distinct|ordefault|ornull|resample|argmin|argmax)+$"
 )
 _PARAMETER: Final = re.compile(rf"\{{\w+:{PARAMETER_TYPE}\}}")
 _HIDDEN: Final = frozenset(("_temporary_and_external_tables",))
@@ -273,7 +274,7 @@ class _Walk:
     def _sign(self, sign: str) -> None:
         inside = self._brackets[-1]
         if sign not in SIGNS or (inside.relation and sign != "("):
-            raise self._denied(f"the sign {sign} in this place")
+            raise self._denied(f"the sign {sign!r} in this place")
         if sign in "([":
             self._brackets.append(_Bracket(relation=inside.relation))
             inside.relation = False
@@ -298,7 +299,7 @@ class _Walk:
             inside.relation = before != "ARRAY"
             inside.clause = "ARRAY" if before == "ARRAY" else "FROM"
         elif inside.clause == "FROM" and (word in LEAVING_FROM or word == "ARRAY"):
-            if not self._operand and before not in ("LEFT", *ENDING):
+            if not self._operand and before != "LEFT":
                 raise self._denied(f"{word} in this place")
             if word != "ARRAY":
                 inside.clause = word
@@ -349,7 +350,7 @@ class _Walk:
 
     def _column(self, parts: list[str]) -> None:
         """A column with its relation; after IN it may be a relation with its database."""
-        if any(self._catalog.databases & {part, part.split(".")[0]} for part in parts[:1]):
+        if self._catalog.databases & {parts[0], parts[0].split(".")[0]}:
             published = parts[0] in self._user.databases
             if published and (parts[0], parts[1]) in self._catalog.relations:
                 return
@@ -362,7 +363,7 @@ class _Walk:
         """A function, or a name of one part that must not be a function's."""
         lower = name.lower()
         stem = self._catalog.stem(lower)
-        if lower in SCALARS | AGGREGATES or stem in AGGREGATES:
+        if lower in _FUNCTIONS or stem in AGGREGATES:
             return
         if stem in self._catalog.functions or (called and lower in self._catalog.table_functions):
             raise self._denied(f"the function {name}")
