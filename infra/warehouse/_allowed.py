@@ -139,15 +139,15 @@ _SCALARS: Final = """
     polygonPerimeterSpherical L1Norm L2Norm LinfNorm L1Distance L2Distance LinfDistance
     cosineDistance dotProduct
 
-    version currentDatabase currentUser user hostName displayName uptime getSetting transform
-    materialize identity ignore isConstant byteSize rowNumberInBlock rowNumberInAllBlocks
+    version currentDatabase database schema currentUser user hostName displayName uptime getSetting
+    transform materialize identity ignore isConstant byteSize rowNumberInBlock rowNumberInAllBlocks
     runningDifference grouping countDigits isDecimalOverflow
     defaultValueOfTypeName defaultValueOfArgumentType
 """.split()  # noqa: SIM905
 
 _AGGREGATES: Final = """
     count sum sumWithOverflow sumKahan avg avgWeighted min max any anyLast anyHeavy any_value argMin
-    argMax uniq uniqExact uniqCombined uniqCombined64 uniqHLL12 uniqTheta
+    argMax uniq uniqExact uniqCombined uniqCombined64 uniqHLL12
     quantile quantileExact quantileExactLow quantileExactHigh quantileExactWeighted
     quantileExactInclusive quantileExactExclusive quantileTiming quantileTimingWeighted
     quantileTDigest quantileTDigestWeighted quantileBFloat16 quantileDeterministic quantileDD
@@ -160,7 +160,7 @@ _AGGREGATES: Final = """
     groupArray array_agg groupArrayInsertAt groupArrayMovingAvg groupArrayMovingSum groupArraySample
     groupArraySorted groupArrayLast groupUniqArray groupArrayIntersect groupConcat group_concat
     groupBitAnd groupBitOr groupBitXor groupBitmap
-    sumMap minMap maxMap sumMapFiltered topK topKWeighted approx_top_k approx_top_sum histogram
+    sumMapFiltered topK topKWeighted approx_top_k approx_top_sum histogram
     deltaSum deltaSumTimestamp sequenceMatch sequenceCount windowFunnel retention maxIntersections
     maxIntersectionsPosition intervalLengthSum singleValueOrNull sparkbar lttb
     largestTriangleThreeBuckets exponentialMovingAverage mannWhitneyUTest studentTTest welchTTest
@@ -259,7 +259,6 @@ SETTINGS: Final[Mapping[str, range | str]] = {
     "http_zlib_compression_level": range(1, 10),
     "send_progress_in_http_headers": _SWITCH,
     "http_headers_progress_interval_ms": range(10, 3_600_001),
-    "wait_end_of_query": _SWITCH,
     "cancel_http_readonly_queries_on_client_close": _SWITCH,
     "http_connection_timeout": _SECONDS,
     "http_send_timeout": _SECONDS,

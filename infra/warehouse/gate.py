@@ -162,7 +162,8 @@ def _canonical(engine: Engine, user: User, sql: str) -> str:
     except Fault as fault:
         if "Multi-statements" in fault.what:
             raise _denied(user, "more than one statement") from None
-        raise
+        # The rest of the engine's sentence is about the query in `_printed`.
+        raise Fault(fault.code, fault.what.partition(": In scope SELECT base64Encode")[0]) from None
     if once != twice:
         raise _denied(user, "a statement that the engine reads in two ways")
     return base64.b64decode(once).decode(errors="surrogateescape")
@@ -232,8 +233,12 @@ class _Walk:
         """Whether an operand has just ended: no second can follow, only a word or a sign."""
         self._alias = False
         """Whether AS has just been read: a name comes next, whatever it looks like."""
-        self._with_as = self._neighbours_of_as()
-        self._sources: set[str] = set()
+        pairs = zip(found, found[1:], found[2:], strict=False)
+        around = [(before.name, after) for before, middle, after in pairs if middle.upper == "AS"]
+        self._queries = {name for name, after in around if after.text == "("}
+        """Names from `WITH name AS (...)`."""
+        self._sources = {after.name for _, after in around} | self._queries
+        """Names that a column can be qualified with: these, aliases and relations."""
         self._qualified: list[str] = []
 
     def run(self) -> None:
@@ -252,15 +257,8 @@ class _Walk:
                     self._literal(token)
                 at += 1
         for first in self._qualified:
-            if first not in self._sources | self._with_as or first in self._catalog.databases:
+            if first not in self._sources:
                 raise self._denied(f"{first}: nothing in the statement has this name")
-
-    def _neighbours_of_as(self) -> set[str]:
-        found, names = self._found, set[str]()
-        for at, token in enumerate(found):
-            if token.upper == "AS":
-                names.update(each.name for each in (*found[at - 1 : at], *found[at + 1 : at + 2]))
-        return names - {""}
 
     def _literal(self, token: Token) -> None:
         if token.kind == "parameter" and not _PARAMETER.fullmatch(token.text):
@@ -317,6 +315,9 @@ class _Walk:
         inside = self._brackets[-1]
         if self._operand or found[at].text[0] in '"“':
             raise self._denied(f"{parts[0]} in this place")
+        if not called and "." in parts[0] and parts[0].split(".")[0] in self._catalog.databases:
+            # The engine may take one quoted name with a dot for a database and its relation.
+            raise self._denied(parts[0])
         if inside.relation:
             inside.relation = False
             self._relation(parts, called=called)
@@ -345,12 +346,12 @@ class _Walk:
             return
         if called:
             raise Fault(UNKNOWN_FUNCTION, f"Unknown table function {name}.")
-        if len(parts) > 1 or name not in self._with_as:
+        if len(parts) > 1 or name not in self._queries:
             raise Fault(UNKNOWN_TABLE, f"Unknown table {owner}.{name}.")
 
     def _column(self, parts: list[str]) -> None:
         """A column with its relation; after IN it may be a relation with its database."""
-        if self._catalog.databases & {parts[0], parts[0].split(".")[0]}:
+        if parts[0] in self._catalog.databases:
             published = parts[0] in self._user.databases
             if published and (parts[0], parts[1]) in self._catalog.relations:
                 return
@@ -369,9 +370,6 @@ class _Walk:
             raise self._denied(f"the function {name}")
         if called:
             raise Fault(UNKNOWN_FUNCTION, f"Unknown function {name}.")
-        # The engine may take one quoted name with a dot for a relation and its database.
-        if "." in name and name.split(".")[0] in self._catalog.databases:
-            raise self._denied(name)
 
     def _denied(self, what: str) -> Fault:
         return _denied(self._user, what)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,10 @@ ALLOWED = [
     ("SELECT n FROM v WHERE n IN (SELECT n FROM v AS w WHERE w.n = 7) LIMIT 1 BY n", [(7,)]),
     ("SELECT v.n FROM v ORDER BY v.n ASC NULLS FIRST LIMIT 1 OFFSET 0", [(7,)]),
     ("SELECT any(n) FROM v GROUP BY ALL WITH TOTALS", [(7,)]),
-    ("SELECT n + number FROM v CROSS JOIN numbers(2) ORDER BY 1", [(7,), (8,)]),
+    ("SELECT n + number FROM v CROSS JOIN numbers(2) AS m ORDER BY 1", [(7,), (8,)]),
     ("SELECT n, e FROM v ARRAY JOIN [1, 2] AS e ORDER BY e DESC", [(7, 2), (7, 1)]),
     (
-        "SELECT n AS d FROM v ORDER BY d WITH FILL FROM 6 TO 9 STEP 1 INTERPOLATE (d AS d)",
+        "SELECT n AS d, 1 AS e FROM v ORDER BY d WITH FILL FROM 6 TO 9 INTERPOLATE (e AS e)",
         None,
     ),
     ("SELECT quantile(0.5)(n), countDistinctIf(n, n > 1) FROM v", [(7.0, 1)]),
@@ -156,7 +157,6 @@ VALUES = [
     "n IN `city.secret`",
     "if(1, `city.secret`.n, 1)",
     "exists((SELECT 1 FROM city.secret))",
-    "f(SETTINGS a = 1)",
     "{t:Identifier}",
     "{t:identifier}",
     "{t:JSON}",
@@ -195,7 +195,6 @@ WHOLE = [
     "SELECT 1 FROM v AS WHERE, format('CSV', '1')",
     "WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x) SELECT n FROM x",
     "SELECT * FROM v SAMPLE 1 / 2",
-    "SELECT * FROM 'x.csv'",
     "DESCRIBE (SELECT file('/etc/passwd'))",
     "DESCRIBE system.tables",
     "EXISTS DATABASE city",
@@ -266,7 +265,8 @@ def test_no_other_statement_is_taken(board: Client, sql: str) -> None:
 
 
 def test_a_name_without_a_database_is_no_file(board: Client) -> None:
-    assert refused(board, "SELECT * FROM `/etc/passwd`") == 60
+    for name in ("`/etc/passwd`", "'/etc/passwd'", "`x.csv`", "`x.csv` AS a", "v JOIN 'x' AS b"):
+        assert refused(board, f"SELECT * FROM {name}") == 60
 
 
 def disguised(random_: random.Random, secret: str) -> str:
@@ -358,12 +358,12 @@ def test_a_function_made_later_is_refused_until_it_is_listed(
 
 
 def test_the_values_of_parameters_are_texts_and_numbers_alone(board: Client) -> None:
-    asked = "SELECT {text:String}, {numbers:Array(UInt8)}, {at:Nullable(DateTime64(3, 'UTC'))}"
-    values = {"text": "city.secret' OR 1", "numbers": [1], "at": None}
+    asked = "SELECT {text:String}, {numbers:Array(UInt8)}, {at:DateTime64(3, 'UTC')}"
+    values = {"text": "city.secret' OR 1", "numbers": [1], "at": "2026-03-01 08:00:00.000"}
 
     answer = board.execute(asked, values, settings={"server_side_params": True})
 
-    assert answer == [("city.secret' OR 1", [1], None)]
+    assert answer == [("city.secret' OR 1", [1], datetime(2026, 3, 1, 8, tzinfo=UTC))]
 
 
 def test_a_comment_that_never_ends_costs_no_time(board: Client) -> None:

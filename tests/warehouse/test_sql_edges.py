@@ -341,7 +341,7 @@ def test_codes_are_clickhouses_own(code: int, name: str) -> None:
 
 
 def test_a_code_without_a_name_has_none() -> None:
-    assert Fault(60, "Gone.").text == "DB::Exception: Gone."
+    assert Fault(61, "Gone.").text == "DB::Exception: Gone."
 
 
 @pytest.mark.parametrize(
