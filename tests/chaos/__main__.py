@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: a campaign of faults (`campaign`), then of statements (`statements`)."""
+"""`python -m tests.chaos`: faults (`campaign`), then hostile statements (`statements`)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.statements import Grammar, Ground, ground, probes
+from tests.chaos.hostile import Grammar
+from tests.chaos.statements import Ground, ground, probes
 
 SEED, COUNT = 20261130, 1000
 
