@@ -248,12 +248,11 @@ class Desk:
 
     def _prepare_board(self, question: Question, settings: dict[str, str]) -> None:
         allowed = board.settings(self._user, settings)
+        board.checked_format(self._user, question.format)
         self._kind, self._sql = board.checked(
             self._engine, self._user, self._database, question.text
         )
-        if self._kind == "SELECT":
-            self._sql = without_format(self._sql)
-        elif self._kind == "USE":
+        if self._kind == "USE":
             self._database = self._sql
             self._sql = f"USE `{self._database}`"
         # A new session for each statement: a read-only session can never change its limits.

@@ -1,23 +1,38 @@
-"""`python -m tests.chaos [--seed N] [--minutes M] [--share F] [--dry]`: see `campaign`."""
+"""`python -m tests.chaos`: faults (`campaign`), then hostile statements (`statements`)."""
 
 from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
+import tempfile
+from pathlib import Path
 
 from infra.settings import ROOT
 from tests.chaos.campaign import KILLS_LEAST, PLAN, Campaign, campaign
+from tests.chaos.statements import ground
+
+_PAGE = ROOT / "docs" / "chaos.md"
+_STATEMENTS = "Hostile statements"
+_STATEMENTS_SENT = 100_000
 
 
 def main() -> int:
-    """Exit code 1 if anything differed, the faults hit nothing, or the plan was cut short."""
+    """Exit code 1 if anything differed or was reached, or the plan was cut short."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--minutes", type=float, default=50.0, help="stop breaking things after")
     parser.add_argument("--share", type=float, default=1.0, help="of the plan, 0.1 is a tenth")
     parser.add_argument("--dry", action="store_true", help="print instead of writing docs/chaos.md")
+    parser.add_argument("--only", choices=("faults", "statements"), help="one of the campaigns")
     options = parser.parse_args()
+    _tell(f"seed {options.seed}")
+    failed = 0 if options.only == "statements" else _faults(options)
+    return failed or (0 if options.only == "faults" else _statements(options))
+
+
+def _faults(options: argparse.Namespace) -> int:
     plan = {name: max(1, round(count * options.share)) for name, count in PLAN.items()}
 
     def keep(done: Campaign) -> None:
@@ -26,9 +41,10 @@ def main() -> int:
         if options.dry or not (done.whole or done.differences):
             _tell(page)
         else:
-            (ROOT / "docs" / "chaos.md").write_text(page)
+            # The other campaigns' sections stay.
+            _, mark, sections = _PAGE.read_text().partition("\n## ")
+            _PAGE.write_text(page + mark + sections)
 
-    _tell(f"seed {options.seed}")
     done = campaign(options.seed, plan, options.minutes, _tell, keep)
     _tell("\n".join(done.differences[:30]))
     met = done.found.get("projections repaired", 0)
@@ -36,6 +52,19 @@ def main() -> int:
         _tell(f"only {done.kills} kills, fewer than {KILLS_LEAST}: give it more minutes")
         return 1
     return 1 if done.differences or not met else 0
+
+
+def _statements(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="gulou-chaos-") as home, ground(Path(home)) as there:
+        done = there.attack(options.seed, round(_STATEMENTS_SENT * options.share))
+    if options.dry:
+        _tell(done.report())
+    else:
+        section = f"\n## {_STATEMENTS}\n\n{done.report()}"
+        others = re.sub(rf"\n## {_STATEMENTS}\n.*?(?=\n## |\Z)", "", _PAGE.read_text(), flags=re.S)
+        _PAGE.write_text(others + section)
+    _tell("\n".join(done.reached))
+    return 1 if done.reached else 0
 
 
 def _tell(text: str) -> None:

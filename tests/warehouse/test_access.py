@@ -162,11 +162,14 @@ ASKER = User("b", "drum", "board", ("a", "b"), {"max_result_rows": 100, "max_exe
     ("asked", "holds"),
     [
         ("99", "99"),
-        ("99.9", "99.9"),
         ("1", "1"),
-        ("0.5", "0.5"),
+        # Whole, and never below 1: the engine cuts a fraction off, and 0 would be no limit.
+        ("99.9", "99"),
+        ("0.5", "1"),
+        ("1e-10", "1"),
+        ("1e1", "10"),
         # Not lower: the limit itself, more, no limit (0), a sign, not a number.
-        *((value, "100") for value in ("100", "101", "0", "-1", "", "x", "nan", "inf")),
+        *((value, "100") for value in ("100", "101", "0", "-1", "", "x", "nan", "inf", "-1e-10")),
     ],
 )
 def test_a_limit_can_be_lowered_and_nothing_else(asked: str, holds: str) -> None:
@@ -176,35 +179,44 @@ def test_a_limit_can_be_lowered_and_nothing_else(asked: str, holds: str) -> None
     }
 
 
-FREE = [
-    "output_format_json_quote_64bit_integers",
-    "date_time_output_format",
-    "session_timezone",
-    "limit",
-    "offset",
-    "max_block_size",
-    "max_threads",
-    "log_comment",
-    "enable_http_compression",
-    "http_zlib_compression_level",
-    "send_progress_in_http_headers",
-    "http_headers_progress_interval_ms",
-    "wait_end_of_query",
-    "cancel_http_readonly_queries_on_client_close",
-    "http_send_timeout",
-    "send_timeout",
-    "receive_timeout",
-    "connect_timeout",
-]
+FREE = {
+    "output_format_json_quote_64bit_integers": ("1", "2"),
+    "date_time_output_format": ("iso", "ISO"),
+    "session_timezone": ("Asia/Shanghai", "../../etc/passwd"),
+    "limit": ("10", "-1"),
+    "offset": ("0", "1.5"),
+    "max_block_size": ("65409", "0"),
+    "max_threads": ("2", "17"),
+    "log_comment": ("grafana_user:'x' \\ 鼓楼", "x" * 4001),
+    "enable_http_compression": ("1", "1 "),
+    "http_zlib_compression_level": ("3", "10"),
+    "send_progress_in_http_headers": ("0", "x"),
+    "http_headers_progress_interval_ms": ("100", "1"),
+    "cancel_http_readonly_queries_on_client_close": ("true", "TRUE"),
+    "http_send_timeout": ("30", "3601"),
+    "send_timeout": ("300", "1e3"),
+    "receive_timeout": ("300", "٣"),
+    "connect_timeout": ("10", "0"),
+}
 
 
-@pytest.mark.parametrize("name", FREE)
-def test_settings_of_the_answers_form_are_free(name: str) -> None:
-    assert board.settings(ASKER, {name: "7"}) == {
+@pytest.mark.parametrize(("name", "values"), FREE.items())
+def test_settings_of_the_answers_form_are_free_within_their_range(
+    name: str, values: tuple[str, str]
+) -> None:
+    right, wrong = values
+
+    assert board.settings(ASKER, {name: right}) == {
         "max_result_rows": "100",
         "max_execution_time": "30",
-        name: "7",
+        name: right,
     }
+    with pytest.raises(Fault) as refused:
+        board.settings(ASKER, {name: wrong})
+    assert (refused.value.code, refused.value.what) == (
+        READONLY,
+        f"Cannot set {name!r} to such a value in readonly mode.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +224,8 @@ def test_settings_of_the_answers_form_are_free(name: str) -> None:
     """
     max_memory_usage max_rows_to_read allow_ddl output_format xlimit limits max_threads_x
     max_block_sizes http_timeout http_x_timeouts aconnect_timeout readonly_x
-    allow_introspection_functions
+    allow_introspection_functions output_format_schema output_format_sql_insert_table_name
+    format_schema output_format_json_quote_64bit_integers_x
     """.split(),  # noqa: SIM905
 )
 def test_any_other_setting_is_refused(name: str) -> None:

@@ -192,10 +192,10 @@ def test_progress_and_events_have_the_fields_of_their_revision(
 
 
 def test_a_fault_is_sent_with_its_code_and_nothing_nested(peer: Peer) -> None:
-    peer.client.send_fault(Fault(60, "Gone."))
+    peer.client.send_fault(Fault(61, "Gone."))
 
     assert peer.socket.recv(1000) == (
-        b"\x02\x3c\x00\x00\x00" + text("DB::Exception") + text("DB::Exception: Gone.") + b"\x00\x00"
+        b"\x02\x3d\x00\x00\x00" + text("DB::Exception") + text("DB::Exception: Gone.") + b"\x00\x00"
     )
 
 

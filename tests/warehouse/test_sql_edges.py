@@ -30,7 +30,13 @@ TOKENS: tuple[tuple[str, list[str]], ...] = (
     ("/* ' */a/**/", ["word a"]),
     ("/* a\n b */ c", ["word c"]),
     ("/* a */ b */", ["word b", "sign *", "sign /"]),
-    ("/* a", ["sign /", "sign *", "word a"]),
+    # A comment or quote without an end is one token: each of many would be searched to the end.
+    ("a /* 'b", ["word a", "unclosed /* 'b"]),
+    ("`a", ["unclosed `a"]),
+    ('"a', ['unclosed "a']),
+    ("‘a", ["unclosed ‘a"]),
+    ("“a", ["unclosed “a"]),
+    ("$t$ a $$", ["unclosed $t$ a $$"]),
     ("a - - b", ["word a", "sign -", "sign -", "word b"]),
     # String literals.
     ("''", ["text ''"]),
@@ -39,7 +45,7 @@ TOKENS: tuple[tuple[str, list[str]], ...] = (
     (r"'a\\'b", [r"text 'a\\'", "word b"]),
     ("'a\nb'", ["text 'a\nb'"]),
     ("'-- a' b", ["text '-- a'", "word b"]),
-    ("'a", ["sign '", "word a"]),
+    (r"'a\'", [r"unclosed 'a\'"]),
     ("$$a'b$$c", ["text $$a'b$$", "word c"]),
     ("$t$ $u$ $t$ a", ["text $t$ $u$ $t$", "word a"]),
     ("‘a'b’ c", ["text ‘a'b’", "word c"]),
@@ -335,7 +341,7 @@ def test_codes_are_clickhouses_own(code: int, name: str) -> None:
 
 
 def test_a_code_without_a_name_has_none() -> None:
-    assert Fault(60, "Gone.").text == "DB::Exception: Gone."
+    assert Fault(61, "Gone.").text == "DB::Exception: Gone."
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""The lists of the gate against the engine: each name exists, and none is two things."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from infra.warehouse import _allowed
+from infra.warehouse.engine import Engine
+
+
+def listed(engine: Engine, sql: str) -> set[str]:
+    return {name for (name,) in engine.ask(sql)}
+
+
+def test_every_listed_function_is_one_of_the_engine(engine: Engine) -> None:
+    scalars = listed(engine, "SELECT lower(name) FROM system.functions WHERE NOT is_aggregate")
+    aggregates = listed(engine, "SELECT lower(name) FROM system.functions WHERE is_aggregate")
+    windows = listed(engine, "SELECT lower(name) FROM system.functions")
+
+    # The engine's analyser knows three more.
+    assert _allowed.SCALARS - scalars == {"exists", "grouping", "untuple"}
+    assert sorted(_allowed.AGGREGATES - aggregates - windows) == []
+
+
+def test_every_listed_table_function_format_and_setting_is_one_of_the_engine(
+    engine: Engine,
+) -> None:
+    tables = listed(engine, "SELECT lower(name) FROM system.table_functions")
+    formats = listed(engine, "SELECT lower(name) FROM system.formats WHERE is_output")
+
+    assert sorted(_allowed.ROW_MAKERS - tables) == []
+    assert sorted(_allowed.FORMATS - formats) == []
+    assert sorted(_allowed.SETTINGS.keys() - engine.settings) == []
+
+
+def test_no_function_shares_its_name_with_a_table_function_but_format(engine: Engine) -> None:
+    tables = listed(engine, "SELECT lower(name) FROM system.table_functions")
+
+    assert (_allowed.SCALARS | _allowed.AGGREGATES) & tables == {"format"}
+
+
+def test_no_word_of_a_select_hides_a_function_that_is_not_listed(engine: Engine) -> None:
+    functions = listed(engine, "SELECT lower(name) FROM system.functions")
+    words = {word.lower() for word in _allowed.KEYWORDS}
+
+    # The engine prints the function `in` as the word.
+    assert words & functions - _allowed.SCALARS - _allowed.AGGREGATES == {"in"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    file joinGet dictGet formatRow sleep sleepEachRow getServerSetting hasColumnInTable logTrace
+    catboostEvaluate naiveBayesClassifier regionToName addressToLine showCertificate tcpPort
+    serverUUID getMacro structureToProtobufSchema filesystemAvailable demangle executable url
+    """.split(),  # noqa: SIM905
+)
+def test_what_reaches_beyond_its_arguments_is_not_listed(name: str) -> None:
+    assert name.lower() not in _allowed.SCALARS | _allowed.AGGREGATES | _allowed.ROW_MAKERS
+
+
+def test_parameter_types_have_no_names_in_them() -> None:
+    allowed = ("String", "Array(UInt8)", "DateTime64(3, 'Asia/Shanghai')", "Map(String, Date)")
+    refused = ("Identifier", "identifier", "JSON", "Array(Identifier)", "String Identifier", "")
+
+    assert all(re.fullmatch(_allowed.PARAMETER_TYPE, each) for each in allowed)
+    assert not any(re.fullmatch(_allowed.PARAMETER_TYPE, each) for each in refused)
