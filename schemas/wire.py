@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, NotRequired, Union
+from itertools import chain
+from typing import Annotated, Any, Final, Literal, NotRequired, Union, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -22,6 +23,7 @@ from typing_extensions import TypedDict
 
 from schemas.event import Content, Envelope, Event, unwrapped
 from schemas.names import schema_urn
+from schemas.open_text import Exposed, exposures
 from schemas.reference.divisions import Divisions
 from schemas.words import VILLAGE_DIGITS, DivisionMark, Labels, Personal, StoredAs, Text
 
@@ -110,6 +112,17 @@ class Reason(StrEnum):
         "The form or ledger holds an impossible value: correct it there and send it again.",
         "表单或者台账中的值不可能成立：在原处改正后重新报送。",
     )
+    PERSONAL = (
+        "personal",
+        "明文字段含有个人号码",
+        "A field that travels in the open holds an identity or telephone number.",
+        "明文字段中出现居民身份证号或者电话号码。",
+        "Anybody can read such a field: move the number to a sealed field or a pseudonym, or give "
+        "the case another number, and send it again. The message stays as evidence; no board shows "
+        "it.",
+        "明文字段人人可读：改填加密字段或者假名，或者为该事项另编号码，然后重新报送。"
+        "原消息留作凭证，看板上不显示。",
+    )
     CONTRADICTION = (
         "contradiction",
         "内容自相矛盾",
@@ -169,6 +182,8 @@ NOTHING: Final[Content] = {
     "data": {},
 }
 """Placeholder for the event, where a message holds none."""
+OPEN_ATTRIBUTES: Final = ("source", "id", "actor", "correlationid", "causationid")
+"""Attributes of the envelope that are checked as open texts; the rest are codes or instants."""
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}[0-9]{0,2}(\.[a-z_]{1,40})?")
 _CODE: Final = re.compile(r"[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?")
 
@@ -205,6 +220,11 @@ class Decoder:
         # pydantic-core's own method: the adapter's wrapper around it costs a tenth of the check.
         self._validate = TypeAdapter(union).validator.validate_json
         self._rules = {cls.spec.name: _rule(cls) for cls in events}
+        self._divisions = divisions
+        self._open = {
+            cls.spec.name: tuple(f.name for f in cls.fields.values() if f.open) for cls in events
+        }
+        self._open_names = tuple(dict.fromkeys(chain.from_iterable(self._open.values())))
         # Unquoted fields: when one is absent, the message is parsed again.
         self._bare = {cls.spec.name: sum(f.bare for f in cls.fields.values()) for cls in events}
 
@@ -234,6 +254,8 @@ class Decoder:
             wrong = self._wrong(payload, event, time, recorded)  # type: ignore[arg-type]
             if wrong is not None:
                 found[n], times[n], recordings[n] = wrong, 0, 0
+        for n, exposing in self._exposing(found).items():
+            found[n], times[n], recordings[n] = exposing, 0, 0
         return found, times, recordings
 
     def one(self, payload: bytes | None) -> tuple[Content | Rejected, int, int]:
@@ -244,6 +266,7 @@ class Decoder:
         time = round(event["time"].timestamp() * 1000)
         recorded = round(event["recorded"].timestamp() * 1000)
         wrong = self._wrong(payload, event, time, recorded)  # type: ignore[arg-type]
+        wrong = wrong or self._exposing([event]).get(0)
         return (wrong, 0, 0) if wrong is not None else (event, time, recorded)
 
     def _shaped(self, payload: bytes | None) -> Content | Rejected:
@@ -278,6 +301,33 @@ class Decoder:
             or payload.count(b'"') != 2 * (2 * (len(event) + len(data)) - self._bare[type_] - 1)
         ) and (repeated := _repeated_key(payload)):
             return Rejected(Reason.DUPLICATE_KEY, f"key {repeated} stands twice")
+        return None
+
+    def _exposing(self, found: Sequence[Content | Rejected]) -> dict[int, Rejected]:
+        """Refusals of events with a number of a person in an open text, by place in `found`."""
+        events = cast(list[Content], [e for e in found if e.__class__ is not Rejected])
+        contents = [event["data"] for event in events]
+        texts: set[str] = set()
+        # By field: most texts of a field are equal, so a chunk has few that differ.
+        for name in OPEN_ATTRIBUTES:
+            texts |= {event[name] for event in events if name in event}
+        for name in self._open_names:
+            texts |= {content[name] for content in contents if name in content}
+        wrong = exposures(texts, self._divisions)
+        if not wrong:
+            return {}
+        rows = ((n, e) for n, e in enumerate(found) if not isinstance(e, Rejected))
+        refused = ((n, self._exposed(event, wrong)) for n, event in rows)
+        return {n: why for n, why in refused if why is not None}
+
+    def _exposed(self, event: Content, wrong: Mapping[str, Exposed]) -> Rejected | None:
+        """The refusal of one event, if a text of it is among the `wrong` ones."""
+        data = event["data"]
+        texts = [(name, event.get(name)) for name in OPEN_ATTRIBUTES]
+        texts += [(f"data.{name}", data.get(name)) for name in self._open[event["type"]]]
+        for place, text in texts:
+            if text in wrong:
+                return Rejected(Reason.PERSONAL, f"{place}: 含有{wrong[text]}，明文字段不得填写")
         return None
 
     def _second_look(self, payload: bytes | None, error: ValidationError) -> Content | Rejected:
