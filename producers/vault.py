@@ -242,9 +242,8 @@ class Vault:
                 standing = self._record.standing()
                 if any(standing.get(each) == "subject.held" for each in self._people(wanted)):
                     raise Refused(
-                        "A legal hold forbids forgetting this person, or another one of the same "
-                        "case.",
-                        do="Lift it first, with: gulou remember",
+                        "此人或者同一事项的另一人处于保全之中，不得注销。(A legal hold forbids it.)",
+                        do="先解除保全 (lift it first): gulou remember",
                     )
                 had_key = any(self._read(wanted).values())
                 if had_key or any(standing.get(each) != "subject.erased" for each in wanted):
@@ -262,8 +261,8 @@ class Vault:
         with self._lock, self._unavailable(), self._transaction():
             if self._record.standing().get(subject) == "subject.erased":
                 raise Refused(
-                    "This person was forgotten before; nothing is left to hold.",
-                    do="The record of erasures says when and why.",
+                    "此人此前已经注销，没有可以保全的内容。(The person was forgotten before.)",
+                    do="注销记录载明时间和理由 (see the record of erasures).",
                 )
             self._record.append("subject.held", [subject], reason)
 
