@@ -242,7 +242,8 @@ class Vault:
                 standing = self._record.standing()
                 if any(standing.get(each) == "subject.held" for each in self._people(wanted)):
                     raise Refused(
-                        "此人或者同一事项的另一人处于保全之中，不得注销。(A legal hold forbids it.)",
+                        "此人或者同一事项的另一人处于保全之中，不得注销。"
+                        "(A legal hold forbids it.)",
                         do="先解除保全 (lift it first): gulou remember",
                     )
                 had_key = any(self._read(wanted).values())
