@@ -137,7 +137,7 @@ ACTOR: Final = Word(
     "String",
     least=1,
     most=64,
-    shape=r"[A-Za-z0-9:._-]+|\d{6}(\d{3}){0,2}-[\u4e00-\u9fffA-Za-z0-9]{1,51}",
+    shape=r"[A-Za-z0-9:._-]+|[0-9]{6}([0-9]{3}){0,2}-[\u4e00-\u9fffA-Za-z0-9]{1,51}",
 )
 """A code, or an office behind its division's code."""
 GRID: Final = Word("String", least=15, most=24, shape=r"[0-9]+")
