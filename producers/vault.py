@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from producers.erasures import Erasures
-from schemas.errors import Misconfigured, Refused, Unavailable
+from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 _PREFIX: Final = "s1."
 _NONCE: Final = 12  # bytes; what GCM is specified for
@@ -80,7 +80,6 @@ class Vault:
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.executescript(_TABLES)
             self._key_id, root = self._root()
-            self._forget_again()
         except (OSError, sqlite3.DatabaseError) as error:
             raise Misconfigured(
                 f"The key vault {path.name!r} cannot be opened: {error}.",
@@ -88,6 +87,11 @@ class Vault:
             ) from None
         self._names = hmac.digest(root, b"pseudonym", "sha256")
         self._contents = hmac.digest(root, b"digest", "sha256")
+        try:
+            self._forget_again()
+        except GulouError:
+            self.close()
+            raise
 
     def __repr__(self) -> str:
         return f"Vault({self._path.name!r})"
@@ -310,12 +314,13 @@ class Vault:
 
     def _forget_again(self) -> None:
         """Destroys what the record says is erased and the file, from a backup, still has."""
-        # Asked before the transaction too: opening a vault must not wait for an import to end.
-        if not self._revived():
-            return
-        with self._transaction():
-            revived = self._revived()
-            self._destroy(revived)
+        with self._unavailable():
+            # Asked before the transaction too: opening a vault must not wait for an import to end.
+            if not self._revived():
+                return
+            with self._transaction():
+                revived = self._revived()
+                self._destroy(revived)
         self._let_go(revived)
 
     def _revived(self) -> list[str]:

@@ -46,7 +46,7 @@ _BETWEEN: Final = r"[- \t\n\r\v\f._:/()]"
 _SPACED: Final = rf"{_BETWEEN}{{0,3}}"
 # Mapped to one byte each; between two letters no number goes on.
 _SHAPE: Final = bytes(
-    ord("0") if chr(byte).isdigit() else 0 if byte == 0 else ord("x") for byte in range(256)
+    ord("0") if byte in b"0123456789" else 0 if byte == 0 else ord("x") for byte in range(256)
 )
 _DROPPED: Final = b" \t\n\r\v\f-._:/()"
 _RUN: Final = b"0" * _LEAST_DIGITS

@@ -118,7 +118,9 @@ GridCode = Annotated[str, Field(pattern=r"^[0-9]{15,24}$")]
 EventId = Annotated[str, Field(min_length=1, max_length=64), StoredAs("String")]
 """Unique within its source (CloudEvents `id`)."""
 
-Source = Annotated[str, Field(pattern=r"^[A-Za-z0-9:/?#=&.,;@~_+-]{1,128}$")]
+Source = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/?#=&.,;@~_+-]+$")
+]
 """Who says so, as a URI reference (RFC 3986) without percent signs, which could hide a name."""
 
 Actor = Annotated[
