@@ -28,10 +28,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field, TypeAdapter
 
 
 class Exposed(StrEnum):
@@ -41,16 +43,56 @@ class Exposed(StrEnum):
     TELEPHONE = "电话号码"
 
 
-_LEAST_DIGITS: Final = 11  # of a mobile; every other number has more
-_BETWEEN: Final = r"[- \t\n\r\v\f._:/()]"
+_BETWEEN: Final = r"[- \t\n\r\x0b\x0c._:/()]"
 _SPACED: Final = rf"{_BETWEEN}{{0,3}}"
-# Mapped to one byte each; between two letters no number goes on.
-_SHAPE: Final = bytes(
-    ord("0") if byte in b"0123456789" else 0 if byte == 0 else ord("x") for byte in range(256)
+# 138-2021-0001 is the first case of 2021 in office 138, not a telephone.
+_NO_YEAR: Final = rf"(?!{_BETWEEN}{{0,3}}(?:19|20)[0-9]{{2}}{_BETWEEN})"
+_MOBILE: Final = (
+    rf"(?:(?:00)?86{_SPACED}|0)?1[3-9](?:"
+    rf"[0-9](?:{_SPACED}[0-9]{{8}}|{_NO_YEAR}{_SPACED}[0-9]{{4}}{_SPACED}[0-9]{{4}})"
+    rf"|[0-9]{{2}}{_SPACED}[0-9]{{3}}{_SPACED}[0-9]{{4}}"
+    rf"|[0-9]{_SPACED}[0-9]{{3}}{_SPACED}[0-9]{{5}}"
+    rf"|(?:{_BETWEEN}[0-9]){{9}})"  # digit by digit
+    rf"|1{_BETWEEN}[3-9](?:{_BETWEEN}[0-9]){{9}}"
 )
-_DROPPED: Final = b" \t\n\r\v\f-._:/()"
-_RUN: Final = b"0" * _LEAST_DIGITS
+_LANDLINE: Final = (
+    rf"(?:(?:00)?86{_SPACED}0?|0)(?:"
+    rf"(?:10|2[0-9]){_NO_YEAR}{_SPACED}[2-9][0-9]{{3}}{_SPACED}[0-9]{{4}}"
+    rf"|[3-9][0-9]{{2}}{_NO_YEAR}{_SPACED}[2-9][0-9]{{2,3}}{_SPACED}[0-9]{{4}})"
+)
+# 9 is a permanent residence card of a foreigner, 81 to 83 a residence permit (GB/T 2260).
+_PLACE: Final = r"(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|9[0-9])"
+_IDENTITY: Final = (
+    rf"{_PLACE}(?:{_SPACED}[0-9]){{4}}{_SPACED}(?:1{_SPACED}9|2{_SPACED}0)"
+    rf"(?:{_SPACED}[0-9]){{9}}{_SPACED}[0-9Xx]"
+)
+_OLD_IDENTITY: Final = rf"{_PLACE}[0-9]{{4}}{_SPACED}[3-9][0-9]{{5}}{_SPACED}[0-9]{{3}}"
 
+
+# pydantic's patterns run on Rust's engine: one pass, 1.5 ns a character, where Python's takes 150.
+# It cannot look behind or ahead, so it suspects a few texts that the exact patterns let pass.
+def _rust(pattern: str) -> Callable[[str], bool]:
+    return TypeAdapter(Annotated[str, Field(pattern=pattern)]).validator.isinstance_python
+
+
+_SUSPECT: Final = _rust(
+    rf"(?:^|[^0-9])(?:{'|'.join((_MOBILE, _LANDLINE, _IDENTITY, _OLD_IDENTITY))})(?:[^0-9]|$)".replace(
+        _NO_YEAR, ""
+    )
+)
+# Nothing that `_ascii` would change: ASCII and Chinese characters.
+_ORDINARY: Final = _rust(r"^[\x00-\x7f\u4e00-\u9fff]*$")
+_TOGETHER: Final = 64  # texts in one pass: a suspect among them costs looking at each
+
+
+def _whole(pattern: str) -> re.Pattern[str]:
+    """The pattern where no digit stands before or behind; overlapping matches are all found."""
+    return re.compile(rf"(?<![0-9])(?=({pattern})(?![0-9]))")
+
+
+_TELEPHONES: Final = _whole(f"(?:{_MOBILE}|{_LANDLINE})")
+_IDENTITIES: Final = _whole(_IDENTITY)
+_OLD_IDENTITIES: Final = _whole(_OLD_IDENTITY)
 _FORMS: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:"
     r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"  # RFC 9562
@@ -58,31 +100,6 @@ _FORMS: Final = re.compile(
     # All digits is no digest but a number: a digest without a letter is one in 80,000 or rarer.
     r"|(?![0-9]+(?![0-9A-Za-z]))(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{24})"
     r")(?![0-9A-Za-z])"
-)
-_MOBILE: Final = re.compile(
-    # 138-2021-0001 is the number 1 of 2021, not a telephone.
-    rf"(?<![0-9])(?:(?:00)?86{_SPACED}|0)?1[3-9](?:"
-    rf"[0-9](?!{_BETWEEN}+(?:19|20)[0-9]{{2}}{_BETWEEN}){_SPACED}[0-9]{{4}}{_SPACED}[0-9]{{4}}"
-    rf"|[0-9]{{2}}{_SPACED}[0-9]{{3}}{_SPACED}[0-9]{{4}}"
-    rf"|[0-9]{_SPACED}[0-9]{{3}}{_SPACED}[0-9]{{5}}"
-    r")(?![0-9])"
-)
-_SPELT: Final = re.compile(  # a blank or dash between all digits
-    rf"(?<![0-9])1{_BETWEEN}[3-9](?:{_BETWEEN}[0-9]){{9}}(?![0-9])"
-)
-_LANDLINE: Final = re.compile(
-    rf"(?<![0-9])(?:(?:00)?86{_SPACED}0?|0)(?:"
-    rf"(?:10|2[0-9]){_SPACED}(?!20[0-9]{{2}}{_BETWEEN})[2-9][0-9]{{3}}{_SPACED}[0-9]{{4}}"
-    rf"|[3-9][0-9]{{2}}{_SPACED}(?!20[0-9]{{2}}{_BETWEEN})[2-9][0-9]{{2,3}}{_SPACED}[0-9]{{4}}"
-    r")(?![0-9])"
-)
-# 9 is a permanent residence card of a foreigner, 81 to 83 a residence permit (GB/T 2260).
-_PLACE: Final = r"(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|9[0-9])"
-_IDENTITY: Final = re.compile(
-    rf"(?<![0-9])(?=({_PLACE}(?:{_SPACED}[0-9]){{15}}{_SPACED}(?:[0-9]|[Xx](?![0-9A-Za-z])))(?![0-9]))"
-)
-_OLD_IDENTITY: Final = re.compile(
-    rf"(?<![0-9])({_PLACE}[0-9]{{4}}{_SPACED}[3-9][0-9]{{5}}{_SPACED}[0-9]{{3}})(?![0-9])"
 )
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS: Final = "10X98765432"
@@ -97,52 +114,31 @@ def exposed(text: str, codes: Container[str] = ()) -> Exposed | None:
         text: any text.
         codes: division codes that exist; a number that begins with a village is a micro-grid.
     """
-    plain = text if text.isascii() else _ascii(text)
-    if len(plain) < _LEAST_DIGITS or _RUN not in _shape(plain):
+    plain = text if _ORDINARY(text) else _ascii(text)
+    if not _SUSPECT(plain):
         return None
     plain = _FORMS.sub("#", plain)
     if _identity(plain, codes):
         return Exposed.IDENTITY
-    if _MOBILE.search(plain) or _LANDLINE.search(plain) or _SPELT.search(plain):
-        return Exposed.TELEPHONE
-    return None
+    return Exposed.TELEPHONE if _TELEPHONES.search(plain) else None
 
 
-def exposures(texts: Collection[str], codes: Container[str] = ()) -> dict[str, Exposed]:
+def exposures(texts: Sequence[str], codes: Container[str] = ()) -> dict[str, Exposed]:
     """The texts with a number of a person, each with the kind of its first one.
 
-    One pass over all texts finds the few that have digits enough: 0.1 µs a text, a fifth of calling
-    `exposed` for each.
+    Many texts at once take a third of the time of calling `exposed` for each.
     """
-    found = ((text, exposed(text, codes)) for text in _suspects(texts))
-    return {text: kind for text, kind in found if kind is not None}
-
-
-def _suspects(texts: Collection[str]) -> Iterable[str]:
-    joined = "\0".join(texts)
-    shape = _shape(joined)
-    if not joined.isascii():
-        # In UTF-8 a digit such as ９ is no digit.
-        yield from (text for text in texts if not text.isascii())
-    if shape.count(0) == len(texts) - 1:
-        yield from _with_a_run(list(texts), shape)
-    elif texts:  # a text with a NUL of its own
-        yield from texts
-
-
-def _with_a_run(texts: list[str], shape: bytes) -> Iterator[str]:
-    start, row = 0, 0
-    while (at := shape.find(_RUN, start)) >= 0:
-        row += shape.count(0, start, at)
-        yield texts[row]
-        start = shape.find(0, at)
-        if start < 0:
-            return
-
-
-def _shape(text: str) -> bytes:
-    """The text as runs of 0, one for each digit; what may stand inside a number is left out."""
-    return text.encode(errors="surrogatepass").translate(_SHAPE, _DROPPED)
+    found = {}
+    for start in range(0, len(texts), _TOGETHER):
+        some = texts[start : start + _TOGETHER]
+        joined = "\0".join(some)
+        if _ORDINARY(joined) and not _SUSPECT(joined):
+            continue
+        for text in some:
+            kind = exposed(text, codes)
+            if kind is not None:
+                found[text] = kind
+    return found
 
 
 def _ascii(text: str) -> str:
@@ -151,8 +147,6 @@ def _ascii(text: str) -> str:
 
 
 def _ascii_character(character: str) -> str:
-    if character.isascii():
-        return character
     if character.isdecimal():
         return str(unicodedata.decimal(character))
     category = unicodedata.category(character)
@@ -164,20 +158,18 @@ def _ascii_character(character: str) -> str:
 
 
 def _identity(text: str, codes: Container[str]) -> bool:
-    for written in _IDENTITY.findall(text):
+    for written in _IDENTITIES.findall(text):
         number = re.sub(_BETWEEN, "", written).upper()
         year, tail = int(number[6:10]), number[14:]
-        serial = year >= _SERIAL_SINCE and tail.startswith("00")
+        total = sum(int(digit) * w for digit, w in zip(number, _WEIGHTS, strict=False))
         if (
-            1900 <= year < 2100
-            and not serial
+            number[17] == _CHECKS[total % 11]
             and _is_date(year, number[10:14])
-            and _CHECKS[sum(int(n) * w for n, w in zip(number, _WEIGHTS, strict=False)) % 11]
-            == number[17]
+            and not (year >= _SERIAL_SINCE and tail.startswith("00"))
             and number[:_VILLAGE] not in codes
         ):
             return True
-    for written in _OLD_IDENTITY.findall(text):
+    for written in _OLD_IDENTITIES.findall(text):
         number = re.sub(_BETWEEN, "", written)
         if _is_date(1900 + int(number[6:8]), number[8:12]) and number[:_VILLAGE] not in codes:
             return True

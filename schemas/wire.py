@@ -307,12 +307,12 @@ class Decoder:
         """Refusals of events with a number of a person in an open text, by place in `found`."""
         events = cast(list[Content], [e for e in found if e.__class__ is not Rejected])
         contents = [event["data"] for event in events]
-        texts: set[str] = set()
-        # By field: most texts of a field are equal, so a chunk has few that differ.
+        texts: list[str] = []
+        # By field and not by event: most texts of a field are equal.
         for name in OPEN_ATTRIBUTES:
-            texts |= {event[name] for event in events if name in event}
+            texts += {event[name] for event in events if name in event}
         for name in self._open_names:
-            texts |= {content[name] for content in contents if name in content}
+            texts += {content[name] for content in contents if name in content}
         wrong = exposures(texts, self._divisions)
         if not wrong:
             return {}

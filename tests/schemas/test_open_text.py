@@ -235,7 +235,7 @@ def refusal(decoder: Decoder, payload: bytes) -> Rejected:
     return found
 
 
-@pytest.mark.parametrize(("cls", "name"), open_fields())
+@pytest.mark.parametrize(("cls", "name"), list(open_fields()))
 @pytest.mark.parametrize("value", [MOBILE, IDENTITY, f"A-{MOBILE}"])
 def test_an_open_field_with_a_number_of_a_person_is_refused_by_its_name_only(
     cls: type[Event], name: str, value: str, decoders: dict[str, Decoder], message: MakeMessage
@@ -298,7 +298,6 @@ def test_an_old_version_with_a_number_of_a_person_is_refused_too(
         ("张三", False),
         ("欧阳小满", False),
         ("网格中心", False),
-        ("431202-", False),
         ("43120-网格中心", False),
         ("431202-张三 主任", False),
         ("网格员 张三", False),
