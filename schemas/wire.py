@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -184,6 +184,7 @@ NOTHING: Final[Content] = {
 """Placeholder for the event, where a message holds none."""
 OPEN_ATTRIBUTES: Final = ("source", "id", "actor", "correlationid", "causationid")
 """Attributes of the envelope that are checked as open texts; the rest are codes or instants."""
+_AT_A_TIME: Final = 1024  # events
 _NAME: Final = re.compile(r"[A-Za-z_]{1,40}[0-9]{0,2}(\.[a-z_]{1,40})?")
 _CODE: Final = re.compile(r"[1-9][0-9]{5}([0-9]{3}([0-9]{3})?)?")
 
@@ -222,7 +223,8 @@ class Decoder:
         self._rules = {cls.spec.name: _rule(cls) for cls in events}
         self._divisions = divisions
         self._open = {
-            cls.spec.name: tuple(f.name for f in cls.fields.values() if f.open) for cls in events
+            cls.spec.name: {f.name: f"data.{f.name}" for f in cls.fields.values() if f.open}
+            for cls in events
         }
         self._open_names = tuple(dict.fromkeys(chain.from_iterable(self._open.values())))
         # Unquoted fields: when one is absent, the message is parsed again.
@@ -244,9 +246,9 @@ class Decoder:
         0 for rejected messages.
         """
         found = [self._shaped(payload) for payload in payloads]
-        events = [NOTHING if event.__class__ is Rejected else event for event in found]
-        times = _milliseconds([event["time"] for event in events])  # type: ignore[index]
-        recordings = _milliseconds([event["recorded"] for event in events])  # type: ignore[index]
+        events = cast(list[Content], [NOTHING if e.__class__ is Rejected else e for e in found])
+        times = _milliseconds([event["time"] for event in events])
+        recordings = _milliseconds([event["recorded"] for event in events])
         rows = zip(payloads, found, times, recordings, strict=True)
         for n, (payload, event, time, recorded) in enumerate(rows):
             if event.__class__ is Rejected:
@@ -254,7 +256,7 @@ class Decoder:
             wrong = self._wrong(payload, event, time, recorded)  # type: ignore[arg-type]
             if wrong is not None:
                 found[n], times[n], recordings[n] = wrong, 0, 0
-        for n, exposing in self._exposing(found).items():
+        for n, exposing in self._exposing(events):
             found[n], times[n], recordings[n] = exposing, 0, 0
         return found, times, recordings
 
@@ -266,7 +268,9 @@ class Decoder:
         time = round(event["time"].timestamp() * 1000)
         recorded = round(event["recorded"].timestamp() * 1000)
         wrong = self._wrong(payload, event, time, recorded)  # type: ignore[arg-type]
-        wrong = wrong or self._exposing([event]).get(0)
+        if wrong is None:
+            texts = self._open_texts(event)
+            wrong = _exposing(texts, exposures([*texts.values()], self._divisions))
         return (wrong, 0, 0) if wrong is not None else (event, time, recorded)
 
     def _shaped(self, payload: bytes | None) -> Content | Rejected:
@@ -303,9 +307,18 @@ class Decoder:
             return Rejected(Reason.DUPLICATE_KEY, f"key {repeated} stands twice")
         return None
 
-    def _exposing(self, found: Sequence[Content | Rejected]) -> dict[int, Rejected]:
-        """Refusals of events with a number of a person in an open text, by place in `found`."""
-        events = cast(list[Content], [e for e in found if e.__class__ is not Rejected])
+    def _exposing(self, events: Sequence[Content]) -> Iterator[tuple[int, Rejected]]:
+        """Refusals of events with a number of a person in an open text, by place in `events`."""
+        # So many at a time are still in the processor's cache.
+        for start in range(0, len(events), _AT_A_TIME):
+            some = events[start : start + _AT_A_TIME]
+            wrong = exposures(self._all_open_texts(some), self._divisions)
+            for n, event in enumerate(some if wrong else (), start):
+                why = _exposing(self._open_texts(event), wrong)
+                if why is not None:
+                    yield n, why
+
+    def _all_open_texts(self, events: Sequence[Content]) -> list[str]:
         contents = [event["data"] for event in events]
         texts: list[str] = []
         # By field and not by event: most texts of a field are equal.
@@ -313,22 +326,16 @@ class Decoder:
             texts += {event[name] for event in events if name in event}
         for name in self._open_names:
             texts += {content[name] for content in contents if name in content}
-        wrong = exposures(texts, self._divisions)
-        if not wrong:
-            return {}
-        rows = ((n, e) for n, e in enumerate(found) if not isinstance(e, Rejected))
-        refused = ((n, self._exposed(event, wrong)) for n, event in rows)
-        return {n: why for n, why in refused if why is not None}
+        return texts
 
-    def _exposed(self, event: Content, wrong: Mapping[str, Exposed]) -> Rejected | None:
-        """The refusal of one event, if a text of it is among the `wrong` ones."""
+    def _open_texts(self, event: Content) -> dict[str, str]:
+        """The open texts of one event, by the place that a refusal names."""
         data = event["data"]
-        texts = [(name, event.get(name)) for name in OPEN_ATTRIBUTES]
-        texts += [(f"data.{name}", data.get(name)) for name in self._open[event["type"]]]
-        for place, text in texts:
-            if text in wrong:
-                return Rejected(Reason.PERSONAL, f"{place}: 含有{wrong[text]}，明文字段不得填写")
-        return None
+        texts = {name: event[name] for name in OPEN_ATTRIBUTES if name in event}
+        for name, place in self._open.get(event["type"], {}).items():
+            if name in data:
+                texts[place] = data[name]
+        return texts
 
     def _second_look(self, payload: bytes | None, error: ValidationError) -> Content | Rejected:
         """The event upcast from an older version, or the reason for the refusal."""
@@ -450,6 +457,14 @@ def _incoherent(event: Content, foreseen: bool, rule: _Rule | None) -> Rejected 
         return Rejected(Reason.CONTRADICTION, f"time lies before {FIRST_YEAR}")
     wrong = rule(event["data"]) if rule is not None else None
     return Rejected(Reason.CONTRADICTION, f"data: {wrong}") if wrong else None
+
+
+def _exposing(texts: Mapping[str, str], wrong: Mapping[str, Exposed]) -> Rejected | None:
+    """The refusal of an event, by its first text that is among the `wrong` ones."""
+    place = next((place for place, text in texts.items() if text in wrong), None)
+    if place is None:
+        return None
+    return Rejected(Reason.PERSONAL, f"{place}: 含有{wrong[texts[place]]}，明文字段不得填写")
 
 
 class _RepeatedKey(ValueError):
