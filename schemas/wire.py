@@ -331,7 +331,7 @@ class Decoder:
     def _open_texts(self, event: Content) -> dict[str, str]:
         """The open texts of one event, by the place that a refusal names."""
         data = event["data"]
-        texts = {name: event[name] for name in OPEN_ATTRIBUTES if name in event}
+        texts: dict[str, str] = {n: event[n] for n in OPEN_ATTRIBUTES if n in event}
         for name, place in self._open.get(event["type"], {}).items():
             if name in data:
                 texts[place] = data[name]

@@ -120,9 +120,9 @@ class Converter:
             for name in ("grid", "actor"):
                 feed: From | None = getattr(made, name)
                 if feed is not None and (cell := feed.cell(row.cells)) is not None:
-                    attributes[name] = plain(cell)
+                    attributes[name] = text = plain(cell)
                     zh, _ = meaning(Envelope.model_fields[name])
-                    self._refuse_exposed(feed, attributes[name], zh, row.cells)
+                    self._refuse_exposed(feed, text, zh, row.cells)
             data = {
                 name: value
                 for name, feed in made.data.items()

@@ -54,7 +54,8 @@ def wide(text: str) -> str:
 
 
 def grouped(text: str, *lengths: int, by: str) -> str:
-    parts, rest = [], text
+    parts: list[str] = []
+    rest = text
     for length in lengths:
         parts, rest = [*parts, rest[:length]], rest[length:]
     return by.join([*parts, rest])
