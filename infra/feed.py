@@ -43,7 +43,9 @@ Tell = Callable[[str], object]
 
 def vault(settings: Settings) -> Vault:
     """The installation's keys; made at first use, mode 0600."""
-    return Vault(settings.home / "secrets" / "vault.sqlite")
+    # The record stands outside the folder of the secrets: putting back a backup of that folder must
+    # not put back an older record.
+    return Vault(settings.home / "secrets" / "vault.sqlite", settings.home / "erasures.jsonl")
 
 
 def demo(

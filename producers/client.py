@@ -26,6 +26,7 @@ from producers.vault import Vault
 from schemas.errors import GulouError, Refused
 from schemas.event import Event, FieldSpec
 from schemas.families import families, family
+from schemas.open_text import exposed
 from schemas.reference.divisions import Divisions
 from schemas.wire import Decoder, Rejected
 from schemas.words import TEXT_MAX, Personal
@@ -432,4 +433,5 @@ def _aware(plan: _Plan, name: str, moment: datetime) -> datetime:
 
 
 def _refused(plan: _Plan, event: str, why: str) -> Refused:
-    return Refused(f"{plan.cls.spec.name} with id {event!r}: {why}.")
+    shown = "(not repeated here)" if exposed(event) else repr(event)
+    return Refused(f"{plan.cls.spec.name} with id {shown}: {why}.")

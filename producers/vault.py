@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final, Self
@@ -22,7 +22,8 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from schemas.errors import Misconfigured, Refused, Unavailable
+from producers.erasures import Erasures
+from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 _PREFIX: Final = "s1."
 _NONCE: Final = 12  # bytes; what GCM is specified for
@@ -31,6 +32,7 @@ _SHOWN_DIGITS: Final = 32  # 128 of HMAC-SHA-256's 256 bits, as in schemas' Pseu
 _BUSY_S: Final = 30
 _CACHED: Final = 200_000  # subjects; about 100 MB of ciphers
 _AT_ONCE: Final = 500  # subjects per SQLite query
+_OF_A_FORGOTTEN: Final = "case of a person who was forgotten before"
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS root (id TEXT PRIMARY KEY, secret BLOB NOT NULL) STRICT;
@@ -45,18 +47,21 @@ class Vault:
     """The keys of one installation, made at its first use. Safe to share between threads.
 
     A subject with a destroyed key stays recorded as forgotten, and nothing is sealed for it again:
-    otherwise a second import of an old ledger would undo the erasure.
+    otherwise a second import of an old ledger would undo the erasure. A file copied back from a
+    backup holds destroyed keys again; opening it destroys them as the record of erasures says.
 
     Args:
         path: the SQLite file. Losing it loses every sealed text, and the link between old
             pseudonyms and new ones: back it up apart from the data it guards.
+        record: file of the erasures; beside `path` by default. Never put back an older one.
 
     Raises:
         Misconfigured: the file cannot be made or is no vault.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, record: Path | None = None) -> None:
         self._path = path
+        self._record = Erasures(record or path.with_name("erasures.jsonl"))
         self._lock = threading.RLock()
         # Cipher and nonce key of a subject; None once forgotten.
         self._known: dict[str, tuple[AESGCM, bytes] | None] = {}
@@ -82,6 +87,11 @@ class Vault:
             ) from None
         self._names = hmac.digest(root, b"pseudonym", "sha256")
         self._contents = hmac.digest(root, b"digest", "sha256")
+        try:
+            self._forget_again()
+        except GulouError:
+            self.close()
+            raise
 
     def __repr__(self) -> str:
         return f"Vault({self._path.name!r})"
@@ -168,15 +178,12 @@ class Vault:
                 return
             if len(self._known) + len(wanted) > _CACHED:
                 self._known.clear()
-            try:
-                with self._transaction():
-                    self._db.executemany(
-                        "INSERT OR IGNORE INTO subjects VALUES (?, ?)",
-                        ((subject, secrets.token_bytes(_KEY)) for subject in wanted),
-                    )
-                    found = self._read(wanted)
-            except sqlite3.Error as error:
-                raise self._silent(error) from None
+            with self._unavailable(), self._transaction():
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO subjects VALUES (?, ?)",
+                    ((subject, secrets.token_bytes(_KEY)) for subject in wanted),
+                )
+                found = self._read(wanted)
             self._known.update(found)
 
     def assign(self, cases: Iterable[tuple[str, str]]) -> None:
@@ -194,71 +201,183 @@ class Vault:
                 return
             if len(self._assigned) + len(wanted) > _CACHED:
                 self._assigned.clear()
-            try:
-                with self._transaction():
-                    self._db.executemany(
-                        "INSERT OR IGNORE INTO cases (subject, person) VALUES (?, ?)", wanted
-                    )
-                    found = self._read(list(dict.fromkeys(chain.from_iterable(wanted))))
-            except sqlite3.Error as error:
-                raise self._silent(error) from None
+            with self._unavailable(), self._transaction():
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO cases (subject, person) VALUES (?, ?)", wanted
+                )
+                found = self._read(list(dict.fromkeys(chain.from_iterable(wanted))))
             gone = {subject for subject, key in found.items() if key is None}
             for subject, person in wanted:
                 if person in gone and subject not in gone:
-                    self.forget(subject)
+                    # A hold on another person of the case comes first; `release` forgets it then.
+                    with suppress(Refused):
+                        self.forget(subject, _OF_A_FORGOTTEN)
             self._assigned.update(wanted)
 
-    def forget(self, subject: str) -> bool:
+    def knows(self, subject: str) -> bool:
+        """Whether there is a key, a case or an erasure of the subject."""
+        with self._lock, self._unavailable():
+            found = self._db.execute(
+                "SELECT 1 FROM subjects WHERE subject = ? UNION ALL "
+                "SELECT 1 FROM cases WHERE person = ?",
+                (subject, subject),
+            ).fetchone()
+        return found is not None
+
+    def forget(self, subject: str, reason: str = "") -> bool:
         """Destroys the subject's key for good: texts sealed under it become unreadable.
 
-        For a person, it also destroys the keys of the assigned cases.
+        For a person, it also destroys the keys of the assigned cases. The record of erasures has
+        the entry before the key is gone, so no crash and no backup undoes it.
+
+        Args:
+            subject: as in `seal`; a person by pseudonym.
+            reason: for the record; says who decided, never a name.
 
         Returns:
             Whether there was a key. Without one the subject is still marked forgotten.
+
+        Raises:
+            Refused: the subject, or another person of one of its cases, is under a legal hold.
         """
         with self._lock:
-            try:
-                with self._transaction():
-                    cases = self._db.execute(
-                        "SELECT subject FROM cases WHERE person = ?", (subject,)
+            with self._unavailable(), self._transaction():
+                wanted = [subject, *self._cases(subject)]
+                standing = self._record.standing()
+                if any(standing.get(each) == "subject.held" for each in self._people(wanted)):
+                    raise Refused(
+                        "此人或者同一事项的另一人处于保全之中，不得注销。"
+                        "(A legal hold forbids it.)",
+                        do="先解除保全 (lift it first): gulou remember",
                     )
-                    wanted = [subject, *(case for (case,) in cases)]
-                    had_key = any(self._read(wanted).values())
-                    self._db.executemany(
-                        "INSERT INTO subjects VALUES (?, NULL) "
-                        "ON CONFLICT (subject) DO UPDATE SET secret = NULL",
-                        [(each,) for each in wanted],
-                    )
-                # The write-ahead log holds the keys until it is truncated.
-                busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error as error:
-                raise self._silent(error) from None
-            self._known |= dict.fromkeys(wanted)
-            if busy:
-                raise Unavailable(
-                    f"A key of {self._path.name!r} is destroyed, but its write-ahead log is in use "
-                    "by another process and still holds it.",
-                    do="Forget the subject again once imports have ended.",
-                )
+                had_key = any(self._read(wanted).values())
+                if had_key or any(standing.get(each) != "subject.erased" for each in wanted):
+                    self._record.append("subject.erased", wanted, reason)
+                self._destroy(wanted)
+            self._let_go(wanted)
             return had_key
 
-    def readmit(self, subject: str) -> None:
+    def hold(self, subject: str, reason: str = "") -> None:
+        """Puts a person under a legal hold: nothing of theirs is forgotten until `release`.
+
+        Raises:
+            Refused: the person is forgotten already.
+        """
+        with self._lock, self._unavailable(), self._transaction():
+            if self._record.standing().get(subject) == "subject.erased":
+                raise Refused(
+                    "此人此前已经注销，没有可以保全的内容。(The person was forgotten before.)",
+                    do="注销记录载明时间和理由 (see the record of erasures).",
+                )
+            self._record.append("subject.held", [subject], reason)
+
+    def release(self, subject: str, reason: str = "") -> bool:
+        """Lifts a legal hold; whether there was one.
+
+        A case that the hold kept although its other person was forgotten is forgotten now.
+        """
+        with self._lock:
+            with self._unavailable(), self._transaction():
+                if self._record.standing().get(subject) != "subject.held":
+                    return False
+                self._record.append("subject.released", [subject], reason)
+            self._forget_again()
+            return True
+
+    def readmit(self, subject: str, reason: str = "") -> bool:
         """Permits sealing for a forgotten subject again, under a new key; the old key stays lost.
 
         For a person, this includes their cases, except those of another person still forgotten.
+
+        Returns:
+            Whether the subject was forgotten.
         """
         with self._lock:
-            self._db.execute(
-                "DELETE FROM subjects WHERE subject = ? AND secret IS NULL", (subject,)
-            )
-            self._db.execute(
-                "DELETE FROM subjects WHERE secret IS NULL\n"
-                "  AND subject IN (SELECT subject FROM cases WHERE person = ?)\n"
-                "  AND subject NOT IN (SELECT cases.subject FROM cases JOIN subjects AS persons\n"
-                "    ON persons.subject = cases.person WHERE persons.secret IS NULL)",
-                (subject,),
-            )
+            with self._unavailable(), self._transaction():
+                forgotten = "SELECT subject FROM subjects WHERE secret IS NULL AND subject"
+                if not self._db.execute(f"{forgotten} = ?", (subject,)).fetchone():
+                    return False
+                cases = self._db.execute(
+                    f"{forgotten} IN (SELECT subject FROM cases WHERE person = ?)\n"
+                    "  AND subject NOT IN (SELECT cases.subject FROM cases JOIN subjects AS persons"
+                    "\n    ON persons.subject = cases.person"
+                    "\n    WHERE persons.secret IS NULL AND persons.subject != ?)",
+                    (subject, subject),
+                )
+                freed = [subject, *(case for (case,) in cases)]
+                self._record.append("subject.readmitted", freed, reason)
+                self._db.executemany(
+                    "DELETE FROM subjects WHERE subject = ?", [(each,) for each in freed]
+                )
             self._known.clear()
+            return True
+
+    def _forget_again(self) -> None:
+        """Destroys what the record says is erased and the file, from a backup, still has."""
+        with self._unavailable():
+            # Asked before the transaction too: opening a vault must not wait for an import to end.
+            if not self._revived():
+                return
+            with self._transaction():
+                revived = self._revived()
+                self._destroy(revived)
+        self._let_go(revived)
+
+    def _revived(self) -> list[str]:
+        standing = self._record.standing()
+        erased = [subject for subject, last in standing.items() if last == "subject.erased"]
+        wanted = list(dict.fromkeys([*erased, *chain.from_iterable(map(self._cases, erased))]))
+        marked = self._read(wanted)
+        return [
+            subject
+            for subject in wanted
+            if marked.get(subject, _UNREAD) is not None
+            and not any(standing.get(p) == "subject.held" for p in self._people([subject]))
+        ]
+
+    def _destroy(self, subjects: Iterable[str]) -> None:
+        self._db.executemany(
+            "INSERT INTO subjects VALUES (?, NULL) "
+            "ON CONFLICT (subject) DO UPDATE SET secret = NULL",
+            [(each,) for each in subjects],
+        )
+
+    def _let_go(self, subjects: Iterable[str]) -> None:
+        """Forgets destroyed keys in memory and in the write-ahead log, which holds them on."""
+        self._known |= dict.fromkeys(subjects)
+        with self._unavailable():
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Unavailable(
+                f"A key of {self._path.name!r} is destroyed, but its write-ahead log is in use "
+                "by another process and still holds it.",
+                do="Forget the subject again once imports have ended.",
+            )
+
+    def _cases(self, person: str) -> list[str]:
+        found = self._db.execute("SELECT subject FROM cases WHERE person = ?", (person,))
+        return [case for (case,) in found]
+
+    def _people(self, subjects: Iterable[str]) -> list[str]:
+        """The subjects and all persons of the cases among them."""
+        people = [
+            person
+            for subject in subjects
+            for (person,) in self._db.execute(
+                "SELECT person FROM cases WHERE subject = ?", (subject,)
+            )
+        ]
+        return [*subjects, *people]
+
+    @contextmanager
+    def _unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"The key vault {self._path.name!r} cannot be used: {error}.",
+                do="Check the disk and that no other program holds it.",
+            ) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -283,7 +402,8 @@ class Vault:
         if not isinstance(found, tuple):
             raise Refused(
                 "The key of this event's subject was destroyed, so nothing is sealed for it.",
-                do="Send the event without its sealed texts, or readmit the subject.",
+                do="Send the event without its sealed texts, or admit the person again, with: "
+                "gulou remember",
             )
         return found
 
@@ -309,12 +429,6 @@ class Vault:
 
     def _keyed(self, key: bytes, text: str) -> str:
         return f"{self._key_id}.{hmac.digest(key, text.encode(), 'sha256').hex()[:_SHOWN_DIGITS]}"
-
-    def _silent(self, error: sqlite3.Error) -> Unavailable:
-        return Unavailable(
-            f"The key vault {self._path.name!r} cannot be used: {error}.",
-            do="Check the disk and that no other program holds it.",
-        )
 
 
 _HEX: Final = frozenset("0123456789abcdef")

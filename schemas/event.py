@@ -18,7 +18,18 @@ from pydantic_core import to_json
 
 from schemas.errors import SchemaError
 from schemas.names import schema_urn
-from schemas.words import DivisionCode, EventId, GridCode, Labels, Money, Personal, StoredAs, Text
+from schemas.words import (
+    Actor,
+    DivisionCode,
+    EventId,
+    GridCode,
+    Labels,
+    Money,
+    Personal,
+    Source,
+    StoredAs,
+    Text,
+)
 
 Content = dict[str, Any]
 Upcast = Callable[[Content], Content]
@@ -101,6 +112,15 @@ class FieldSpec:
     example: object
     bare: bool
     money: bool
+
+    @property
+    def open(self) -> bool:
+        """Whether it is a text that anybody may read and anybody may have written.
+
+        Such a text is checked for numbers of persons; a vocabulary, a pseudonym and a sealed text
+        cannot hold one.
+        """
+        return self.stored == "String" and not self.personal and not self.choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +320,7 @@ class Envelope(BaseModel):
         "在同一来源内唯一；编号相同即同一事件的重复报送。",
         zh="事件编号",
     )
-    source: Annotated[str, Field(min_length=1, max_length=128)] = field(
+    source: Source = field(
         "The office or ledger that says so, as a URI reference.",
         "报送该事件的单位或者台账，写成 URI 引用。",
         zh="来源",
@@ -330,9 +350,9 @@ class Envelope(BaseModel):
         zh="微网格",
         default=None,
     )
-    actor: Annotated[str, Field(min_length=1, max_length=64)] | None = field(
-        "Who filed it: an office code or a pseudonym, never a name.",
-        "填报者：单位代码或者假名，不得填写姓名。",
+    actor: Actor | None = field(
+        "Who filed it: an office's code or a pseudonym, never a name or a number of a person.",
+        "填报者：单位代码或者假名，不得填写姓名、证件号或者电话号码。",
         zh="填报者",
         default=None,
     )

@@ -118,6 +118,22 @@ GridCode = Annotated[str, Field(pattern=r"^[0-9]{15,24}$")]
 EventId = Annotated[str, Field(min_length=1, max_length=64), StoredAs("String")]
 """Unique within its source (CloudEvents `id`)."""
 
+Source = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9:/?#=&.,;@~_+-]+$")
+]
+"""Who says so, as a URI reference (RFC 3986) without percent signs, which could hide a name."""
+
+Actor = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9:._-]{1,64}|[0-9]{6}([0-9]{3}([0-9]{3})?)?-[\u4e00-\u9fffA-Za-z0-9]{1,51})$"
+    ),
+]
+"""An office's or a clerk's code, a pseudonym, or a division's code and its office: 431202-网格中心.
+
+A name alone has none of these forms.
+"""
+
 CaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,64}$"), StoredAs("String")]
 """An office's own number for a case, a fund or a project; never a person's number."""
 

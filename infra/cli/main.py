@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from infra.cli import boards, describing, feeding, running
+from infra.cli import boards, describing, feeding, persons, running
 from infra.cli._screen import err
 from schemas.errors import GulouError, Misconfigured
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     number.
     """,
 )
-for group in (running, feeding, describing):
+for group in (running, feeding, persons, describing):
     app.add_typer(group.app)
 app.add_typer(boards.app, name="boards")
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}

@@ -9,7 +9,12 @@ type = "petition.registered"
 time = "{登记时间}"
 data.petition = "P-{编号}"             # text in braces is a column, the rest is literal
 data.channel = { from = "{渠道}", map = { "网上" = "network" }, default = "visit" }
+data.category = { from = "{分类}", values = ["城乡建设", "劳动社保"] }
 data.people = 1
+
+A field that is neither sealed nor a pseudonym travels in the open. A column feeds it only codes of
+letters, digits and : . _ - or words that `values` or `map` names: nothing else tells the name of a
+person from the name of an office.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from producers.ledgers.cells import units
 from producers.ledgers.tables import plain
 from schemas.errors import Misconfigured, Refused
 from schemas.event import Event
+from schemas.words import Source
 
 EventClass = type[Event]
 
@@ -47,13 +53,24 @@ class From(BaseModel):
     map: dict[Annotated[str, BeforeValidator(plain)], str | int | bool] = Field(
         {}, description="What the ledger writes -> what the field holds."
     )
+    values: tuple[Annotated[str, BeforeValidator(plain)], ...] = Field(
+        (), description="Words of the column that may travel in the open, besides codes."
+    )
     unit: str = Field("", description="Of money: 分, 元 or 万元.")
-    digest: bool = Field(False, description="Turn a number with Chinese in it into a digest.")
+    digest: bool = Field(
+        False,
+        description="Of a case number: turn one with Chinese or a person's number into a digest.",
+    )
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns it reads, in order."""
         return tuple(plain(name) for name in _COLUMN.findall(self.text))
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """Every text that the mapping itself writes: none is a cell about a person."""
+        return frozenset(plain(each) for each in (*self.values, *self.map.values(), self.default))
 
     @cached_property
     def bare(self) -> str:
@@ -173,7 +190,7 @@ class LedgerMapping(BaseModel):
 
     model_config = _STRICT
 
-    source: str = Field(min_length=1, max_length=128)
+    source: Source
     identity: tuple[Annotated[str, BeforeValidator(plain)], ...] = Field(min_length=1)
     division: Annotated[Place, BeforeValidator(_place)]
     events: tuple[Made, ...] = Field(min_length=1)
@@ -206,7 +223,7 @@ class LedgerMapping(BaseModel):
             column
             for made in self.events
             for name, feed in made.data.items()
-            if not made.cls.fields[name].personal
+            if not made.cls.fields[name].personal and not feed.digest
             for column in feed.columns
         }
         return set(self.identity) <= shown - self.personal

@@ -15,7 +15,8 @@ from producers.ledgers.mapping import From, LedgerMapping, Made
 from producers.ledgers.places import Places
 from producers.ledgers.tables import Row, clean, plain
 from schemas.errors import Refused
-from schemas.event import FieldSpec
+from schemas.event import Envelope, FieldSpec, meaning
+from schemas.open_text import Exposed, exposed
 from schemas.words import TEXT_MAX
 
 Code = Literal[
@@ -30,12 +31,17 @@ Code = Literal[
     "text",
     "repeated",
     "conflict",
+    "personal",
     "refused",
 ]
 """Why a row is in the reject file."""
 
 _READABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _CASE: Final = re.compile(r"[A-Za-z0-9:._-]{1,64}")
+_OPEN_ONLY: Final = (
+    "只能由字母、数字和 : . _ - 组成；编号里有汉字时，在映射文件中为它写 digest = true；"
+    "单位、分类等名称，在映射文件的 values 中逐一列出"
+)
 # A message may quote an unreadable time only in this form: year, month, day and a time of day, in
 # this order. Looser forms let telephone and identity numbers through: 139-0745-1234, 20210230.
 _DATE_LIKE: Final = re.compile(
@@ -114,7 +120,9 @@ class Converter:
             for name in ("grid", "actor"):
                 feed: From | None = getattr(made, name)
                 if feed is not None and (cell := feed.cell(row.cells)) is not None:
-                    attributes[name] = plain(cell)
+                    attributes[name] = text = plain(cell)
+                    zh, _ = meaning(Envelope.model_fields[name])
+                    self._refuse_exposed(feed, text, zh, row.cells)
             data = {
                 name: value
                 for name, feed in made.data.items()
@@ -247,6 +255,8 @@ class Converter:
             return _choice(cell, column, spec)
         if spec.stored == "Int64":
             money = spec.money and feed.unit
+            # 13974500173 is more likely a telephone than 1.3 million yuan: 13,974,500,173 is none.
+            self._refuse_exposed(feed, plain(cell), spec.zh, cells)
             number = _cells.fen(cell, feed.unit) if money else _cells.whole(cell)
             return _or_reject(
                 number, "number", column, f"“{spec.zh}”应为{_number_word(spec)}", cell
@@ -261,19 +271,49 @@ class Converter:
         if spec.personal and feed.columns and not feed.bare and self._encoder.vault.own(text):
             # A template that spells out a pseudonym could pass a number through unkeyed.
             raise Reject("refused", column, "代号只能整格取自一列，不能由文字拼成")
-        if feed.digest and not _CASE.fullmatch(text):
-            text = f"c.{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+        return self._open(feed, text, column, spec, cells) if spec.open else text
+
+    def _open(
+        self, feed: From, text: str, column: str, spec: FieldSpec, cells: Mapping[str, Any]
+    ) -> str:
+        """A text that may travel in the open: a code, a word that the mapping names, or a digest.
+
+        Raises:
+            Reject: it is none of these, or holds a number of a person.
+        """
+        if not feed.columns or text in feed.named:
+            return text
+        if feed.digest:
+            # Keyed: a digest without a key can be guessed by trying names and numbers.
+            sound = _CASE.fullmatch(text) and self._exposed(feed, text, cells) is None
+            return text if sound else self._encoder.vault.digest(text)
+        self._refuse_exposed(feed, text, spec.zh, cells)
+        if not _CASE.fullmatch(text):
+            raise Reject("refused", column, f"“{spec.zh}”{_OPEN_ONLY}，现为{masked(text)}")
         return text
+
+    def _refuse_exposed(self, feed: From, text: str, zh: str, cells: Mapping[str, Any]) -> None:
+        found = None if text in feed.named else self._exposed(feed, text, cells)
+        if found is not None:
+            column = _column(feed, "")
+            raise Reject("personal", column, f"“{zh}”里像是{found}，此栏明文传送，不得填写")
+
+    def _exposed(self, feed: From, text: str, cells: Mapping[str, Any]) -> Exposed | None:
+        # Each cell too: a template can write digits before and after a number.
+        for each in (text, *(plain(cells.get(name)) for name in feed.columns)):
+            if (found := exposed(each, self._encoder.divisions)) is not None:
+                return found
+        return None
 
     def _refused(self, made: Made, refused: Refused) -> Reject:
         field = re.search(r"data\.(\w+)", refused.what)
         feed = made.data.get(field[1]) if field else None
         column = _column(feed, field[1] if field else "")
         why = refused.what.split(": ", 1)[-1]
-        if "should match pattern" in why:
-            why = (
-                "只能由字母、数字和 : . _ - 组成；编号里有汉字时，在映射文件中为它写 digest = true"
-            )
+        if why.startswith("actor"):
+            why = "填报者只能是单位代码、“区划代码-单位”或者假名，不得填写姓名"
+        elif "should match pattern" in why:
+            why = _OPEN_ONLY
         return Reject("refused", column, f"不符合规定（{made.type}）：{why}")
 
 

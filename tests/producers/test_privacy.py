@@ -172,9 +172,9 @@ REFUSED: Final[Mapping[str, Form]] = {
         mapping(visit(household="k1.00000000000000{身份证}")), "refused", "身份证"
     ),
     "count that is a number of a person": Form(
-        mapping(petition(people="{身份证}")), "refused", "身份证"
+        mapping(petition(people="{身份证}")), "personal", "身份证"
     ),
-    "count that is a telephone": Form(mapping(visit(met="{手机}")), "refused", "手机"),
+    "count that is a telephone": Form(mapping(visit(met="{手机}")), "personal", "手机"),
     "count that is a name": Form(mapping(visit(met="{姓名}")), "number", "姓名"),
     "money that is a name": Form(
         mapping(
@@ -200,7 +200,15 @@ REFUSED: Final[Mapping[str, Form]] = {
         mapping(petition(), division={"from": ["鹤城区", "{地址}"]}), "division", "地址"
     ),
     "grid that is a name": Form(mapping(petition(grid="{姓名}")), "refused", ""),
-    "grid that is a number of a person": Form(mapping(petition(grid="{身份证}")), "refused", ""),
+    "grid that is a number of a person": Form(
+        mapping(petition(grid="{身份证}")), "personal", "身份证"
+    ),
+    "actor that is a name": Form(mapping(petition(actor="{姓名}")), "refused", ""),
+    "actor that is a telephone": Form(mapping(petition(actor="A{手机}")), "personal", "手机"),
+    "case number that is a number of a person": Form(
+        mapping(petition(petition="P-{身份证}")), "personal", "身份证"
+    ),
+    "category that is a name": Form(mapping(petition(category="{姓名}")), "refused", "姓名"),
     "actor that is too long": Form(
         mapping(petition(actor="{诉求}{诉求}{诉求}{诉求}{诉求}{诉求}{诉求}{诉求}")), "refused", ""
     ),

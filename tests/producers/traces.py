@@ -16,11 +16,12 @@ import openpyxl
 from producers.ledgers.importing import LedgerMapping
 from schemas.reference.divisions import Divisions
 
+# The identity numbers have right check digits; nobody has them.
 ROWS: Final[Sequence[Mapping[str, str]]] = (
     {
         "编号": "A-1",
         "姓名": "欧阳小满",
-        "身份证": "431202199003074518",
+        "身份证": "431202199003074511",
         "手机": "13974500173",
         "诉求": "屋顶漏雨三月无人修",
         "地址": "城中街道欧阳小满家",
@@ -30,7 +31,7 @@ ROWS: Final[Sequence[Mapping[str, str]]] = (
     {
         "编号": "A-2",
         "姓名": "司马立秋",
-        "身份证": "431202198512083627",
+        "身份证": "431202198512083622",
         "手机": "15274566209",
         "诉求": "孙子上学要走十里路",
         "地址": "城中街道司马立秋家",
@@ -51,7 +52,7 @@ OTHERS: Final[Sequence[Mapping[str, str]]] = (
     {
         **ROWS[1],
         "姓名": "上官春生",
-        "身份证": "431228197706150018",
+        "身份证": "431228197706150028",
         "手机": "13317453388",
         "诉求": "低保户名单漏了老人",
         "地址": "城中街道上官春生家",

@@ -17,12 +17,14 @@ from schemas.words import Text
 from tests.histories.told import told
 from tests.oracle import BOOK, Topic
 from tests.oracle.words import (
+    ACTOR,
     CASE_NUMBER,
     ENVELOPE,
     GRID,
     INSTANT,
     PSEUDONYM,
     SEALED,
+    SOURCE,
     YES_OR_NO,
     Word,
 )
@@ -60,6 +62,20 @@ EDGES: Final[dict[Word, tuple[tuple[Any, ...], tuple[Any, ...]]]] = {
     GRID: (
         ("431202001001" + "001", "431202001001" + "0" * 12),
         ("431202001001" + "01", "431202001001" + "0" * 13, "431202001001" + "00a"),
+    ),
+    SOURCE: (
+        ("s", "//huaihua/grid", "urn:a:b", "https://a.example/x?y=1&z=~2#3", "x" * 128),
+        ("", "x" * 129, "a b", "张三", "%E5%BC%A0", "a\n", "a'", 1, True),
+    ),
+    ACTOR: (
+        (
+            *("A", "x" * 64, "clerk-17", f"k1.{HEX}", "431202-网格中心", "431202001-综治办2"),
+            *("431202001001-网格", "431202001001-" + "办" * 51),
+        ),
+        (
+            *("", "x" * 65, "张三", "网格中心", "43120-办", "4312020-办", "张三-431202"),
+            *("431202-张 三", "431202-" + "办" * 52, "431202-办\n", 1, True),
+        ),
     ),
     YES_OR_NO: ((True, False), (0, 1, "true", "false", "")),
 }  # fmt: skip
