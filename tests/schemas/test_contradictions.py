@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 
+import schemas.families
 from schemas.clocks import Clock, Term
 from schemas.errors import SchemaError
 from schemas.event import Event, field
@@ -386,6 +389,19 @@ def test_two_families_that_share_a_name_are_refused_with_both_named(
     other = replace(family("funds"), **{**plain, "county_only": None, **change})
     with pytest.raises(SchemaError, match=f"petition and schemas.other share the name '{shared}'"):
         _apart(family("petitions"), other)
+
+
+def test_a_file_that_repeats_the_names_of_another_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Path(schemas.families.__path__[0]) / "fund.py"
+    (tmp_path / "purse.py").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(schemas.families, "__path__", [*schemas.families.__path__, str(tmp_path)])
+    try:
+        with pytest.raises(SchemaError, match=r"fund and .*purse share the name 'fund\.'"):
+            families.__wrapped__()
+    finally:
+        sys.modules.pop("schemas.families.purse", None)
 
 
 @pytest.mark.parametrize("name", ["net_count", "count", "type", "hour", "kpart"])

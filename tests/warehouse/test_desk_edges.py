@@ -221,6 +221,7 @@ def test_an_insert_expects_the_columns_that_a_client_can_give(desk: Desk) -> Non
     for text, expected in (
         ("INSERT INTO kinds VALUES", "ad"),
         ("INSERT INTO kinds (*) VALUES", "ad"),
+        ("INSERT INTO kinds (kinds.*) VALUES", "ad"),
         ("INSERT INTO kinds (* EXCEPT (a)) VALUES", "d"),
         ("INSERT INTO kinds (* EXCEPT (a, d)) VALUES", ""),
         ("INSERT INTO kinds (e, a) VALUES", "ea"),

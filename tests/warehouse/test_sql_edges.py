@@ -132,6 +132,7 @@ INSERTS = (
         an_insert("{t:Identifier}", "{t:Identifier}", format_name="Values"),
     ),
     ("INSERT INTO t (*) VALUES|", an_insert("t (*)", format_name="Values")),
+    ("INSERT INTO t (t.*) VALUES|", an_insert("t (t.*)", format_name="Values")),
     (
         "INSERT INTO t (* EXCEPT(a, `b`)) VALUES|",
         an_insert("t (* EXCEPT(a, `b`))", "t", (), ("a", "b"), "", "Values"),
