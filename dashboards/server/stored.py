@@ -59,7 +59,7 @@ class Stored:
         panel = found(_panel(board, int(request.match_info["id"])), "看板里没有这个面板")
         _permitted(panel, request)
         targets = _targets(panel, request.query.getall("ref", []))
-        copy = _values(request, _COPY)
+        copy = {name: each for name, each in _values(request, _COPY).items() if any(each)}
         asked = _values(request, _VALUE) | copy
         uids = [_uid(target, panel) for target in targets]
         sqls = [str(target["rawSql"]) for target in targets]

@@ -256,7 +256,10 @@ class Choices:
             return held
         answer = await self._queries.table(origin, sql, self._span)
         options = _sorted(_matching(_rows(answer.columns), model), int(model.get("sort") or 0))
-        found = tuple({each.value: each for each in reversed(options)}.values())[::-1]
+        first: dict[str, Option] = {}
+        for each in options:
+            first.setdefault(each.value, each)
+        found = tuple(first.values())
         if lasting:
             self._lists.keep(key, found)
         return found

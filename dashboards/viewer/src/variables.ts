@@ -1,7 +1,6 @@
 /** Template variables: what the server offers, and what is chosen. */
 import { rangeUtil, type TimeRange } from '@grafana/data';
 import { askVariables, type SettledVariable, type Shown, type Span } from './api';
-import { ALL } from './formats';
 import type { BoardModel, Choice, Option, VariableModel } from './types';
 
 export interface VariableState {
