@@ -6,9 +6,9 @@ board declares for a text. Options may depend on other variables, so a value is 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -29,8 +29,8 @@ from schemas.errors import GulouError, Misconfigured, Refused
 
 OPTIONS_S: Final = 60.0
 """Age up to which a list of options is used again; an error is forgotten at once."""
-_LISTS: Final = 2000
-"""Most lists of options kept: a drill-down through a city makes a list a place."""
+_MOST_OPTIONS: Final = 100_000
+"""Options kept in all, about 20 MB; a drill-down through a city makes a list a place."""
 _SHOWN: Final = 40
 """Characters of a refused value that its refusal repeats."""
 
@@ -110,18 +110,24 @@ class OptionLists:
 
     def __init__(self) -> None:
         self._held: dict[object, tuple[float, tuple[Option, ...]]] = {}
+        self._options = 0
 
     def held(self, key: object) -> tuple[Option, ...] | None:
         """The list under a key while it is young enough."""
         until, found = self._held.get(key, (0.0, ()))
-        return found if asyncio.get_running_loop().time() < until else None
+        return found if time.monotonic() < until else None
 
     def keep(self, key: object, options: tuple[Option, ...]) -> None:
-        """Holds a list; the oldest go when there are too many."""
-        self._held.pop(key, None)
-        self._held[key] = (asyncio.get_running_loop().time() + OPTIONS_S, options)
-        while len(self._held) > _LISTS:
-            del self._held[next(iter(self._held))]
+        """Holds a list; the oldest go when all together are too long."""
+        self._drop(key)
+        self._held[key] = (time.monotonic() + OPTIONS_S, options)
+        self._options += len(options)
+        while self._options > _MOST_OPTIONS and len(self._held) > 1:
+            self._drop(next(iter(self._held)))
+
+    def _drop(self, key: object) -> None:
+        _, options = self._held.pop(key, (0.0, ()))
+        self._options -= len(options)
 
 
 class Choices:
