@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -412,7 +412,7 @@ def _custom(text: str) -> list[Option]:
 
 def _sorted(options: list[Option], sort: int) -> list[Option]:
     """Grafana's codes: 0 none, 1/2 text, 3/4 number, 5/6 text without case, 7/8 natural."""
-    keys = {
+    keys: dict[int, Callable[[Option], Any]] = {
         1: lambda option: _spoken(option.text),
         2: lambda option: int((re.search(r"\d+", option.text) or ["-1"])[0]),
         3: lambda option: _spoken(option.text.lower()),
