@@ -281,7 +281,8 @@ def test_a_place_that_is_not_there_is_called_unknown_and_shows_no_figure(
     page: Page, boards: BoardServer, uid: str, place: str, said: str, kiosk: str
 ) -> None:
     page.goto(f"{boards.url}/d/{uid}?{JUNE}&refresh=off&{place}{kiosk}")
-    expect(page.get_by_role("alert").filter(has_text=said)).to_be_visible()
+    expect(page.locator(".gulou-page-error")).to_contain_text(said)
+    assert page.get_by_role("alert").all_inner_texts() == [f"{said}。 请从列表中另选。"]
     expect(page.locator("[data-panel-id]")).to_have_count(0)
 
 

@@ -125,7 +125,7 @@ function Loaded({ board, problem }: { board: BoardModel; problem?: string }) {
           {trust.reason}
         </div>
       )}
-      {scope && pulse && <Pulse panel={pulse} scope={scope} beat={beat} onData={onData} />}
+      {scope && pulse && !unknown.length && <Pulse panel={pulse} scope={scope} beat={beat} onData={onData} />}
       {unknown.length > 0 && (
         <div className="gulou-page-error" role="alert">
           {unknown.join(' ')}
@@ -154,6 +154,7 @@ function rangeText(range: Scope['range'], timeZone: string): string {
 function Pulse({ panel, scope, beat, onData }: { panel: Panel; scope: Scope; beat: Beat; onData: OnData }) {
   const state = usePanelData({ panel, scope, beat, width: 1000, active: true });
   useEffect(() => onData(FRESHNESS, state), [state, onData]);
+  useEffect(() => () => onData(FRESHNESS), [onData]);
   return null;
 }
 
