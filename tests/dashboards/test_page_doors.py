@@ -179,9 +179,9 @@ def test_a_token_in_an_address_becomes_a_session_and_leaves_the_address(
     first = closed.call("GET", f"/d/wall?a=1&token={TOKEN}&b=2")
     assert (first.status_code, first.headers["Location"]) == (303, "/d/wall?a=1&b=2")
     assert session_of(first) == SET  # 90 days of 86 400 s
-    # Only a page visit is redirected: a query with the token is answered at once, as a viewer's.
+    # Only a page visit is redirected; a token in an address is a viewer's, who publishes nothing.
     query = f"?token={TOKEN}"
-    assert doors(closed, {}, query) == (303, 400, 403, 303)
+    assert doors(closed, {}, query) == (303, 403, 403, 303)
     for wrong in ("?token=", "?token=glsa_tes", f"?Token={TOKEN}"):
         assert doors(closed, {}, wrong) == NOBODY
     asked = closed.call("GET", "/d/wall?token=wrong&a=1", headers={"Accept": "text/html"})

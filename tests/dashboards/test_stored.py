@@ -293,7 +293,8 @@ def test_a_viewers_own_sql_is_refused_in_every_form(walls: Inside) -> None:
             assert CANARY not in answer.text
     as_publisher = walls.call("POST", "/api/ds/query", body, headers=BEARER)
     assert CANARY in as_publisher.text, "with the token the same body reaches the canary"
-    sql = [("rawSql", RAW["rawSql"]), ("sql", RAW["rawSql"]), ("queries", json.dumps([RAW]))]
+    text = str(RAW["rawSql"])
+    sql = [("rawSql", text), ("sql", text), ("queries", json.dumps([RAW]))]
     assert rows(panel(walls, "fixture-county", 2, *sql)) == [[sum(c[4] for c in COUNTIES)]]
 
 

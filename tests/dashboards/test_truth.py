@@ -47,10 +47,11 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardServer]:
     secret.write_text(TOKEN)
     with town(root / "town") as found:
         visits = {GRID[:12]: 5, "431222": 2, HONGJIANG: 3, DISTRICT: 4}
+        grids = {GRID[:12]: GRID}
         found.tell(
             *(
                 told("visit.recorded", f"h-{place}-{n}", "2021-06-02 09:00", place=place,
-                     **({"grid": GRID} if place == GRID[:12] else {}))
+                     grid=grids.get(place, ""))
                 for place, number in visits.items()
                 for n in range(number)
             )
@@ -90,7 +91,7 @@ def test_a_viewer_gets_of_every_panel_what_its_sql_gives_a_publisher(
     for each in asking(uid):
         path = f"/api/boards/{uid}/panels/{each['id']}/query"
         seen = looked(boards, path, ("intervalMs", "3600000"), *chosen(uid))
-        queries = [
+        queries: list[dict[str, Any]] = [
             {**target, "datasource": {"uid": "gulou"}, "intervalMs": 3_600_000,
              "rawSql": publish.filled(target["rawSql"], values)}
             for target in each["targets"]
@@ -148,8 +149,9 @@ def test_no_variable_of_a_shipped_board_lets_a_viewer_reach_beyond_its_options(
 
 
 def test_a_viewer_cannot_send_sql_to_the_shipped_boards(boards: BoardServer) -> None:
-    query = {"refId": "A", "datasource": {"uid": "gulou"}, "rawSql": "SELECT word FROM canary"}
-    refused = requests.post(f"{boards.url}/api/ds/query", json={"queries": [query]}, timeout=30)
+    source, sql = {"uid": "gulou"}, "SELECT word FROM canary"
+    body: dict[str, Any] = {"queries": [{"refId": "A", "datasource": source, "rawSql": sql}]}
+    refused = requests.post(f"{boards.url}/api/ds/query", json=body, timeout=30)
     assert (refused.status_code, CANARY in refused.text) == (403, False)
     assert refused.json() == {"message": "没有权限：会话只能查看，发布需要令牌。"}
 
