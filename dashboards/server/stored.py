@@ -12,7 +12,7 @@ from dashboards.server.answers import ROLE, Denied, found
 from dashboards.server.filling import Filling, filled, filled_sql
 from dashboards.server.queries import Ask, Queries, Span
 from dashboards.server.shelf import Conflict, Record, Shelf
-from dashboards.server.variables import Choices, Chosen, Nothing, OptionLists, Unknown
+from dashboards.server.variables import Chosen, Nothing, OptionLists, Unknown, Variables
 from schemas.errors import Refused
 
 _VALUE: Final = "var-"
@@ -46,8 +46,8 @@ class Stored:
         asked = _values(request, _VALUE)
         carried = request.query.getall("carried", [])
         board, span = self._board(request), Span.of(request.query)
-        choices = Choices(board, self.queries, self._lists, span, asked, carried)
-        return web.json_response({"variables": [_told(each) for each in await choices.all()]})
+        variables = Variables(board, self.queries, self._lists, span, asked, carried)
+        return web.json_response({"variables": [_told(each) for each in await variables.all()]})
 
     async def panel(self, request: web.Request) -> web.Response:
         """GET the answers of a panel's queries, those in `ref` or all.
@@ -63,8 +63,8 @@ class Stored:
         asked = _values(request, _VALUE) | copy
         uids = [_uid(target, panel) for target in targets]
         sqls = [str(target["rawSql"]) for target in targets]
-        choices = Choices(board, self.queries, self._lists, span, asked)
-        fillings = _singled(await choices.fillings([*uids, *sqls]), copy)
+        variables = Variables(board, self.queries, self._lists, span, asked)
+        fillings = _singled(await variables.fillings([*uids, *sqls]), copy)
         asks = [
             Ask(
                 str(target.get("refId") or "A"),

@@ -130,7 +130,7 @@ class OptionLists:
         self._options -= len(options)
 
 
-class Choices:
+class Variables:
     """Settles the variables of one board for one request, parents first.
 
     Args:

@@ -200,10 +200,11 @@ def test_a_hostile_value_in_the_address_is_called_unknown_and_nothing_is_shown(
         expect(panel(page, "走访 · ").first).to_contain_text("131,020")
         expect(panel(page, "文本匹配")).to_contain_text("1")
         _visit(page, value, value)
-        said = page.locator(".gulou-page-error")
-        expect(said, value).to_contain_text("没有这个县市区：“")
+        said = ["没有这个县市区：“"]
         if not re.fullmatch(r"\w+", value):  # what the board declares for a name
-            expect(said, value).to_contain_text("名称不能是“")
+            said.append("名称不能是“")
+        for text in said:
+            expect(page.locator(".gulou-page-error"), value).to_contain_text(text)
         expect(page.locator("[data-panel-id]"), value).to_have_count(0)
 
 
@@ -218,14 +219,11 @@ def _visit(page: Page, county: str, search: str) -> None:
 
 def test_a_hostile_value_typed_into_the_page_is_refused(page: Page, city: BoardServer) -> None:
     _open(page, city, "/d/fixture-county")
-    expect(panel(page, "文本匹配")).to_contain_text("1")
     for value in HOSTILE:
         page.locator("#var-search").fill(value)
         page.locator("#var-search").press("Enter")
-        page.wait_for_function(
-            "(v) => new URLSearchParams(location.search).get('var-search') === v", arg=value
-        )
-        expect(page.locator(".gulou-page-error")).to_contain_text("名称不能是“")
+        shown = f"“{value}”"
+        expect(page.locator(".gulou-page-error")).to_contain_text(f"名称不能是{shown}")
         expect(page.locator("[data-panel-id]")).to_have_count(0)
 
 
