@@ -1,9 +1,9 @@
 """Publishes the boards to Grafana or to the board server; both take the same API calls.
 
 All records have fixed uids, so a second run changes nothing. Afterwards each panel's query runs
-through `/api/ds/query`, as in the browser, and its result is reported. This is the only importer of
-grafana_api. Some calls that library lacks, or makes by numeric id, which Grafana 13 has switched
-off; they go through the library's session with uid paths.
+through `/api/ds/query`, which takes a publisher's token, and its result is reported. This is the
+only importer of grafana_api. Some calls that library lacks, or makes by numeric id, which Grafana
+13 has switched off; they go through the library's session with uid paths.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dashboards.server import READS, ROLE, ServerConfig, application
+from dashboards.server import ROLE, ServerConfig, application
 from infra.http import Gate, Listening, serve, token_in
 from schemas.errors import GulouError
 
@@ -27,9 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--query-seconds", type=float, default=30.0, help="a query's ceiling")
     given = parser.parse_args(arguments)
     try:
-        gate = Gate(
-            given.host, token_in(given.token_file), closed=given.closed, role=ROLE, reads=READS
-        )
+        gate = Gate(given.host, token_in(given.token_file), closed=given.closed, role=ROLE)
         config = ServerConfig(
             state=given.state,
             data_sources=given.data_sources,

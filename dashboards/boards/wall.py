@@ -158,9 +158,8 @@ def _map_and_ranking() -> list[Placed]:
         columns=dict.fromkeys(("code", "value", "longitude", "latitude"), HIDDEN)), *counties)  # fmt: skip
     if shown is None:
         return [(bars, 15, 9)]
-    others = " One without an outline is drawn with the one it lies in." if shown.within else ""
     drawn = city_map(Number(_of_city("{city}地图：${figure:text}"), Unit.COUNT, "The chosen figure by "
-        f"county; size and shade grow with it.{others} {source}", county, columns={
+        f"county; size and shade grow with it. {source}", county, columns={
             "code": HIDDEN, "own": HIDDEN, "value": {"displayName": "${figure:text}"}}), *counties)  # fmt: skip
     return [(bars, 5, 14), (drawn, 10, 9)]
 

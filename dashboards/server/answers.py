@@ -15,6 +15,10 @@ ROLE: web.RequestKey[str] = web.RequestKey("role", str)
 VERSION = "13.2.2"  # Version of the Grafana components that the page uses.
 
 
+class Denied(Refused):
+    """The caller's role may not see what was asked for."""
+
+
 def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:
     """An error in Grafana's shape."""
     return web.json_response({"message": str(error), **more}, status=code)
@@ -22,6 +26,8 @@ def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:
 
 def status_of(error: GulouError) -> int:
     """HTTP status of an error."""
+    if isinstance(error, Denied):
+        return 403
     if isinstance(error, Conflict):
         return 412
     if isinstance(error, Unavailable):

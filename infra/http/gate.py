@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import html
 import ipaddress
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,7 +70,6 @@ class Gate:
         token: the secret, "" for none.
         closed: ask for the token on this machine too.
         role: request key under which a part finds the client's role: `Admin` or `Viewer`.
-        reads: paths that a session may POST to: they change nothing.
 
     Raises:
         Misconfigured: no token though others can reach `host`.
@@ -83,7 +82,6 @@ class Gate:
         *,
         closed: bool = False,
         role: web.RequestKey[str] = ROLE,
-        reads: Collection[str] = (),
     ) -> None:
         if not token and not loopback(host):
             raise Misconfigured(
@@ -91,7 +89,6 @@ class Gate:
                 do="Give it --token-file, or let it listen on 127.0.0.1.",
             )
         self._token, self._key = token, role
-        self._reads = {LOGIN, *reads}
         self._open = loopback(host) and not closed
         self._session = hmac.new(token.encode(), b"board session", hashlib.sha256).hexdigest()
 
@@ -120,10 +117,11 @@ class Gate:
                 return gate._turned_away(request)
             if role is not None:
                 request[gate._key] = role
-            reads = request.method in ("GET", "HEAD") or request.path in gate._reads
-            if role == "Viewer" and not reads:
+            # A login is the only POST of a session: whatever else it may do is a GET.
+            looks = request.method in ("GET", "HEAD") or request.path == LOGIN
+            if role == "Viewer" and not looks:
                 return web.json_response(
-                    {"message": "Permission denied: a session may only look."}, status=403
+                    {"message": "没有权限：会话只能查看，发布需要令牌。"}, status=403
                 )
             if role and request.query.get("token") and request.method == "GET":
                 return gate._welcomed(str(request.rel_url.without_query_params("token")))

@@ -2,7 +2,8 @@
 
 The file lies beside the divisions file: `outlines_<city>.geojson`, a FeatureCollection with one
 feature per county. Its properties are `code`, `name` and `cp` (longitude and latitude of its
-marker); `within` lists the codes of counties without an outline, which are drawn with it (D-38).
+marker); `within` gives the same point of each county that has no outline of its own and lies inside
+this one, by its code (D-38).
 """
 
 from __future__ import annotations
@@ -22,13 +23,11 @@ class Outlines:
 
     Attributes:
         file: the outlines themselves.
-        points: longitude and latitude of each county that has an outline, by its code.
-        within: for each county without an outline, by its code: the county it is drawn with.
+        points: longitude and latitude of each county's marker, by its code.
     """
 
     file: Path
     points: Mapping[str, tuple[float, float]]
-    within: Mapping[str, str]
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -51,18 +50,19 @@ def outlines(divisions_file: Path, divisions: Divisions) -> Outlines | None:
             feature["properties"]
             for feature in json.loads(file.read_text(encoding="utf-8"))["features"]
         ]
-        points = {str(each["code"]): (float(each["cp"][0]), float(each["cp"][1])) for each in found}
-        within = {str(code): str(e["code"]) for e in found for code in e.get("within", ())}
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        marked = [(each["code"], each["cp"]) for each in found]
+        marked += [inside for each in found for inside in each.get("within", {}).items()]
+        points = {str(code): (float(point[0]), float(point[1])) for code, point in marked}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Misconfigured(
             f"The outlines {file.name!r} cannot be read: {error!r}.",
             do="It is a GeoJSON FeatureCollection; each feature has the properties code and cp.",
         ) from error
-    unknown = sorted({*points, *within} - set(divisions))
+    unknown = sorted(points.keys() - set(divisions))
     if unknown or not points:
         raise Misconfigured(
             f"The outlines {file.name!r} name {unknown[:1] or 'no county'}, which the divisions "
             "file has not.",
             do="Give every feature the six-digit code of a county.",
         )
-    return Outlines(file, points, within)
+    return Outlines(file, points)

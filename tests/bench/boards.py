@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import time
 from collections import defaultdict, deque
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 import numpy as np
@@ -77,9 +77,9 @@ def measure(home: Path, scale: float) -> Seen:
             paints = [_paint(tab(browser), settings) for _ in range(_PAINTS)]
             say(f"    the wall is drawn after {np.median(paints):.2f} s")
             events = _events(tab(browser), settings, city)
-            bodies = _asked_by_a_wall(tab(browser), settings)
+            asked = _asked_by_a_wall(tab(browser), settings)
         clickhouse = psutil.Process(stack.pid("clickhouse"))
-        idle, few, many = (_cost(settings, clickhouse, bodies, n) for n in (0, _FEW, _MANY))
+        idle, few, many = (_cost(settings, clickhouse, asked, n) for n in (0, _FEW, _MANY))
         say(f"    ClickHouse CPU a second: {idle:.3f} without, {few:.3f} with {_FEW} walls, "
             f"{many:.3f} with {_MANY}")  # fmt: skip
     return Seen(paints, queries, events, (many - idle) / (few - idle))
@@ -207,38 +207,38 @@ def _today(page: Page) -> int:
     return int(digits[0].replace(",", "")) if digits else 0
 
 
-def _asked_by_a_wall(page: Page, settings: Settings) -> list[dict[str, Any]]:
-    """The request bodies that one real wall sends per refresh."""
-    bodies: list[dict[str, Any]] = []
+def _asked_by_a_wall(page: Page, settings: Settings) -> list[str]:
+    """The addresses of the panels that one real wall asks per refresh."""
+    asked: list[str] = []
     page.goto(_wall(settings, "from=now-24h&to=now&refresh=5s"))
     settled(page)
 
     def keep(request: Any) -> None:
-        if request.url.endswith("/api/ds/query"):
-            bodies.append(json.loads(request.post_data))
+        if "/panels/" in request.url:
+            asked.append(request.url)
 
     page.on("request", keep)
     page.wait_for_timeout(_REFRESH_MS)  # one full refresh
     page.context.close()
-    return bodies
+    return asked
 
 
 def _cost(
-    settings: Settings, clickhouse: psutil.Process, bodies: Sequence[dict[str, Any]], walls: int
+    settings: Settings, clickhouse: psutil.Process, asked: Sequence[str], walls: int
 ) -> float:
     """CPU seconds per second of ClickHouse while that many walls send queries like real ones."""
     # Starts just after a refresh: other windows had twelve refreshes or thirteen.
     time.sleep(_to_beat_s() + 0.2)
     before, began = sum(clickhouse.cpu_times()[:2]), time.monotonic()
-    asyncio.run(_walls(settings, bodies, walls))
+    asyncio.run(_walls(asked, walls))
     return float((sum(clickhouse.cpu_times()[:2]) - before) / (time.monotonic() - began))
 
 
-async def _walls(settings: Settings, bodies: Sequence[dict[str, Any]], walls: int) -> None:
-    async with aiohttp.ClientSession(_url(settings)) as session:
+async def _walls(asked: Sequence[str], walls: int) -> None:
+    async with aiohttp.ClientSession() as session:
         if not walls:
             await asyncio.sleep(_BEATS * _REFRESH_MS / 1000)
-        await asyncio.gather(*(_one_wall(session, bodies) for _ in range(walls)))
+        await asyncio.gather(*(_one_wall(session, asked) for _ in range(walls)))
 
 
 def _to_beat_s() -> float:
@@ -246,17 +246,20 @@ def _to_beat_s() -> float:
     return (_REFRESH_MS - time.time() * 1000 % _REFRESH_MS) / 1000 + 0.005
 
 
-async def _one_wall(session: aiohttp.ClientSession, bodies: Sequence[dict[str, Any]]) -> None:
+async def _one_wall(session: aiohttp.ClientSession, asked: Sequence[str]) -> None:
     """Sends queries at whole multiples of the refresh, with the same rounded now, like the page."""
     for _ in range(_BEATS):
         await asyncio.sleep(_to_beat_s())
         to = round(time.time() * 1000) // _REFRESH_MS * _REFRESH_MS
-        await asyncio.gather(*(_ask(session, body, to) for body in bodies))
+        await asyncio.gather(*(_ask(session, url, to) for url in asked))
 
 
-async def _ask(session: aiohttp.ClientSession, body: dict[str, Any], to: int) -> None:
-    span = int(body["to"]) - int(body["from"])
-    async with session.post(
-        "/api/ds/query", json={**body, "from": str(to - span), "to": str(to)}
-    ) as answer:
+async def _ask(session: aiohttp.ClientSession, url: str, to: int) -> None:
+    address = urlsplit(url)
+    fields = parse_qsl(address.query, keep_blank_values=True)
+    given = dict(fields)
+    since = to - (int(given["to"]) - int(given["from"]))
+    moved = {"from": str(since), "to": str(to)}
+    query = urlencode([(name, moved.get(name, value)) for name, value in fields])
+    async with session.get(address._replace(query=query).geturl()) as answer:
         await answer.read()

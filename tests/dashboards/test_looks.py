@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.dashboards.conftest import BOARDS
 from tests.dashboards.pages import eventually, faint_texts, opened, panel, settled
 from tests.dashboards.servers import BoardServer
 
@@ -36,11 +40,13 @@ def _figure(
     }  # fmt: skip
 
 
-def _shown(page: Page, city: BoardServer, board: dict[str, Any], query: str = "") -> None:
+@contextmanager
+def _shown(page: Page, city: BoardServer, board: dict[str, Any], query: str = "") -> Iterator[None]:
     body = {"dashboard": board, "overwrite": True}
     assert city.call("POST", "/api/dashboards/db", body).status_code == 200
     try:
         opened(page, f"{city.url}/d/{board['uid']}{query}")
+        yield
     finally:
         city.call("DELETE", f"/api/dashboards/uid/{board['uid']}")
 
@@ -74,10 +80,10 @@ def test_rows_of_several_queries_are_one_table_as_in_grafana(
         ],
         "transformations": steps,
     }  # fmt: skip
-    _shown(page, city, {"uid": "merged", "title": "合并", "panels": [table]})
-    cells = panel(page, "合并").get_by_role("gridcell").all_inner_texts()
-    rows = {"甲": {"甲县", "a", "3"}, "乙": {"乙县", "b", "7"}}
-    assert [set(cells[:3]), set(cells[3:])] == [rows[name] for name in order]
+    with _shown(page, city, {"uid": "merged", "title": "合并", "panels": [table]}):
+        cells = panel(page, "合并").get_by_role("gridcell").all_inner_texts()
+        rows = {"甲": {"甲县", "a", "3"}, "乙": {"乙县", "b", "7"}}
+        assert [set(cells[:3]), set(cells[3:])] == [rows[name] for name in order]
 
 
 # ------------------------------------------------------------------------- colours and shapes
@@ -106,15 +112,15 @@ def test_every_threshold_colour_is_readable_as_a_figure_stale_ones_too(
                     ["defaults"]["thresholds"]["steps"])  # fmt: skip
     fresh["targets"][0]["refId"] = "freshness"
     board = {"uid": "colours", "title": "颜色", "panels": [*figures, fresh]}
-    _shown(page, city, board, f"?theme={theme}")
-    expect(page.locator(".gulou-banner")).to_have_count(stale)
-    inks = page.evaluate(
-        "[...document.querySelectorAll('[data-panel-type=stat] span')]"
-        ".filter((s) => s.textContent === '50').map((s) => getComputedStyle(s).color)"
-    )
-    assert len(inks) == len(colours)
-    assert len(set(inks)) >= 7, "colours that differ on a dark wall still differ"
-    assert faint_texts(page) == []
+    with _shown(page, city, board, f"?theme={theme}"):
+        expect(page.locator(".gulou-banner")).to_have_count(stale)
+        inks = page.evaluate(
+            "[...document.querySelectorAll('[data-panel-type=stat] span')]"
+            ".filter((s) => s.textContent === '50').map((s) => getComputedStyle(s).color)"
+        )
+        assert len(inks) == len(colours)
+        assert len(set(inks)) >= 7, "colours that differ on a dark wall still differ"
+        assert faint_texts(page) == []
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -132,17 +138,17 @@ def test_a_threshold_state_is_told_by_a_shape_too(
     fixed = _figure(13, "stat", "0.44", LOW_IS_BAD, color={"mode": "fixed", "fixedColor": GOOD})
     missing = _figure(14, "stat", "CAST(NULL AS Nullable(Float64))", LOW_IS_BAD)
     board = {"uid": "shapes", "title": "形状", "panels": [*figures, plain, fixed, missing]}
-    _shown(page, city, board, f"?theme={theme}")
-    for kind in kinds:
-        for value, shape in expected.items():
-            found = panel(page, f"{kind} {value}")
-            if kind == "gauge":  # Drawn on a canvas; its label has the drawn text.
-                drawn = found.get_by_role("img").get_attribute("aria-label")
-                assert re.search("[●▲■]", drawn or "") and shape in (drawn or ""), (kind, value)
-            else:
-                expect(found).to_contain_text(shape)
-    for title in ("stat 0.33", "stat 0.44", "stat CAST"):
-        expect(panel(page, title)).not_to_contain_text(re.compile("[●▲■]"))
+    with _shown(page, city, board, f"?theme={theme}"):
+        for kind in kinds:
+            for value, shape in expected.items():
+                found = panel(page, f"{kind} {value}")
+                if kind == "gauge":  # Drawn on a canvas; its label has the drawn text.
+                    drawn = found.get_by_role("img").get_attribute("aria-label")
+                    assert re.search("[●▲■]", drawn or "") and shape in (drawn or ""), (kind, value)
+                else:
+                    expect(found).to_contain_text(shape)
+        for title in ("stat 0.33", "stat 0.44", "stat CAST"):
+            expect(panel(page, title)).not_to_contain_text(re.compile("[●▲■]"))
 
 
 def test_a_name_in_a_pies_tooltip_is_text_and_no_markup(page: Page, city: BoardServer) -> None:
@@ -153,21 +159,21 @@ def test_a_name_in_a_pies_tooltip_is_text_and_no_markup(page: Page, city: BoardS
         "targets": [{"refId": "A", "datasource": {"uid": "city"}, "rawSql": sql, "format": 1}],
         "options": {"reduceOptions": {"values": True}, "legend": {"showLegend": False}},
     }  # fmt: skip
-    _shown(page, city, {"uid": "pie", "title": "饼", "panels": [pie]})
-    canvas = page.locator("canvas").first
-    box = canvas.bounding_box()
-    assert box
-    tip = panel(page, "饼").locator("div", has_text="<img src=x")
+    with _shown(page, city, {"uid": "pie", "title": "饼", "panels": [pie]}):
+        canvas = page.locator("canvas").first
+        box = canvas.bounding_box()
+        assert box
+        tip = panel(page, "饼").locator("div", has_text="<img src=x")
 
-    def hovered() -> bool:
-        for by in (0.45, 0.55):
-            page.mouse.move(box["x"] + box["width"] * by, box["y"] + box["height"] / 2)
-            page.wait_for_timeout(150)
-        return bool(page.evaluate("window.struck === 1")) or tip.count() > 0
+        def hovered() -> bool:
+            for by in (0.45, 0.55):
+                page.mouse.move(box["x"] + box["width"] * by, box["y"] + box["height"] / 2)
+                page.wait_for_timeout(150)
+            return bool(page.evaluate("window.struck === 1")) or tip.count() > 0
 
-    eventually(hovered)
-    assert page.evaluate("window.struck") is None
-    expect(tip.last).to_contain_text(name)
+        eventually(hovered)
+        assert page.evaluate("window.struck") is None
+        expect(tip.last).to_contain_text(name)
 
 
 # ---------------------------------------------------------------------------------- on paper
@@ -218,19 +224,19 @@ def test_no_page_edge_runs_through_a_printed_panel(page: Page, city: BoardServer
         {**_figure(n, "stat", str(n), LOW_IS_BAD), "gridPos": {"x": 0, "y": n * 7, "w": 24, "h": 7}}
         for n in range(20)
     ]
-    _shown(page, city, {"uid": "long", "title": "长", "panels": figures})
-    page.emulate_media(media="print")
-    expect(page.locator(".gulou-print-title")).to_be_visible()
-    page.wait_for_function(f"{_UNDRAWN} === 0")
-    spans = page.evaluate(
-        "[...document.querySelectorAll('.gulou-cell')].map((c) => c.getBoundingClientRect())"
-        ".map((r) => [r.top + scrollY, r.bottom + scrollY])"
-    )
-    assert len(spans) == 20
-    high = (297 - 20) / 25.4 * 96  # height of A3 landscape without margins, in CSS px
-    assert [s for s in spans if s[0] // high != (s[1] - 1) // high] == []
-    pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
-    assert pages == spans[-1][1] // high + 1
+    with _shown(page, city, {"uid": "long", "title": "长", "panels": figures}):
+        page.emulate_media(media="print")
+        expect(page.locator(".gulou-print-title")).to_be_visible()
+        page.wait_for_function(f"{_UNDRAWN} === 0")
+        spans = page.evaluate(
+            "[...document.querySelectorAll('.gulou-cell')].map((c) => c.getBoundingClientRect())"
+            ".map((r) => [r.top + scrollY, r.bottom + scrollY])"
+        )
+        assert len(spans) == 20
+        high = (297 - 20) / 25.4 * 96  # height of A3 landscape without margins, in CSS px
+        assert [s for s in spans if s[0] // high != (s[1] - 1) // high] == []
+        pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
+        assert pages == spans[-1][1] // high + 1
 
 
 def test_the_print_key_waits_until_every_panel_has_its_picture(
@@ -258,7 +264,12 @@ def test_a_map_is_waited_for_until_its_outlines_are_there(page: Page, city: Boar
     held: list[Route] = []
     page.route("**/*.geojson", lambda each: held.append(each))
     outlined = page.locator("[data-panel-type=geomap]")
-    with page.expect_response(lambda r: "longitude" in (r.request.post_data or "")):
+    number = next(
+        each["id"]
+        for each in json.loads((BOARDS / "wall.json").read_text(encoding="utf-8"))["panels"]
+        if each["type"] == "geomap"
+    )
+    with page.expect_response(f"**/panels/{number}/query?*"):
         page.goto(f"{city.url}/d/fixture-wall?kiosk&autofitpanels")
     expect(page.locator("[data-panel-id][data-state=waiting]")).to_have_count(1)
     expect(outlined).to_have_attribute("data-state", "waiting")

@@ -58,7 +58,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
 
 
 def doors(server: Inside, headers: dict[str, str], query: str = "") -> tuple[int, int, int, int]:
-    """Statuses of reading, of a query, of publishing, and of the page."""
+    """Statuses of reading, of a query of one's own, of publishing, and of the page."""
     return (
         server.call("GET", f"/api/folders{query}", headers=headers).status_code,
         # 400: admitted, but without a query.
@@ -69,7 +69,7 @@ def doors(server: Inside, headers: dict[str, str], query: str = "") -> tuple[int
 
 
 ADMIN, VIEWER, NOBODY, FOREIGN = (
-    (200, 400, 400, 200), (200, 400, 403, 200), (401, 401, 401, 401), (403, 403, 403, 403),
+    (200, 400, 400, 200), (200, 403, 403, 200), (401, 401, 401, 401), (403, 403, 403, 403),
 )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def test_health_and_login_are_open_to_everybody_and_nothing_beside_them(closed: 
     )
 
 
-def test_reading_is_get_head_query_and_login(closed: Inside) -> None:
+def test_a_session_may_get_head_and_log_in_and_nothing_else(closed: Inside) -> None:
     def status(verb: str, path: str) -> int:
         return closed.call(verb, path, headers=COOKIE).status_code
 
@@ -146,7 +146,7 @@ def test_reading_is_get_head_query_and_login(closed: Inside) -> None:
     written = [status(verb, "/api/folders/f") for verb in ("PUT", "POST", "DELETE", "PATCH")]
     assert written == [403] * 4
     told = closed.call("POST", WRITE, {}, headers=COOKIE).json()
-    assert told == {"message": "Permission denied: a session may only look."}
+    assert told == {"message": "没有权限：会话只能查看，发布需要令牌。"}
     forbidden = closed.call("GET", "/api/user", headers={"Origin": "http://x"})
     assert forbidden.json() == {"message": "origin not allowed"}
 
@@ -179,9 +179,9 @@ def test_a_token_in_an_address_becomes_a_session_and_leaves_the_address(
     first = closed.call("GET", f"/d/wall?a=1&token={TOKEN}&b=2")
     assert (first.status_code, first.headers["Location"]) == (303, "/d/wall?a=1&b=2")
     assert session_of(first) == SET  # 90 days of 86 400 s
-    # Only a page visit is redirected: a query with the token is answered at once, as a viewer's.
+    # Only a page visit is redirected; a token in an address is a viewer's, who publishes nothing.
     query = f"?token={TOKEN}"
-    assert doors(closed, {}, query) == (303, 400, 403, 303)
+    assert doors(closed, {}, query) == (303, 403, 403, 303)
     for wrong in ("?token=", "?token=glsa_tes", f"?Token={TOKEN}"):
         assert doors(closed, {}, wrong) == NOBODY
     asked = closed.call("GET", "/d/wall?token=wrong&a=1", headers={"Accept": "text/html"})

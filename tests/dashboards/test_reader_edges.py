@@ -14,6 +14,7 @@ import pytest
 from clickhouse_driver.errors import ServerException
 
 from dashboards.server import app as board_server
+from dashboards.server import queries as board_queries
 from dashboards.server.app import ServerConfig
 from dashboards.server.reader import DataSource, Reader, _client, _message, source
 from infra.warehouse import EmbeddedClickHouse
@@ -445,13 +446,13 @@ def test_an_answer_is_shared_for_half_of_the_refresh_and_half_a_minute_at_most(
     ],
 )  # fmt: skip
 def test_a_format_is_a_word_or_a_number_from_0_to_4(given: object, code: int) -> None:
-    assert board_server._form(given) == code
+    assert board_queries._form(given) == code
 
 
 @pytest.mark.parametrize("given", [-1, 5, "wide", [], {}, True])
 def test_any_other_format_is_refused(given: object) -> None:
     with pytest.raises(Refused, match="is unknown"):
-        board_server._form(given)
+        board_queries._form(given)
 
 
 LAST = 4_102_444_800_000  # 2100-01-01 00:00 UTC: 47 482 days of 86 400 s
@@ -463,13 +464,13 @@ LAST = 4_102_444_800_000  # 2100-01-01 00:00 UTC: 47 482 days of 86 400 s
 )
 def test_a_count_of_milliseconds_ends_with_the_century(given: object, ms: int) -> None:
     assert LAST == 47_482 * 86_400 * 1000
-    assert board_server._whole({"x": given}, "x", 7) == ms
+    assert board_queries._whole({"x": given}, "x", 7) == ms
 
 
 @pytest.mark.parametrize("given", [-1, LAST + 1, "x", [], {}, float("inf"), float("nan")])
 def test_what_is_no_count_of_milliseconds_is_refused(given: object) -> None:
     with pytest.raises(Refused, match="is no count of milliseconds"):
-        board_server._whole({"x": given}, "x", 7)
+        board_queries._whole({"x": given}, "x", 7)
 
 
 DAY = 86_400_000
@@ -485,12 +486,12 @@ DAY = 86_400_000
 )  # fmt: skip
 def test_a_time_before_now_is_counted_in_seconds_to_weeks(text: str, back_ms: int) -> None:
     before = time.time_ns() // 1_000_000
-    found = board_server._instant({"from": text}, "from", 5)
+    found = board_queries._instant({"from": text}, "from", 5)
     assert before <= found + back_ms <= time.time_ns() // 1_000_000
 
 
 def test_a_time_before_1970_is_1970() -> None:
-    assert board_server._relative("now-99999d") == 0
+    assert board_queries._relative("now-99999d") == 0
 
 
 @pytest.mark.parametrize(
@@ -500,12 +501,12 @@ def test_a_time_before_1970_is_1970() -> None:
 )  # fmt: skip
 def test_a_time_that_only_the_page_understands_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="is unreadable"):
-        board_server._instant({"from": text}, "from", 5)
+        board_queries._instant({"from": text}, "from", 5)
 
 
 def test_the_range_is_all_that_was_until_now_where_none_is_given() -> None:
     before = time.time_ns() // 1_000_000
-    start, end = board_server._range({})
+    start, end = board_queries._range({})
     assert start == 0
     assert before <= end <= time.time_ns() // 1_000_000
-    assert board_server._range({"from": "5", "to": 6}) == (5, 6)
+    assert board_queries._range({"from": "5", "to": 6}) == (5, 6)

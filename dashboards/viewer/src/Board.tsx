@@ -1,7 +1,7 @@
 /** A board: its controls, its panels on the grid, its heartbeat, and whether it may be believed. */
 import { dateTimeFormat, setTimeZoneResolver } from '@grafana/data';
 import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
-import { ApiError, get, serverNow } from './api';
+import { ApiError, BOARD_CHANGED, get, republished, serverNow } from './api';
 import { arranged, ready } from './board';
 import { fill, type Scope } from './formats';
 import { PanelFrame } from './PanelFrame';
@@ -9,8 +9,8 @@ import { PAPER, usePrinting } from './print';
 import { type Beat, FRESHNESS, type Freshness, freshnessOf, freshnessPanel, usePanelData } from './query';
 import { refreshMs, timeRange } from './time';
 import type { BoardModel, Panel, QueryState } from './types';
-import { useAddress } from './url';
-import { fromAddress, resolveVariables, type VariableState } from './variables';
+import { setSearch, useAddress } from './url';
+import { carriedOver, corrected, fromAddress, resolveVariables, type Values, type VariableState } from './variables';
 
 /** Pickers weigh a third of the page, and a wall has none. */
 const Controls = lazy(() => import('./Controls'));
@@ -45,8 +45,13 @@ function useBoard(uid: string): Held {
   const [held, setHeld] = useState<Held>({});
   useEffect(() => {
     let current = true;
+    let loading = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const load = () =>
+    const load = () => {
+      if (loading) {
+        return;
+      }
+      loading = true;
       get<{ dashboard: BoardModel }>(`/api/dashboards/uid/${encodeURIComponent(uid)}`)
         .then(({ dashboard }) => current && setHeld({ board: ready(dashboard) }))
         .catch((error: unknown) => {
@@ -59,11 +64,17 @@ function useBoard(uid: string): Held {
           if (!known) {
             timer = setTimeout(load, RETRY_MS);
           }
+        })
+        .finally(() => {
+          loading = false;
         });
-    void load();
+    };
+    load();
+    window.addEventListener(BOARD_CHANGED, load);
     return () => {
       current = false;
       clearTimeout(timer);
+      window.removeEventListener(BOARD_CHANGED, load);
     };
   }, [uid]);
   // The board before stays until the next one is here: a playlist must not flash.
@@ -82,7 +93,8 @@ function Loaded({ board, problem }: { board: BoardModel; problem?: string }) {
 
   const beat = useBeat(refreshMs(refresh));
   const range = useMemo(() => timeRange(from, to, zone, beat.refreshMs), [from, to, zone, beat]);
-  const variables = useVariables(board, search, range, zone, beat);
+  const { states: variables, problem: unsettled } = useVariables(board, search, range, beat);
+  const unknown = [...new Set((variables ?? []).flatMap((v) => v.unknown ?? []))];
   const scope = useScope(board, variables, range, zone);
   const [closed, setClosed] = useState<Record<string, boolean>>({});
   const panels = useMemo(() => {
@@ -93,7 +105,8 @@ function Loaded({ board, problem }: { board: BoardModel; problem?: string }) {
   const printing = usePrinting();
   const pulse = useMemo(() => freshnessPanel(board.panels ?? []), [board]);
   const { onData, trust: told } = useTrust(zone);
-  const trust = problem ? { stale: true, reason: problem } : told;
+  const fault = problem ?? unsettled;
+  const trust = fault ? { stale: true, reason: fault } : told;
   useEffect(() => {
     document.title = `${board.title} · 鼓楼`;
   }, [board.title]);
@@ -112,8 +125,14 @@ function Loaded({ board, problem }: { board: BoardModel; problem?: string }) {
           {trust.reason}
         </div>
       )}
-      {scope && pulse && <Pulse panel={pulse} scope={scope} beat={beat} onData={onData} />}
-      {scope && (
+      {scope && pulse && !unknown.length && <Pulse panel={pulse} scope={scope} beat={beat} onData={onData} />}
+      {unknown.length > 0 && (
+        <div className="gulou-page-error" role="alert">
+          {unknown.join(' ')}
+        </div>
+      )}
+      {/* Figures of a place that is not there would be zeros, and zeros look like good news. */}
+      {scope && !unknown.length && (
         <Grid
           panels={panels}
           fit={search.has('autofitpanels') || Boolean(only)}
@@ -135,6 +154,7 @@ function rangeText(range: Scope['range'], timeZone: string): string {
 function Pulse({ panel, scope, beat, onData }: { panel: Panel; scope: Scope; beat: Beat; onData: OnData }) {
   const state = usePanelData({ panel, scope, beat, width: 1000, active: true });
   useEffect(() => onData(FRESHNESS, state), [state, onData]);
+  useEffect(() => () => onData(FRESHNESS), [onData]);
   return null;
 }
 
@@ -170,35 +190,55 @@ function useBeat(interval: number): Beat & { now: () => void } {
   return useMemo(() => ({ ...beat, now }), [beat, now]);
 }
 
-function useVariables(board: BoardModel, search: URLSearchParams, range: Scope['range'], zone: string, beat: Beat): VariableState[] | undefined {
-  const [states, setStates] = useState<VariableState[]>();
-  const asked = [...search].filter(([k]) => k.startsWith('var-')).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join('&');
+interface Settled {
+  states?: VariableState[];
+  /** Why they could not be had; asked again until they are. */
+  problem?: string;
+}
+
+function useVariables(board: BoardModel, search: URLSearchParams, range: Scope['range'], beat: Beat): Settled {
+  const [settled, setSettled] = useState<Settled>({});
+  const asked = [...search].filter(([k]) => k.startsWith('var-')).map(([k, v]) => `${encodeURIComponent(k)}=${encodeURIComponent(v)}`).join('&');
   // A variable is asked again when another changes; by time only if it says so.
   const timely = (board.templating?.list ?? []).some((v) => v.refresh === 2 || v.type === 'interval');
   const when = timely ? `${range.raw.from}|${range.raw.to}` : '';
   const latest = useRef({ range, beat });
   latest.current = { range, beat };
+  const before = useRef<{ asked: Values; states: VariableState[] }>({ asked: {}, states: [] });
   useEffect(() => {
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout>;
-    const search = new URLSearchParams(asked);
-    const base = { models: board.templating?.list ?? [], timeZone: zone, title: board.title, uid: board.uid, search: () => new URLSearchParams(window.location.search) };
+    const wanted = fromAddress(new URLSearchParams(asked));
+    const carried = carriedOver(before.current.states, before.current.asked, wanted);
     const load = () =>
-      resolveVariables(board, fromAddress(search), { ...base, range: latest.current.range }, latest.current.beat.refreshMs, abort.signal)
+      resolveVariables(board, wanted, carried, latest.current.range, latest.current.beat.refreshMs, abort.signal)
         .then((next) => {
-          setStates((old) => (old && sameStates(old, next) ? old : next));
+          setSettled((old) => (!old.problem && old.states && sameStates(old.states, next) ? old : { states: next }));
           if (next.some((s) => s.error)) {
             timer = setTimeout(load, RETRY_MS);
+            return;
+          }
+          // The address follows what was settled, so that it can be handed on.
+          const now = corrected(wanted, next, carried);
+          before.current = { asked: now, states: next };
+          if (carried.length) {
+            setSearch(Object.fromEntries(carried.map((name) => [`var-${name}`, now[name]])), true);
           }
         })
-        .catch(() => undefined); // Aborted: the next effect is already asking.
+        .catch((failure: unknown) => {
+          if (!abort.signal.aborted && !republished(failure)) {
+            const problem = failure instanceof Error ? failure.message : String(failure);
+            setSettled((old) => ({ ...old, problem: `${problem}，正在重试…` }));
+            timer = setTimeout(load, RETRY_MS);
+          }
+        });
     void load();
     return () => {
       abort.abort();
       clearTimeout(timer);
     };
-  }, [board, asked, when, zone]);
-  return states;
+  }, [board, asked, when]);
+  return settled;
 }
 
 const sameStates = (a: VariableState[], b: VariableState[]): boolean => JSON.stringify(a) === JSON.stringify(b);
@@ -214,7 +254,7 @@ function useScope(board: BoardModel, variables: VariableState[] | undefined, ran
     [variables]
   );
   return useMemo(
-    () => chosen && { ...chosen, range, timeZone: zone, title: board.title, uid: board.uid, search: () => new URLSearchParams(window.location.search) },
+    () => chosen && { ...chosen, range, timeZone: zone, title: board.title, uid: board.uid, version: board.version, search: () => new URLSearchParams(window.location.search) },
     [chosen, range, zone, board]
   );
 }

@@ -1,6 +1,6 @@
 /** The board server's API, and its clock. */
 import { type DataFrame, type DataFrameJSON, dataFrameFromJSON } from '@grafana/data';
-import type { SourceRef } from './types';
+import type { Option } from './types';
 
 /** No answer at all; an answer that holds an error is something else. */
 export class Away extends Error {}
@@ -13,6 +13,13 @@ export class ApiError extends Error {
     super(message);
   }
 }
+
+/** The window's event when the server holds another version of the board than is shown. */
+export const BOARD_CHANGED = 'gulou-board-changed';
+const REPUBLISHED = 412;
+
+/** Whether a question failed for that reason alone: the board comes anew, and asks again. */
+export const republished = (failure: unknown): boolean => failure instanceof ApiError && failure.status === REPUBLISHED;
 
 let clockOffset = 0;
 
@@ -71,6 +78,9 @@ async function answered(path: string, init: RequestInit): Promise<Told> {
     location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
     throw new Away('需要登录');
   }
+  if (response.status === REPUBLISHED) {
+    window.dispatchEvent(new Event(BOARD_CHANGED));
+  }
   // Read here, within the same patience: a head may come and its body never.
   const text = await response.text();
   return { status: response.status, ok: response.ok, body: parsed(text) };
@@ -92,13 +102,26 @@ export async function get<T>(path: string): Promise<T> {
   return body as T;
 }
 
-export interface Query {
-  refId: string;
-  datasource: SourceRef;
-  rawSql: string;
-  format: number | string;
-  intervalMs?: number;
-  maxDataPoints?: number;
+/** A board as this page shows it; the server refuses to answer for another version. */
+export interface Shown {
+  uid: string;
+  version?: number;
+}
+
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** A stored panel's question: what its queries are is the server's to know. */
+export interface PanelAsk {
+  panel: number;
+  refs: string[];
+  /** Chosen values by variable. */
+  values: Record<string, string | string[]>;
+  /** The one value that a repeated panel's copy was made for, by variable. */
+  copy: Record<string, string>;
+  intervalMs: number;
 }
 
 export interface Reply {
@@ -113,19 +136,35 @@ interface RawReply {
   status?: number;
 }
 
+function asked(board: Shown, range: Span, refreshMs: number): URLSearchParams {
+  const search = new URLSearchParams({ from: String(range.from), to: String(range.to), refreshMs: String(refreshMs) });
+  if (board.version !== undefined) {
+    search.set('version', String(board.version));
+  }
+  return search;
+}
+
+function append(search: URLSearchParams, prefix: string, values: Record<string, string | string[]>): void {
+  for (const [name, value] of Object.entries(values)) {
+    [value].flat().forEach((each) => search.append(prefix + name, each));
+  }
+}
+
 /** Each query's answer by its refId; a failed one carries ClickHouse's message. */
-export async function runQueries(
-  queries: Query[],
-  range: { from: number; to: number },
+export async function askPanel(
+  board: Shown,
+  ask: PanelAsk,
+  range: Span,
   refreshMs: number,
   signal?: AbortSignal
 ): Promise<Record<string, Reply>> {
-  const told = await request('/api/ds/query', patience(refreshMs), {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ queries, from: String(range.from), to: String(range.to), refreshMs }),
-    signal,
-  });
+  const search = asked(board, range, refreshMs);
+  search.set('intervalMs', String(ask.intervalMs));
+  ask.refs.forEach((ref) => search.append('ref', ref));
+  append(search, 'var-', ask.values);
+  append(search, 'for-', ask.copy);
+  const path = `/api/boards/${encodeURIComponent(board.uid)}/panels/${ask.panel}/query?${search}`;
+  const told = await request(path, patience(refreshMs), { signal });
   const body = told.body as { results?: Record<string, RawReply>; message?: string };
   if (!body.results) {
     throw new ApiError(told.status, body.message ?? `HTTP ${told.status}`);
@@ -138,19 +177,34 @@ export async function runQueries(
   return replies;
 }
 
-export interface SourceInfo {
-  uid: string;
+/** A variable as the server settled it, with what it depends on. */
+export interface SettledVariable {
   name: string;
-  type: string;
-  isDefault: boolean;
+  parents: string[];
+  options: Option[];
+  picked: Option[];
+  /** What is wrong with the chosen value, in words for people. */
+  unknown?: string;
+  /** Why its options could not be had. */
+  error?: string;
 }
 
-let sources: Promise<SourceInfo[]> | undefined;
-
-export function dataSources(): Promise<SourceInfo[]> {
-  sources ??= get<SourceInfo[]>('/api/datasources').catch((error: unknown) => {
-    sources = undefined;
-    throw error;
-  });
-  return sources;
+/** `carried`: variables whose value came along when another was changed, and may be gone. */
+export async function askVariables(
+  board: Shown,
+  values: Record<string, string[]>,
+  carried: string[],
+  range: Span,
+  refreshMs: number,
+  signal?: AbortSignal
+): Promise<SettledVariable[]> {
+  const search = asked(board, range, refreshMs);
+  append(search, 'var-', values);
+  carried.forEach((name) => search.append('carried', name));
+  const path = `/api/boards/${encodeURIComponent(board.uid)}/variables?${search}`;
+  const { ok, status, body } = await request(path, patience(refreshMs), { signal });
+  if (!ok) {
+    throw new ApiError(status, body.message ?? `HTTP ${status}`);
+  }
+  return (body as { variables: SettledVariable[] }).variables;
 }

@@ -14,6 +14,7 @@ export interface Scope {
   timeZone: string;
   title: string;
   uid: string;
+  version?: number;
   search: () => URLSearchParams;
 }
 
@@ -68,10 +69,6 @@ function formatDate(ms: number, args: string[]): string {
       return dateTimeFormat(ms, { format: args.join(':') });
   }
 }
-
-/** As the ClickHouse plugin splices a variable into SQL where no format is written. */
-export const sqlDefault = (value: Value): string =>
-  Array.isArray(value) ? value.map((x) => `'${x}'`).join(',') : value;
 
 const PATTERN = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)((?:\.[^:^}]+|\[[^\]]+\])+)?(?::([^}]+))?\}/g;
 
@@ -256,42 +253,4 @@ function cellValue(path: string, context: DataContext): Found | undefined {
   }
   const value = field.values[rowIndex];
   return known(path === '.text' ? shown(field, value) : value);
-}
-
-/** SQL as the plugin's front end hands it to the back end. */
-export function fillSql(sql: string, scope: Scope, vars?: ScopedVars): string {
-  const open = adHoc(conditional(sql, scope, vars));
-  return fill(open, scope, vars, (value) => sqlDefault(value));
-}
-
-/** `$__conditionalAll(condition, $v)`: the condition, or 1=1 when v is empty or "All". */
-function conditional(sql: string, scope: Scope, vars?: ScopedVars): string {
-  const macro = '$__conditionalAll(';
-  // From the last one backwards, so that a nested one is done before the one around it.
-  for (let at = sql.lastIndexOf(macro); at >= 0; at = sql.lastIndexOf(macro)) {
-    const end = closing(sql, at + macro.length);
-    const inside = sql.slice(at + macro.length, end);
-    const cut = inside.lastIndexOf(',');
-    const name = /^\s*\$\{?(\w+)\}?\s*$/.exec(inside.slice(cut + 1))?.[1];
-    const value = name ? (vars?.[name]?.value ?? scope.variables[name]?.value) : undefined;
-    const open = value === undefined || value === '' || (Array.isArray(value) && value.length === 0) || isAll(value);
-    sql = sql.slice(0, at) + (open ? '1=1' : inside.slice(0, cut)) + sql.slice(end + 1);
-  }
-  return sql;
-}
-
-function closing(sql: string, from: number): number {
-  let depth = 1;
-  for (let at = from; at < sql.length; at++) {
-    depth += sql[at] === '(' ? 1 : sql[at] === ')' ? -1 : 0;
-    if (depth === 0) {
-      return at;
-    }
-  }
-  return sql.length;
-}
-
-/** No ad hoc filter is ever set here, so the macro is its empty form. */
-function adHoc(sql: string): string {
-  return sql.replace(/\$__adHocFilters\([^)]*\)/g, 'additional_table_filters={}');
 }

@@ -1,12 +1,12 @@
 /** One panel's data: asked at every beat, kept while the next answer is on its way. */
 import { type DataFrame, rangeUtil } from '@grafana/data';
 import { useEffect, useRef, useState } from 'react';
-import { ApiError, type Query, runQueries, serverNow } from './api';
+import { ApiError, askPanel, republished, serverNow } from './api';
 import { transformed } from './fields';
-import { fill, fillSql, type Scope } from './formats';
+import { fill, type Scope } from './formats';
 import { panelRange } from './time';
-import type { Panel, QueryState, Target } from './types';
-import { rangeMs, sourceOf } from './variables';
+import type { Panel, QueryState } from './types';
+import { rangeMs, valuesOf } from './variables';
 
 export const FRESHNESS = 'freshness';
 
@@ -54,10 +54,14 @@ export function usePanelData({ panel, scope, beat, width, active }: Ask): QueryS
           return;
         }
         running.current = null;
+        if (republished(failure)) {
+          return;
+        }
         const error = failure instanceof Error ? failure.message : String(failure);
         // A refusal is an answer; a gateway's message that no server answered is not.
         const away = !(failure instanceof ApiError) || failure.status >= 500;
-        setState((old) => ({ ...old, loading: false, error, away }));
+        // What was refused has no figures, so those of an earlier question go.
+        setState((old) => ({ ...old, frames: away ? old.frames : [], loading: false, error, away }));
       });
   }, [panel, scope, points, beat, active]);
 
@@ -65,7 +69,7 @@ export function usePanelData({ panel, scope, beat, width, active }: Ask): QueryS
   return state;
 }
 
-const sameQuestion = (a: Scope, b: Scope): boolean => a.variables === b.variables && a.uid === b.uid && sameRaw(a, b);
+const sameQuestion = (a: Scope, b: Scope): boolean => a.variables === b.variables && a.uid === b.uid && a.version === b.version && sameRaw(a, b);
 const sameRaw = (a: Scope, b: Scope): boolean =>
   String(a.range.raw.from) === String(b.range.raw.from) && String(a.range.raw.to) === String(b.range.raw.to);
 
@@ -81,14 +85,18 @@ async function load(panel: Panel, scope: Scope, points: number, refreshMs: numbe
   if (!asked.length) {
     return empty;
   }
-  const queries = asked.map((target) => question(target, panel, { ...scope, range }, points));
-  const replies = await runQueries(queries, rangeMs(range), refreshMs, signal);
+  const floor = panel.interval ? fill(panel.interval, scope, panel.scoped).replace(/^>/, '') : undefined;
+  const { intervalMs } = rangeUtil.calculateInterval(range, points, floor || '1s');
+  const refs = asked.map((target) => target.refId);
+  const copy = Object.fromEntries(Object.entries(panel.scoped ?? {}).map(([name, { value }]) => [name, String(value)]));
+  const ask = { panel: panel.id, refs, values: valuesOf(scope.variables), copy, intervalMs };
+  const replies = await askPanel(scope, ask, rangeMs(range), refreshMs, signal);
   const frames: DataFrame[] = [];
   const sql: string[] = [];
   const notices: string[] = [];
   let error: string | undefined;
   let away = false;
-  for (const { refId } of queries) {
+  for (const refId of refs) {
     const reply = replies[refId];
     if (reply?.error) {
       // An empty time series is an error to Grafana's back end and an empty picture to people.
@@ -107,19 +115,6 @@ async function load(panel: Panel, scope: Scope, points: number, refreshMs: numbe
   const vars = panel.scoped;
   const done = await transformed(frames, panel, (text) => fill(text, scope, vars));
   return { ...empty, frames: done, error, away, sql, notices, at: serverNow() };
-}
-
-function question(target: Target, panel: Panel, scope: Scope, points: number): Query {
-  const floor = panel.interval ? fill(panel.interval, scope, panel.scoped).replace(/^>/, '') : undefined;
-  const { intervalMs } = rangeUtil.calculateInterval(scope.range, points, floor || '1s');
-  return {
-    refId: target.refId,
-    datasource: sourceOf(target.datasource ?? panel.datasource, scope),
-    rawSql: fillSql(target.rawSql as string, scope, panel.scoped),
-    format: target.format ?? 0,
-    intervalMs,
-    maxDataPoints: points,
-  };
 }
 
 export interface Freshness {

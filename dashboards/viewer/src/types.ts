@@ -1,17 +1,11 @@
 /** The part of Grafana's classic board JSON that is read here. */
 import type { DataFrame, FieldConfigSource, TimeRange } from '@grafana/data';
 
-export interface SourceRef {
-  type?: string;
-  uid?: string;
-}
-
 export interface Target {
   refId: string;
   rawSql?: string;
   format?: number | string;
   hide?: boolean;
-  datasource?: SourceRef | string | null;
   [key: string]: unknown;
 }
 
@@ -40,7 +34,6 @@ export interface Panel {
   description?: string;
   transparent?: boolean;
   gridPos: GridPos;
-  datasource?: SourceRef | string | null;
   targets?: Target[];
   fieldConfig?: FieldConfigSource;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -78,17 +71,11 @@ export interface VariableModel {
   label?: string | null;
   description?: string | null;
   hide?: number;
-  query?: unknown;
-  definition?: string;
-  regex?: string;
-  sort?: number;
   refresh?: number;
   multi?: boolean;
   includeAll?: boolean;
   allValue?: string | null;
   current?: Partial<Choice>;
-  options?: Array<{ text: string; value: string; selected?: boolean }>;
-  datasource?: SourceRef | string | null;
   auto?: boolean;
   auto_count?: number;
   auto_min?: string;

@@ -28,8 +28,8 @@ OUTLINES = SHIPPED.parent / "outlines_431200.geojson"
 POINTS: dict[str, tuple[float, float]] = {
     str(outline["properties"]["code"]): tuple(outline["properties"]["cp"])
     for outline in json.loads(OUTLINES.read_text(encoding="utf-8"))["features"]
-}
-"""The point of each outline of the map; 洪江管理区 has none."""
+} | {"431271": (109.996, 27.117)}
+"""The point of each county on the map; 洪江管理区, without an outline, has one inside 洪江市."""
 
 
 def visit(verb: str, time: str, place: str) -> Told:
@@ -83,11 +83,10 @@ FIGURES: dict[str, dict[str, float]] = {
 def _rows(own: dict[str, float]) -> list[tuple[Any, ...]]:
     """The rows of these figures: highest first, equal ones by code."""
     whole = dict.fromkeys(NAMES, 0.0) | own
-    drawn = whole | {"431281": whole["431281"] + whole["431271"]}
     codes = sorted(whole, key=lambda code: (-whole[code], code))
     nowhere = (None, None)
     return [
-        (NAMES[c], c, whole[c], drawn[c] if c in POINTS else None, *POINTS.get(c, nowhere))
+        (NAMES[c], c, whole[c], whole[c] if c in POINTS else None, *POINTS.get(c, nowhere))
         for c in codes
         if c != CITY or whole[c]
     ]

@@ -17,6 +17,7 @@ interface Layer {
 
 interface Outline {
   properties: { name: string; code?: string; cp?: [number, number] };
+  geometry: { coordinates: unknown };
 }
 
 const asked = new Map<string, Promise<Outline[]>>();
@@ -116,7 +117,7 @@ export function MapPanel(props: PanelProps) {
     }).filter((p) => Number.isFinite(p.at[0]) && Number.isFinite(p.at[1]));
   }, [frame, sizeField, markers.location, style, shapes, theme]);
   const option = useMemo<ChartOption | undefined>(
-    () => shapes && mapOption(path, points, frame, width, height, theme),
+    () => shapes && mapOption(path, shapes, points, frame, width, height, theme),
     [shapes, path, points, frame, width, height, theme]
   );
   if (problem) {
@@ -136,7 +137,7 @@ export function MapPanel(props: PanelProps) {
   return <Chart option={option} width={width} height={height} label={panel.title ?? '地图'} onClick={linked ? follow : undefined} />;
 }
 
-function mapOption(path: string, points: Point[], frame: DataFrame | undefined, width: number, height: number, theme: ReturnType<typeof useChartTheme>): ChartOption {
+function mapOption(path: string, shapes: Outline[], points: Point[], frame: DataFrame | undefined, width: number, height: number, theme: ReturnType<typeof useChartTheme>): ChartOption {
   const dark = theme.isDark;
   const big = Math.min(width, height) > 260;
   // The counties around the city's seat lie close: two lines each need room, or they cover another.
@@ -162,7 +163,9 @@ function mapOption(path: string, points: Point[], frame: DataFrame | undefined, 
       bottom: 8,
       left: 8,
       right: 8,
-      aspectScale: narrowing(points),
+      // The largest picture that fits; without it the map is stretched to the panel.
+      preserveAspect: 'contain',
+      aspectScale: narrowing(shapes),
       itemStyle: {
         areaColor: dark ? '#12233f' : '#e6edf8',
         borderColor: dark ? '#4f7fd0' : '#7f9ccc',
@@ -189,7 +192,7 @@ function mapOption(path: string, points: Point[], frame: DataFrame | undefined, 
           lineHeight: 17,
           textBorderColor: theme.colors.background.primary,
           textBorderWidth: 3,
-          formatter: (p: { data: { point: Point } }) => `${p.data.point.name.replace(/(苗族侗族|侗族|苗族)?自治县$/, '')}${roomy ? `\n${p.data.point.text}` : ''}`,
+          formatter: (p: { data: { point: Point } }) => `${short(p.data.point.name)}${roomy ? `\n${p.data.point.text}` : ''}`,
         },
         labelLayout: { hideOverlap: false, moveOverlap: 'shiftY' },
       },
@@ -197,12 +200,23 @@ function mapOption(path: string, points: Point[], frame: DataFrame | undefined, 
   };
 }
 
-/** How much shorter a degree of longitude is than one of latitude where the points lie. */
-function narrowing(points: Point[]): number {
-  const latitudes = points.map((p) => p.at[1]);
-  const middle = latitudes.length ? (Math.min(...latitudes) + Math.max(...latitudes)) / 2 : 0;
-  return Math.cos((middle * Math.PI) / 180);
+/** How much shorter a degree of longitude is than one of latitude in the middle of the outlines. */
+function narrowing(shapes: Outline[]): number {
+  const all = shapes.flatMap((shape) => latitudes(shape.geometry.coordinates));
+  const [low, high] = all.reduce(([least, most], y) => [Math.min(least, y), Math.max(most, y)], [90, -90]);
+  return all.length ? Math.cos(((low + high) / 2) * (Math.PI / 180)) : 1;
 }
+
+/** Of rings of points, however deep they lie. */
+function latitudes(coordinates: unknown): number[] {
+  if (!Array.isArray(coordinates)) {
+    return [];
+  }
+  return typeof coordinates[0] === 'number' ? [Number(coordinates[1])] : coordinates.flatMap(latitudes);
+}
+
+/** A county as its neighbours call it: a label has little room. */
+const short = (name: string): string => name.replace(/^.+市(?=.+区$)/, '').replace(/(苗族侗族|侗族|苗族)?自治县$/, '');
 
 function shade(color: string, alpha: number): string {
   const rgb = echarts.color.parse(color);

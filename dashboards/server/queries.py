@@ -1,0 +1,237 @@
+"""Queries of boards: expanded, run or shared, and answered in Grafana's envelope."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from dashboards.server.answers import body_of
+from dashboards.server.frames import frames
+from dashboards.server.macros import Scope, expand
+from dashboards.server.reader import Answer, DataSource, Reader, source
+from dashboards.server.shelf import Record, Shelf
+from schemas.errors import GulouError, Refused, Unavailable
+
+SHARE_CEILING_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time range of a request, in ms since 1970 UTC.
+
+    Attributes:
+        share_s: age up to which its answers may be shared.
+    """
+
+    start_ms: int
+    end_ms: int
+    share_s: float
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Span:
+        """The range in `from`, `to` and `refreshMs` of a body or an address.
+
+        Raises:
+            Refused: one of them is unreadable.
+        """
+        start_ms, end_ms = _range(fields)
+        share_s = min(_whole(fields, "refreshMs", 0) / 2000, SHARE_CEILING_S)
+        return cls(start_ms, end_ms, share_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One query: a target of a panel with its variables filled in, or one that a publisher sent.
+
+    Attributes:
+        fields: as in Grafana's API; `datasource`, `rawSql`, `format`, `intervalMs` are read.
+    """
+
+    ref: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    ok: bool
+    body: bytes
+
+
+class Queries:
+    """Runs queries on the stored data sources, through one reader."""
+
+    def __init__(self, store: Shelf, reader: Reader, zone: str) -> None:
+        self.store = store
+        self.reader = reader
+        self.zone = zone
+
+    def routes(self) -> list[web.RouteDef]:
+        """The route of publishers, who write their own SQL."""
+        return [web.post("/api/ds/query", self.query)]
+
+    async def query(self, request: web.Request) -> web.Response:
+        """POST /api/ds/query: each query's frames or its error."""
+        body = await body_of(request)
+        asked = body.get("queries")
+        if not isinstance(asked, list) or not asked:
+            raise Refused("no queries found", do="Send at least one.")
+        if not all(isinstance(each, dict) for each in asked):
+            raise Refused("a query is no JSON object.", do="Send refId, datasource and rawSql.")
+        asks = [Ask(str(each.get("refId") or "A"), each) for each in asked]
+        return await self.answered(asks, Span.of(body))
+
+    async def answered(self, asks: Sequence[Ask], span: Span) -> web.Response:
+        """Each query's frames or its error by its letter; 400 when one of several fails."""
+        results = await asyncio.gather(*(self._one(each, span) for each in asks))
+        pairs = (
+            json.dumps(each.ref).encode() + b":" + result.body
+            for each, result in zip(asks, results, strict=True)
+        )
+        text = b'{"results":{' + b",".join(pairs) + b"}}"
+        # Grafana answers 400 for the whole request when one of several queries fails.
+        status = 200 if all(result.ok for result in results) else 400
+        return web.Response(body=text, content_type="application/json", status=status)
+
+    async def table(self, origin: DataSource, sql: str, span: Span) -> Answer:
+        """The columns of a query whose macros are not expanded yet.
+
+        Raises:
+            Refused: ClickHouse refused the query.
+            Unavailable: ClickHouse does not answer.
+        """
+        text = expand(sql, Scope(span.start_ms, span.end_ms, zone=self.zone))
+        key = ("table", origin.uid, origin.version, text)
+        return await self.reader.shared(key, span.share_s, lambda: self.reader.run(origin, text))
+
+    def origin(self, named: object) -> DataSource:
+        """The data source of a reference: an object with a uid, a uid, or nothing for the default.
+
+        Raises:
+            Refused: there is none of this uid.
+            Misconfigured: it is not one this server can ask.
+        """
+        uid = named.get("uid") if isinstance(named, Mapping) else named
+        record = self.store.find("datasources", uid=uid) if uid else None
+        if record is None and uid in (None, "", "default"):
+            record = self.store.find("datasources", isDefault=True)
+        if record is None:
+            raise Refused(f"data source {uid!r} not found.", do="Publish it, or choose another.")
+        return source(record, self.store.secret(record["uid"], "password"))
+
+    async def _one(self, ask: Ask, span: Span) -> _Result:
+        asked = ask.fields
+        try:
+            origin = self.origin(asked.get("datasource"))
+            form = _form(asked.get("format"))
+            scope = Scope(
+                span.start_ms,
+                span.end_ms,
+                interval_ms=max(_whole(asked, "intervalMs", 1000), 1),
+                zone=self.zone,
+                table=str(asked.get("table") or ""),
+                column=str(asked.get("column") or ""),
+            )
+            sql = expand(str(asked.get("rawSql") or ""), scope)
+            if not sql.strip():
+                raise Refused("the query is empty.", do="Write the panel's SQL.")
+        except GulouError as error:
+            return _failed(error, "")
+        key = (origin.uid, origin.version, sql, form, ask.ref)
+        return await self.reader.shared(
+            key, span.share_s, lambda: self._answer(origin, sql, form=form, ref=ask.ref)
+        )
+
+    async def _answer(self, origin: DataSource, sql: str, *, form: int, ref: str) -> _Result:
+        try:
+            answer = await self.reader.run(origin, sql)
+            notice = f"只显示前 {self.reader.rows} 行" if answer.cut else ""
+            made = frames(answer.columns, ref=ref, form=form, sql=sql, notice=notice)
+        except GulouError as error:
+            return _failed(error, sql)
+        return _Result(True, _encoded({"status": 200, "frames": made}))
+
+
+def _failed(error: GulouError, sql: str) -> _Result:
+    status = 502 if isinstance(error, Unavailable) else 400
+    told: Record = {"error": str(error), "errorSource": "downstream", "status": status}
+    if sql:
+        told["frames"] = [{"schema": {"meta": {"executedQueryString": sql}, "fields": []}}]
+    return _Result(False, _encoded(told))
+
+
+def _encoded(value: Record) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+_FORMS = {"timeseries": 0, "table": 1, "logs": 2, "traces": 3, "multi": 4}
+
+
+def _form(given: object) -> int:
+    """The format's code; missing or empty is a time series, as in Grafana's SDK."""
+    if given is None or given == "":
+        return 0
+    code = _FORMS.get(str(given), given)
+    with contextlib.suppress(TypeError, ValueError):
+        number = int(str(code))
+        if 0 <= number <= 4:
+            return number
+    raise Refused(f"format {given!r} is unknown.", do="Use 0 (time series) or 1 (table).")
+
+
+def _whole(fields: Mapping[str, Any], name: str, default: int) -> int:
+    """A count of ms that a client sent as a number or as text.
+
+    Raises:
+        Refused: not a number, or beyond any board's range.
+    """
+    given = fields.get(name)
+    if given is None or given == "":
+        return default
+    try:
+        number = int(float(given))
+    except (TypeError, ValueError, OverflowError):  # Overflow: Python's json accepts Infinity.
+        number = -1
+    if 0 <= number <= _LAST_MS:
+        return number
+    raise Refused(f"{name} {given!r} is no count of milliseconds.", do="Send a whole number.")
+
+
+_LAST_MS = 4_102_444_800_000  # The year 2100: ClickHouse's toDateTime ends in 2106.
+
+
+def _range(fields: Mapping[str, Any]) -> tuple[int, int]:
+    """`from` and `to` in ms; Grafana sends them as numbers in text, or as `now-6h`."""
+    return _instant(fields, "from", 0), _instant(fields, "to", time.time_ns() // 1_000_000)
+
+
+def _instant(fields: Mapping[str, Any], name: str, default: int) -> int:
+    given = fields.get(name)
+    if isinstance(given, str) and given.startswith("now"):
+        return _relative(given)
+    try:
+        return _whole(fields, name, default)
+    except Refused:
+        raise Refused(
+            f"{name} {given!r} is unreadable.", do="Send ms since 1970, now or now-6h."
+        ) from None
+
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def _relative(text: str) -> int:
+    """`now` or `now-6h` as ms; the page resolves other forms, since it knows the board's zone."""
+    now = time.time_ns() // 1_000_000
+    head, _, back = text.partition("-")
+    if head == "now" and not back:
+        return now
+    if head == "now" and back[:-1].isdecimal() and len(back) < 10 and back[-1] in _UNITS_S:
+        return max(now - int(back[:-1]) * _UNITS_S[back[-1]] * 1000, 0)
+    raise Refused(f"time {text!r} is unreadable.", do="Send ms since 1970, now or now-6h.")
