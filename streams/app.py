@@ -116,7 +116,7 @@ class GulouApp(faust.App):  # type: ignore[misc]
             await self.topic(names.dead_topic(letter.topic), value_serializer="raw").send(
                 key=f"{letter.kpart}@{letter.offset}".encode(),
                 key_serializer="raw",
-                value=letter.payload,
+                value=letter.head,
                 value_serializer="raw",
                 headers=dict(letter.headers),
             )
@@ -181,7 +181,8 @@ def _served(app: GulouApp) -> type[Service]:
             for lane in app.pipeline.run():
                 self.add_future(self._guard(lane))
             await self._listen()
-            # Cycles are rare here, and a full collection walks every decoded event.
+            # By itself Python would collect many times a batch and walk every decoded event; the
+            # heartbeat does it instead.
             gc.collect()
             gc.freeze()
             gc.disable()
@@ -254,7 +255,12 @@ def _served(app: GulouApp) -> type[Service]:
                     # The lanes claim again when ClickHouse is back; a beat is no reason to stop.
                     log.warning("%s", error)
                 await app.consumer._thread.hint(held)
-            self._beat_at = time.monotonic()
+            # Each insert leaves clickhouse-driver's columns behind as cycles, a few MB a minute.
+            gc.collect()
+            # Faust gives up a claim that takes longer than a request may, as when ClickHouse hangs,
+            # and never asks again. Then the heart stops, and another worker claims.
+            if app.pipeline.claiming or mine <= app.pipeline.watermarks.keys():
+                self._beat_at = time.monotonic()
 
         def _watch(self) -> None:
             """Ends a worker that stands still; the stack starts another. Runs in a thread."""
