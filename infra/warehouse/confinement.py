@@ -133,7 +133,7 @@ def _carry(file: Path, asked: socket.socket) -> NoReturn:
         while asked.recv(1):
             try:
                 with file.open("rb") as opened:
-                    socket.send_fds(asked, b"!", [opened.fileno()])
+                    socket.send_fds(asked, [b"!"], [opened.fileno()])
             except OSError:
                 asked.sendall(b"?")
     finally:

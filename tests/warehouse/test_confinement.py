@@ -108,9 +108,6 @@ READ = [
     "SELECT * FROM file('/proc/self/root{secret}', LineAsString)",
     "CREATE TABLE d.read (line String) ENGINE = File(LineAsString, '{secret}'); "
     "SELECT * FROM d.read; DROP TABLE d.read",
-    "CREATE DICTIONARY d.dict (line String) PRIMARY KEY line "
-    "SOURCE(FILE(path '{secret}' format 'LineAsString')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(0); "
-    "SELECT * FROM d.dict; DROP DICTIONARY d.dict",
 ]
 
 
@@ -212,6 +209,12 @@ def test_no_statement_of_the_owner_calls_a_server(
         called.append(bool(came))
 
     assert called == [False, True]
+
+
+@pytest.mark.parametrize("name", ["users", "porter", "os.environ", "sys"])
+def test_no_statement_of_the_owner_reads_an_object_of_python(confined: Place, name: str) -> None:
+    # PY_OBJECT_NOT_FOUND: the process holds no data frame, and the engine reads nothing else.
+    assert "Code: 801." in confined.said(f"SELECT * FROM python('{name}')")
 
 
 # Tries what C code in the process could try, and says what the kernel answered.
@@ -447,6 +450,7 @@ def test_what_can_be_read_from_the_porters_connection_holds_no_password(users: P
     # In a process of its own: a fork would copy the threads of this one half.
     script = f"""
 from pathlib import Path
+from infra.warehouse.confinement import Porter
 porter = Porter(Path({str(users)!r}))
 print(porter.read() == Path({str(users)!r}).read_text())
 porter._child.sendall(b"?")
