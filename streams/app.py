@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import faust
 from aiohttp import web
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -73,6 +75,26 @@ class WorkerConfig:
     watchdog_s: float
     session_timeout_s: float
     credentials: Any = None
+
+
+class _Recovery(Recovery):  # type: ignore[misc]
+    """Faust's recovery, except that it waits for a claim until it succeeds or fails.
+
+    Faust waits as long as a request to Kafka may take (90 s). It takes the end of that time for the
+    end of the service: the worker lives on, but never seeks, reads or beats again.
+    """
+
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:
+        del timeout
+        await super()._wait(coro)
+
+
+class _TableManager(TableManager):  # type: ignore[misc]
+    @property
+    def recovery(self) -> _Recovery:
+        if self._recovery is None:
+            self._recovery = _Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
 
 
 class GulouApp(faust.App):  # type: ignore[misc]
@@ -147,6 +169,7 @@ def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
         topic_disable_leader=True,
         web_enabled=False,
         store="memory://",
+        TableManager=_TableManager,
         datadir=config.datadir,
     )
     app.config, app.families = config, families
@@ -257,10 +280,7 @@ def _served(app: GulouApp) -> type[Service]:
                 await app.consumer._thread.hint(held)
             # Each insert leaves clickhouse-driver's columns behind as cycles, a few MB a minute.
             gc.collect()
-            # Faust gives up a claim that takes longer than a request may, as when ClickHouse hangs,
-            # and never asks again. Then the heart stops, and another worker claims.
-            if app.pipeline.claiming or mine <= app.pipeline.watermarks.keys():
-                self._beat_at = time.monotonic()
+            self._beat_at = time.monotonic()
 
         def _watch(self) -> None:
             """Ends a worker that stands still; the stack starts another. Runs in a thread."""

@@ -98,11 +98,6 @@ class Pipeline:
         self._failed = asyncio.get_running_loop().create_future()
         return [*(self._serve(topic) for topic in self._lanes), self._failed]
 
-    @property
-    def claiming(self) -> bool:
-        """Whether a claim is under way."""
-        return self._claiming.locked()
-
     async def claim(self, positions: Iterable[Position]) -> tuple[int, Mapping[Position, int]]:
         """Takes ownership; returns the new epoch and the last stored offset of each position."""
         wanted = list(positions)

@@ -61,7 +61,7 @@ class Pipeline:
     """The part of the pipeline that the heartbeat reads."""
 
     def __init__(self) -> None:
-        self.epoch, self.claiming = 1, False
+        self.epoch = 1
         self.watermarks: dict[Position, int] = {}
         self.progressed_at: dict[Position, float] = {}
         self.noted: list[list[Position]] = []
@@ -228,20 +228,6 @@ def test_a_beat_that_cannot_be_written_is_no_reason_to_end(worker: Worker, caplo
     worker.store.fails = ValueError("a slip")
     with pytest.raises(ValueError, match="a slip"):
         worker.beat()
-
-
-@pytest.mark.parametrize(
-    ("claimed", "claiming", "ends"),
-    [({V0: -1}, False, True), ({V0: -1}, True, False), ({V0: -1, V1: 3}, False, False)],
-)
-def test_a_worker_whose_claim_was_given_up_ends_itself(
-    worker: Worker, claimed: dict[Position, int], claiming: bool, ends: bool
-) -> None:
-    worker.consumer.assigned = {TP(*V0), TP(*V1)}
-    worker.pipeline.watermarks, worker.pipeline.claiming = claimed, claiming
-    worker.still += 61
-    worker.beat()
-    assert worker.watch() == ([3] if ends else [])
 
 
 def test_a_beat_frees_what_inserts_leave_behind_in_cycles(worker: Worker) -> None:

@@ -15,6 +15,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -118,6 +119,26 @@ def test_a_message_larger_than_its_letter_may_be_is_refused_and_the_stream_goes_
     assert letter["sha256"] == hashlib.sha256(large).hexdigest()
     kept = f"SELECT payload FROM gulou.events_visits WHERE kpart = 1 AND koff = {landed.offset}"
     assert live.ask(kept, strings_as_bytes=True) == [(large,)]
+
+
+@pytest.mark.slow
+def test_a_worker_that_starts_while_clickhouse_hangs_counts_when_it_answers_again(
+    live: Live,
+) -> None:
+    live.send(History(32).messages(200))
+    live.await_counted()
+    live.signal("clickhouse", signal.SIGSTOP)
+    try:
+        for name in live.workers():
+            before = live.stack.restarts(name)
+            live.stack.kill(name)
+            live.until(lambda n=name, b=before: live.stack.restarts(n) > b, f"{name} starts")  # type: ignore[misc]
+        live.send(History(33).messages(200))
+        # Longer than Faust lets a claim take, 90 s.
+        threading.Event().wait(110)
+    finally:
+        live.signal("clickhouse", signal.SIGCONT)
+    assert live.differences() == []
 
 
 def test_batches_are_bounded_by_bytes_even_when_kafka_compressed_them(live: Live) -> None:
