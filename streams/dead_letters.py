@@ -23,9 +23,10 @@ HEADERS: Final = (
 )
 """Kafka headers of a dead letter; values are UTF-8 text, `logged` is ms since 1970, `size` (bytes)
 and `sha256` (hexadecimal) are of the whole message."""
-_MOST_BYTES: Final = 1024 * 1024
-"""Of a message that its letter holds. A topic limits what is compressed, and a message of a few
-kilobytes may unpack to more than any topic takes: its letter could never be sent."""
+_MOST_BYTES: Final = 8 * 1024 * 1024
+"""Of a message that its letter holds, half of what the topic of letters takes. The limit of a topic
+is on what is compressed, and a message of a few kilobytes may unpack to more than any topic takes:
+its letter could never be sent."""
 _MOST_REASON: Final = 1_000
 """Characters; a reason names the field, and a sender chooses the field's name."""
 

@@ -463,11 +463,11 @@ def test_refused_rows_become_dead_letters_with_reason_place_and_bytes() -> None:
 
 
 @pytest.mark.parametrize("more", [0, 1, 20_000_000])
-def test_a_letter_holds_a_mebibyte_of_its_message_and_says_what_it_was(more: int) -> None:
-    payload = b"x" * (1_048_576 + more)
+def test_a_letter_holds_eight_mebibytes_of_its_message_and_says_what_it_was(more: int) -> None:
+    payload = b"x" * (8_388_608 + more)
     letter = DeadLetter("visits", 0, 1, LOGGED, "dead", "json: " + "y" * 9_000_000, payload)
     said = dict(letter.headers)
-    assert letter.head == b"x" * 1_048_576
+    assert letter.head == b"x" * 8_388_608
     assert said["size"] == str(len(payload)).encode()
     assert said["sha256"] == sha256(payload).hexdigest().encode()
     assert len(said["reason"]) == 1_000
