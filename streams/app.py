@@ -90,6 +90,8 @@ class _Recovery(Recovery):  # type: ignore[misc]
 
 
 class _TableManager(TableManager):  # type: ignore[misc]
+    _recovery: _Recovery | None = None
+
     @property
     def recovery(self) -> _Recovery:
         if self._recovery is None:
