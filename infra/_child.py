@@ -20,6 +20,8 @@ from schemas.errors import Misconfigured
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 _any_port = random.SystemRandom()
 _reserved: list[socket.socket] = []
+OWNER_ALONE = 0o077
+"""The umask of every process: what a part writes is for no other account."""
 _SERVER_PORTS = (20_000, 32_000)
 _PORT_TRIES = 200
 _LEASH = str(Path(__file__).with_name("_leash.py"))
@@ -51,6 +53,7 @@ def spawn(
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=None if env is None else dict(env),
+                umask=OWNER_ALONE,
                 start_new_session=True,
             )
 

@@ -21,7 +21,7 @@ from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topic
 from infra.database import address, apply
 from infra.http import HEALTH
 from infra.settings import Settings
-from infra.warehouse import access
+from infra.warehouse import EmbeddedClickHouse, access, confinement
 from schemas import names
 from schemas.errors import GulouError
 from schemas.families import families
@@ -60,6 +60,8 @@ class Part:
     failure: Callable[[str], GulouError] | None = None
     """Turns "ended with code 1 while starting" into an error that says why, from the part's own
     log; without it the last line the part printed is the reason."""
+    note: Callable[[Path], str] | None = None
+    """Returns, from the log of the part once it is ready, what else to show to a person."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ def _clickhouse(settings: Settings) -> Part:
         command,
         lambda: _logs_in(settings),
         where=f"{host}:{port}, http://{host}:{http_port}",
+        env=EmbeddedClickHouse.ENVIRONMENT,
+        note=confinement,
     )
 
 

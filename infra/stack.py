@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -41,6 +42,7 @@ _LOG_BYTES = 10 * 1024 * 1024
 _FINAL_CODES = {Misconfigured.exit_code, Halted.exit_code}
 """Exit codes by which a part says that a restart would not help."""
 _MB = 1024 * 1024
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 Announce = Callable[[str], None]
 
@@ -53,6 +55,7 @@ class _Running:
     since: float
     failures: int = 0
     restarts: int = 0
+    note: str = ""
     again_at: float | None = None
     """When to start it again; None while it runs."""
     outage: tuple[Future[bool], GulouError] | None = None
@@ -119,6 +122,7 @@ class Stack:
             Unavailable: a part did not become ready.
         """
         enough_disk(self.settings.home, self.settings.min_free_mb)
+        close_to_others(self.settings.home)
         self._lock = _presence.Lock(self.settings.home)
         try:
             self._lock.end_leftovers()
@@ -182,11 +186,12 @@ class Stack:
         return self._running[name].restarts
 
     def parts(self) -> dict[str, dict[str, Any]]:
-        """Each part's address, process and restarts, as `gulou status` shows them."""
+        """Each part's address, note, process and restarts, as `gulou status` shows them."""
         with self._guard:
             return {
                 name: {
                     "where": running.part.where,
+                    "note": running.note,
                     "restarts": running.restarts,
                     **_presence.birth(running.child.pid),
                 }
@@ -237,6 +242,7 @@ class Stack:
                 if (code := each.child.poll()) is not None:
                     raise _ended(each, code, "while starting")
             if part.ready():
+                running.note = part.note(running.log) if part.note else ""
                 return
             if time.monotonic() > deadline:
                 raise Unavailable(
@@ -389,3 +395,25 @@ def enough_disk(folder: Path, least_mb: int, *, variable: str = "GULOU_HOME") ->
             f"Only {free_mb} MB are free where {str(folder)!r} lies; Gulou needs {least_mb} MB.",
             do=f"Free some space, or set {variable} to a folder on a larger disk.",
         )
+
+
+def close_to_others(home: Path) -> None:
+    """Takes the rights of all other accounts on a home and everything in it, unless it was done.
+
+    What is made later is its owner's alone: every part runs with the umask 077.
+
+    Raises:
+        Misconfigured: something in it belongs to another account.
+    """
+    if not home.stat().st_mode & _OF_OTHERS:
+        return
+    try:
+        # The home last: when this is interrupted, the next start does it again.
+        for each in (*home.rglob("*"), home):
+            if not each.is_symlink():
+                each.chmod(stat.S_IMODE(each.stat().st_mode) & ~_OF_OTHERS)
+    except PermissionError as error:
+        raise Misconfigured(
+            f"{error.filename!r} cannot be closed to other accounts: it belongs to one of them.",
+            do=f"Make everything in {str(home)!r} belong to the account that runs Gulou: chown -R.",
+        ) from None

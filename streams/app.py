@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import faust
 from aiohttp import web
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -75,6 +77,28 @@ class WorkerConfig:
     credentials: Any = None
 
 
+class _Recovery(Recovery):  # type: ignore[misc]
+    """Faust's recovery, except that it waits for a claim until it succeeds or fails.
+
+    Faust waits as long as a request to Kafka may take (90 s). It takes the end of that time for the
+    end of the service: the worker lives on, but never seeks, reads or beats again.
+    """
+
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:
+        del timeout
+        await super()._wait(coro)
+
+
+class _TableManager(TableManager):  # type: ignore[misc]
+    _recovery: _Recovery | None = None
+
+    @property
+    def recovery(self) -> _Recovery:
+        if self._recovery is None:
+            self._recovery = _Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+
 class GulouApp(faust.App):  # type: ignore[misc]
     """Faust with the chunked transport."""
 
@@ -116,7 +140,7 @@ class GulouApp(faust.App):  # type: ignore[misc]
             await self.topic(names.dead_topic(letter.topic), value_serializer="raw").send(
                 key=f"{letter.kpart}@{letter.offset}".encode(),
                 key_serializer="raw",
-                value=letter.payload,
+                value=letter.head,
                 value_serializer="raw",
                 headers=dict(letter.headers),
             )
@@ -147,6 +171,7 @@ def build_app(config: WorkerConfig, families: Sequence[Family]) -> GulouApp:
         topic_disable_leader=True,
         web_enabled=False,
         store="memory://",
+        TableManager=_TableManager,
         datadir=config.datadir,
     )
     app.config, app.families = config, families
@@ -181,7 +206,8 @@ def _served(app: GulouApp) -> type[Service]:
             for lane in app.pipeline.run():
                 self.add_future(self._guard(lane))
             await self._listen()
-            # Cycles are rare here, and a full collection walks every decoded event.
+            # By itself Python would collect many times a batch and walk every decoded event; the
+            # heartbeat does it instead.
             gc.collect()
             gc.freeze()
             gc.disable()
@@ -254,6 +280,8 @@ def _served(app: GulouApp) -> type[Service]:
                     # The lanes claim again when ClickHouse is back; a beat is no reason to stop.
                     log.warning("%s", error)
                 await app.consumer._thread.hint(held)
+            # Each insert leaves clickhouse-driver's columns behind as cycles, a few MB a minute.
+            gc.collect()
             self._beat_at = time.monotonic()
 
         def _watch(self) -> None:

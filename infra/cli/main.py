@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
 
+from infra._child import OWNER_ALONE
 from infra.cli import boards, describing, feeding, persons, running
 from infra.cli._screen import err
 from schemas.errors import GulouError, Misconfigured
@@ -44,6 +46,7 @@ def _root(
 def main() -> None:
     """The console script: an expected error gives one sentence and an exit code, no traceback."""
     debug = "--debug" in sys.argv[1:]
+    os.umask(OWNER_ALONE)
     try:
         app()
     except GulouError as error:

@@ -259,7 +259,9 @@ def down() -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts; one JSON object.")] = False,
 ) -> None:
-    """Show what runs from this home and where it listens. Exit code 3 when nothing does.
+    """Show what runs from this home, where it listens, and whether the kernel confines ClickHouse.
+
+    Exit code 3 when nothing runs.
 
     Try:
 
@@ -287,5 +289,6 @@ def _addresses(parts: dict[str, Any]) -> Table:
         table.add_column(title, style="bold" if title == "part" else "")
     for name, part in parts.items():
         alive = str(part["pid"]) if part.get("alive", True) else "[red]starting again[/red]"
-        table.add_row(name, part["where"], alive, str(part["restarts"]))
+        where = "\n".join(filter(None, (part["where"], part["note"])))
+        table.add_row(name, where, alive, str(part["restarts"]))
     return table

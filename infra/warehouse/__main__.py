@@ -12,8 +12,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+from infra.warehouse.confinement import Porter, confine
 from schemas.errors import GulouError, Misconfigured
 
 
@@ -40,55 +42,68 @@ def main() -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # First: the child should have nothing of this process, neither its ports nor its threads.
+    porter = Porter(options.users)
     # The engine reads TZ once, when it loads; it has no setting for it.
     os.environ["TZ"] = options.timezone
     time.tzset()
     # Imported here: the engine takes a third of a second to load, and --help should be fast.
+    from infra.warehouse import server, web
     from infra.warehouse.access import Users
     from infra.warehouse.engine import Engine
-    from infra.warehouse.server import Server
     from infra.warehouse.watch import Watch
-    from infra.warehouse.web import Web
 
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     # kill -USR1 prints the stack of every thread to stderr.
     faulthandler.register(signal.SIGUSR1)
-    users = Users(options.users)
+    users = Users(options.users, porter.read)
     signal.signal(signal.SIGHUP, lambda *_: users.reload())
-    engine = Engine(options.data, timezone=options.timezone)
-    watch = Watch()
     try:
-        native = Server(engine, users, options.host, options.port, watch)
-        web = Web(engine, users, options.host, options.http_port, watch)
+        listeners = (
+            server.listen(options.host, options.port),
+            web.listen(options.host, options.http_port),
+        )
     except OSError as error:
-        engine.close()
         raise Misconfigured(
             f"ClickHouse cannot listen on {options.host}:{options.port} and "
             f"{options.http_port}: {error.strerror}.",
             do="Stop the other program, or set GULOU_CLICKHOUSE_PORT and _HTTP_PORT.",
         ) from None
-    ready = {
-        "ready": True,
-        "port": native.port,
-        "http_port": web.port,
-        "version": engine.version,
-    }
+    options.data.mkdir(parents=True, exist_ok=True)
+    # After everything that needs more than the store, before the engine makes its threads.
+    _say({"confined": confine(options.data)})
+    engine = Engine(options.data, timezone=options.timezone)
+    watch = Watch()
+    native = server.Server(engine, users, listeners[0], watch)
+    http = web.Web(engine, users, listeners[1], watch)
     # Exempt the loaded objects, which stay: a full collection of them delays each query by 30 ms.
     gc.collect()
     gc.freeze()
-    sys.stdout.write(json.dumps(ready) + "\n")
-    sys.stdout.flush()
+    _say(
+        {
+            "ready": True,
+            "port": native.port,
+            "http_port": http.port,
+            "version": engine.version,
+        }
+    )
     while not stopped.wait(1.0):
         pass
     native.close()
-    web.close()
+    http.close()
     engine.close()
     watch.close()
     sys.stderr.flush()
     # Threads of unresponsive clients may still be there; the engine has ended.
     os._exit(0)
+
+
+def _say(what: Mapping[str, object]) -> None:
+    """Writes a line for the process that started this one."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import hmac
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -43,13 +43,14 @@ class Users:
 
     Args:
         file: JSON, mode 0600: `{"users": {name: {"password", "role", "databases", "limits"}}}`.
+        read: returns the file's content; a confined process may look at the file, not open it.
 
     Raises:
         Misconfigured: the file is missing, readable by others, or malformed.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, read: Callable[[], str] | None = None) -> None:
+        self._file, self._content = file, read or file.read_text
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] = (0, 0)
         self._users: dict[str, User] = {}
@@ -100,7 +101,7 @@ class Users:
         stamp = self._now()
         try:
             mode = self._file.stat().st_mode & 0o077
-            listed = json.loads(self._file.read_text())["users"]
+            listed = json.loads(self._content())["users"]
             users = {name: _user(name, entry) for name, entry in listed.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Misconfigured(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import importlib.util
 import itertools
 import json
 import logging
+import os
+import sys
 import threading
 from collections.abc import Generator, Mapping
+from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from typing import IO, Any, Final
-
-from chdb import _chdb
 
 from infra.warehouse._fault import SYNTAX_ERROR, Fault, from_engine
 from infra.warehouse._sql import Insert, mark
@@ -83,7 +86,7 @@ class Engine:
 
     def connect(self) -> Any:
         """A connection of the engine's own API."""
-        return _chdb.connect(self._address)  # type: ignore[attr-defined]  # compiled
+        return _library.connect(self._address)
 
     def serial(self) -> int:
         """A number that no query of this process had before."""
@@ -280,6 +283,29 @@ class Session:
 
     def _plain(self, sql: str) -> None:
         self.run(sql, "Null")
+
+
+def _loaded() -> Any:
+    """The engine's compiled library, without the Python package around it.
+
+    Importing the package starts an engine in /tmp, whose threads would be there before the process
+    is confined, and takes 100 MB and half a second.
+    """
+    package = importlib.util.find_spec("chdb")
+    assert package is not None and package.submodule_search_locations is not None
+    (file,) = Path(package.submodule_search_locations[0]).glob("_chdb*.so")
+    if sys.platform == "linux":
+        # As the package does: the library must use its own allocator, not one loaded before it.
+        ctypes.CDLL(str(file), mode=sys.getdlopenflags() | os.RTLD_DEEPBIND)
+    loader = ExtensionFileLoader("chdb._chdb", str(file))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+_library: Final = _loaded()
 
 
 def _locked(data: Path) -> IO[str]:

@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 from urllib.request import ProxyHandler, build_opener
 
 from infra import _child
@@ -19,6 +20,7 @@ _READY_S: Final = 60
 _STOP_S: Final = 20
 _POLL_S: Final = 0.02
 _PORT_TRIES: Final = 3
+_CONFINED: Final = '{"confined": '
 _PASSWORD: Final = "tower"  # of the user made when no users file is given: tests
 # A proxy from the environment cannot reach this machine.
 _open = build_opener(ProxyHandler({})).open
@@ -38,6 +40,10 @@ class EmbeddedClickHouse:
         host: address to listen on.
         timezone: zone of columns that name none.
     """
+
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {"LC_ALL": "C.UTF-8"}
+    """Whole environment of the server. An operator's may hold secrets, and the engine can read its
+    own where the kernel confines nobody."""
 
     def __init__(
         self,
@@ -97,7 +103,9 @@ class EmbeddedClickHouse:
             Unavailable: it ended or did not answer within 60 s; the log file says why.
         """
         for attempt in range(_PORT_TRIES):
-            self._child = _child.spawn(self.prepare(), log=self.log, cwd=_ROOT)
+            self._child = _child.spawn(
+                self.prepare(), log=self.log, cwd=_ROOT, env=self.ENVIRONMENT
+            )
             try:
                 self._wait()
             except _ClickHousePortLost:
@@ -171,6 +179,18 @@ class EmbeddedClickHouse:
         with self.log.open("rb") as file:
             file.seek(self._before)
             return file.read().decode(errors="replace")
+
+
+def confinement(log: Path) -> str:
+    """What a server says in its log of its confinement, as a few words for a person.
+
+    Args:
+        log: of a server that is ready.
+    """
+    said = [line for line in log.read_text(errors="replace").splitlines() if _CONFINED in line]
+    confined = json.loads(said[-1])["confined"]
+    free = [what for what, held in confined.items() if not held]
+    return f"not confined from {', '.join(free)}" if free else "confined"
 
 
 _ROOT: Final = Path(__file__).parents[2]

@@ -65,21 +65,33 @@ class _Query:
     parameters: dict[str, str] = field(default_factory=dict)
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A socket whose clients wait until a `Server` accepts them.
+
+    Args:
+        host: address to listen on.
+        port: 0 is any free one.
+
+    Raises:
+        OSError: it is taken.
+    """
+    return socket.create_server((host, port), backlog=256)
+
+
 class Server:
-    """Listens, and serves until `close`.
+    """Serves until `close`.
 
     Args:
         engine: what answers.
         users: who may ask.
-        host: address to listen on.
-        port: 0 is any free one.
+        listener: where clients come in, from `listen`.
         watch: notices clients that hang up or cancel while their query runs.
     """
 
-    def __init__(self, engine: Engine, users: Users, host: str, port: int, watch: Watch) -> None:
+    def __init__(self, engine: Engine, users: Users, listener: socket.socket, watch: Watch) -> None:
         self._engine, self._users, self._watch = engine, users, watch
-        self._listener = socket.create_server((host, port), backlog=256)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = listener
+        self.port: int = listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._accept, name="native", daemon=True)

@@ -91,14 +91,19 @@ class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Web:
-    """Listens, and serves until `close`; the arguments are those of the native server."""
+def listen(host: str, port: int) -> _Listener:
+    """The same as for the native server."""
+    return _Listener((host, port), _Handler)
 
-    def __init__(self, engine: Engine, users: Users, host: str, port: int, watch: Watch) -> None:
+
+class Web:
+    """Serves until `close`; the arguments are those of the native server."""
+
+    def __init__(self, engine: Engine, users: Users, listener: _Listener, watch: Watch) -> None:
         self.engine, self.users, self.watch = engine, users, watch
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
-        self._server = _Listener((host, port), _Handler)
+        self._server = listener
         self._server.web = self
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -109,11 +110,15 @@ def test_detached_it_is_found_by_status_refuses_a_second_start_and_stops(
 
     shown = gulou(env, "status", "--json")
     again = gulou(env, "up")
+    open_to_others = rights_of_others(Path(env["GULOU_HOME"]))
     stopped = gulou(env, "down")
     after = gulou(env, "status", "--json")
 
     found = json.loads(shown.stdout)
     assert (shown.returncode, found["running"], found["parts"]["kafka"]["alive"]) == (0, True, True)
+    assert {part["note"] for part in found["parts"].values()} == {"", "confined"}
+    assert found["parts"]["clickhouse"]["note"] == "confined"
+    assert open_to_others == {}
     assert again.returncode == 4
     assert "is already running from" in flat(again.stderr)
     assert "Traceback" not in again.stderr
@@ -123,6 +128,17 @@ def test_detached_it_is_found_by_status_refuses_a_second_start_and_stops(
         secret.read_text() in started.stdout + shown.stdout
         for secret in Path(env["GULOU_HOME"], "secrets").glob("*")
     )
+
+
+def rights_of_others(home: Path) -> dict[str, str]:
+    """Files and folders of a home, itself too, on which another account has a right."""
+    modes = {each: each.lstat().st_mode for each in (home, *home.rglob("*"))}
+    assert len(modes) > 100
+    return {
+        str(each): stat.filemode(mode)
+        for each, mode in modes.items()
+        if not stat.S_ISLNK(mode) and mode & 0o077
+    }
 
 
 @pytest.fixture

@@ -40,10 +40,15 @@ def test_all_parts_run_and_listen_on_this_machine_only(whole: Stack) -> None:
 
 
 @pytest.mark.stack
-def test_no_secret_is_in_a_command_line_a_log_or_a_file_that_others_may_read(whole: Stack) -> None:
+def test_no_secret_is_in_a_command_an_environment_a_log_or_a_file_that_others_may_read(
+    whole: Stack,
+) -> None:
     home = whole.settings.home
     secrets = [file.read_text() for file in (home / "secrets").iterdir() if file.is_file()]
-    lines = " ".join(" ".join(process.cmdline()) for process in processes(whole).values())
+    lines = " ".join(
+        " ".join((*process.cmdline(), *process.environ().values()))
+        for process in processes(whole).values()
+    )
     open_to_others = [
         file
         for file in home.rglob("*")

@@ -288,3 +288,60 @@ def test_every_family_gets_its_topics_as_they_are_declared(tmp_path: Path) -> No
     assert int(found["petitions.dead"]["max.message.bytes"]) > int(
         found["petitions"]["max.message.bytes"]
     )
+
+
+def test_a_home_that_others_could_read_is_closed_to_them_once(tmp_path: Path) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    (home / "log").mkdir(parents=True)
+    elsewhere.write_text("")
+    (home / "link").symlink_to(elsewhere)
+    for each, mode in ((home / "log" / "kafka.log", 0o644), (home / "run.sh", 0o2755)):
+        each.write_text("")
+        each.chmod(mode)
+    home.chmod(0o755)
+    elsewhere.chmod(0o644)
+
+    with stack(home, server("clock")):
+        (home / "log" / "later").write_text("")
+        (home / "log" / "later").chmod(0o644)
+    modes = {each.name: each.stat().st_mode & 0o7777 for each in (home, *home.rglob("*"))}
+    with stack(home, server("clock")):
+        pass
+
+    assert modes["home"] == modes["log"] == 0o700
+    assert (modes["kafka.log"], modes["run.sh"]) == (0o600, 0o2700)
+    # Not what a link leads to, and not again: a store has many files.
+    assert elsewhere.stat().st_mode & 0o777 == 0o644
+    assert (home / "log" / "later").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_a_part_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        code = (
+            f"open({str(tmp_path / 'made')!r}, 'w'); import os; os.mkdir({str(tmp_path / 'dir')!r})"
+        )
+        with stack(tmp_path / "home", script("writer", f"{code}\nimport time; time.sleep(60)")):
+            while not (tmp_path / "dir").exists():
+                time.sleep(0.02)
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "dir").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_part_says_in_its_log_is_its_note_after_a_restart_too(tmp_path: Path) -> None:
+    noted = Part(
+        "noted",
+        lambda: [sys.executable, "-c", "print('hello', flush=True); import time; time.sleep(60)"],
+        lambda: (tmp_path / "log" / "noted.log").read_text() != "",
+        note=lambda log: log.read_text().split()[0],
+    )
+    with stack(tmp_path, noted, server("clock")) as running:
+        before = {name: part["note"] for name, part in running.parts().items()}
+        running.kill("noted")
+        running.await_ready("noted", restarts=1)
+        after = (_presence.running(tmp_path) or {})["parts"]["noted"]["note"]
+
+    assert (before, after) == ({"noted": "hello", "clock": ""}, "hello")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -228,6 +230,23 @@ def test_a_beat_that_cannot_be_written_is_no_reason_to_end(worker: Worker, caplo
         worker.beat()
 
 
+def test_a_beat_frees_what_inserts_leave_behind_in_cycles(worker: Worker) -> None:
+    class Column:
+        pass
+
+    column = Column()
+    column.__dict__["of"] = column
+    left = weakref.ref(column)
+    gc.disable()
+    try:
+        del column
+        assert left() is not None
+        worker.beat()
+        assert left() is None
+    finally:
+        gc.enable()
+
+
 def test_a_worker_is_ready_when_it_has_claimed_or_has_nothing_to_claim(worker: Worker) -> None:
     worker.pipeline.epoch = 0
     assert worker.ready() == (200, {"ready": True, "partitions": 0, "lag": 0})
@@ -347,12 +366,18 @@ def test_dead_letters_are_sent_under_their_position_and_awaited(
         ("visits.dead", {
             "key": b"2@7", "value": b"{", **raw,
             "headers": {"status": b"dead", "reason": b"json: x", "topic": b"visits",
-                        "partition": b"2", "offset": b"7", "logged": b"1790"},
+                        "partition": b"2", "offset": b"7", "logged": b"1790",
+                        # echo -n '{' | sha256sum
+                        "size": b"1", "sha256": b"021fb596db81e6d02bf3d2586ee3981f"
+                        b"e519f275c0ac9ca76bbcf2ebb4097d96"},
         }),
         ("funds.dead", {
             "key": b"0@9", "value": b"[]", **raw,
             "headers": {"status": b"parked", "reason": b"newer_version: 3", "topic": b"funds",
-                        "partition": b"0", "offset": b"9", "logged": b"1791"},
+                        "partition": b"0", "offset": b"9", "logged": b"1791",
+                        # echo -n '[]' | sha256sum
+                        "size": b"2", "sha256": b"4f53cda18c2baa0c0354bb5f9a3ecbe5"
+                        b"ed12ab4d8e11ba873c2f11161202b945"},
         }),
     ]  # fmt: skip
 

@@ -453,9 +453,25 @@ def test_refused_rows_become_dead_letters_with_reason_place_and_bytes() -> None:
         ("partition", str(place(good)).encode()),
         ("offset", b"1"),
         ("logged", b"1614571200000"),  # 2021-03-01 12:00 in the city
+        ("size", b"1"),
+        # echo -n '{' | sha256sum
+        ("sha256", b"021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"),
     ]
+    assert dead.head == b"{"
     assert (parked.status, parked.code, parked.offset) == ("parked", "newer_version", 2)
     assert parked.payload == newer
+
+
+@pytest.mark.parametrize("more", [0, 1, 20_000_000])
+def test_a_letter_holds_eight_mebibytes_of_its_message_and_says_what_it_was(more: int) -> None:
+    payload = b"x" * (8_388_608 + more)
+    letter = DeadLetter("visits", 0, 1, LOGGED, "dead", "json: " + "y" * 9_000_000, payload)
+    said = dict(letter.headers)
+    assert letter.head == b"x" * 8_388_608
+    assert said["size"] == str(len(payload)).encode()
+    assert said["sha256"] == sha256(payload).hexdigest().encode()
+    assert len(said["reason"]) == 1_000
+    assert letter.payload == payload
 
 
 def test_an_event_that_a_view_cannot_digest_becomes_a_dead_letter() -> None:

@@ -7,6 +7,7 @@ everything sent so far.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from typing import Any
 
 import pytest
 from clickhouse_driver import errors as driver_errors
+from kafka import KafkaProducer
 
 from infra import _child
 from schemas.errors import Halted, Unavailable
@@ -93,6 +96,49 @@ def test_events_sent_again_by_a_client_that_spreads_keys_its_own_way_count_once(
     assert live.ask("SELECT count() FROM gulou.events WHERE status = 'ok'") == counted
     refused = "SELECT count() FROM gulou.events WHERE startsWith(reason, 'partition:')"
     assert live.ask(refused)[0][0] > 100
+
+
+def test_a_message_larger_than_its_letter_may_be_is_refused_and_the_stream_goes_on(
+    live: Live,
+) -> None:
+    # Some 20 kB in Kafka, 17 MB when unpacked: more than a topic of letters takes.
+    large = b'{"note": "' + b" " * 17_000_000 + b'"}'
+    sending = KafkaProducer(
+        bootstrap_servers=live.settings.bootstrap,
+        acks="all",
+        compression_type="gzip",
+        max_request_size=20_000_000,
+    )
+    landed = sending.send("visits", key=b"large", value=large, partition=1).get(60)
+    sending.close()
+    live.send(History(31).messages(200))
+    assert live.differences() == []
+    letter = live.dead()["visits", 1, landed.offset]
+    assert (letter["status"], letter["payload"]) == ("dead", large[:8_388_608])
+    assert letter["size"] == str(len(large))
+    assert letter["sha256"] == hashlib.sha256(large).hexdigest()
+    kept = f"SELECT payload FROM gulou.events_visits WHERE kpart = 1 AND koff = {landed.offset}"
+    assert live.ask(kept, strings_as_bytes=True) == [(large,)]
+
+
+@pytest.mark.slow
+def test_a_worker_that_starts_while_clickhouse_hangs_counts_when_it_answers_again(
+    live: Live,
+) -> None:
+    live.send(History(32).messages(200))
+    live.await_counted()
+    live.signal("clickhouse", signal.SIGSTOP)
+    try:
+        for name in live.workers():
+            before = live.stack.restarts(name)
+            live.stack.kill(name)
+            live.until(lambda n=name, b=before: live.stack.restarts(n) > b, f"{name} starts")  # type: ignore[misc]
+        live.send(History(33).messages(200))
+        # Longer than Faust lets a claim take, 90 s.
+        threading.Event().wait(110)
+    finally:
+        live.signal("clickhouse", signal.SIGCONT)
+    assert live.differences() == []
 
 
 def test_batches_are_bounded_by_bytes_even_when_kafka_compressed_them(live: Live) -> None:

@@ -118,13 +118,14 @@ def test_the_ready_line_tells_the_ports_that_were_found(tmp_path: Path) -> None:
         [*command, "--users", str(users)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as server:
         assert server.stdout is not None
-        ready = json.loads(server.stdout.readline())
+        confined, ready = (json.loads(server.stdout.readline()) for _ in range(2))
         for port in (ready["port"], ready["http_port"]):
             socket.create_connection(("127.0.0.1", port), timeout=10).close()
         server.terminate()
         assert server.wait(30) == 0
 
-    assert (ready["ready"], ready["version"].split(".")[0]) == (True, "26")
+    assert (list(confined), ready["ready"]) == (["confined"], True)
+    assert ready["version"].split(".")[0] == "26"
 
 
 def test_it_listens_on_this_machine_only(warehouse: EmbeddedClickHouse) -> None:

@@ -223,7 +223,7 @@ def test_a_parameter_loses_one_pair_of_quotes_and_one_escape(sent: str, value: s
 def test_a_connection_notices_a_client_that_is_gone_and_waits_for_no_full_packet(
     users: Users, watch: Watch
 ) -> None:
-    running = server.Server(ENGINE, users, "127.0.0.1", 0, watch)  # type: ignore[arg-type]
+    running = server.Server(ENGINE, users, server.listen("127.0.0.1", 0), watch)  # type: ignore[arg-type]
     try:
         with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
             client.sendall(hello(54429, database=""))
@@ -236,7 +236,7 @@ def test_a_connection_notices_a_client_that_is_gone_and_waits_for_no_full_packet
 
 
 def test_the_257th_connection_is_told_why_it_is_refused(users: Users, watch: Watch) -> None:
-    running = server.Server(ENGINE, users, "127.0.0.1", 0, watch)  # type: ignore[arg-type]
+    running = server.Server(ENGINE, users, server.listen("127.0.0.1", 0), watch)  # type: ignore[arg-type]
     crowd = [socket.socket() for _ in range(255)]
     try:
         running._open |= set(crowd)

@@ -29,7 +29,7 @@ def site(engine: Engine, tmp_path: Path) -> Iterator[web.Web]:
     file = tmp_path / "users.json"
     write_users(file, {"gulou": {"password": "tower", "role": "writer"}})
     with closing(Watch()) as watch:
-        site = web.Web(engine, Users(file), "127.0.0.1", 0, watch)
+        site = web.Web(engine, Users(file), web.listen("127.0.0.1", 0), watch)
         yield site
         site.close()
         for kept in site._kept.values():
