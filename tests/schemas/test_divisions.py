@@ -4,9 +4,11 @@ import csv
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from schemas.errors import Misconfigured
 from schemas.reference.divisions import Divisions, microgrids, parent
+from schemas.words import DivisionCode
 
 HEAD = "code,name,valid_from,valid_to\n"
 ADMIN = Path(__file__).parents[3] / "shared" / "data" / "admin"
@@ -86,6 +88,15 @@ def test_a_code_has_6_9_or_12_digits_and_no_other_number(
         return
     with pytest.raises(Misconfigured, match=r"is not a code of 6, 9 or 12 digits with a name"):
         Divisions.load(path)
+
+
+def test_an_event_may_happen_in_every_shipped_division_and_in_no_code_of_another_length(
+    divisions: Divisions,
+) -> None:
+    allowed = TypeAdapter(DivisionCode).validator.isinstance_python
+    assert all(allowed(code) for code in divisions)
+    assert [n for n in range(1, 16) if allowed("4" * n)] == [6, 9, 12]
+    assert not any(allowed(code) for code in ("43120a", "４31202", "431202-01", " 431202"))
 
 
 def test_levels_are_those_of_the_codes_in_the_order_of_the_file(tmp_path: Path) -> None:
