@@ -3,54 +3,77 @@
 from __future__ import annotations
 
 from dashboards.queries import cases
-from dashboards.queries.pieces import YUAN, county_name, new_year_hour, text, word
+from dashboards.queries.pieces import (
+    AT,
+    IN_PLACE,
+    YUAN,
+    county_name,
+    new_year_hour,
+    share,
+    text,
+    word,
+)
 
 TOPIC = "mediations"
 
 
-def _ended() -> str:
-    return f"open = 0 AND ended_at >= {new_year_hour()}"
+_MONEY = f"sumIf(net_amount_year, type = 'mediation.agreement_reached') / {YUAN}"
+_SUCCESS = share("sum(agreement_reached_this_year)", "sum(ended_this_year)")
+"""Agreements among all that ended in the year, not among agreements."""
 
 
-def _filed() -> str:
-    return f"filed_at >= {new_year_hour()}"
-
-
-def _agreed() -> str:
-    return f"agreement_reached_at >= {new_year_hour()}"
-
-
-def mediation_figures() -> str:
-    """Core figures of the year; the success rate divides by all ended cases, not by agreements."""
+def mediation_figures(where: str = IN_PLACE) -> str:
+    """Disputes of the year, open ones, and the success rate of those that ended in it."""
     return f"""
-SELECT countIf({_filed()}) AS filed_year, sum(open) AS open_now,
-  countIf(overdue_mediate = 1) AS overdue_now,
-  avgOrNullIf(agreement_reached_at IS NOT NULL, {_ended()}) AS success,
-  sumIf(amount, {_agreed()}) / {YUAN} AS amount_year,
-  countIf({_agreed()} AND averted_crime = 1) AS crime_year,
-  countIf({_agreed()} AND averted_group = 1) AS group_year,
-  avgOrNullIf(performed_at IS NOT NULL, {_agreed()}) AS performed,
-  countIf(confirmation_applied_at >= {new_year_hour()}) AS confirmations_year
+SELECT sum(begun_this_year) AS filed_year, sum(open_cases) AS open_now, {_SUCCESS} AS success
+FROM {cases.pending_of(TOPIC, where)}""".strip()
+
+
+def mediation_overdue() -> str:
+    """Cases sent by a court that are past their day."""
+    return f"""
+SELECT sum(past) AS overdue_now FROM {cases.duties_of(TOPIC)} AND clock = 'mediate'""".strip()
+
+
+def mediation_sums() -> str:
+    """Money of the year's agreements, and applications for their confirmation."""
+    return f"""
+SELECT {_MONEY} AS amount_year,
+  sumIf(net_count_year, type = 'mediation.confirmation_applied') AS confirmations_year
+FROM mediations_to_date(at = {AT}) WHERE {IN_PLACE}""".strip()
+
+
+def mediation_averted() -> str:
+    """Agreements of the year that averted violence, or a collective petition."""
+    return f"""
+SELECT sumIf(agreement_reached_this_year, split = 'averted_crime') AS crime_year,
+  sumIf(agreement_reached_this_year, split = 'averted_group') AS group_year
+FROM mediations_breakdown(at = {AT}) WHERE {IN_PLACE} AND part = 'true'""".strip()
+
+
+def mediation_performed() -> str:
+    """Share of the year's agreements that were performed; read case by case."""
+    return f"""
+SELECT avgOrNullIf(performed_at IS NOT NULL, agreement_reached_at >= {new_year_hour()}) AS performed
 FROM {cases.cases_of(TOPIC)}""".strip()
 
 
 def mediation_types() -> str:
     """Disputes of the year by the type of the national statistics."""
-    return cases.by_word(TOPIC, "dispute", _filed())
+    return cases.by_word(TOPIC, "dispute")
 
 
 def mediation_origins() -> str:
     """Disputes of the year by origin; 三源 are 诉源, 访源, 警源."""
-    return cases.by_word(TOPIC, "origin", _filed())
+    return cases.by_word(TOPIC, "origin")
 
 
 def mediation_mediators() -> str:
     """Success rate by kind of mediator, over the cases that ended in the year."""
     return f"""
-SELECT {word(TOPIC, "mediator")} AS name,
-  avg(agreement_reached_at IS NOT NULL) AS value
-FROM {cases.cases_of(TOPIC)} AND {_ended()} AND mediator != ''
-GROUP BY name ORDER BY value DESC, name LIMIT 20""".strip()
+SELECT {word(TOPIC, "mediator", "part")} AS name, {_SUCCESS} AS value
+FROM {cases.split_of(TOPIC, "mediator")} AND part != ''
+GROUP BY name HAVING value IS NOT NULL ORDER BY value DESC, name LIMIT 20""".strip()
 
 
 def mediation_states() -> str:
@@ -81,27 +104,26 @@ def mediation_flow() -> str:
     return cases.flow(TOPIC, MEDIATION_FLOW)
 
 
-def mediation_counties() -> str:
-    """Counties, lowest success rate first."""
-    agreed = "agreement_reached_at IS NOT NULL"
-    return f"""
-SELECT {county_name("county")} AS county_name, countIf({_filed()}) AS filed_year,
-  sum(open) AS open_now, countIf({_ended()} AND {agreed}) AS agreed_year,
-  avgOrNullIf({agreed}, {_ended()}) AS success,
+def mediation_counties() -> tuple[str, str]:
+    """Two queries by county: counts with the success rate, lowest first, and money agreed on."""
+    counts = f"""
+SELECT {county_name("county")} AS county_name, sum(begun_this_year) AS filed_year,
+  sum(open_cases) AS open_now, sum(agreement_reached_this_year) AS agreed_year,
+  {_SUCCESS} AS success,
   multiIf(success IS NULL, '—', success >= 0.9, {text("● 良好")}, success >= 0.8,
-    {text("▲ 关注")}, {text("■ 偏低")}) AS mark,
-  sumIf(amount, {_agreed()}) / {YUAN} AS amount_year, county AS code
-FROM {cases.cases_of(TOPIC)} GROUP BY code
+    {text("▲ 关注")}, {text("■ 偏低")}) AS mark, county AS code
+FROM {cases.pending_of(TOPIC)} GROUP BY code
 ORDER BY success IS NULL, success, code LIMIT 20""".strip()
+    money = f"""
+SELECT {_MONEY} AS amount_year, county AS code
+FROM mediations_to_date(at = {AT}) WHERE {IN_PLACE} GROUP BY code ORDER BY code LIMIT 20""".strip()
+    return counts, money
 
 
 def mediation_ends() -> str:
     """The year's ended disputes: agreements by performance, failures by where they went."""
     return f"""
-SELECT multiIf(performed_at IS NOT NULL, {cases.state_name(TOPIC, "'performed'")},
-    breached_at IS NOT NULL, {cases.state_name(TOPIC, "'breached'")},
-    agreement_reached_at IS NOT NULL, {text("履行中")},
-    referred_at IS NOT NULL, {cases.state_name(TOPIC, "'referred'")},
-    {cases.state_name(TOPIC, "'terminated'")}) AS name, count() AS value
-FROM {cases.cases_of(TOPIC)} AND {_ended()}
-GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()
+SELECT if(part = 'agreed', {text("履行中")}, {cases.state_name(TOPIC, "part")}) AS name,
+  sum(ended_this_year) AS value
+FROM {cases.split_of(TOPIC, "state")}
+GROUP BY name HAVING value != 0 ORDER BY value DESC, name LIMIT 10""".strip()

@@ -8,6 +8,7 @@ from typing import Final
 from schemas.clocks import Clock
 from schemas.event import FieldSpec
 from schemas.family import Family
+from schemas.grain import Role
 from schemas.projections import NEVER, CaseFold, verb
 from schemas.sql.columns import TOWNSHIP_IF_SHOWN, PublishedView, codes_of, instant, moment, quoted
 from schemas.sql.targets import target
@@ -28,11 +29,8 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         if f.personal:
             continue
         columns[f.name] = f.doc
-        said = _said(f)
-        # A fact from an event after the instant is not known yet; every row knows its opening.
-        if not _is_opening(family, fold, f):
-            first = _first(family.sayers(f.name, "fact"))
-            said = f"if({first} > {_NOW}, defaultValueOfTypeName('{f.stored}'), {said})"
+        none = f"defaultValueOfTypeName('{f.stored}')"
+        said = _if_known(family, fold, f, _said(f), none)
         picks.append(f"{said} AS {f.name}")
     for cls in family.events:
         columns[f"{verb(cls.spec.name)}_at"] = Text(
@@ -61,16 +59,15 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
     )
 
 
-def pending(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    """How many cases have begun, are open and are overdue, by place.
+def pending(family: Family, fold: CaseFold, database: str, zone: str, role: Role) -> PublishedView:
+    """How many cases have begun, are open, are overdue and have ended, by place.
 
     `cases` has all of it too, but analysing `cases` costs more than counting it.
     """
-    opening, year = _at(fold.opens), f"toStartOfYear({_NOW})"
-    begun = {"today": f"toStartOfDay({_NOW})", "this_year": f"toDateTime({year}, {quoted(zone)})"}
-    clocks = family.clocks
+    clocks, flags = family.clocks, _counted(fold, zone)
     overdue = " OR ".join(f"({_past_due(clock)})" for clock in clocks)
     moved = {_latest(clock): _clock_terms(clock)[_latest(clock)] for clock in clocks if clock.moves}
+    counts = [f"countIf({sql}) AS {name}" for name, (sql, _) in flags.items()]
     return PublishedView(
         f"{family.topic}_pending",
         f"{family.zh}·在办",
@@ -81,23 +78,100 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str) -> Publish
         {
             "county": _COUNTY,
             "township": TOWNSHIP_IF_SHOWN,
-            "begun_today": Text("Cases begun on the day of `at`.", "`at` 当日开始的案件数。"),
-            "begun_this_year": Text(
-                "Cases begun in the calendar year of `at`.", "`at` 所在年份开始的案件数。"
-            ),
-            "open_cases": Text("Cases not ended at the instant.", "该时刻未结束的案件数。"),
+            **{name: text for name, (_, text) in flags.items()},
             "overdue_cases": Text(
                 "Cases with a deadline past and not met at the instant.",
                 "该时刻有期限已到而未完成的案件数。",
             ),
         },
-        f"SELECT {_PLACES},\n  "
-        + "".join(f"countIf({opening} >= {start}) AS begun_{day}, " for day, start in begun.items())
-        + "\n"
-        f"  countIf({_OPEN}) AS open_cases, countIf({overdue or 0}) AS overdue_cases\n"
-        f"{_begun(family, fold, database, zone, moved)}\n"
+        f"SELECT {_PLACES},\n  {', '.join(counts)},\n  countIf({overdue or 0}) AS overdue_cases\n"
+        f"{_begun(family, fold, database, zone, moved, _digits(family, role))}\n"
         # Not by county and township: per case, and as two keys, they took a sixth of the time.
         "GROUP BY _place",
+        family.topic,
+    )
+
+
+def breakdown(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    """Counts of cases by county and by one thing at a time: state, first day, each vocabulary.
+
+    Never by two things at once, nor by a smaller place: such counts would describe single cases.
+    """
+    flags = _counted(fold, zone)
+    first_day = f"toString(toDate({_at(fold.opens)}))"
+    splits = {
+        "state": _state(fold),
+        "begun": f"if({_OPEN}, {first_day}, '')",
+        **{
+            f.name: _if_known(family, fold, f, f"toString({_said(f)})", "''")
+            for f in family.facts
+            if (f.choices or f.stored == "Bool") and not f.personal
+        },
+    }
+    marked = ", ".join(f"toUInt8({sql}) AS {name}" for name, (sql, _) in flags.items())
+    sums = ", ".join(f"sum(b.{name}) AS {name}" for name in flags)
+    return PublishedView(
+        f"{family.topic}_breakdown",
+        f"{family.zh}·分项",
+        Text(
+            "Cases by county and one property at a time, as they stood at the instant `at`; each "
+            "property counts every case once.",
+            f"{family.zh}案件数，按县市区和单个项目，以时刻 `at` 的状态为准；"
+            "每个项目下每案计一次。",
+        ),
+        {
+            "county": _COUNTY,
+            "split": Text(
+                f"Property: {', '.join(splits)}; begun is the first day of an open case.",
+                f"项目：{'，'.join(splits)}；begun 为未结案件的开始日期。",
+            ),
+            "part": Text(
+                "Value of the property; empty when not known at the instant.",
+                "该项目的取值；该时刻不明的为空。",
+            ),
+            **{name: text for name, (_, text) in flags.items()},
+        },
+        f"SELECT b._place AS county, split, part, {sums}\n"
+        f"FROM (SELECT _place, {marked},\n"
+        f"  [{', '.join(map(quoted, splits))}] AS splits,\n"
+        f"  [{', '.join(splits.values())}] AS parts\n"
+        f"{_begun(family, fold, database, zone, {}, '6')}) AS b\n"
+        "ARRAY JOIN splits AS split, parts AS part\nGROUP BY b._place, split, part",
+        family.topic,
+    )
+
+
+def duties(family: Family, fold: CaseFold, database: str, zone: str, role: Role) -> PublishedView:
+    """How many cases met, missed or still run under each legal clock, by place."""
+    still = "overdue = 1 OR open = 1 AND on_time IS NULL"
+    judged = (
+        f"SELECT _place, clock, open, {_overdue('due', 'met')} AS overdue,\n"
+        f"    {_on_time('due', 'met', 'really_met')} AS on_time, if({still}, due, NULL) AS ends\n"
+    )
+    return PublishedView(
+        f"{family.topic}_duties",
+        f"{family.zh}·时限",
+        Text(
+            "Cases by county, township and legal clock that runs, counted as they stood at the "
+            "instant `at`.",
+            f"{family.zh}案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。",
+        ),
+        {
+            "county": _COUNTY,
+            "township": TOWNSHIP_IF_SHOWN,
+            "clock": _clock_names(family),
+            "due": _DUE + Text("NULL when nothing is left to do.", "无须再办的为 NULL。"),
+            "met": Text("Met in time.", "按期完成的案件数。"),
+            "late": Text("Met late.", "逾期后完成的案件数。"),
+            "past": Text("Past due and not met.", "已到期而未完成的案件数。"),
+            "running": Text("Open and not due yet.", "未结且未到期的案件数。"),
+        },
+        f"SELECT {_PLACES}, clock, ends AS due, countIf(on_time = 1) AS met,\n"
+        "  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,\n"
+        "  countIf(open = 1 AND on_time IS NULL) AS running\n"
+        f"FROM ({judged}"
+        f"  {_each_clock(family, fold, database, zone, [], _digits(family, role))})\n"
+        "GROUP BY _place, clock, ends",
         family.topic,
     )
 
@@ -108,15 +182,6 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     `cases` has the same, in one column per clock and property. Here a query over all clocks is
     analysed once, not once per clock.
     """
-    clocks = family.clocks
-    terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
-    running = {
-        "clock": [quoted(clock.name) for clock in clocks],
-        "due": [f"_{clock.name}_due" for clock in clocks],
-        "met": [f"c.met_{clock.name}" for clock in clocks],
-        "really_met": [_really_met(clock) for clock in clocks],
-    }
-    arrays = ", ".join(f"[{', '.join(cells)}] AS {name}s" for name, cells in running.items())
     words, on_time = _case_words(family, fold), _ON_TIME
     # Only the vocabularies known from a case's first day; `cases` has the other facts.
     sorts = {
@@ -124,9 +189,9 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
         for f in family.facts
         if f.choices and not f.personal and _is_opening(family, fold, f)
     }
-    if lapses := sorted({name for clock in clocks for name in clock.lapses}):
+    if lapses := sorted({name for clock in family.clocks for name in clock.lapses}):
         on_time += _lapsed_by(lapses)
-    names = "，".join(f"{clock.name} {clock.zh}" for clock in clocks)
+    shown = ["c.case AS case", *(f"{_said(f)} AS {name}" for name, f in sorts.items())]
     return PublishedView(
         f"{family.topic}_deadlines",
         f"{family.zh}·期限",
@@ -137,27 +202,92 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
         {
             **{name: words[name] for name in ("case", "county", "township", "open")},
             **{name: f.doc for name, f in sorts.items()},
-            "clock": Text(
-                f"Clock: {', '.join(clock.name for clock in clocks)}.", f"期限：{names}。"
-            ),
+            "clock": _clock_names(family),
             "due": _DUE,
             "overdue": Text(
                 "1 when past due and not met at the instant.", "该时刻已到期而未完成时为1。"
             ),
             "on_time": on_time,
         },
-        # One array per column: an array of tuples took the engine a third longer to fill and judge.
-        f"SELECT {', '.join(['case', 'county', 'township', 'open', *sorts])}, clock, due,\n"
+        f"SELECT case, {_PLACES}, open, {', '.join([*sorts, 'clock'])}, due,\n"
         f"  {_overdue('due', 'met')} AS overdue,\n"
         f"  {_on_time('due', 'met', 'really_met')} AS on_time\n"
-        f"FROM (SELECT c.case AS case, {_PLACES}, {_OPEN} AS open, {_NOW}, {_NEVER},\n"
-        f"  {''.join(f'{_said(f)} AS {name}, ' for name, f in sorts.items())}\n"
-        f"  {arrays}\n"
-        f"{_begun(family, fold, database, zone, terms)})\n"
-        f"ARRAY JOIN {', '.join(f'{name}s AS {name}' for name in running)}\n"
-        f"WHERE due < {_NEVER}",
+        + _each_clock(family, fold, database, zone, shown),
         family.topic,
     )
+
+
+def _each_clock(
+    family: Family,
+    fold: CaseFold,
+    database: str,
+    zone: str,
+    shown: Sequence[str],
+    digits: str = "",
+) -> str:
+    """SQL from FROM on: the cases, one row per legal clock that runs, with the `shown` columns."""
+    clocks = family.clocks
+    terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
+    running = {
+        "clock": [quoted(clock.name) for clock in clocks],
+        "due": [f"_{clock.name}_due" for clock in clocks],
+        "met": [f"c.met_{clock.name}" for clock in clocks],
+        "really_met": [_really_met(clock) for clock in clocks],
+    }
+    # One array per column: an array of tuples took the engine a third longer to fill and judge.
+    arrays = [f"[{', '.join(cells)}] AS {name}s" for name, cells in running.items()]
+    columns = [*shown, "_place", f"{_OPEN} AS open", _NOW, _NEVER, *arrays]
+    return (
+        f"FROM (SELECT {', '.join(columns)}\n"
+        f"{_begun(family, fold, database, zone, terms, digits)})\n"
+        f"ARRAY JOIN {', '.join(f'{name}s AS {name}' for name in running)}\n"
+        f"WHERE due < {_NEVER}"
+    )
+
+
+def _clock_names(family: Family) -> Text:
+    clocks = family.clocks
+    zh = "，".join(f"{clock.name} {clock.zh}" for clock in clocks)
+    return Text(f"Clock: {', '.join(clock.name for clock in clocks)}.", f"期限：{zh}。")
+
+
+def _counted(fold: CaseFold, zone: str) -> dict[str, tuple[str, Text]]:
+    """What is counted of cases: the condition and its meaning, by column."""
+    opening, year = _at(fold.opens), f"toDateTime(toStartOfYear({_NOW}), {quoted(zone)})"
+    ended = f"c.ended_at >= {year} AND c.ended_at <= {_NOW}"
+    begun = "Cases begun {} of `at`."
+    found = {
+        "begun_today": (
+            f"{opening} >= toStartOfDay({_NOW})",
+            Text(begun.format("on the day"), "`at` 当日开始的案件数。"),
+        ),
+        "begun_this_year": (
+            f"{opening} >= {year}",
+            Text(begun.format("in the calendar year"), "`at` 所在年份开始的案件数。"),
+        ),
+        "open_cases": (
+            _OPEN,
+            Text("Cases not ended at the instant.", "该时刻未结束的案件数。"),
+        ),
+        "ended_this_year": (
+            ended,
+            Text("Cases ended in the calendar year of `at`.", "`at` 所在年份结束的案件数。"),
+        ),
+    }
+    for type_ in fold.ends:
+        found[ended_by(type_)] = (
+            f"{ended} AND {_at(type_)} <= {_NOW}",
+            Text(
+                f"Those ended in the calendar year of `at` that have a {type_}.",
+                f"`at` 所在年份结束且有 {type_} 的案件数。",
+            ),
+        )
+    return found
+
+
+def ended_by(type_: str) -> str:
+    """Column that counts the cases ended this year with an event of the type."""
+    return f"{verb(type_)}_this_year"
 
 
 def steps(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
@@ -172,6 +302,7 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         for n, (name, state, _) in enumerate(fold.stages)
     )
     never = f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
+    place = _place(_digits(family, "clerk"))
     return PublishedView(
         f"{family.topic}_steps",
         f"{family.zh}·环节",
@@ -200,7 +331,7 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
         "  if(step.1.3 = '', NULL, step.1.1) AS since, step.2.3 AS state, step.2.1 AS time\n"
         # Two steps of one instant come in legal order. The cast sheds the SimpleAggregateFunction
         # type, which board clients cannot read.
-        f"FROM (SELECT *, {_place(family)} AS _place, arraySort(arrayFilter(s -> s.1 < {never},\n"
+        f"FROM (SELECT *, {place} AS _place, arraySort(arrayFilter(s -> s.1 < {never},\n"
         f"    CAST([{reached}] AS Array(Tuple({moment(zone)}, UInt8, String))))) AS taken,\n"
         f"  arrayPopBack(arrayPushFront(taken, ({never}, toUInt8(0), ''))) AS before,\n"
         "  arrayJoin(arrayZip(before, taken)) AS step\n"
@@ -210,7 +341,12 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
 
 
 def _begun(
-    family: Family, fold: CaseFold, database: str, zone: str, terms: Mapping[str, str]
+    family: Family,
+    fold: CaseFold,
+    database: str,
+    zone: str,
+    terms: Mapping[str, str],
+    digits: str = "",
 ) -> str:
     """The cases begun by the instant, with the terms that their columns use."""
     # A term that many columns use is a column of its own: written out in each, or named by WITH, it
@@ -219,7 +355,7 @@ def _begun(
         _NOW: instant(zone),
         _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
         _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
-        "_place": _place(family),
+        "_place": _place(digits or _digits(family, "clerk")),
         **terms,
     }
     return (
@@ -230,9 +366,15 @@ def _begun(
     )
 
 
-def _place(family: Family) -> str:
-    """The code of the township, or of the county where the township is not known or not shown."""
-    digits = "if(c.county_only = 1, 6, 9)" if family.county_only else "9"
+def _digits(family: Family, role: Role) -> str:
+    """SQL: digits of the code by which a case is shown, of its township or of its county."""
+    if not family.grain.shows("township", role):
+        return "6"
+    return "if(c.county_only = 1, 6, 9)" if family.county_only else "9"
+
+
+def _place(digits: str) -> str:
+    """SQL: the code of a case's place; shorter where the office knew no more than the county."""
     return f"substring(c.division, 1, {digits})"
 
 
@@ -273,6 +415,13 @@ _COUNTY: Final = Text(
 def _is_opening(family: Family, fold: CaseFold, fact: FieldSpec) -> bool:
     """Whether the opening event carries the fact, so that it is known for every case begun."""
     return fold.opens in family.sayers(fact.name, "fact")
+
+
+def _if_known(family: Family, fold: CaseFold, fact: FieldSpec, said: str, none: str) -> str:
+    """SQL: what a fact says, or `none` while it comes from an event after the instant."""
+    if _is_opening(family, fold, fact):
+        return said  # every row knows its opening
+    return f"if({_first(family.sayers(fact.name, 'fact'))} > {_NOW}, {none}, {said})"
 
 
 def _said(fact: FieldSpec) -> str:
