@@ -109,6 +109,7 @@ def column_names(family: Family | None) -> dict[str, str]:
     found |= {f"{verb(cls.spec.name)}_at": f"{cls.spec.zh}时间" for cls in family.events}
     if fold := family.fold:
         found |= {ended_by(t): f"本年以{family.event(t).spec.zh}结束" for t in fold.ends}
+        found |= {f"{f.name}_this_year": f"本年{f.zh}" for f in family.facts if f.total}
     for clock in family.clocks:
         found[f"due_{clock.name}"] = f"{clock.zh}期限"
         found[f"overdue_{clock.name}"] = f"{clock.zh}是否逾期"

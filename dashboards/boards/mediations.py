@@ -40,6 +40,7 @@ _SUCCESS: Final = ((None, BAD), (0.8, WARN), (0.9, GOOD))
 
 def _mediations() -> list[Placed]:
     figures, averted = mediations.mediation_figures(), mediations.mediation_averted()
+    after = mediations.mediation_after()
     to = ("按县市区", beside("gulou-mediations", "各县市区（件）", "county"))
     year = "Calendar year of the end of the range."
     return [
@@ -54,9 +55,11 @@ def _mediations() -> list[Placed]:
                    "人民调解法 itself sets no limit. Source: 民诉法解释; 最高法 2020 试点.", to,
                    MANY, "overdue_now"),
         ]),
-        *stats(mediations.mediation_sums(), [
+        *stats(figures, [
             Number("协议金额（万元）", Unit.COUNT, f"Money of the agreements reached. {year} Source: "
                    "agreement forms.", to, column="amount_year", decimals=0),
+        ]),
+        *stats(after, [
             Number("司法确认申请（件）", Unit.COUNT, f"Applied for within 30 days. {year} Source: "
                    "人民调解法 33.", to, column="confirmations_year"),
         ]),
@@ -64,7 +67,7 @@ def _mediations() -> list[Placed]:
         (gauge(Number("调解成功率", Unit.RATE, f"Agreements / all ended, failures included. {year} "
          "人民调解法 28.", to, _SUCCESS, "success", 1), figures), 6, 7),
         (gauge(Number("协议履行率", Unit.RATE, f"Performed / all agreements reached, running ones "
-         f"included. {year} 人民调解法 31.", to, _SUCCESS, "performed", 1), mediations.mediation_performed()), 6, 7),
+         f"included. {year} 人民调解法 31.", to, _SUCCESS, "performed", 1), after), 6, 7),
         (stat(Number("防止民转刑（件）", Unit.COUNT, f"Agreements that averted violence. {year} "
          "Source: national statistics form.", to, column="crime_year"), averted), 6, 7),
         (stat(Number("防止群体性上访（件）", Unit.COUNT, f"Agreements that averted a collective "
@@ -75,7 +78,7 @@ def _mediations() -> list[Placed]:
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, lowest success first. Success: "
          "agreements / ended. 人民调解法 28.", TO_COUNTY, columns={**NAMED, "success": PERCENT,
          "amount_year": {"decimals": 1}, "open_now": {"displayName": "在办"}}),
-         *mediations.mediation_counties(), topic="mediations"), 11, 12),
+         mediations.mediation_counties(), topic="mediations"), 11, 12),
         (shares(Number("来源（件）", Unit.COUNT, f"诉源, 访源, 警源 and the grid's own. {year} Source: "
          "三源共治 statistics.", to), mediations.mediation_origins()), 7, 6),
         (shares(Number("结案去向（件）", Unit.COUNT, f"What became of those that ended. {year} "

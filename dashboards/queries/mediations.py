@@ -17,15 +17,15 @@ from dashboards.queries.pieces import (
 TOPIC = "mediations"
 
 
-_MONEY = f"sumIf(net_amount_year, type = 'mediation.agreement_reached') / {YUAN}"
 _SUCCESS = share("sum(agreement_reached_this_year)", "sum(ended_this_year)")
 """Agreements among all that ended in the year, not among agreements."""
 
 
 def mediation_figures(where: str = IN_PLACE) -> str:
-    """Disputes of the year, open ones, and the success rate of those that ended in it."""
+    """Disputes of the year, open ones, the success rate of those ended in it, and money agreed."""
     return f"""
-SELECT sum(begun_this_year) AS filed_year, sum(open_cases) AS open_now, {_SUCCESS} AS success
+SELECT sum(begun_this_year) AS filed_year, sum(open_cases) AS open_now, {_SUCCESS} AS success,
+  sum(amount_this_year) / {YUAN} AS amount_year
 FROM {cases.pending_of(TOPIC, where)}""".strip()
 
 
@@ -33,14 +33,6 @@ def mediation_overdue() -> str:
     """Cases sent by a court that are past their day."""
     return f"""
 SELECT sum(past) AS overdue_now FROM {cases.duties_of(TOPIC)} AND clock = 'mediate'""".strip()
-
-
-def mediation_sums() -> str:
-    """Money of the year's agreements, and applications for their confirmation."""
-    return f"""
-SELECT {_MONEY} AS amount_year,
-  sumIf(net_count_year, type = 'mediation.confirmation_applied') AS confirmations_year
-FROM mediations_to_date(at = {AT}) WHERE {IN_PLACE}""".strip()
 
 
 def mediation_averted() -> str:
@@ -51,10 +43,15 @@ SELECT sumIf(agreement_reached_this_year, split = 'averted_crime') AS crime_year
 FROM mediations_breakdown(at = {AT}) WHERE {IN_PLACE} AND part = 'true'""".strip()
 
 
-def mediation_performed() -> str:
-    """Share of the year's agreements that were performed; read case by case."""
+def mediation_after() -> str:
+    """What came after the year's agreements: share performed, confirmations applied for.
+
+    Read case by case.
+    """
     return f"""
-SELECT avgOrNullIf(performed_at IS NOT NULL, agreement_reached_at >= {new_year_hour()}) AS performed
+SELECT avgOrNullIf(performed_at IS NOT NULL, agreement_reached_at >= {new_year_hour()})
+    AS performed,
+  countIf(confirmation_applied_at >= {new_year_hour()}) AS confirmations_year
 FROM {cases.cases_of(TOPIC)}""".strip()
 
 
@@ -104,26 +101,26 @@ def mediation_flow() -> str:
     return cases.flow(TOPIC, MEDIATION_FLOW)
 
 
-def mediation_counties() -> tuple[str, str]:
-    """Two queries by county: counts with the success rate, lowest first, and money agreed on."""
-    counts = f"""
+def mediation_counties() -> str:
+    """Counties, lowest success rate first."""
+    return f"""
 SELECT {county_name("county")} AS county_name, sum(begun_this_year) AS filed_year,
   sum(open_cases) AS open_now, sum(agreement_reached_this_year) AS agreed_year,
   {_SUCCESS} AS success,
   multiIf(success IS NULL, '—', success >= 0.9, {text("● 良好")}, success >= 0.8,
-    {text("▲ 关注")}, {text("■ 偏低")}) AS mark, county AS code
+    {text("▲ 关注")}, {text("■ 偏低")}) AS mark,
+  sum(amount_this_year) / {YUAN} AS amount_year, county AS code
 FROM {cases.pending_of(TOPIC)} GROUP BY code
 ORDER BY success IS NULL, success, code LIMIT 20""".strip()
-    money = f"""
-SELECT {_MONEY} AS amount_year, county AS code
-FROM mediations_to_date(at = {AT}) WHERE {IN_PLACE} GROUP BY code ORDER BY code LIMIT 20""".strip()
-    return counts, money
 
 
 def mediation_ends() -> str:
     """The year's ended disputes: agreements by performance, failures by where they went."""
     return f"""
-SELECT if(part = 'agreed', {text("履行中")}, {cases.state_name(TOPIC, "part")}) AS name,
-  sum(ended_this_year) AS value
-FROM {cases.split_of(TOPIC, "state")}
-GROUP BY name HAVING value != 0 ORDER BY value DESC, name LIMIT 10""".strip()
+SELECT multiIf(performed_at IS NOT NULL, {cases.state_name(TOPIC, "'performed'")},
+    breached_at IS NOT NULL, {cases.state_name(TOPIC, "'breached'")},
+    agreement_reached_at IS NOT NULL, {text("履行中")},
+    referred_at IS NOT NULL, {cases.state_name(TOPIC, "'referred'")},
+    {cases.state_name(TOPIC, "'terminated'")}) AS name, count() AS value
+FROM {cases.cases_of(TOPIC)} AND open = 0 AND ended_at >= {new_year_hour()}
+GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.queries import cases
-from dashboards.queries.pieces import AT, IN_PLACE, county_name, days, share, text
+from dashboards.queries.pieces import IN_PLACE, county_name, days, share, text
 
 TOPIC = "petitions"
 _SATISFIED = "avgOrNullIf(satisfaction >= 4, satisfaction > 0)"
@@ -19,8 +19,7 @@ _LEFT = (
 def petition_people() -> str:
     """People who brought the petitions of the year."""
     return f"""
-SELECT sumIf(net_people_year, type = 'petition.registered') AS people_year
-FROM petitions_to_date(at = {AT}) WHERE {IN_PLACE}""".strip()
+SELECT sum(people_this_year) AS people_year FROM {cases.pending_of(TOPIC)}""".strip()
 
 
 def petition_repeated() -> str:

@@ -68,6 +68,8 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str, role: Role
     overdue = " OR ".join(f"({_past_due(clock)})" for clock in clocks)
     moved = {_latest(clock): _clock_terms(clock)[_latest(clock)] for clock in clocks if clock.moves}
     counts = [f"countIf({sql}) AS {name}" for name, (sql, _) in flags.items()]
+    sums = _summed(family, zone)
+    counts += [f"{sql} AS {name}" for name, (sql, _) in sums.items()]
     return PublishedView(
         f"{family.topic}_pending",
         f"{family.zh}·在办",
@@ -78,7 +80,7 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str, role: Role
         {
             "county": _COUNTY,
             "township": TOWNSHIP_IF_SHOWN,
-            **{name: text for name, (_, text) in flags.items()},
+            **{name: text for name, (_, text) in (flags | sums).items()},
             "overdue_cases": Text(
                 "Cases with a deadline past and not met at the instant.",
                 "该时刻有期限已到而未完成的案件数。",
@@ -253,7 +255,7 @@ def _clock_names(family: Family) -> Text:
 
 def _counted(fold: CaseFold, zone: str) -> dict[str, tuple[str, Text]]:
     """What is counted of cases: the condition and its meaning, by column."""
-    opening, year = _at(fold.opens), f"toDateTime(toStartOfYear({_NOW}), {quoted(zone)})"
+    opening, year = _at(fold.opens), _new_year(zone)
     ended = f"c.ended_at >= {year} AND c.ended_at <= {_NOW}"
     begun = "Cases begun {} of `at`."
     found = {
@@ -283,6 +285,25 @@ def _counted(fold: CaseFold, zone: str) -> dict[str, tuple[str, Text]]:
             ),
         )
     return found
+
+
+def _new_year(zone: str) -> str:
+    """SQL: the first instant of the year of the instant."""
+    return f"toDateTime(toStartOfYear({_NOW}), {quoted(zone)})"
+
+
+def _summed(family: Family, zone: str) -> dict[str, tuple[str, Text]]:
+    """The totals that are facts of a case: their sum over the cases that say them this year."""
+    year = _new_year(zone)
+    return {
+        f"{f.name}_this_year": (
+            f"sumIf({_said(f)}, {said} >= {year} AND {said} <= {_NOW})",
+            f.doc + Text("Said in the calendar year of `at`.", "只计 `at` 所在年份登记的。"),
+        )
+        for f in family.facts
+        if f.total
+        for said in [_first(family.sayers(f.name, "fact"))]
+    }
 
 
 def ended_by(type_: str) -> str:
