@@ -374,8 +374,8 @@ def _variable(
 
 
 def _source(asking: Mapping[str, Any], chosen: str) -> str:
-    """Uid of the data source of a panel's or variable's query; `chosen` where a variable says."""
-    uid = str(asking["datasource"]["uid"])
+    """Uid of the data source that a panel's or variable's query names; else `chosen`."""
+    uid = str((asking.get("datasource") or {}).get("uid") or "$")
     return chosen if uid.startswith("$") else uid
 
 

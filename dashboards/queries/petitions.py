@@ -65,7 +65,7 @@ def petition_due() -> str:
     return f"""
 SELECT b.1 AS name, sum(if(b.2 = 0, past, if({left} >= b.3 AND {left} < b.4, running, 0))) AS value
 FROM (SELECT due, past, running, arrayJoin([({text("已逾期")}, 0, 0, 0), {spans}]) AS b
-  FROM {cases.duties_of(TOPIC)} AND clock = 'close')
+  FROM {cases.duties_of(TOPIC)} AND clock = 'close' AND due IS NOT NULL)
 GROUP BY b ORDER BY b.2, b.3 LIMIT 10""".strip()
 
 

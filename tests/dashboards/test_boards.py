@@ -21,7 +21,7 @@ from schemas.sql import published
 
 EVERY = boards.every()
 QUIET = ("text", "row")
-VIEWS = {view.name for view in published.published(families(), "truth", "Asia/Shanghai")}
+VIEWS = {view.name for view in published.published(families(), "truth", "Asia/Shanghai", "clerk")}
 
 
 def panels() -> Iterator[Any]:

@@ -27,6 +27,7 @@ def elsewhere(warehouse: EmbeddedClickHouse, tmp_path: Path, database: str) -> S
             "clickhouse_password_file": password,
             "database": database,
             "published_database": f"{database}_published",
+            "desk_database": f"{database}_desk",
         }
     )
 

@@ -12,6 +12,7 @@ from schemas.clocks import Clock, Term
 from schemas.errors import SchemaError
 from schemas.event import Event, field
 from schemas.families import _apart, _family, families, family
+from schemas.grain import Grain
 from schemas.projections import (
     Balance,
     CaseFold,
@@ -285,7 +286,7 @@ def test_a_family_means_the_same_in_whatever_order_it_is_declared() -> None:
         assert (turned.key, turned.fold, turned.ledger, turned.diary) == (
             *(found.key, found.fold, found.ledger, found.diary),
         )
-        straight, other = (published([f], "gulou", "Asia/Shanghai") for f in (found, turned))
+        straight, other = (published([f], "gulou", "UTC", "clerk") for f in (found, turned))
         assert {v.name: sorted(v.columns) for v in straight} == {
             v.name: sorted(v.columns) for v in other
         }
@@ -293,7 +294,7 @@ def test_a_family_means_the_same_in_whatever_order_it_is_declared() -> None:
 
 def test_two_views_of_one_name_are_refused_whatever_makes_them() -> None:
     with pytest.raises(SchemaError, match="views have the name 'funds_by_county_hour'"):
-        published([family("funds"), family("funds")], "gulou", "Asia/Shanghai")
+        published([family("funds"), family("funds")], "gulou", "Asia/Shanghai", "clerk")
 
 
 def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() -> None:
@@ -308,7 +309,7 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
 
     class Shown(Trial, name="trial.shown", zh="示"):
         size: Persons = field(
-            "Size.", "大小。", zh="大小", example=1, total=True, below_township=False
+            "Size.", "大小。", zh="大小", example=1, total=True, grain=Grain("county")
         )
 
     class Paid(Trial, name="trial.paid", zh="付"):
@@ -341,7 +342,7 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
         ((Taken,), "field 'state' has the name of a column"),
         ((Counted, Named), "field 'size' has one type in 'trial.counted' and another in 'trial.na"),
         ((Counted, Paid), "field 'size' has one type in 'trial.counted' and another in 'trial.pa"),
-        ((Counted, Shown), "total 'size' is shown below township in 'trial.counted' or 'trial.sho"),
+        ((Counted, Shown), "total 'size' has one grain in 'trial.counted' and another in 'trial.s"),
         (
             (Sorted, Resorted),
             "'a' of field 'kind' is '甲' in 'trial.sorted' and '丙' in 'trial.re",
