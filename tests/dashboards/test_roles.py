@@ -59,7 +59,7 @@ def asked(board: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         ("SELECT sum(net_amount), sum(net_helped) FROM funds_by_village_day", "clerk"),
         ("SELECT sum(net_helped) FROM funds_by_county_year", "viewer"),
         # Names in a text are no names.
-        ("SELECT 'petitions_cases' FROM labels WHERE zh = 'it\\'s net_helped funds_to_date'", "viewer"),
+        ("SELECT 'petitions_cases' FROM labels WHERE zh = 'it\\'s petitions_steps'", "viewer"),
         ("SELECT net_helped FROM labels", "viewer"),
     ],
 )  # fmt: skip
