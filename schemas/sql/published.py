@@ -5,7 +5,7 @@
 and `_steps` derive from a family's rollups and case fold; `<topic>_balances(at)` from its ledger;
 `<topic>_<diary>(at)`, `_covered(at)` and `_by_grid_day` from its diary.
 Viewers and clerks each have a database of them, made from these same functions. The viewers' lacks
-the views and the columns that are finer than the grain that a measure declares (D-99).
+the views and the columns that are finer than the grain that a measure declares.
 A parameterised view judges by the instant `at`, in ms since 1970, never by the wall clock. From a
 board: `petitions_pending(at = toUnixTimestamp64Milli($__toTime_ms))`.
 """

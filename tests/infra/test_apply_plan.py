@@ -137,7 +137,9 @@ def test_a_view_that_is_declared_no_more_is_dropped_and_a_citys_own_stays(
         assert planned.apply() == []
     finally:
         planned.rows(f"DROP VIEW {DB}_published.of_the_city")
-        planned.rows(f"ALTER TABLE {DB}.applied DELETE WHERE name = '{finer}'")
+        planned.rows(
+            f"ALTER TABLE {DB}.applied DELETE WHERE name = '{finer}' SETTINGS mutations_sync = 2"
+        )
 
 
 @pytest.mark.parametrize("changed", ["visits_daily", "visits_daily_mv"])
