@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from dashboards.boards._default import of_family
 from dashboards.roles import SOURCES, boards_of, role_of
 from schemas.families import families
 from schemas.grain import ROLES, Role
+from tests.dashboards.servers import board_server
+from tests.histories.told import ms
 from tests.town import Town
 
+TOKEN = "a-long-word-for-the-test"
 AT, SINCE = "2021-12-31 23:59:59", "2021-12-01"
 SHOWN = [*boards.every(), *(of_family(found) for found in families())]
 FINER = {
@@ -93,6 +97,26 @@ def test_the_source_of_every_panel_can_answer_it(
     assert uids == {SOURCES[role]}
     for _, _, sql in asked(made):
         town.shipped.ask(sql, AT, SINCE, role=role, **values)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_organisation_with_one_source_answers_every_query_of_its_boards(
+    role: Role, town: Town, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    made, options = boards_of(role, boards.every()), ("--token-file", str(tmp_path / "token"))
+    town.beat()
+    with board_server(tmp_path / "state", *options, token=TOKEN) as server:
+        grafana = publish.Grafana(server.url, TOKEN)
+        publish.publish(grafana, [town.shipped.sources[role]], made, lambda _told: None)
+        assert [source["uid"] for source in grafana.get("/datasources")] == [SOURCES[role]]
+        assert publish.drift(grafana, [town.shipped.sources[role]], made) == []
+        end = ms(AT)
+        asked_ = list(
+            publish.check(grafana, SOURCES[role], made, start_ms=end - publish.DAY_MS, end_ms=end)
+        )
+    assert len(asked_) > 100
+    assert [one for one in asked_ if one.error] == []
 
 
 def test_viewers_boards_say_in_chinese_what_is_not_for_them() -> None:

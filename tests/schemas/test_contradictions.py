@@ -264,7 +264,39 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("petitions", with_kept(FOLD), "it has no rollup, so its events are counted nowhere"),
     ("petitions", {"county_only": ("kind", "rumour")}, "'kind' has no value 'rumour'"),
+    # What a viewer sees
+    ("visits", {"grain": Grain("county", "year")}, "its counts are of years that are over"),
+    (
+        "petitions",
+        {"grain": Grain("county"), **with_kept(DAILY, replace(FOLD, listed=True))},
+        "viewers see the cases of 'cases' by township, finer than their count",
+    ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("grain", "says"),
+    [
+        (Grain("village"), "'size' is shown by village, finer than the count of its events"),
+        (Grain("township", "year"), "'size' is shown by year and township: years are by county"),
+    ],
+)
+def test_a_total_that_would_tell_more_than_its_count_is_refused(grain: Grain, says: str) -> None:
+    class Shown(Trial, name="trial.shown", zh="示"):
+        size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True, grain=grain)
+
+    plain = replace(family("funds"), clocks=(), projections=(DAILY,), grain=Grain("township"))
+    with pytest.raises(SchemaError, match=says):
+        replace(plain, events=(Shown,))
+
+
+def test_a_family_that_says_nothing_is_shown_by_township() -> None:
+    class Silent(Trial, name="trial.silent", zh="默"):
+        size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True)
+
+    found = replace(family("funds"), projections=(DAILY,), grain=Trial.grain, events=(Silent,))
+    assert found.grain == Grain("township", "live")
+    assert [found.grain_of(f) for f in found.totals] == [found.grain]
 
 
 @pytest.mark.parametrize(("topic", "change", "says"), FAMILY_WRONG)
