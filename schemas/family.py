@@ -138,10 +138,10 @@ def _contradictions(family: Family) -> Iterator[str]:
     yield from _clocks(family.clocks)
     yield from _unknown(family)
     yield from _fields(family)
+    yield from _grains(family)
     yield from _corrections(family)
     yield from _examples(family)
     yield from _undescribed(family)
-    yield from _grains(family)
     if not family.rollups:
         yield "it has no rollup, so its events are counted nowhere"
 

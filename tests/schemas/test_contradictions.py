@@ -291,7 +291,9 @@ def test_a_total_that_would_tell_more_than_its_count_is_refused(grain: Grain, sa
 
 
 def test_a_family_that_says_nothing_is_shown_by_township() -> None:
-    class Silent(Trial, name="trial.silent", zh="默"):
+    class Silent(Trial, name="trial.silent", zh="默", zh_doc="未说明。"):
+        """It says nothing of who sees it."""
+
         size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True)
 
     found = replace(family("funds"), projections=(DAILY,), grain=Trial.grain, events=(Silent,))
