@@ -71,7 +71,8 @@ def boards_of(role: Role, boards: Sequence[Mapping[str, Any]]) -> list[dict[str,
         for variable in made["templating"]["list"]:
             if variable["type"] == "datasource":
                 variable["current"] |= {"text": SOURCES[role], "value": SOURCES[role]}
-                variable["regex"] = ""
+                if role == "clerk":
+                    variable["regex"] = ""  # theirs is the only one there
         found.append(made)
     return found
 

@@ -39,6 +39,20 @@ def everything(town: Town, role: Role, instants: Sequence[str] = ()) -> dict[str
     return found
 
 
+def columns(town: Town, role: Role) -> dict[str, set[str]]:
+    """The columns of every view that the role's user finds."""
+    with _connected(town, role) as client:
+        found: dict[str, set[str]] = {}
+        for (name,) in client.execute("SHOW TABLES"):
+            try:
+                _, head = client.execute(f"SELECT * FROM {name} LIMIT 0", with_column_types=True)
+            except ServerException:
+                sql = f"SELECT * FROM {name}(at = 0) LIMIT 0"
+                _, head = client.execute(sql, with_column_types=True)
+            found[name] = {column for column, _ in head}
+    return found
+
+
 def ask(town: Town, role: Role, sql: str) -> list[Any]:
     """The answer that the role's user gets."""
     with _connected(town, role) as client:

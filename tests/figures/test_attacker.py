@@ -15,12 +15,18 @@ import numpy as np
 import pytest
 
 from schemas.grain import Role
+from schemas.reference.divisions import Divisions
 from tests.figures.readers import Rows, code_of, everything
 from tests.histories.told import Told, told
 from tests.town import Town
 
 TOWNSHIPS: Final = ("431202001", "431202002", "431221100")
-VILLAGES: Final = tuple(f"{t}{n:03}" for t in TOWNSHIPS for n in (1, 2, 3))
+VILLAGES: Final = tuple(
+    village.code
+    for township in TOWNSHIPS
+    for village in [v for v in Divisions.load().villages if v.code.startswith(township)][:3]
+)
+"""Three of each township."""
 DAYS: Final = tuple(f"2021-03-{n:02}" for n in range(1, 7))
 AFTER: Final = ("2022-01-03", "2022-01-04")
 """Two days of the next year: 2021 is over."""

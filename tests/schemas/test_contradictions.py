@@ -69,7 +69,7 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "petitions",
         with_kept(FOLD, replace(FOLD, name="files")),
-        "CaseFold 'cases' and CaseFold 'files' would make one view, petitions_deadlines",
+        "CaseFold 'cases' and CaseFold 'files' would make one view, petitions_breakdown",
     ),
     (
         "visits",
