@@ -11,7 +11,7 @@ from typing import Final
 
 from schemas.family import Family
 from schemas.projections import verb
-from schemas.sql.cases import ended_by
+from schemas.sql.counts import ended_by
 from schemas.sql.coverage import this_year
 
 VIEW_COLUMNS: Final[Mapping[str, str]] = {

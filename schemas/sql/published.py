@@ -22,7 +22,7 @@ from schemas.family import Family
 from schemas.grain import Place, Role
 from schemas.projections import Rollup
 from schemas.sql.balances import balances
-from schemas.sql.cases import breakdown, cases, deadlines, duties, pending, steps
+from schemas.sql.cases import cases, deadlines, steps
 from schemas.sql.columns import (
     COUNTY,
     COUNTY_OR_CITY,
@@ -39,6 +39,7 @@ from schemas.sql.columns import (
     quoted,
     starts,
 )
+from schemas.sql.counts import breakdown, duties, pending
 from schemas.sql.coverage import by_grid_day, coverage, covered
 from schemas.sql.targets import target
 from schemas.sql.watched import watched

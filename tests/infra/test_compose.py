@@ -58,7 +58,7 @@ def test_a_password_is_asked_for_and_never_written_down() -> None:
     ]
 
 
-@pytest.mark.parametrize(("n", "role"), enumerate(ROLES))
+@pytest.mark.parametrize(("n", "role"), [*enumerate(ROLES)])
 def test_a_provisioned_data_source_is_the_published_one(n: int, role: Role, tmp_path: Path) -> None:
     ours = board_source(Settings(home=tmp_path), role)
     same = ("uid", "name", "type", "access", "isDefault")
