@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ def role_of(*queries: str) -> Role:
 
 
 @cache
-def _finer(chosen: Sequence[Family]) -> Mapping[str, Collection[str] | None]:
+def _finer(chosen: Sequence[Family]) -> Mapping[str, Set[str] | None]:
     """By view of the clerks': the columns that the viewers' lacks; None if viewers have no such."""
     shown = {view.name: view.columns.keys() for view in published(chosen, "", "", "viewer")}
     return {

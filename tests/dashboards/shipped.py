@@ -45,16 +45,24 @@ class Shipped:
         at: str,
         since: str = "2021-01-01T00:00",
         interval_ms: int = HOUR_MS,
-        role: Role | None = None,
         **values: str,
     ) -> list[Any]:
-        """Rows of a panel's query over a range in city time, as a role gets them.
-
-        By default it is the role that the query needs.
+        """Rows of a panel's query over a range in city time, as the role it needs gets them.
 
         `interval_ms` is the width of one point of the panel.
         """
-        role = role or role_of(sql)
+        return self.asked_by(role_of(sql), sql, at, since, interval_ms, values)
+
+    def asked_by(
+        self,
+        role: Role,
+        sql: str,
+        at: str,
+        since: str,
+        interval_ms: int,
+        values: Mapping[str, str],
+    ) -> list[Any]:
+        """The same as a given role gets them."""
         start, end = (
             round(datetime.fromisoformat(t).replace(tzinfo=CITY).timestamp() * 1000)
             for t in (since, at)

@@ -15,6 +15,7 @@ from dashboards.roles import SOURCES, boards_of, role_of
 from schemas.families import families
 from schemas.grain import ROLES, Role
 from tests.dashboards.servers import board_server
+from tests.dashboards.shipped import HOUR_MS
 from tests.histories.told import ms
 from tests.town import Town
 
@@ -96,7 +97,7 @@ def test_the_source_of_every_panel_can_answer_it(
     uids = {uid.replace("${source}", SOURCES[role]) for _, uid, _ in asked(made)}
     assert uids == {SOURCES[role]}
     for _, _, sql in asked(made):
-        town.shipped.ask(sql, AT, SINCE, role=role, **values)
+        town.shipped.asked_by(role, sql, AT, SINCE, HOUR_MS, values)
 
 
 @pytest.mark.parametrize("role", ROLES)
