@@ -137,16 +137,17 @@ class Failed(Refused):
 
 def publish(
     grafana: Grafana,
-    source: Mapping[str, Any],
+    sources: Sequence[Mapping[str, Any]],
     boards: Sequence[Board],
     tell: Callable[[str], None],
 ) -> None:
-    """Publishes data source, folder, boards and the walls' playlist; reports what it did.
+    """Publishes data sources, folder, boards and the walls' playlist; reports what it did.
 
     Raises:
         GulouError: the first step that failed; a second run continues from there.
     """
-    tell(f"data source {source['name']}: {_put_source(grafana, source)}")
+    for source in sources:
+        tell(f"data source {source['name']}: {_put_source(grafana, source)}")
     tell(f"folder {FOLDER[1]}: {_put_folder(grafana)}")
     for board in boards:
         tell(f"board {board['title']}: {_put_board(grafana, board)}")
@@ -266,14 +267,17 @@ def _put_playlist(grafana: Grafana, boards: Sequence[Board]) -> str:
 # ------------------------------------------------------------------------------------- drift
 
 
-def drift(grafana: Grafana, source: Mapping[str, Any], boards: Sequence[Board]) -> list[str]:
+def drift(
+    grafana: Grafana, sources: Sequence[Mapping[str, Any]], boards: Sequence[Board]
+) -> list[str]:
     """Differences from what should be there, one sentence each; changes nothing."""
     found: list[str] = []
-    there = grafana.get(f"/datasources/uid/{source['uid']}")
-    if there is None:
-        found.append(f"data source {source['name']} is missing")
-    else:
-        found += [f"data source {source['name']}: {d}" for d in _source_drift(there, source)]
+    for source in sources:
+        there = grafana.get(f"/datasources/uid/{source['uid']}")
+        if there is None:
+            found.append(f"data source {source['name']} is missing")
+        else:
+            found += [f"data source {source['name']}: {d}" for d in _source_drift(there, source)]
     folder = grafana.get(f"/folders/{FOLDER[0]}")
     if folder is None:
         found.append(f"folder {FOLDER[1]} is missing")
@@ -332,7 +336,8 @@ def check(
 
     Args:
         grafana: session to run them in.
-        source: uid of the data source, in place of the board's variable.
+        source: uid of the data source in place of the board's variable; a query that names its
+            own asks that one.
         boards: as JSON.
         start_ms: first instant of the range, ms since 1970.
         end_ms: last instant of the range.
@@ -348,8 +353,8 @@ def check(
         for panel in board["panels"]:
             targets = panel.get("targets") or ()
             for target in targets:
-                outcome, _ = _asked(grafana, filled(target["rawSql"], values), source, span,
-                                    target["format"], target["refId"])  # fmt: skip
+                sql, uid = filled(target["rawSql"], values), _source(target, source)
+                outcome, _ = _asked(grafana, sql, uid, span, target["format"], target["refId"])
                 title = panel["title"].removesuffix(STALE_MARK)
                 which = f" {target['refId']}" if len(targets) > 1 else ""
                 yield Checked(board["title"], title + which, *outcome)
@@ -364,8 +369,14 @@ def _variable(
     if variable["type"] != "query":
         return None, str(values.get(variable["name"]) or variable["current"]["value"])
     sql = filled(variable["query"]["rawSql"], values)
-    outcome, first = _asked(grafana, sql, values["source"], span, 1, "v")
+    outcome, first = _asked(grafana, sql, _source(variable, values["source"]), span, 1, "v")
     return outcome, "$__all" if variable.get("includeAll") else first
+
+
+def _source(asking: Mapping[str, Any], chosen: str) -> str:
+    """Uid of the data source that a panel's or variable's query names; else `chosen`."""
+    uid = str((asking.get("datasource") or {}).get("uid") or "$")
+    return chosen if uid.startswith("$") else uid
 
 
 _CONDITION: Final = re.compile(

@@ -38,13 +38,15 @@ def described(families: Sequence[Family], layout: Layout) -> dict[str, Any]:
             if each.kind in ("table", "target")
         },
         "views": {
-            f"{layout.published}.{view.name}": {
+            f"{database}.{view.name}": {
+                "role": role,
                 "zh": view.zh,
                 "description": str(view.doc),
                 "at": "{at:" in view.sql,
                 "columns": {name: str(doc) for name, doc in view.columns.items()},
             }
-            for view in published(families, layout.database, layout.zone)
+            for role, database in layout.views.items()
+            for view in published(families, layout.database, layout.zone, role)
         },
     }
 

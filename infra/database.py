@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Change:
 
 
 def address(settings: Settings) -> Address:
-    """Where ClickHouse is, as the user that owns both databases."""
+    """Where ClickHouse is, as the user that owns all databases."""
     host, port = settings.clickhouse_address
     options: dict[str, Any] = {}
     if settings.clickhouse_secure:
@@ -55,6 +55,7 @@ def layout(settings: Settings) -> Layout:
     return Layout(
         settings.database,
         settings.published_database,
+        settings.desk_database,
         settings.timezone,
         settings.clickhouse_cluster,
     )
@@ -97,13 +98,14 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
         (database, name)
         for database, name in client.execute(
             "SELECT database, name FROM system.tables WHERE database IN %(dbs)s",
-            {"dbs": [place.database, place.published]},
+            {"dbs": [place.database, *place.views.values()]},
         )
     }
     applied = dict(
         client.execute(f"SELECT name, digest FROM `{place.database}`.`{_APPLIED}` FINAL")
     )
     declared = statements(families(), place)
+    yield from _dropped(there, applied.keys(), declared, place)
     rebuilt: set[str] = set()
     for statement in declared:
         is_view = statement.kind == "view"
@@ -126,6 +128,24 @@ def _plan(client: Any, place: Layout) -> Iterator[Change]:
         else:
             yield Change(f"alter {full}", (*_added(client, statement, place), remember))
     yield from _described(client, declared, place, rebuilt)
+
+
+def _dropped(
+    there: Collection[tuple[str, str]],
+    applied: Collection[str],
+    declared: Sequence[Statement],
+    place: Layout,
+) -> Iterator[Change]:
+    """Drops the published views that are declared no more: one may be too fine for its readers.
+
+    Only those that Gulou made; a city may keep views of its own beside them.
+    """
+    wanted = {(statement.database, statement.name) for statement in declared}
+    for database, name in sorted(there):
+        made = database in place.views.values() and f"{database}.{name}" in applied
+        if made and (database, name) not in wanted:
+            drop = f"DROP VIEW `{database}`.`{name}`{place.on_cluster} SYNC"
+            yield Change(f"drop view {database}.{name}", (drop,))
 
 
 def _described(

@@ -16,6 +16,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 
 from dashboards.boards import write
 from dashboards.edition import Edition
+from dashboards.roles import SOURCES
 from infra import _child
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
 from infra.database import address, apply
@@ -25,13 +26,13 @@ from infra.warehouse import EmbeddedClickHouse, access, confinement
 from schemas import names
 from schemas.errors import GulouError
 from schemas.families import families
+from schemas.grain import ROLES, Role
 from schemas.reference.divisions import SHIPPED
 
 _PROBE_S = 2.0
 _ANSWER_S = 10.0
 _DEAD_LETTERS_KEPT_MS = 180 * 86_400_000
 """Dead letters hold refused messages, perhaps personal data: kept half a year, not for ever."""
-_SOURCE = "gulou"
 _BOARD_LIMITS = {
     "max_execution_time": 30,  # seconds
     "max_result_rows": 100_000,
@@ -199,6 +200,12 @@ def _users(settings: Settings) -> dict[str, dict[str, object]]:
             "databases": [settings.published_database],
             "limits": _BOARD_LIMITS,
         },
+        settings.clickhouse_desk_user: {
+            "password": settings.clickhouse_desk_password.get_secret_value(),
+            "role": "board",
+            "databases": [settings.desk_database],
+            "limits": _BOARD_LIMITS,
+        },
     }
 
 
@@ -277,12 +284,13 @@ def _away(settings: Settings) -> str:
 
 
 def _boards(settings: Settings) -> Part:
-    """The board server; it reads ClickHouse as the user that may read published views only."""
+    """The board server; it reads ClickHouse as the users that may read published views only."""
     state, token = settings.home / "boards", settings.home / "secrets" / "grafana"
 
     def arguments() -> list[str]:
         settings.secret(token.name)
-        sources = _private(settings.home / "run" / "data-sources.json", [board_source(settings)])
+        made_for = [board_source(settings, role) for role in ROLES]
+        sources = _private(settings.home / "run" / "data-sources.json", made_for)
         chosen, made = edition(settings), settings.home / "run" / "boards"
         write(made, chosen)
         return [
@@ -306,8 +314,20 @@ def _boards(settings: Settings) -> Part:
     )
 
 
-def board_source(settings: Settings) -> dict[str, Any]:
-    """The data source of the boards, as Grafana's API takes it."""
+def board_source(settings: Settings, role: Role = "viewer") -> dict[str, Any]:
+    """A role's data source, as Grafana's API takes it; the viewers' is the default one."""
+    user, password, database = {
+        "viewer": (
+            settings.clickhouse_board_user,
+            settings.clickhouse_board_password,
+            settings.published_database,
+        ),
+        "clerk": (
+            settings.clickhouse_desk_user,
+            settings.clickhouse_desk_password,
+            settings.desk_database,
+        ),
+    }[role]
     host, port = settings.clickhouse_address
     if settings.grafana_url:
         # That Grafana may be on another machine, where 127.0.0.1 is that machine.
@@ -318,20 +338,20 @@ def board_source(settings: Settings) -> dict[str, Any]:
         "port": port,
         "protocol": "native",
         "secure": settings.clickhouse_secure,
-        "username": settings.clickhouse_board_user,
-        "defaultDatabase": settings.published_database,
+        "username": user,
+        "defaultDatabase": database,
     }
-    hidden = {"password": settings.clickhouse_board_password.get_secret_value()}
+    hidden = {"password": password.get_secret_value()}
     if settings.clickhouse_secure and (cafile := settings.clickhouse_cafile):
         # A Grafana elsewhere cannot read our file and gets its text; the board server reads it.
         data |= {"tlsAuthWithCACert": True, "tlsCACertFile": str(cafile)}
         hidden["tlsCACert"] = cafile.read_text()
     return {
-        "uid": _SOURCE,
-        "name": _SOURCE,
+        "uid": SOURCES[role],
+        "name": SOURCES[role],
         "type": "grafana-clickhouse-datasource",
         "access": "proxy",
-        "isDefault": True,
+        "isDefault": role == "viewer",
         "jsonData": data,
         "secureJsonData": hidden,
     }

@@ -127,14 +127,20 @@ class Settings(BaseSettings):
     clickhouse_host: str = Field(
         default="", description="Host of the city's own ClickHouse; empty starts the embedded one."
     )
-    clickhouse_user: str = Field(default="gulou", description="User that owns both databases.")
+    clickhouse_user: str = Field(default="gulou", description="User that owns all databases.")
     clickhouse_password_file: Path | None = Field(
         default=None, description="File with its password; empty is one made at first start."
     )
     clickhouse_board_user: str = Field(
-        default="board", description="User that reads published views only."
+        default="board", description="User that reads the viewers' views only."
     )
     clickhouse_board_password_file: Path | None = Field(
+        default=None, description="File with its password; empty is one made at first start."
+    )
+    clickhouse_desk_user: str = Field(
+        default="desk", description="User that reads the clerks' views only."
+    )
+    clickhouse_desk_password_file: Path | None = Field(
         default=None, description="File with its password; empty is one made at first start."
     )
     clickhouse_secure: bool = Field(default=False, description="TLS to the city's own ClickHouse.")
@@ -149,7 +155,12 @@ class Settings(BaseSettings):
     )
     database: str = Field(default="gulou", pattern=r"^\w+$", description="Database of the truth.")
     published_database: str = Field(
-        default="gulou_published", pattern=r"^\w+$", description="Database of the published views."
+        default="gulou_published", pattern=r"^\w+$", description="Database of the viewers' views."
+    )
+    desk_database: str = Field(
+        default="gulou_desk",
+        pattern=r"^\w+$",
+        description="Database of the clerks' views: finer figures and lists of cases.",
     )
 
     # -- boards
@@ -245,6 +256,17 @@ class Settings(BaseSettings):
             raise ValueError("no such time zone") from error
         return name
 
+    @field_validator("desk_database", "clickhouse_desk_user")
+    @classmethod
+    def _not_the_viewers(cls, name: str, given: ValidationInfo) -> str:
+        others = {
+            "desk_database": ("database", "published_database"),
+            "clickhouse_desk_user": ("clickhouse_user", "clickhouse_board_user"),
+        }
+        if name in [given.data.get(other) for other in others[str(given.field_name)]]:
+            raise ValueError("the clerks' views need a database and a user of their own")
+        return name
+
     @field_validator("clickhouse_cluster")
     @classmethod
     def _of_the_city(cls, cluster: str, given: ValidationInfo) -> str:
@@ -309,6 +331,12 @@ class Settings(BaseSettings):
         """Password of `clickhouse_board_user`."""
         file = self.clickhouse_board_password_file
         return _read(file) if file else self.secret("clickhouse-board")
+
+    @property
+    def clickhouse_desk_password(self) -> SecretStr:
+        """Password of `clickhouse_desk_user`."""
+        file = self.clickhouse_desk_password_file
+        return _read(file) if file else self.secret("clickhouse-desk")
 
     @property
     def grafana_token(self) -> SecretStr:

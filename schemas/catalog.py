@@ -13,7 +13,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,10 +24,11 @@ from schemas.clocks import Clock, Term
 from schemas.event import Envelope, Event, FieldSpec, example, meaning
 from schemas.families import families
 from schemas.family import Family
+from schemas.grain import ROLES, Grain
 from schemas.names import dead_topic, events_table
 from schemas.projections import CaseFold
 from schemas.sql.columns import Column, PublishedView
-from schemas.sql.published import SMALL, published
+from schemas.sql.published import published
 from schemas.sql.statuses import STATUSES
 from schemas.sql.tables import Layout, database_statements, event_columns, statements
 from schemas.sql.targets import columns, key, target
@@ -177,7 +178,7 @@ def _annotations(spec: FieldSpec) -> dict[str, Any]:
 
 def catalog(chosen: Sequence[Family]) -> str:
     """The text of CATALOG.md for these families."""
-    views = published(chosen, _LAYOUT.database, _LAYOUT.zone)
+    shown, views = (published(chosen, _LAYOUT.database, _LAYOUT.zone, role) for role in ROLES)
     parts: list[str] = [
         "# 数据目录 Catalogue",
         "本文件由 `make catalog` 从 `schemas/` 生成，请勿手改。"
@@ -218,7 +219,7 @@ def catalog(chosen: Sequence[Family]) -> str:
     ]
     for family in chosen:
         parts += _family(family)
-    parts += _views(views)
+    parts += _views(views, {view.name: view.columns.keys() for view in shown})
     parts += _outcomes()
     return "\n\n".join(parts) + "\n"
 
@@ -270,11 +271,13 @@ def _envelope(cls: type[Event]) -> Iterator[tuple[object, ...]]:
 def _family(family: Family) -> Iterator[str]:
     yield f"## {family.zh} {family.topic}"
     yield from _paragraphs(family.doc)
-    if family.small_cells:
-        yield (
-            f"乡镇以下 1 至 {SMALL - 1} 的计数不公布。"
-            f"Counts of 1 to {SMALL - 1} below the township are withheld."
-        )
+    yield _seen("各事件的件次 The counts of its events", family.grain)
+    for f in family.totals:
+        if f.grain:
+            yield _seen(f"{f.zh}（`{f.name}`）The total `{f.name}`", f.grain)
+    if family.fold:
+        whom = "公开 are for viewers too" if family.fold.listed else "只供经办人员 are for clerks"
+        yield f"逐案清单{whom}: its lists of cases."
     if family.county_only:
         name, value = family.county_only
         label = family.fields_named(name)[0].labels.get(value, value)
@@ -307,6 +310,19 @@ def _family(family: Family) -> Iterator[str]:
         yield f"### 表 Table `{target(family, projection)}`"
         yield f"{kind}; 主键 key: {keys}."
         yield _columns(columns(family, projection, _LAYOUT.zone))
+
+
+_LEVELS: Final = {
+    "county": "县市区 county",
+    "township": "乡镇街道 township",
+    "village": "村（社区）village",
+    "grid": "微网格 micro-grid",
+}
+
+
+def _seen(what: str, grain: Grain) -> str:
+    over = "，只含已过去的年份 and by year, once it is over" if grain.period == "year" else ""
+    return f"{what}: 公开到 for viewers down to {_LEVELS[grain.place]}{over}."
 
 
 def _event(cls: type[Event]) -> Iterator[str]:
@@ -387,13 +403,19 @@ def _clock(clock: Clock, term: Term) -> tuple[object, ...]:
     )
 
 
-def _views(views: Sequence[PublishedView]) -> Iterator[str]:
+def _views(views: Sequence[PublishedView], shown: Mapping[str, Collection[str]]) -> Iterator[str]:
     yield "## 公布视图 Published views"
     yield (
         "看板、报表与审计只读这些视图。带 `at` 的视图按该时刻（1970 年起的毫秒数）判断，"
-        "例如 `petitions_cases(at = 1640966399000)`。"
+        "例如 `petitions_pending(at = 1640966399000)`。"
         "Boards, reports and auditors read only these. A view with `at` judges by that instant, in "
         "milliseconds since 1970."
+    )
+    yield (
+        f"公开库 `{_LAYOUT.published}` 供大屏等公众查看，经办库 `{_LAYOUT.desk}` 供经办人员，"
+        "后者含全部视图与各列；标“经办”的只在经办库。"
+        f"`{_LAYOUT.published}` is the database of viewers, `{_LAYOUT.desk}` that of clerks, which "
+        "has all of these; what is marked clerk is only there."
     )
     by_topic = {family.topic: family for family in families()}
     for view in views:
@@ -401,8 +423,16 @@ def _views(views: Sequence[PublishedView]) -> Iterator[str]:
         yield str(view.doc)
         names = column_names(by_topic.get(view.topic))
         yield _table(
-            ("列 column", "名称 name", "说明 meaning"),
-            ((f"`{name}`", names.get(name, ""), doc) for name, doc in view.columns.items()),
+            ("列 column", "名称 name", "读者 reader", "说明 meaning"),
+            (
+                (
+                    f"`{name}`",
+                    names.get(name, ""),
+                    "" if name in shown.get(view.name, ()) else "经办 clerk",
+                    doc,
+                )
+                for name, doc in view.columns.items()
+            ),
         )
 
 

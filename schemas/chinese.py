@@ -11,6 +11,7 @@ from typing import Final
 
 from schemas.family import Family
 from schemas.projections import verb
+from schemas.sql.counts import ended_by
 from schemas.sql.coverage import this_year
 
 VIEW_COLUMNS: Final[Mapping[str, str]] = {
@@ -25,7 +26,6 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "year": "年份",
     "gross_count": "原报件次",
     "net_count": "净件次",
-    "suppressed": "是否不公布",
     "village_known": "村社区是否已知",
     "case": "编号",
     "state": "状态",
@@ -37,7 +37,10 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "begun_today": "当日新案",
     "begun_this_year": "本年新案",
     "open_cases": "未结案件",
+    "ended_this_year": "本年结束",
     "overdue_cases": "逾期案件",
+    "split": "项目",
+    "part": "项目取值",
     "raised": "累计筹集",
     "spent": "累计支出",
     "balance": "余额",
@@ -45,6 +48,10 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "due": "届满时间",
     "overdue": "是否逾期",
     "on_time": "是否按期",
+    "met": "按期完成",
+    "late": "超期完成",
+    "past": "逾期未办",
+    "running": "未到期",
     "code": "区划代码",
     "name": "名称",
     "level": "层级",
@@ -100,6 +107,9 @@ def column_names(family: Family | None) -> dict[str, str]:
         for name in ("count", *(f.name for f in family.totals)):
             found[f"net_{name}_{span}"] = zh + found[f"net_{name}"]
     found |= {f"{verb(cls.spec.name)}_at": f"{cls.spec.zh}时间" for cls in family.events}
+    if fold := family.fold:
+        found |= {ended_by(t): f"本年以{family.event(t).spec.zh}结束" for t in fold.ends}
+        found |= {f"{f.name}_this_year": f"本年{f.zh}" for f in family.facts if f.total}
     for clock in family.clocks:
         found[f"due_{clock.name}"] = f"{clock.zh}期限"
         found[f"overdue_{clock.name}"] = f"{clock.zh}是否逾期"

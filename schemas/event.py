@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
 from schemas.errors import SchemaError
+from schemas.grain import Grain
 from schemas.names import schema_urn
 from schemas.words import (
     Actor,
@@ -46,7 +47,7 @@ def field(
     example: object = ...,
     total: bool = False,
     fact: bool = False,
-    below_township: bool = True,
+    grain: Grain | None = None,
     default: object = ...,
 ) -> Any:
     """Declares one field of an event, or one attribute of the envelope.
@@ -58,7 +59,8 @@ def field(
         example: a valid value; required for every field without a default.
         total: the integer is summed in every rollup, net and gross.
         fact: the value describes the case as a whole and is kept in its case fold.
-        below_township: whether the total may be published for a village (persons helped may not).
+        grain: the finest place and period at which a viewer sees the total; by default that of the
+            family's counts.
         default: for a field of an event only `None`, which means absent on the wire; null is
             refused.
     """
@@ -68,7 +70,7 @@ def field(
         "zh_doc": zh_doc,
         "total": total,
         "fact": fact,
-        "below_township": below_township,
+        "grain": grain,
     }
     if example is not ...:
         extra["example"] = example
@@ -108,7 +110,7 @@ class FieldSpec:
     sealed: bool
     choices: tuple[str, ...]
     labels: Mapping[str, str]
-    below_township: bool
+    grain: Grain | None
     example: object
     bare: bool
     money: bool
@@ -173,8 +175,9 @@ class Event(BaseModel):
     projections: ClassVar[tuple[Any, ...]] = ()
     """The live figures of the family's events; at most four (see `family.PROJECTIONS_MAX`)."""
     clocks: ClassVar[tuple[Any, ...]] = ()
-    small_cells: ClassVar[bool] = False
-    """Whether counts of 1 to 4 below township are withheld."""
+    grain: ClassVar[Grain] = Grain()
+    """The finest place and period at which a viewer sees the counts of the family's events, and its
+    totals that declare none of their own. Finer than the township must be asked for."""
     county_only: ClassVar[tuple[str, str] | None] = None
     """Field and value of content that never appears below the county (条例 30)."""
 
@@ -248,7 +251,7 @@ def _field_spec(cls: type[Event], name: str, info: FieldInfo) -> FieldSpec:
         sealed=sealed,
         choices=tuple(str(choice) for choice in choices),
         labels=next((mark for mark in marks if isinstance(mark, Labels)), {}),
-        below_township=bool(extra["below_township"]),
+        grain=extra["grain"],
         example=extra.get("example", ...),
         bare=inner in (int, bool),
         money=any(isinstance(mark, Money) for mark in marks),
@@ -270,7 +273,7 @@ def unwrapped(info: FieldInfo) -> tuple[Any, list[Any], bool]:
     return annotation, marks, optional
 
 
-_OF_FAMILIES: Final = ("projections", "clocks", "small_cells", "county_only")
+_OF_FAMILIES: Final = ("projections", "clocks", "grain", "county_only")
 
 
 def _check(cls: type[Event]) -> None:

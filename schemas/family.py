@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from schemas.clocks import Clock
 from schemas.errors import SchemaError
 from schemas.event import Event, FieldSpec, example
+from schemas.grain import PLACES, Grain
 from schemas.projections import HI, CaseFold, Diary, Projection, Rollup
 from schemas.words import Text
 
@@ -62,7 +63,7 @@ class Family:
     events: tuple[type[Event], ...]
     projections: tuple[Projection, ...]
     clocks: tuple[Clock, ...] = ()
-    small_cells: bool = False
+    grain: Grain = field(default=Grain())
     county_only: tuple[str, str] | None = None
     doc: Text = field(default=Text("", ""), repr=False)
 
@@ -101,6 +102,10 @@ class Family:
         """Every field kept in the case fold, each once."""
         return self._fields("fact")
 
+    def grain_of(self, total: FieldSpec) -> Grain:
+        """The finest place and period at which a viewer sees a total."""
+        return total.grain or self.grain
+
     def _fields(self, mark: str) -> tuple[FieldSpec, ...]:
         found: dict[str, FieldSpec] = {}
         for cls in self.events:
@@ -133,6 +138,7 @@ def _contradictions(family: Family) -> Iterator[str]:
     yield from _clocks(family.clocks)
     yield from _unknown(family)
     yield from _fields(family)
+    yield from _grains(family)
     yield from _corrections(family)
     yield from _examples(family)
     yield from _undescribed(family)
@@ -362,14 +368,28 @@ def _differences(where: str, one: FieldSpec, there: str, other: FieldSpec) -> It
     for value in sorted(v for v in zh.keys() & other_zh.keys() if zh[v] != other_zh[v]):
         both = f"{zh[value]!r} in {where!r} and {other_zh[value]!r} in {there!r}"
         yield f"value {value!r} of field {name!r} is {both}"
-    if one.total and other.total and one.below_township != other.below_township:
-        yield f"total {name!r} is shown below township in {where!r} or {there!r}, not both"
+    if one.total and other.total and one.grain != other.grain:
+        yield f"total {name!r} has one grain in {where!r} and another in {there!r}"
 
 
 def _namesakes(family: Family) -> Iterator[tuple[tuple[str, FieldSpec], tuple[str, FieldSpec]]]:
     """Every two fields of one name, each with its event type."""
     found = [(cls.spec.name, f) for cls in family.events for f in cls.fields.values()]
     return (pair for pair in combinations(found, 2) if pair[0][1].name == pair[1][1].name)
+
+
+def _grains(family: Family) -> Iterator[str]:
+    if family.grain.period != "live":
+        yield "its counts are of years that are over, but its views count events as they come in"
+    if family.fold and family.fold.listed and not family.grain.shows("township", "viewer"):
+        yield f"viewers see the cases of {family.fold.name!r} by township, finer than their count"
+    for f in family.totals:
+        grain = family.grain_of(f)
+        if PLACES.index(grain.place) > PLACES.index(family.grain.place):
+            # A row of the total would tell that there was an event.
+            yield f"total {f.name!r} is shown by {grain.place}, finer than the count of its events"
+        if grain.period == "year" and grain.place != "county":
+            yield f"total {f.name!r} is shown by year and {grain.place}: years are by county alone"
 
 
 def _corrections(family: Family) -> Iterator[str]:

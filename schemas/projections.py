@@ -63,7 +63,7 @@ class Rollup:
     def publishes(self) -> tuple[str, ...]:
         """Endings of the names of the views that show it."""
         if self.place == "county":
-            return ("by_county_hour", "to_date")
+            return ("by_county_hour", "to_date", "by_county_year")
         balances = ("balances",) if self.balance else ()
         return ("by_township_day", "by_village_day", "by_village_year", *balances)
 
@@ -140,17 +140,19 @@ class CaseFold:
         opens: the event type that begins a case; its place is the place of the case.
         stages: in legal order; the last stage that has happened is the state of the case.
         ends: event types after which a case is no longer open.
+        listed: whether a viewer sees the cases one by one; a clerk always does.
     """
 
     name: str
     opens: str
     stages: tuple[Stage, ...]
     ends: tuple[str, ...] = ()
+    listed: bool = False
 
     @property
     def publishes(self) -> tuple[str, ...]:
         """Endings of the names of the views that show it."""
-        return (self.name, "pending", "steps", "deadlines")
+        return (self.name, "pending", "breakdown", "duties", "steps", "deadlines")
 
 
 Projection = Rollup | Diary | CaseFold

@@ -20,6 +20,7 @@ from kafka.partitioner.default import murmur2
 from infra import database as apply
 from infra.settings import Settings
 from schemas.families import families, family
+from schemas.grain import Role
 from schemas.reference.calendars import Calendar
 from schemas.reference.divisions import SHIPPED, Divisions
 from streams.chunks import Chunk
@@ -99,7 +100,7 @@ class Town:
         interval_ms: int = HOUR_MS,
         **values: str,
     ) -> list[dict[str, Any]]:
-        """Rows of a panel's query, as the boards' user gets them.
+        """Rows of a panel's query, as the user of the role it needs gets them.
 
         Args:
             sql: with Grafana's macros and variables, as returned by a named query function.
@@ -109,9 +110,11 @@ class Town:
         """
         return self.shipped.ask(sql, at, since, interval_ms, **values)
 
-    def published(self, view: str, at: str = "", where: str = "1") -> list[dict[str, Any]]:
-        """Rows of a published view, at an instant if it takes one."""
-        return self.shipped.city.published(view, at, where)
+    def published(
+        self, view: str, at: str = "", where: str = "1", role: Role = "clerk"
+    ) -> list[dict[str, Any]]:
+        """Rows of a role's published view, at an instant if it takes one."""
+        return self.shipped.city.published(view, at, where, role)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """Rows of plain SQL, run by the owner."""

@@ -73,7 +73,8 @@ def panels(level: places.PlaceLevel) -> list[Placed]:
         (compared(level, to_visits, _LEDGERS, decimals=1), 13, 9),
         (trend(Number("走访与诉求趋势（户次、件）", Unit.COUNT, "Visits, requests raised and closed by "
          "day. Source: household visit form.", to_visits), places.place_trend(level), type_names("visits", VISIT_TYPES)), 11, 9),
-        (_below(level), 24, 14),
+        (_below(level), 24 if level is not places.TOWNSHIP else 18, 14),
+        *([(_petitions_below(), 6, 14)] if level is places.TOWNSHIP else []),
     ]  # fmt: skip
 
 
@@ -106,18 +107,17 @@ def _case_and_fund_figures(level: places.PlaceLevel) -> list[Placed]:
     case_year = whole if at_village else "Calendar year of the end of the range, to it."
     span = "全年" if at_village else "本年"
     wide = 3 if at_village else 4  # seven figures in its second row
-    small = " Counts of 1-4 are withheld (个人信息保护法 28)." if at_village else ""
     to = _themes()
     to_petitions, to_mediations, to_funds = to["petitions"], to["mediations"], to["funds"]
     filed = places.village_petitions() if at_village else petitions.petition_backlog(level.here)
     mediations, funds = places.place_mediations(level), places.place_funds(level)
     return [
-        (stat(Number(f"{span}信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year}{small} Source: "
+        (stat(Number(f"{span}信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year} Source: "
          "信访工作条例 22; 检举控告 counts at county level only (30).", to_petitions,
          column="registered_year"), filed), wide, 4),
-        *(_village_figures(case_year + small) if at_village else _petition_figures(level)),
+        *(_village_figures(case_year) if at_village else _petition_figures(level)),
         (stat(Number(f"{span}调解成功率", Unit.RATE, f"Agreements / disputes ended, by agreement or "
-         f"without. {case_year}{small} Source: 人民调解法 28-31.",
+         f"without. {case_year} Source: 人民调解法 28-31.",
          to_mediations, column="success", decimals=1), mediations), wide, 4),
         (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Raised less disbursed, all years to the end "
          "of the day on which the range ends. Source: fund ledgers of the villages.", to_funds,
@@ -174,19 +174,27 @@ def _below(level: places.PlaceLevel) -> Any:
             "last_visit": {"unit": "time:YYYY-MM-DD"}})  # fmt: skip
         return table(number, places.microgrids())
     name = "乡镇街道" if level is places.COUNTY else "村社区"
-    petitions = (
-        "Petitions without a township, 检举控告 among them (信访工作条例 30), are counted one level up "
-        "alone."
-        if level is places.COUNTY
-        else "Petitions are of the whole calendar year; empty figures are withheld small counts "
-        "(个人信息保护法 28), and those without a village are counted one level up alone."
-    )
+    shown, told = "micro-grids, share visited this year, visits, requests closed", ""
+    if level is places.COUNTY:
+        shown += ", petitions"
+        told = (
+            "Petitions without a township, 检举控告 among them (信访工作条例 30), are counted one "
+            "level up alone. "
+        )
     number = Number(f"下一级：{name}（个、户次、件）", Unit.COUNT, "Each place one level below: "
-        "micro-grids, share visited this year, visits, requests closed, petitions, fund balance in "
-        f"10,000 yuan. {petitions} {_LEDGERS}", ("进入下一级", go),
+        f"{shown}, fund balance in 10,000 yuan. {told}{_LEDGERS}", ("进入下一级", go),
         columns={"place_name": {"unit": "string", "custom.width": 220, **link}, "covered": PERCENT,
                  "fund_balance": {"decimals": 2}, "code": HIDDEN})  # fmt: skip
     return table(number, *places.place_children(level))
+
+
+def _petitions_below() -> Any:
+    """The petitions of each village, apart from its other figures: only clerks see them."""
+    return table(Number("各村社区信访（件）", Unit.COUNT, "Petitions registered in the calendar year of "
+        "the end of the range, all of it, by village; those without a village are counted in the "
+        "township alone. Source: 信访工作条例 22.", _themes()["petitions"],
+        columns={"place_name": {"unit": "string"}, "code": HIDDEN}),
+        places.villages_petitions(), topic="petitions")  # fmt: skip
 
 
 def compared(level: places.PlaceLevel, to: tuple[str, str], source: str, *, decimals: int) -> Any:

@@ -39,7 +39,8 @@ _SUCCESS: Final = ((None, BAD), (0.8, WARN), (0.9, GOOD))
 
 
 def _mediations() -> list[Placed]:
-    figures = mediations.mediation_figures()
+    figures, averted = mediations.mediation_figures(), mediations.mediation_averted()
+    after = mediations.mediation_after()
     to = ("按县市区", beside("gulou-mediations", "各县市区（件）", "county"))
     year = "Calendar year of the end of the range."
     return [
@@ -48,11 +49,17 @@ def _mediations() -> list[Placed]:
                    column="filed_year"),
             Number("在办（件）", Unit.COUNT, "Neither agreed nor terminated. Source: 人民调解法 "
                    "26-28.", to, column="open_now"),
+        ]),
+        *stats(mediations.mediation_overdue(), [
             Number("法院委托逾期（件）", Unit.COUNT, "Court-sent cases past 30, 15 or 7 days; "
                    "人民调解法 itself sets no limit. Source: 民诉法解释; 最高法 2020 试点.", to,
                    MANY, "overdue_now"),
+        ]),
+        *stats(figures, [
             Number("协议金额（万元）", Unit.COUNT, f"Money of the agreements reached. {year} Source: "
                    "agreement forms.", to, column="amount_year", decimals=0),
+        ]),
+        *stats(after, [
             Number("司法确认申请（件）", Unit.COUNT, f"Applied for within 30 days. {year} Source: "
                    "人民调解法 33.", to, column="confirmations_year"),
         ]),
@@ -60,12 +67,12 @@ def _mediations() -> list[Placed]:
         (gauge(Number("调解成功率", Unit.RATE, f"Agreements / all ended, failures included. {year} "
          "人民调解法 28.", to, _SUCCESS, "success", 1), figures), 6, 7),
         (gauge(Number("协议履行率", Unit.RATE, f"Performed / all agreements reached, running ones "
-         f"included. {year} 人民调解法 31.", to, _SUCCESS, "performed", 1), figures), 6, 7),
+         f"included. {year} 人民调解法 31.", to, _SUCCESS, "performed", 1), after), 6, 7),
         (stat(Number("防止民转刑（件）", Unit.COUNT, f"Agreements that averted violence. {year} "
-         "Source: national statistics form.", to, column="crime_year"), figures), 6, 7),
+         "Source: national statistics form.", to, column="crime_year"), averted), 6, 7),
         (stat(Number("防止群体性上访（件）", Unit.COUNT, f"Agreements that averted a collective "
          f"petition. {year} Source: national statistics form.", to, column="group_year"),
-         figures), 6, 7),
+         averted), 6, 7),
         (ranking(Number("纠纷类型（件）", Unit.COUNT, f"By type. {year} Source: types of the "
          "national statistics form.", to), mediations.mediation_types()), 6, 12),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, lowest success first. Success: "

@@ -42,12 +42,13 @@ _STILL_OPEN = "Not closed, withdrawn, merged or refused by the end of the range.
 
 
 def _petition_figures(to: tuple[str, str]) -> list[Placed]:
-    voices, backlog = petitions.petition_voices(), petitions.petition_backlog()
-    punctual = petitions.petition_punctuality()
+    backlog, punctual = petitions.petition_backlog(), petitions.petition_punctuality()
     return [
-        *stats(voices, [
+        *stats(backlog, [
             Number("本年登记（件次）", Unit.COUNT, f"{_REGISTERED} Source: 信访工作条例 17, 22.", to,
                    column="registered_year"),
+        ]),
+        *stats(petitions.petition_people(), [
             Number("本年人次（人次）", Unit.COUNT, f"People who brought them. {_REGISTERED} Source: "
                    "信访工作条例 20.", to, column="people_year"),
         ]),
@@ -57,7 +58,7 @@ def _petition_figures(to: tuple[str, str]) -> list[Placed]:
             Number("逾期（件）", Unit.COUNT, "Past at least one legal due date not met. "
                    f"信访工作条例 22, 23, 34, 35, 36. {_EVIDENCE}", to, MANY, "overdue_now"),
         ]),
-        *stats(voices, [
+        *stats(petitions.petition_repeated(), [
             Number("重件率", Unit.RATE, f"Repeated / all. {_REGISTERED} Source: the office's 初件/重件 "
                    "mark.", to, column="repeated_share", decimals=1),
         ]),
@@ -71,7 +72,7 @@ def _petition_figures(to: tuple[str, str]) -> list[Placed]:
                    f"are in neither. Source: {duty('petitions', 'close')}.", to, RATE,
                    "closed_on_time", 1),
         )],
-        *[(gauge(number, voices), 6, 7) for number in (
+        *[(gauge(number, petitions.petition_ratings()), 6, 7) for number in (
             Number("参评率", Unit.RATE, "Replied and rated / replied, all years. 信访工作条例 21.", to,
                    ((None, BAD), (0.4, WARN), (0.6, GOOD)), "rated_share", 1),
             Number("满意率", Unit.RATE, "4 or 5 stars / rated, all years. 信访工作条例 21.", to,
@@ -105,9 +106,12 @@ def _petitions() -> list[Placed]:
         (trend(Number("进与出（件）", Unit.COUNT, "Registered, accepted, replied and closed over "
          "the range: more in than out is a growing pile. 信访工作条例 22-34.", to), petitions.petition_flow(), type_names("petitions", petitions.PETITION_FLOW)), 9, 10),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, worst on-time rate first. On time: "
-         "closed in time / all due or done (信访工作条例 34). Satisfied: 4-5 stars / rated (21).",
-         TO_COUNTY, columns={**NAMED, "closed_on_time": PERCENT, "satisfied_share": PERCENT}),
-         *petitions.petition_counties(), topic="petitions"), 24, 10),
+         "closed in time / all due or done (信访工作条例 34).",
+         TO_COUNTY, columns={**NAMED, "closed_on_time": PERCENT}),
+         *petitions.petition_counties(), topic="petitions"), 16, 10),
+        (table(Number("各县市区满意率", Unit.RATE, "Side by side, lowest first: 4 or 5 stars / rated, "
+         "all years. 信访工作条例 21.", TO_COUNTY, columns={**NAMED, "satisfied_share": PERCENT}),
+         petitions.petition_satisfaction(), topic="petitions"), 8, 10),
         (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {_REGISTERED} 信访工作条例 29-31.", to),
          petitions.petition_kinds()), 8, 7),
         (shares(Number("信访渠道（件）", Unit.COUNT, f"By channel. {_REGISTERED} 信访工作条例 17.", to),

@@ -15,9 +15,8 @@ def boards() -> list[dict[str, Any]]:
             VILLAGE,
             "gulou-village",
             "村社区下钻",
-            "One village: the same figures as one level up, but of petitions and disputes only "
-            "the year's counts, as more could point at a household. Compared with last month, "
-            "last year and the city's mean.",
+            "One village: the same figures as one level up; of petitions and disputes the year's "
+            "counts, for clerks. Compared with last month, last year and the city's mean.",
             panels(VILLAGE),
         )
     ]

@@ -22,7 +22,7 @@ from dashboards.panels import (
     trust,
     url_of,
 )
-from dashboards.queries import freshness, petitions, visits, wall
+from dashboards.queries import freshness, mediations, petitions, visits, wall
 from dashboards.queries.pieces import EVERYWHERE
 from schemas.projections import verb
 
@@ -57,7 +57,7 @@ def _wall_figures() -> list[Placed]:
     """The three rows of figures under the heading: requests, cases, money."""
     household, backlog = visits.hourly_visits(EVERYWHERE), petitions.petition_backlog(EVERYWHERE)
     punctual = petitions.petition_punctuality(EVERYWHERE)
-    mediations, funds = wall.wall_mediations(), wall.wall_funds()
+    disputes, funds = mediations.mediation_figures(EVERYWHERE), wall.wall_funds()
     to_visits = ("走访覆盖", url_of("gulou-visits"))
     to_petitions = ("信访诉求", url_of("gulou-petitions"))
     to_mediations = ("矛盾调解", url_of("gulou-mediations"))
@@ -101,10 +101,10 @@ def _wall_figures() -> list[Placed]:
          to_petitions, rate, "closed_on_time", 1), punctual), 4, 4),
         (stat(Number("本年调解成功率", Unit.RATE, "Disputes with an agreement / all disputes ended "
          "this year. Source: 人民调解法 28-31 (no time limit of its own).", to_mediations,
-         column="success", decimals=1), mediations), 4, 4),
+         column="success", decimals=1), disputes), 4, 4),
         (stat(Number("在办调解（件）", Unit.COUNT, "Disputes filed and neither agreed nor terminated "
          "at the end of the range. Source: 人民调解法 26-28.", to_mediations, column="open_now"),
-         mediations), 4, 4),
+         disputes), 4, 4),
         (stat(Number("幸福基金余额（万元）", Unit.COUNT, "Contributions less disbursements that "
          "stand, all years to the end of the day on which the range ends. Source: fund ledgers of "
          "the villages.", to_funds, column="balance_now", decimals=0), funds), 4, 4),

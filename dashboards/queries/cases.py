@@ -17,12 +17,13 @@ from dashboards.queries.pieces import (
     share,
     sums,
     text,
+    today,
     word,
 )
 from schemas.clocks import Clock
 from schemas.families import family
 from schemas.family import Family
-from schemas.projections import CaseFold, verb
+from schemas.projections import CaseFold
 
 _AGES = (
     ("7 天内", 0, 7),
@@ -39,9 +40,14 @@ def cases_of(topic: str) -> str:
     return f"{topic}_cases(at = {AT}) WHERE {IN_PLACE}"
 
 
-def opened(topic: str) -> str:
-    """Column with the instant at which a case of the family began."""
-    return f"{verb(_fold(topic).opens)}_at"
+def pending_of(topic: str, where: str = IN_PLACE) -> str:
+    """SQL: FROM clause of the counts of a family's cases by county and township."""
+    return f"{topic}_pending(at = {AT}) WHERE {where}"
+
+
+def split_of(topic: str, split: str) -> str:
+    """SQL: FROM clause of the counts by county and one property; ends in a WHERE condition."""
+    return f"{topic}_breakdown(at = {AT}) WHERE {IN_PLACE} AND split = '{split}'"
 
 
 def _fold(topic: str) -> CaseFold:
@@ -52,12 +58,12 @@ def _fold(topic: str) -> CaseFold:
 
 def ageing(topic: str) -> str:
     """Open cases by days since they began."""
-    age = days(opened(topic), "$__toTime_ms")
+    age = days("toDate(part)", today())
     ages = ", ".join(f"({text(zh)}, {since}, {until})" for zh, since, until in _AGES)
     return f"""
-SELECT b.1 AS name, countIf(age >= b.2 AND age < b.3) AS value
-FROM (SELECT {age} AS age, arrayJoin([{ages}]) AS b
-  FROM {cases_of(topic)} AND open = 1)
+SELECT b.1 AS name, sumIf(open_cases, age >= b.2 AND age < b.3) AS value
+FROM (SELECT {age} AS age, open_cases, arrayJoin([{ages}]) AS b
+  FROM {split_of(topic, "begun")} AND part != '')
 GROUP BY b ORDER BY b.2 LIMIT 10""".strip()
 
 
@@ -75,9 +81,9 @@ def _state_order(topic: str, state: str = "state") -> str:
 def states(topic: str) -> str:
     """Open cases by state."""
     return f"""
-SELECT {state_name(topic)} AS name, count() AS value
-FROM {cases_of(topic)} AND open = 1 GROUP BY state
-ORDER BY {_state_order(topic)} LIMIT 20""".strip()
+SELECT {state_name(topic, "part")} AS name, sum(open_cases) AS value
+FROM {split_of(topic, "state")} GROUP BY part HAVING value != 0
+ORDER BY {_state_order(topic, "part")} LIMIT 20""".strip()
 
 
 def steps(topic: str) -> str:
@@ -102,12 +108,23 @@ SELECT {bucket()} AS time, {sums(types)} FROM {topic}_by_county_hour
 WHERE $__timeFilter(hour) AND {IN_PLACE} GROUP BY time ORDER BY time LIMIT 2000""".strip()
 
 
-def by_word(topic: str, field: str, condition: str) -> str:
-    """Cases by the values of a vocabulary, most first."""
+def by_word(topic: str, field: str) -> str:
+    """Cases begun in the year by the values of a vocabulary, most first."""
     return f"""
-SELECT {word(topic, field)} AS name, count() AS value
-FROM {cases_of(topic)} AND {condition} AND {field} != '' GROUP BY name
+SELECT {word(topic, field, "part")} AS name, sum(begun_this_year) AS value
+FROM {split_of(topic, field)} AND part != '' GROUP BY name HAVING value != 0
 ORDER BY value DESC, name LIMIT 20""".strip()
+
+
+def duties_of(topic: str, where: str = IN_PLACE) -> str:
+    """SQL: FROM clause of a family's duties, counted by place and legal clock."""
+    return f"{topic}_duties(at = {AT}) WHERE {where}"
+
+
+def on_time(clock: str) -> str:
+    """SQL: share of a clock's duties met in time, among those met, late and past due."""
+    met, late, past = (f"sumIf({name}, clock = '{clock}')" for name in ("met", "late", "past"))
+    return share(met, f"{met} + {late} + {past}")
 
 
 def clocks(topic: str) -> str:
@@ -119,9 +136,7 @@ def clocks(topic: str) -> str:
 SELECT {clock_name(topic)} AS clock_name, sum(met) AS met_in_time, sum(late) AS met_late,
   sum(past) AS past_due, sum(running) AS not_due,
   {share("sum(met)", "sum(met + late + past)")} AS on_time_rate, {basis(topic)} AS basis
-FROM (SELECT clock, countIf(on_time = 1) AS met, countIf(on_time = 0 AND overdue = 0) AS late,
-    countIf(overdue = 1) AS past, countIf(open = 1 AND on_time IS NULL) AS running
-  FROM {topic}_deadlines(at = {AT}) WHERE {IN_PLACE} GROUP BY clock
+FROM (SELECT clock, met, late, past, running FROM {duties_of(topic)}
   UNION ALL SELECT arrayJoin([{names}]) AS clock, 0, 0, 0, 0)
 GROUP BY clock ORDER BY basis LIMIT 10""".strip()
 
@@ -154,9 +169,9 @@ def overdue(found: Family) -> str:
     }
     return f"""
 SELECT {named("clock", duties)} AS duty, {county_name("county")} AS county_name,
-  count() AS cases_over, max({overdue_days("due")}) AS longest_days, {basis(found.topic)} AS basis,
-  county AS code
-FROM {found.topic}_deadlines(at = {AT}) WHERE overdue = 1
+  sum(past) AS cases_over, max({overdue_days("assumeNotNull(due)")}) AS longest_days,
+  {basis(found.topic)} AS basis, county AS code
+FROM {duties_of(found.topic, "past != 0")}
 GROUP BY clock, county
 ORDER BY longest_days DESC, cases_over DESC, code, duty LIMIT 40""".strip()
 

@@ -31,14 +31,27 @@ FROM (SELECT sum(raised) AS raised, sum(spent) AS spent, sum(balance) AS balance
 
 
 def fund_year() -> str:
-    """The year's money, persons helped and projects; opening balances do not count."""
+    """The year's money and projects; opening balances do not count."""
     return f"""
 SELECT sumIf(net_amount_year, type = 'fund.contributed') / {YUAN} AS raised_year,
   sumIf(net_amount_year, type = 'fund.disbursed') / {YUAN} AS spent_year,
   raised_year - spent_year AS net_year,
-  sumIf(net_helped_year, type = 'fund.disbursed') AS helped_year,
   sumIf(net_projects_year, type = 'fund.project_opened') AS projects_year
 FROM funds_to_date(at = {AT}) WHERE {MOVED} AND {IN_PLACE}""".strip()
+
+
+def fund_helped() -> str:
+    """Persons helped in the year, opening balances left out; beside live money for clerks alone."""
+    return f"""
+SELECT sumIf(net_helped_year, type = 'fund.disbursed') AS helped_year
+FROM funds_to_date(at = {AT}) WHERE {MOVED} AND {IN_PLACE}""".strip()
+
+
+def fund_helped_before() -> str:
+    """Persons helped in all years that were over at the end of the range's last day."""
+    return f"""
+SELECT if(count() = 0, NULL, sum(net_helped)) AS helped_all
+FROM funds_by_county_year WHERE year < toYear({today()} + 1) AND {IN_PLACE}""".strip()
 
 
 def fund_sources() -> str:

@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 from dashboards.queries import cases
-from dashboards.queries.pieces import YUAN, county_name, new_year_hour, text, word
+from dashboards.queries.pieces import (
+    AT,
+    IN_PLACE,
+    YUAN,
+    county_name,
+    new_year_hour,
+    share,
+    text,
+    word,
+)
 
 TOPIC = "mediations"
 
 
-def _ended() -> str:
-    return f"open = 0 AND ended_at >= {new_year_hour()}"
+_SUCCESS = share("sum(agreement_reached_this_year)", "sum(ended_this_year)")
+"""Agreements among all that ended in the year, not among agreements."""
 
 
-def _filed() -> str:
-    return f"filed_at >= {new_year_hour()}"
-
-
-def _agreed() -> str:
-    return f"agreement_reached_at >= {new_year_hour()}"
-
-
-def mediation_figures() -> str:
-    """Core figures of the year; the success rate divides by all ended cases, not by agreements."""
+def mediation_figures(where: str = IN_PLACE) -> str:
+    """Disputes of the year, open ones, the success rate of those ended in it, and money agreed."""
     return f"""
-SELECT countIf({_filed()}) AS filed_year, sum(open) AS open_now,
-  countIf(overdue_mediate = 1) AS overdue_now,
-  avgOrNullIf(agreement_reached_at IS NOT NULL, {_ended()}) AS success,
-  sumIf(amount, {_agreed()}) / {YUAN} AS amount_year,
-  countIf({_agreed()} AND averted_crime = 1) AS crime_year,
-  countIf({_agreed()} AND averted_group = 1) AS group_year,
-  avgOrNullIf(performed_at IS NOT NULL, {_agreed()}) AS performed,
+SELECT sum(begun_this_year) AS filed_year, sum(open_cases) AS open_now, {_SUCCESS} AS success,
+  sum(amount_this_year) / {YUAN} AS amount_year
+FROM {cases.pending_of(TOPIC, where)}""".strip()
+
+
+def mediation_overdue() -> str:
+    """Cases sent by a court that are past their day."""
+    return f"""
+SELECT sum(past) AS overdue_now FROM {cases.duties_of(TOPIC)} AND clock = 'mediate'""".strip()
+
+
+def mediation_averted() -> str:
+    """Agreements of the year that averted violence, or a collective petition."""
+    return f"""
+SELECT sumIf(agreement_reached_this_year, split = 'averted_crime') AS crime_year,
+  sumIf(agreement_reached_this_year, split = 'averted_group') AS group_year
+FROM mediations_breakdown(at = {AT}) WHERE {IN_PLACE} AND part = 'true'""".strip()
+
+
+def mediation_after() -> str:
+    """What came after the year's agreements: share performed, confirmations applied for.
+
+    Read case by case.
+    """
+    return f"""
+SELECT avgOrNullIf(performed_at IS NOT NULL, agreement_reached_at >= {new_year_hour()})
+    AS performed,
   countIf(confirmation_applied_at >= {new_year_hour()}) AS confirmations_year
 FROM {cases.cases_of(TOPIC)}""".strip()
 
 
 def mediation_types() -> str:
     """Disputes of the year by the type of the national statistics."""
-    return cases.by_word(TOPIC, "dispute", _filed())
+    return cases.by_word(TOPIC, "dispute")
 
 
 def mediation_origins() -> str:
     """Disputes of the year by origin; 三源 are 诉源, 访源, 警源."""
-    return cases.by_word(TOPIC, "origin", _filed())
+    return cases.by_word(TOPIC, "origin")
 
 
 def mediation_mediators() -> str:
     """Success rate by kind of mediator, over the cases that ended in the year."""
     return f"""
-SELECT {word(TOPIC, "mediator")} AS name,
-  avg(agreement_reached_at IS NOT NULL) AS value
-FROM {cases.cases_of(TOPIC)} AND {_ended()} AND mediator != ''
-GROUP BY name ORDER BY value DESC, name LIMIT 20""".strip()
+SELECT {word(TOPIC, "mediator", "part")} AS name, {_SUCCESS} AS value
+FROM {cases.split_of(TOPIC, "mediator")} AND part != ''
+GROUP BY name HAVING value IS NOT NULL ORDER BY value DESC, name LIMIT 20""".strip()
 
 
 def mediation_states() -> str:
@@ -83,15 +103,14 @@ def mediation_flow() -> str:
 
 def mediation_counties() -> str:
     """Counties, lowest success rate first."""
-    agreed = "agreement_reached_at IS NOT NULL"
     return f"""
-SELECT {county_name("county")} AS county_name, countIf({_filed()}) AS filed_year,
-  sum(open) AS open_now, countIf({_ended()} AND {agreed}) AS agreed_year,
-  avgOrNullIf({agreed}, {_ended()}) AS success,
+SELECT {county_name("county")} AS county_name, sum(begun_this_year) AS filed_year,
+  sum(open_cases) AS open_now, sum(agreement_reached_this_year) AS agreed_year,
+  {_SUCCESS} AS success,
   multiIf(success IS NULL, '—', success >= 0.9, {text("● 良好")}, success >= 0.8,
     {text("▲ 关注")}, {text("■ 偏低")}) AS mark,
-  sumIf(amount, {_agreed()}) / {YUAN} AS amount_year, county AS code
-FROM {cases.cases_of(TOPIC)} GROUP BY code
+  sum(amount_this_year) / {YUAN} AS amount_year, county AS code
+FROM {cases.pending_of(TOPIC)} GROUP BY code
 ORDER BY success IS NULL, success, code LIMIT 20""".strip()
 
 
@@ -103,5 +122,5 @@ SELECT multiIf(performed_at IS NOT NULL, {cases.state_name(TOPIC, "'performed'")
     agreement_reached_at IS NOT NULL, {text("履行中")},
     referred_at IS NOT NULL, {cases.state_name(TOPIC, "'referred'")},
     {cases.state_name(TOPIC, "'terminated'")}) AS name, count() AS value
-FROM {cases.cases_of(TOPIC)} AND {_ended()}
+FROM {cases.cases_of(TOPIC)} AND open = 0 AND ended_at >= {new_year_hour()}
 GROUP BY name ORDER BY value DESC, name LIMIT 10""".strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.queries import cases
-from dashboards.queries.pieces import AT, IN_PLACE, county_name, days, new_year_hour, text
+from dashboards.queries.pieces import IN_PLACE, county_name, days, share, text
 
 TOPIC = "petitions"
 _SATISFIED = "avgOrNullIf(satisfaction >= 4, satisfaction > 0)"
@@ -16,19 +16,24 @@ _LEFT = (
 )
 
 
-def _this_year() -> str:
-    return f"registered_at >= {new_year_hour()}"
-
-
-def petition_voices() -> str:
-    """Petitions and petitioners of the year, share of rated replies, share satisfied.
-
-    Separate queries for the clocks, so that no panel waits for another's figures (D-72).
-    """
+def petition_people() -> str:
+    """People who brought the petitions of the year."""
     return f"""
-SELECT countIf({_this_year()}) AS registered_year, sumIf(people, {_this_year()}) AS people_year,
-  avgOrNullIf(repeated, {_this_year()}) AS repeated_share,
-  avgOrNullIf(satisfaction > 0, replied_at IS NOT NULL) AS rated_share,
+SELECT sum(people_this_year) AS people_year FROM {cases.pending_of(TOPIC)}""".strip()
+
+
+def petition_repeated() -> str:
+    """Share of the year's petitions that are repeated ones."""
+    repeated = share("sumIf(begun_this_year, part = 'true')", "sum(begun_this_year)")
+    return f"""
+SELECT {repeated} AS repeated_share
+FROM {cases.split_of(TOPIC, "repeated")}""".strip()
+
+
+def petition_ratings() -> str:
+    """Share of rated replies, and of satisfied ratings; read case by case."""
+    return f"""
+SELECT avgOrNullIf(satisfaction > 0, replied_at IS NOT NULL) AS rated_share,
   {_SATISFIED} AS satisfied_share
 FROM {cases.cases_of(TOPIC)}""".strip()
 
@@ -38,15 +43,14 @@ def petition_backlog(where: str = IN_PLACE) -> str:
     return f"""
 SELECT sum(begun_today) AS registered_today, sum(begun_this_year) AS registered_year,
   sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
-FROM petitions_pending(at = {AT}) WHERE {where}""".strip()
+FROM {cases.pending_of(TOPIC, where)}""".strip()
 
 
 def petition_punctuality(where: str = IN_PLACE) -> str:
-    """On-time rates over all duties due by then, done or not; `on_time` is NULL for the others."""
+    """On-time rates over all duties due by then, done or not."""
     return f"""
-SELECT avgOrNullIf(on_time, clock = 'notice') AS accepted_on_time,
-  avgOrNullIf(on_time, clock = 'close') AS closed_on_time
-FROM petitions_deadlines(at = {AT}) WHERE {where}""".strip()
+SELECT {cases.on_time("notice")} AS accepted_on_time, {cases.on_time("close")} AS closed_on_time
+FROM {cases.duties_of(TOPIC, where)}""".strip()
 
 
 def petition_clocks() -> str:
@@ -56,15 +60,12 @@ def petition_clocks() -> str:
 
 def petition_due() -> str:
     """Open cases under the closing clock by days left, overdue ones included."""
-    left = days("$__toTime_ms", "due_close")
+    left = days("$__toTime_ms", "due")
     spans = ", ".join(f"({text(zh)}, 1, {since}, {until})" for zh, since, until in _LEFT)
     return f"""
-SELECT b.1 AS name, countIf(overdue_close = 1 AND b.2 = 0
-    OR overdue_close = 0 AND b.2 > 0 AND {left} >= b.3 AND {left} < b.4) AS value
-FROM (SELECT overdue_close, due_close, arrayJoin([({text("已逾期")}, 0, 0, 0), {spans}]) AS b
-  FROM petitions_cases(at = {AT})
-  WHERE {IN_PLACE} AND open = 1 AND due_close IS NOT NULL AND on_time_close IS NULL
-    OR {IN_PLACE} AND overdue_close = 1)
+SELECT b.1 AS name, sum(if(b.2 = 0, past, if({left} >= b.3 AND {left} < b.4, running, 0))) AS value
+FROM (SELECT due, past, running, arrayJoin([({text("已逾期")}, 0, 0, 0), {spans}]) AS b
+  FROM {cases.duties_of(TOPIC)} AND clock = 'close' AND due IS NOT NULL)
 GROUP BY b ORDER BY b.2, b.3 LIMIT 10""".strip()
 
 
@@ -98,33 +99,40 @@ def petition_flow() -> str:
 
 def petition_kinds() -> str:
     """Petitions of the year by class (条例 29-31)."""
-    return cases.by_word(TOPIC, "kind", _this_year())
+    return cases.by_word(TOPIC, "kind")
 
 
 def petition_channels() -> str:
     """Petitions of the year by channel (条例 17)."""
-    return cases.by_word(TOPIC, "channel", _this_year())
+    return cases.by_word(TOPIC, "channel")
 
 
 def petition_levels() -> str:
     """Petitions of the year by the level they were brought to: 到县, 来市, 赴省, 进京."""
-    return cases.by_word(TOPIC, "level", _this_year())
+    return cases.by_word(TOPIC, "level")
 
 
 def petition_counties() -> tuple[str, str]:
-    """Two queries by county: on-time rates, worst first, and counts of petitions."""
+    """Two queries by county: on-time rate, worst first, and counts of petitions."""
     rates = f"""
-SELECT {county_name("county")} AS county_name, avg(on_time_close) AS closed_on_time,
+SELECT {county_name("county")} AS county_name, {cases.on_time("close")} AS closed_on_time,
   multiIf(closed_on_time IS NULL, '—', closed_on_time >= 0.95, {text("● 达标")},
-    closed_on_time >= 0.9, {text("▲ 关注")}, {text("■ 不达标")}) AS mark,
-  {_SATISFIED} AS satisfied_share, county AS code
-FROM {cases.cases_of(TOPIC)} GROUP BY code
+    closed_on_time >= 0.9, {text("▲ 关注")}, {text("■ 不达标")}) AS mark, county AS code
+FROM {cases.duties_of(TOPIC)} GROUP BY code
 ORDER BY closed_on_time IS NULL, closed_on_time, code LIMIT 20""".strip()
     counts = f"""
 SELECT sum(begun_this_year) AS registered_year, sum(open_cases) AS open_now,
   sum(overdue_cases) AS overdue_now, county AS code
-FROM petitions_pending(at = {AT}) WHERE {IN_PLACE} GROUP BY code ORDER BY code LIMIT 20""".strip()
+FROM {cases.pending_of(TOPIC)} GROUP BY code ORDER BY code LIMIT 20""".strip()
     return rates, counts
+
+
+def petition_satisfaction() -> str:
+    """Share of satisfied ratings by county, lowest first; read case by case."""
+    return f"""
+SELECT {county_name("county")} AS county_name, {_SATISFIED} AS satisfied_share, county AS code
+FROM {cases.cases_of(TOPIC)} GROUP BY code
+ORDER BY satisfied_share IS NULL, satisfied_share, code LIMIT 20""".strip()
 
 
 def petition_overdue_cases() -> str:

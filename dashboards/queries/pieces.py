@@ -198,6 +198,11 @@ def place(code: str) -> str:
     )
 
 
+def village(code: str) -> str:
+    """Name of a village; a code without a name stays itself."""
+    return _found(code, "groupArray(code), groupArray(name) FROM divisions WHERE level = 'village'")
+
+
 def county_name(code: str) -> str:
     """Name of a county, or the text for an unknown place; a code without a name stays itself."""
     names = f"groupArray(code), groupArray({unknown()})"

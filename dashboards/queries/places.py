@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.queries.funds import MOVED
+from dashboards.queries.mediations import mediation_figures
 from dashboards.queries.pieces import (
     AT,
     END,
@@ -17,12 +18,12 @@ from dashboards.queries.pieces import (
     month,
     named,
     new_year,
-    new_year_hour,
     one,
     share,
     sums,
     text,
     today,
+    village,
     visit_sums,
     zone,
 )
@@ -49,14 +50,6 @@ class PlaceLevel:
     def here(self) -> str:
         """Condition that a row belongs to the chosen place."""
         return f"{self.name} = {one(self.name)}"
-
-    @property
-    def in_township(self) -> str:
-        """Condition on the chosen village and on its township.
-
-        The view withholds small counts per township: with the condition it computes only one.
-        """
-        return f"{self.here} AND township = substring({one(self.name)}, 1, 9)"
 
     @property
     def in_grids(self) -> str:
@@ -99,33 +92,24 @@ FROM {level.covered}""".strip()
 
 
 def village_petitions() -> str:
-    """Petitions of the village in the year; NULL for a small count, which the view withholds."""
+    """Petitions of the village in the calendar year."""
     return f"""
-SELECT if(count() = 0, 0, max(net_count)) AS registered_year
+SELECT sum(net_count) AS registered_year
 FROM petitions_by_village_year
-WHERE {VILLAGE.in_township} AND type = 'petition.registered' AND year = toYear({today()})""".strip()
+WHERE {VILLAGE.here} AND type = 'petition.registered' AND year = toYear({today()})""".strip()
 
 
 def place_mediations(level: PlaceLevel) -> str:
-    """Disputes of the place; a village has only counts of the year, small ones withheld."""
-    if level is VILLAGE:
-        # A missing row counts as 0; a withheld count is NULL and makes the rate NULL.
-        types = [f"'mediation.{name}'" for name in ("filed", "agreement_reached", "terminated")]
-        filed, agreed, failed = (
-            f"if(countIf(type = {type_}) = 0, 0, maxIf(net_count, type = {type_}))"
-            for type_ in types
-        )
-        return f"""
+    """Disputes of the place; a village has only the events of the calendar year."""
+    if level is not VILLAGE:
+        return mediation_figures(level.here)
+    types = ("filed", "agreement_reached", "terminated")
+    filed, agreed, failed = (f"sumIf(net_count, type = 'mediation.{name}')" for name in types)
+    return f"""
 SELECT {filed} AS filed_year, {agreed} AS agreed, {failed} AS failed,
   {share("agreed", "(agreed + failed)")} AS success
 FROM mediations_by_village_year
-WHERE {level.in_township} AND type IN ({", ".join(types)})
-  AND year = toYear({today()})""".strip()
-    ended = f"open = 0 AND ended_at >= {new_year_hour()}"
-    return f"""
-SELECT countIf(filed_at >= {new_year_hour()}) AS filed_year, sum(open) AS open_now,
-  avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success
-FROM mediations_cases(at = {AT}) WHERE {level.here}""".strip()
+WHERE {level.here} AND year = toYear({today()})""".strip()
 
 
 def place_funds(level: PlaceLevel) -> str:
@@ -240,21 +224,19 @@ LIMIT 2000""".strip()
 
 
 def place_children(level: PlaceLevel) -> tuple[str, str]:
-    """Two queries by place one level below: visits, then cases and money.
+    """Two queries by place one level below: visits, then money, with petitions by township.
 
-    A village's petitions cover the whole year; a small count is NULL, no petition is a 0. Each
-    query is a UNION ALL of views, summed by place: joins took a sixth longer.
+    Each is a UNION ALL of views, summed by place: joins took a sixth longer.
     """
-    child = level.child
-    # toInt64: a union of UInt64 counts with Int64 sums makes a Variant, which sum() refuses.
-    petitions = (
-        ("township", f"petitions_pending(at = {AT}) WHERE {level.here}",
-         {"filed": "toInt64(sum(begun_this_year))", "open_": "toInt64(sum(open_cases))"})
-        if child == "township"
-        else ("village", f"petitions_by_village_year WHERE {level.here} "
-              f"AND type = 'petition.registered' AND year = toYear({today()})",
-              {"filed": "max(net_count)", "withheld": "toUInt8(max(net_count) IS NULL)"})
-    )  # fmt: skip
+    child, cases = level.child, ""
+    parts: list[_Part] = [
+        (child, f"funds_balances(at = {AT}) WHERE {level.here}", {"money": "sum(balance)"})
+    ]
+    if child == "township":
+        # toInt64: a union of UInt64 counts with Int64 sums makes a Variant, which sum() refuses.
+        figures = {"filed": "toInt64(sum(begun_this_year))", "open_": "toInt64(sum(open_cases))"}
+        parts.append((child, f"petitions_pending(at = {AT}) WHERE {level.here}", figures))
+        cases = "sum(p.filed) AS petitions_year, sum(p.open_) AS petitions_open, "
     visits = _by_child(
         level,
         {"grids": "0", "visited": "0", "visits": "0", "closed": "0"},
@@ -262,19 +244,24 @@ def place_children(level: PlaceLevel) -> tuple[str, str]:
         (child, level.covered, {"visited": "toInt64(countIf(visits_this_year > 0))",
          "visits": "sum(visits_this_year)", "closed": "sum(requests_closed)"}),
     )  # fmt: skip
-    others = _by_child(
-        level, dict.fromkeys([*petitions[2], "money"], "0"), {}, petitions,
-        (child, f"funds_balances(at = {AT}) WHERE {level.here}", {"money": "sum(balance)"}),
-    )  # fmt: skip
-    cases = "if(max(p.withheld) = 1, NULL, max(p.filed)) AS petitions_whole_year"
-    if child == "township":
-        cases = "sum(p.filed) AS petitions_year, sum(p.open_) AS petitions_open"
+    none = {name: "0" for _, _, figures in parts for name in figures}
+    others = _by_child(level, none, {}, *parts)
     return (
         f"SELECT max(p.name) AS place_name, sum(p.grids) AS all_grids, "
         f"{share('sum(p.visited)', 'sum(p.grids)')} AS covered,\n"
         f"  sum(p.visits) AS visits_year, sum(p.closed) AS settled_year, place AS code\n{visits}",
-        f"SELECT {cases}, sum(p.money) / {YUAN} AS fund_balance, place AS code\n{others}",
+        f"SELECT {cases}sum(p.money) / {YUAN} AS fund_balance, place AS code\n{others}",
     )
+
+
+def villages_petitions() -> str:
+    """Petitions of the calendar year by village of the township; those without any are left out."""
+    return f"""
+SELECT {village("village")} AS place_name, sum(net_count) AS petitions_whole_year, village AS code
+FROM petitions_by_village_year
+WHERE {TOWNSHIP.here} AND type = 'petition.registered' AND year = toYear({today()})
+GROUP BY code HAVING petitions_whole_year != 0
+ORDER BY petitions_whole_year DESC, code LIMIT {LIMIT}""".strip()
 
 
 _Part = tuple[str, str, dict[str, str]]

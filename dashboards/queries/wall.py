@@ -24,14 +24,6 @@ from dashboards.queries.pieces import (
 from schemas.families import families
 
 
-def wall_mediations() -> str:
-    """Success rate of mediations ended in the year, and the cases still open."""
-    ended = f"open = 0 AND ended_at >= {new_year_hour()}"
-    return f"""
-SELECT avgOrNullIf(agreement_reached_at IS NOT NULL, {ended}) AS success, sum(open) AS open_now
-FROM mediations_cases(at = {AT})""".strip()
-
-
 def wall_funds() -> str:
     """Balance of all funds in 10,000 yuan, and the share spent of the money raised."""
     return f"""

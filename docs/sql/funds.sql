@@ -97,7 +97,7 @@ GROUP BY kpart, type, division, source, use, entry, day;
 -- view gulou_published.funds_by_county_hour
 CREATE OR REPLACE VIEW `gulou_published`.`funds_by_county_hour`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT type, county, entry, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_helped) AS gross_helped, sum(t.net_helped) AS net_helped, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
+SELECT type, county, entry, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
 FROM `gulou`.`funds_hourly` AS t WHERE type != ''
 GROUP BY type, county, entry, hour
 COMMENT '幸福基金统计，按事件类型、县市区和小时。Figures by type, county and hour.';
@@ -107,17 +107,26 @@ CREATE OR REPLACE VIEW `gulou_published`.`funds_to_date`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 WITH fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS upto,
   toStartOfDay(upto) AS today, toDateTime(toStartOfMonth(upto), 'Asia/Shanghai') AS month, toDateTime(toStartOfYear(upto), 'Asia/Shanghai') AS year
-SELECT type, county, entry, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_amount, t.hour >= today) AS net_amount_today, sumIf(t.net_helped, t.hour >= today) AS net_helped_today, sumIf(t.net_projects, t.hour >= today) AS net_projects_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_amount, t.hour >= month) AS net_amount_month, sumIf(t.net_helped, t.hour >= month) AS net_helped_month, sumIf(t.net_projects, t.hour >= month) AS net_projects_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_amount, t.hour >= year) AS net_amount_year, sumIf(t.net_helped, t.hour >= year) AS net_helped_year, sumIf(t.net_projects, t.hour >= year) AS net_projects_year
+SELECT type, county, entry, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_amount, t.hour >= today) AS net_amount_today, sumIf(t.net_projects, t.hour >= today) AS net_projects_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_amount, t.hour >= month) AS net_amount_month, sumIf(t.net_projects, t.hour >= month) AS net_projects_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_amount, t.hour >= year) AS net_amount_year, sumIf(t.net_projects, t.hour >= year) AS net_projects_year
 FROM `gulou`.`funds_hourly` AS t
 WHERE type != '' AND hour >= year AND hour <= upto
 GROUP BY type, county, entry
 COMMENT '幸福基金统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
 
+-- view gulou_published.funds_by_county_year
+CREATE OR REPLACE VIEW `gulou_published`.`funds_by_county_year`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, toYear(hour) AS year, sum(t.net_helped) AS net_helped
+FROM `gulou`.`funds_hourly` AS t
+WHERE type != '' AND year < (SELECT max(toYear(hour)) FROM `gulou`.`funds_hourly` WHERE type != '')
+GROUP BY type, county, year HAVING net_helped != 0
+COMMENT '幸福基金统计，按事件类型、县市区和年份，只含已经过去的年份：有事件发生在其后年份的，该年份即为过去。Figures by type, county and year, of the years that are over: a year is once an event lies in a later one.';
+
 -- view gulou_published.funds_by_township_day
 CREATE OR REPLACE VIEW `gulou_published`.`funds_by_township_day`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT type, substring(place, 1, 6) AS county, if(length(place) = 9, place, '') AS township,
-  source, use, entry, day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_helped) AS gross_helped, sum(t.net_helped) AS net_helped, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
+  source, use, entry, day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
 FROM `gulou`.`funds_ledger` AS t WHERE type != ''
 GROUP BY type, substring(division, 1, 9) AS place, source, use, entry, day
 COMMENT '幸福基金统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
@@ -128,7 +137,7 @@ DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT type, substring(division, 1, 6) AS county,
   substring(division, 1, 9) AS township, division AS village,
   source, use, entry, day,
-  if(type IN ('fund.disbursed'), NULL, sum(t.gross_count)) AS gross_count, if(type IN ('fund.disbursed'), NULL, sum(t.net_count)) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects, toUInt8(type IN ('fund.disbursed')) AS suppressed
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
 FROM `gulou`.`funds_ledger` AS t
 WHERE type != '' AND length(division) = 12
 GROUP BY type, county, township, village, source, use, entry, day
@@ -140,7 +149,7 @@ DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT type, substring(division, 1, 6) AS county,
   substring(division, 1, 9) AS township, division AS village,
   source, use, entry, toYear(day) AS year,
-  if(type IN ('fund.disbursed'), NULL, sum(t.gross_count)) AS gross_count, if(type IN ('fund.disbursed'), NULL, sum(t.net_count)) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects, toUInt8(type IN ('fund.disbursed')) AS suppressed
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
 FROM `gulou`.`funds_ledger` AS t
 WHERE type != '' AND length(division) = 12
 GROUP BY type, county, township, village, source, use, entry, year
@@ -148,6 +157,81 @@ COMMENT '幸福基金统计，按事件类型、村（社区）和年份。Figur
 
 -- view gulou_published.funds_balances
 CREATE OR REPLACE VIEW `gulou_published`.`funds_balances`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(division, 1, 6) AS county,
+  if(length(division) >= 9, substring(division, 1, 9), '') AS township,
+  if(length(division) = 12, division, '') AS village, source,
+  sumIf(net_amount, type = 'fund.contributed') AS raised,
+  sumIf(net_amount, type = 'fund.disbursed') AS spent, raised - spent AS balance
+FROM `gulou`.`funds_ledger`
+WHERE type IN ('fund.contributed', 'fund.disbursed')
+  AND day <= toDate(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai'))
+GROUP BY division, source
+COMMENT '幸福基金的余额，按村（社区）和资金来源，以 `at` 当日终了为准。Balance by village and source, at the end of the day of `at`.';
+
+-- view gulou_desk.funds_by_county_hour
+CREATE OR REPLACE VIEW `gulou_desk`.`funds_by_county_hour`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, entry, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_helped) AS gross_helped, sum(t.net_helped) AS net_helped, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
+FROM `gulou`.`funds_hourly` AS t WHERE type != ''
+GROUP BY type, county, entry, hour
+COMMENT '幸福基金统计，按事件类型、县市区和小时。Figures by type, county and hour.';
+
+-- view gulou_desk.funds_to_date
+CREATE OR REPLACE VIEW `gulou_desk`.`funds_to_date`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+WITH fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS upto,
+  toStartOfDay(upto) AS today, toDateTime(toStartOfMonth(upto), 'Asia/Shanghai') AS month, toDateTime(toStartOfYear(upto), 'Asia/Shanghai') AS year
+SELECT type, county, entry, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_amount, t.hour >= today) AS net_amount_today, sumIf(t.net_helped, t.hour >= today) AS net_helped_today, sumIf(t.net_projects, t.hour >= today) AS net_projects_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_amount, t.hour >= month) AS net_amount_month, sumIf(t.net_helped, t.hour >= month) AS net_helped_month, sumIf(t.net_projects, t.hour >= month) AS net_projects_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_amount, t.hour >= year) AS net_amount_year, sumIf(t.net_helped, t.hour >= year) AS net_helped_year, sumIf(t.net_projects, t.hour >= year) AS net_projects_year
+FROM `gulou`.`funds_hourly` AS t
+WHERE type != '' AND hour >= year AND hour <= upto
+GROUP BY type, county, entry
+COMMENT '幸福基金统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
+
+-- view gulou_desk.funds_by_county_year
+CREATE OR REPLACE VIEW `gulou_desk`.`funds_by_county_year`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, toYear(hour) AS year, sum(t.net_helped) AS net_helped
+FROM `gulou`.`funds_hourly` AS t
+WHERE type != '' AND year < (SELECT max(toYear(hour)) FROM `gulou`.`funds_hourly` WHERE type != '')
+GROUP BY type, county, year HAVING net_helped != 0
+COMMENT '幸福基金统计，按事件类型、县市区和年份，只含已经过去的年份：有事件发生在其后年份的，该年份即为过去。Figures by type, county and year, of the years that are over: a year is once an event lies in a later one.';
+
+-- view gulou_desk.funds_by_township_day
+CREATE OR REPLACE VIEW `gulou_desk`.`funds_by_township_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(place, 1, 6) AS county, if(length(place) = 9, place, '') AS township,
+  source, use, entry, day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_helped) AS gross_helped, sum(t.net_helped) AS net_helped, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
+FROM `gulou`.`funds_ledger` AS t WHERE type != ''
+GROUP BY type, substring(division, 1, 9) AS place, source, use, entry, day
+COMMENT '幸福基金统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
+
+-- view gulou_desk.funds_by_village_day
+CREATE OR REPLACE VIEW `gulou_desk`.`funds_by_village_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  source, use, entry, day,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_helped) AS gross_helped, sum(t.net_helped) AS net_helped, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
+FROM `gulou`.`funds_ledger` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, source, use, entry, day
+COMMENT '幸福基金统计，按事件类型、村（社区）和日期。Figures by type, village and day.';
+
+-- view gulou_desk.funds_by_village_year
+CREATE OR REPLACE VIEW `gulou_desk`.`funds_by_village_year`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  source, use, entry, toYear(day) AS year,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount, sum(t.gross_helped) AS gross_helped, sum(t.net_helped) AS net_helped, sum(t.gross_projects) AS gross_projects, sum(t.net_projects) AS net_projects
+FROM `gulou`.`funds_ledger` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, source, use, entry, year
+COMMENT '幸福基金统计，按事件类型、村（社区）和年份。Figures by type, village and year.';
+
+-- view gulou_desk.funds_balances
+CREATE OR REPLACE VIEW `gulou_desk`.`funds_balances`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT substring(division, 1, 6) AS county,
   if(length(division) >= 9, substring(division, 1, 9), '') AS township,

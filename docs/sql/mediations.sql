@@ -194,32 +194,146 @@ FROM `gulou`.`mediations_daily` AS t WHERE type != ''
 GROUP BY type, substring(division, 1, 9) AS place, day
 COMMENT '调解统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
 
--- view gulou_published.mediations_by_village_year
-CREATE OR REPLACE VIEW `gulou_published`.`mediations_by_village_year`
+-- view gulou_published.mediations_pending
+CREATE OR REPLACE VIEW `gulou_published`.`mediations_pending`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-WITH every AS (SELECT type, division AS village, toYear(day) AS year,
-  toInt64(t.gross_count) AS gross_count, toInt64(t.net_count) AS net_count, toInt64(t.gross_people) AS gross_people, toInt64(t.net_people) AS net_people, toInt64(t.gross_amount) AS gross_amount, toInt64(t.net_amount) AS net_amount
-  FROM `gulou`.`mediations_daily` AS t WHERE type != '' AND length(division) = 12
-  UNION ALL
-  SELECT l.type, v.code, l.year, 0, 0, 0, 0, 0, 0
-  FROM (SELECT DISTINCT type, substring(division, 1, 9) AS township,
-    toYear(day) AS year FROM `gulou`.`mediations_daily` AS t WHERE type != '' AND length(division) = 12) AS l
-  INNER JOIN (SELECT code, parent FROM `gulou`.`divisions` FINAL
-    WHERE level = 'village') AS v ON v.parent = l.township),
-cells AS (SELECT type, substring(village, 1, 9) AS township, village, year, sum(e.gross_count) AS gross_count, sum(e.net_count) AS net_count, sum(e.gross_people) AS gross_people, sum(e.net_people) AS net_people, sum(e.gross_amount) AS gross_amount, sum(e.net_amount) AS net_amount,
-  gross_count BETWEEN 1 AND 4 OR abs(net_count) BETWEEN 1 AND 4 AS small FROM every AS e GROUP BY type, village, year),
-marked AS (SELECT *, countIf(small) OVER (PARTITION BY type, township, year) AS alone, row_number() OVER (
-  PARTITION BY type, township, year ORDER BY small, gross_count = 0, gross_count, village) AS nth FROM cells),
-judged AS (SELECT *, toUInt8(small OR (alone = 1 AND nth = 1)) AS suppressed
-  FROM marked)
-SELECT type, substring(village, 1, 6) AS county, township, village, year,
-  if(suppressed = 1, NULL, j.gross_count) AS gross_count, if(suppressed = 1, NULL, j.net_count) AS net_count, if(suppressed = 1, NULL, j.gross_people) AS gross_people, if(suppressed = 1, NULL, j.net_people) AS net_people, if(suppressed = 1, NULL, j.gross_amount) AS gross_amount, if(suppressed = 1, NULL, j.net_amount) AS net_amount,
-  suppressed
-FROM judged AS j WHERE suppressed = 1 OR j.gross_count != 0 OR j.net_count != 0
-COMMENT '调解统计，按事件类型、村（社区）和年份；1至4的计数不公布，可由乡镇街道合计相减得出的，再隐去一个同级单位。Figures by type, village and year; counts of 1 to 4 are withheld, and one sibling more where subtraction from the township would reveal them.';
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.filed_at >= toStartOfDay(_now)) AS begun_today, countIf(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.agreement_reached_at <= _now) AS agreement_reached_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.terminated_at <= _now) AS terminated_this_year, sumIf(CAST(c.people AS Int64), c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.filed_at <= _now) AS people_this_year, sumIf(CAST(c.amount AS Int64), c.agreement_reached_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.agreement_reached_at <= _now) AS amount_this_year,
+  countIf((c.due_mediate <= _now AND c.met_mediate > _now)) AS overdue_cases
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now
+GROUP BY _place
+COMMENT '调解案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
 
--- view gulou_published.mediations_cases
-CREATE OR REPLACE VIEW `gulou_published`.`mediations_cases`
+-- view gulou_published.mediations_breakdown
+CREATE OR REPLACE VIEW `gulou_published`.`mediations_breakdown`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT b._place AS county, split, part, sum(b.begun_today) AS begun_today, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year, sum(b.agreement_reached_this_year) AS agreement_reached_this_year, sum(b.terminated_this_year) AS terminated_this_year
+FROM (SELECT _place, toUInt8(c.filed_at >= toStartOfDay(_now)) AS begun_today, toUInt8(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.agreement_reached_at <= _now) AS agreement_reached_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.terminated_at <= _now) AS terminated_this_year,
+  ['state', 'begun', 'dispute', 'origin', 'scale', 'mode', 'mediator', 'form', 'averted_crime', 'averted_group', 'why', 'ruling', 'to'] AS splits,
+  [multiIf(c.referred_at <= _now, 'referred', c.terminated_at <= _now, 'terminated', c.breached_at <= _now, 'breached', c.performed_at <= _now, 'performed', c.agreement_reached_at <= _now, 'agreed', c.session_held_at <= _now, 'in_session', c.accepted_at <= _now, 'accepted', c.filed_at <= _now, 'filed', ''), if(c.ended_at > _now, toString(toDate(c.filed_at)), ''), toString(CAST(c.dispute AS String)), toString(CAST(c.origin AS String)), toString(CAST(c.scale AS String)), if(c.accepted_at > _now, '', toString(CAST(c.mode AS String))), if(c.mediator_assigned_at > _now, '', toString(CAST(c.mediator AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.form AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_crime AS Bool))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_group AS Bool))), if(c.terminated_at > _now, '', toString(CAST(c.why AS String))), if(c.confirmation_decided_at > _now, '', toString(CAST(c.ruling AS String))), if(c.referred_at > _now, '', toString(CAST(c.to AS String)))] AS parts
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now) AS b
+ARRAY JOIN splits AS split, parts AS part
+GROUP BY b._place, split, part
+COMMENT '调解案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
+
+-- view gulou_published.mediations_duties
+CREATE OR REPLACE VIEW `gulou_published`.`mediations_duties`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock, ends
+COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.mediations_by_county_hour
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_by_county_hour`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, dispute, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount
+FROM `gulou`.`mediations_hourly` AS t WHERE type != ''
+GROUP BY type, county, dispute, hour
+COMMENT '调解统计，按事件类型、县市区和小时。Figures by type, county and hour.';
+
+-- view gulou_desk.mediations_to_date
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_to_date`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+WITH fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS upto,
+  toStartOfDay(upto) AS today, toDateTime(toStartOfMonth(upto), 'Asia/Shanghai') AS month, toDateTime(toStartOfYear(upto), 'Asia/Shanghai') AS year
+SELECT type, county, dispute, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_people, t.hour >= today) AS net_people_today, sumIf(t.net_amount, t.hour >= today) AS net_amount_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_people, t.hour >= month) AS net_people_month, sumIf(t.net_amount, t.hour >= month) AS net_amount_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_people, t.hour >= year) AS net_people_year, sumIf(t.net_amount, t.hour >= year) AS net_amount_year
+FROM `gulou`.`mediations_hourly` AS t
+WHERE type != '' AND hour >= year AND hour <= upto
+GROUP BY type, county, dispute
+COMMENT '调解统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
+
+-- view gulou_desk.mediations_by_township_day
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_by_township_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(place, 1, 6) AS county, if(length(place) = 9, place, '') AS township,
+  day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount
+FROM `gulou`.`mediations_daily` AS t WHERE type != ''
+GROUP BY type, substring(division, 1, 9) AS place, day
+COMMENT '调解统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
+
+-- view gulou_desk.mediations_by_village_day
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_by_village_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  day,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount
+FROM `gulou`.`mediations_daily` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, day
+COMMENT '调解统计，按事件类型、村（社区）和日期。Figures by type, village and day.';
+
+-- view gulou_desk.mediations_by_village_year
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_by_village_year`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  toYear(day) AS year,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount
+FROM `gulou`.`mediations_daily` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, year
+COMMENT '调解统计，按事件类型、村（社区）和年份。Figures by type, village and year.';
+
+-- view gulou_desk.mediations_pending
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_pending`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.filed_at >= toStartOfDay(_now)) AS begun_today, countIf(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.agreement_reached_at <= _now) AS agreement_reached_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.terminated_at <= _now) AS terminated_this_year, sumIf(CAST(c.people AS Int64), c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.filed_at <= _now) AS people_this_year, sumIf(CAST(c.amount AS Int64), c.agreement_reached_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.agreement_reached_at <= _now) AS amount_this_year,
+  countIf((c.due_mediate <= _now AND c.met_mediate > _now)) AS overdue_cases
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now
+GROUP BY _place
+COMMENT '调解案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.mediations_breakdown
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_breakdown`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT b._place AS county, split, part, sum(b.begun_today) AS begun_today, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year, sum(b.agreement_reached_this_year) AS agreement_reached_this_year, sum(b.terminated_this_year) AS terminated_this_year
+FROM (SELECT _place, toUInt8(c.filed_at >= toStartOfDay(_now)) AS begun_today, toUInt8(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.agreement_reached_at <= _now) AS agreement_reached_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.terminated_at <= _now) AS terminated_this_year,
+  ['state', 'begun', 'dispute', 'origin', 'scale', 'mode', 'mediator', 'form', 'averted_crime', 'averted_group', 'why', 'ruling', 'to'] AS splits,
+  [multiIf(c.referred_at <= _now, 'referred', c.terminated_at <= _now, 'terminated', c.breached_at <= _now, 'breached', c.performed_at <= _now, 'performed', c.agreement_reached_at <= _now, 'agreed', c.session_held_at <= _now, 'in_session', c.accepted_at <= _now, 'accepted', c.filed_at <= _now, 'filed', ''), if(c.ended_at > _now, toString(toDate(c.filed_at)), ''), toString(CAST(c.dispute AS String)), toString(CAST(c.origin AS String)), toString(CAST(c.scale AS String)), if(c.accepted_at > _now, '', toString(CAST(c.mode AS String))), if(c.mediator_assigned_at > _now, '', toString(CAST(c.mediator AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.form AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_crime AS Bool))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_group AS Bool))), if(c.terminated_at > _now, '', toString(CAST(c.why AS String))), if(c.confirmation_decided_at > _now, '', toString(CAST(c.ruling AS String))), if(c.referred_at > _now, '', toString(CAST(c.to AS String)))] AS parts
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now) AS b
+ARRAY JOIN splits AS split, parts AS part
+GROUP BY b._place, split, part
+COMMENT '调解案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
+
+-- view gulou_desk.mediations_duties
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_duties`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock, ends
+COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.mediations_cases
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_cases`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT c.case AS case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, multiIf(c.referred_at <= _now, 'referred', c.terminated_at <= _now, 'terminated', c.breached_at <= _now, 'breached', c.performed_at <= _now, 'performed', c.agreement_reached_at <= _now, 'agreed', c.session_held_at <= _now, 'in_session', c.accepted_at <= _now, 'accepted', c.filed_at <= _now, 'filed', '') AS state, c.ended_at > _now AS open, if(c.ended_at > _now, _unknown, c.ended_at) AS ended_at, CAST(c.dispute AS String) AS dispute, CAST(c.origin AS String) AS origin, CAST(c.scale AS String) AS scale, CAST(c.people AS Int64) AS people, if(c.accepted_at > _now, defaultValueOfTypeName('String'), CAST(c.mode AS String)) AS mode, if(c.mediator_assigned_at > _now, defaultValueOfTypeName('String'), CAST(c.mediator AS String)) AS mediator, if(c.agreement_reached_at > _now, defaultValueOfTypeName('String'), CAST(c.form AS String)) AS form, if(c.agreement_reached_at > _now, defaultValueOfTypeName('Int64'), CAST(c.amount AS Int64)) AS amount, if(c.agreement_reached_at > _now, defaultValueOfTypeName('Bool'), CAST(c.averted_crime AS Bool)) AS averted_crime, if(c.agreement_reached_at > _now, defaultValueOfTypeName('Bool'), CAST(c.averted_group AS Bool)) AS averted_group, if(c.terminated_at > _now, defaultValueOfTypeName('String'), CAST(c.why AS String)) AS why, if(c.confirmation_decided_at > _now, defaultValueOfTypeName('String'), CAST(c.ruling AS String)) AS ruling, if(c.referred_at > _now, defaultValueOfTypeName('String'), CAST(c.to AS String)) AS to, if(c.filed_at > _now, _unknown, c.filed_at) AS filed_at, if(c.accepted_at > _now, _unknown, c.accepted_at) AS accepted_at, if(c.mediator_assigned_at > _now, _unknown, c.mediator_assigned_at) AS mediator_assigned_at, if(c.session_held_at > _now, _unknown, c.session_held_at) AS session_held_at, if(c.agreement_reached_at > _now, _unknown, c.agreement_reached_at) AS agreement_reached_at, if(c.terminated_at > _now, _unknown, c.terminated_at) AS terminated_at, if(c.performed_at > _now, _unknown, c.performed_at) AS performed_at, if(c.breached_at > _now, _unknown, c.breached_at) AS breached_at, if(c.confirmation_applied_at > _now, _unknown, c.confirmation_applied_at) AS confirmation_applied_at, if(c.confirmation_decided_at > _now, _unknown, c.confirmation_decided_at) AS confirmation_decided_at, if(c.referred_at > _now, _unknown, c.referred_at) AS referred_at, nullIf(_mediate_due, _never) AS due_mediate, _mediate_due <= _now AND c.met_mediate > _now AS overdue_mediate, multiIf(_mediate_due = _never OR least(c.met_mediate, _mediate_due) > _now, NULL, c.met_mediate >= _mediate_due, 0, 1) AS on_time_mediate
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, CAST(NULL AS Nullable(DateTime64(3, 'Asia/Shanghai'))) AS _unknown, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
@@ -227,20 +341,8 @@ FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 WHERE c.filed_at <= _now
 COMMENT '调解案件，时刻 `at` 之前开始的每案一行，状态以该时刻为准。One row a case begun by the instant `at`, as it stood at that instant.';
 
--- view gulou_published.mediations_pending
-CREATE OR REPLACE VIEW `gulou_published`.`mediations_pending`
-DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
-  countIf(c.filed_at >= toStartOfDay(_now)) AS begun_today, countIf(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, 
-  countIf(c.ended_at > _now) AS open_cases, countIf((c.due_mediate <= _now AND c.met_mediate > _now)) AS overdue_cases
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place
-FROM `gulou`.`mediations_cases` AS c FINAL) AS c
-WHERE c.filed_at <= _now
-GROUP BY _place
-COMMENT '调解案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
-
--- view gulou_published.mediations_steps
-CREATE OR REPLACE VIEW `gulou_published`.`mediations_steps`
+-- view gulou_desk.mediations_steps
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_steps`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT c.case AS case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
   CAST(c.filed_at AS DateTime64(3, 'Asia/Shanghai')) AS begun,
@@ -253,15 +355,13 @@ FROM (SELECT *, substring(c.division, 1, 9) AS _place, arraySort(arrayFilter(s -
 FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 COMMENT '调解案件的流转，每案每次进入一个状态为一行；截至某一时刻：`begun` 和 `time` 均不晚于该时刻的各行。One row a case and state it came into. As of an instant: those with `begun` and `time` not after it.';
 
--- view gulou_published.mediations_deadlines
-CREATE OR REPLACE VIEW `gulou_published`.`mediations_deadlines`
+-- view gulou_desk.mediations_deadlines
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_deadlines`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT case, county, township, open, dispute, origin, scale, clock, due,
+SELECT case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, open, dispute, origin, scale, clock, due,
   due <= _now AND met > _now AS overdue,
   multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
-FROM (SELECT c.case AS case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, c.ended_at > _now AS open, _now, _never,
-  CAST(c.dispute AS String) AS dispute, CAST(c.origin AS String) AS origin, CAST(c.scale AS String) AS scale, 
-  ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
+FROM (SELECT c.case AS case, CAST(c.dispute AS String) AS dispute, CAST(c.origin AS String) AS origin, CAST(c.scale AS String) AS scale, _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
 FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 WHERE c.filed_at <= _now)

@@ -226,32 +226,146 @@ FROM `gulou`.`petitions_daily` AS t WHERE type != ''
 GROUP BY type, substring(division, 1, 9) AS place, day
 COMMENT '信访统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
 
--- view gulou_published.petitions_by_village_year
-CREATE OR REPLACE VIEW `gulou_published`.`petitions_by_village_year`
+-- view gulou_published.petitions_pending
+CREATE OR REPLACE VIEW `gulou_published`.`petitions_pending`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-WITH every AS (SELECT type, division AS village, toYear(day) AS year,
-  toInt64(t.gross_count) AS gross_count, toInt64(t.net_count) AS net_count, toInt64(t.gross_people) AS gross_people, toInt64(t.net_people) AS net_people, toInt64(t.gross_satisfaction) AS gross_satisfaction, toInt64(t.net_satisfaction) AS net_satisfaction
-  FROM `gulou`.`petitions_daily` AS t WHERE type != '' AND length(division) = 12
-  UNION ALL
-  SELECT l.type, v.code, l.year, 0, 0, 0, 0, 0, 0
-  FROM (SELECT DISTINCT type, substring(division, 1, 9) AS township,
-    toYear(day) AS year FROM `gulou`.`petitions_daily` AS t WHERE type != '' AND length(division) = 12) AS l
-  INNER JOIN (SELECT code, parent FROM `gulou`.`divisions` FINAL
-    WHERE level = 'village') AS v ON v.parent = l.township),
-cells AS (SELECT type, substring(village, 1, 9) AS township, village, year, sum(e.gross_count) AS gross_count, sum(e.net_count) AS net_count, sum(e.gross_people) AS gross_people, sum(e.net_people) AS net_people, sum(e.gross_satisfaction) AS gross_satisfaction, sum(e.net_satisfaction) AS net_satisfaction,
-  gross_count BETWEEN 1 AND 4 OR abs(net_count) BETWEEN 1 AND 4 AS small FROM every AS e GROUP BY type, village, year),
-marked AS (SELECT *, countIf(small) OVER (PARTITION BY type, township, year) AS alone, row_number() OVER (
-  PARTITION BY type, township, year ORDER BY small, gross_count = 0, gross_count, village) AS nth FROM cells),
-judged AS (SELECT *, toUInt8(small OR (alone = 1 AND nth = 1)) AS suppressed
-  FROM marked)
-SELECT type, substring(village, 1, 6) AS county, township, village, year,
-  if(suppressed = 1, NULL, j.gross_count) AS gross_count, if(suppressed = 1, NULL, j.net_count) AS net_count, if(suppressed = 1, NULL, j.gross_people) AS gross_people, if(suppressed = 1, NULL, j.net_people) AS net_people, if(suppressed = 1, NULL, j.gross_satisfaction) AS gross_satisfaction, if(suppressed = 1, NULL, j.net_satisfaction) AS net_satisfaction,
-  suppressed
-FROM judged AS j WHERE suppressed = 1 OR j.gross_count != 0 OR j.net_count != 0
-COMMENT '信访统计，按事件类型、村（社区）和年份；1至4的计数不公布，可由乡镇街道合计相减得出的，再隐去一个同级单位。Figures by type, village and year; counts of 1 to 4 are withheld, and one sibling more where subtraction from the township would reveal them.';
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.registered_at >= toStartOfDay(_now)) AS begun_today, countIf(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.closed_at <= _now) AS closed_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.withdrawn_at <= _now) AS withdrawn_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.merged_at <= _now) AS merged_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.not_accepted_at <= _now) AS not_accepted_this_year, sumIf(CAST(c.people AS Int64), c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.registered_at <= _now) AS people_this_year, sumIf(CAST(c.satisfaction AS Int64), c.rated_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.rated_at <= _now) AS satisfaction_this_year,
+  countIf((c.due_transfer <= _now AND c.met_transfer > _now) OR (_notice_latest > _none AND _notice_latest <= _now AND c.met_notice > _now) OR (_close_latest > _none AND _close_latest <= _now AND c.met_close > _now) OR (c.due_review <= _now AND c.met_review > _now) OR (c.due_recheck <= _now AND c.met_recheck > _now)) AS overdue_cases
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now
+GROUP BY _place
+COMMENT '信访案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
 
--- view gulou_published.petitions_cases
-CREATE OR REPLACE VIEW `gulou_published`.`petitions_cases`
+-- view gulou_published.petitions_breakdown
+CREATE OR REPLACE VIEW `gulou_published`.`petitions_breakdown`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT b._place AS county, split, part, sum(b.begun_today) AS begun_today, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year, sum(b.closed_this_year) AS closed_this_year, sum(b.withdrawn_this_year) AS withdrawn_this_year, sum(b.merged_this_year) AS merged_this_year, sum(b.not_accepted_this_year) AS not_accepted_this_year
+FROM (SELECT _place, toUInt8(c.registered_at >= toStartOfDay(_now)) AS begun_today, toUInt8(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.closed_at <= _now) AS closed_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.withdrawn_at <= _now) AS withdrawn_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.merged_at <= _now) AS merged_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.not_accepted_at <= _now) AS not_accepted_this_year,
+  ['state', 'begun', 'kind', 'channel', 'level', 'repeated', 'route', 'reason', 'result'] AS splits,
+  [multiIf(c.withdrawn_at <= _now, 'withdrawn', c.merged_at <= _now, 'merged', c.not_accepted_at <= _now, 'not_accepted', c.closed_at <= _now, 'closed', c.recheck_decided_at <= _now, 'rechecked', c.recheck_requested_at <= _now, 'in_recheck', c.review_decided_at <= _now, 'reviewed', c.review_requested_at <= _now, 'in_review', c.replied_at <= _now, 'replied', c.accepted_at <= _now, 'accepted', c.transferred_at <= _now, 'transferred', c.registered_at <= _now, 'registered', ''), if(c.ended_at > _now, toString(toDate(c.registered_at)), ''), toString(CAST(c.kind AS String)), toString(CAST(c.channel AS String)), toString(CAST(c.level AS String)), toString(CAST(c.repeated AS Bool)), if(least(c.accepted_at, c.extended_at) > _now, '', toString(CAST(c.route AS String))), if(c.not_accepted_at > _now, '', toString(CAST(c.reason AS String))), if(c.replied_at > _now, '', toString(CAST(c.result AS String)))] AS parts
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now) AS b
+ARRAY JOIN splits AS split, parts AS part
+GROUP BY b._place, split, part
+COMMENT '信访案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
+
+-- view gulou_published.petitions_duties
+CREATE OR REPLACE VIEW `gulou_published`.`petitions_duties`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock, ends
+COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.petitions_by_county_hour
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_by_county_hour`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, kind, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_satisfaction) AS gross_satisfaction, sum(t.net_satisfaction) AS net_satisfaction
+FROM `gulou`.`petitions_hourly` AS t WHERE type != ''
+GROUP BY type, county, kind, hour
+COMMENT '信访统计，按事件类型、县市区和小时。Figures by type, county and hour.';
+
+-- view gulou_desk.petitions_to_date
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_to_date`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+WITH fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS upto,
+  toStartOfDay(upto) AS today, toDateTime(toStartOfMonth(upto), 'Asia/Shanghai') AS month, toDateTime(toStartOfYear(upto), 'Asia/Shanghai') AS year
+SELECT type, county, kind, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_people, t.hour >= today) AS net_people_today, sumIf(t.net_satisfaction, t.hour >= today) AS net_satisfaction_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_people, t.hour >= month) AS net_people_month, sumIf(t.net_satisfaction, t.hour >= month) AS net_satisfaction_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_people, t.hour >= year) AS net_people_year, sumIf(t.net_satisfaction, t.hour >= year) AS net_satisfaction_year
+FROM `gulou`.`petitions_hourly` AS t
+WHERE type != '' AND hour >= year AND hour <= upto
+GROUP BY type, county, kind
+COMMENT '信访统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
+
+-- view gulou_desk.petitions_by_township_day
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_by_township_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(place, 1, 6) AS county, if(length(place) = 9, place, '') AS township,
+  day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_satisfaction) AS gross_satisfaction, sum(t.net_satisfaction) AS net_satisfaction
+FROM `gulou`.`petitions_daily` AS t WHERE type != ''
+GROUP BY type, substring(division, 1, 9) AS place, day
+COMMENT '信访统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
+
+-- view gulou_desk.petitions_by_village_day
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_by_village_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  day,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_satisfaction) AS gross_satisfaction, sum(t.net_satisfaction) AS net_satisfaction
+FROM `gulou`.`petitions_daily` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, day
+COMMENT '信访统计，按事件类型、村（社区）和日期。Figures by type, village and day.';
+
+-- view gulou_desk.petitions_by_village_year
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_by_village_year`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  toYear(day) AS year,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_satisfaction) AS gross_satisfaction, sum(t.net_satisfaction) AS net_satisfaction
+FROM `gulou`.`petitions_daily` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, year
+COMMENT '信访统计，按事件类型、村（社区）和年份。Figures by type, village and year.';
+
+-- view gulou_desk.petitions_pending
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_pending`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.registered_at >= toStartOfDay(_now)) AS begun_today, countIf(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.closed_at <= _now) AS closed_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.withdrawn_at <= _now) AS withdrawn_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.merged_at <= _now) AS merged_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.not_accepted_at <= _now) AS not_accepted_this_year, sumIf(CAST(c.people AS Int64), c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.registered_at <= _now) AS people_this_year, sumIf(CAST(c.satisfaction AS Int64), c.rated_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.rated_at <= _now) AS satisfaction_this_year,
+  countIf((c.due_transfer <= _now AND c.met_transfer > _now) OR (_notice_latest > _none AND _notice_latest <= _now AND c.met_notice > _now) OR (_close_latest > _none AND _close_latest <= _now AND c.met_close > _now) OR (c.due_review <= _now AND c.met_review > _now) OR (c.due_recheck <= _now AND c.met_recheck > _now)) AS overdue_cases
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now
+GROUP BY _place
+COMMENT '信访案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.petitions_breakdown
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_breakdown`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT b._place AS county, split, part, sum(b.begun_today) AS begun_today, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year, sum(b.closed_this_year) AS closed_this_year, sum(b.withdrawn_this_year) AS withdrawn_this_year, sum(b.merged_this_year) AS merged_this_year, sum(b.not_accepted_this_year) AS not_accepted_this_year
+FROM (SELECT _place, toUInt8(c.registered_at >= toStartOfDay(_now)) AS begun_today, toUInt8(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.closed_at <= _now) AS closed_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.withdrawn_at <= _now) AS withdrawn_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.merged_at <= _now) AS merged_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.not_accepted_at <= _now) AS not_accepted_this_year,
+  ['state', 'begun', 'kind', 'channel', 'level', 'repeated', 'route', 'reason', 'result'] AS splits,
+  [multiIf(c.withdrawn_at <= _now, 'withdrawn', c.merged_at <= _now, 'merged', c.not_accepted_at <= _now, 'not_accepted', c.closed_at <= _now, 'closed', c.recheck_decided_at <= _now, 'rechecked', c.recheck_requested_at <= _now, 'in_recheck', c.review_decided_at <= _now, 'reviewed', c.review_requested_at <= _now, 'in_review', c.replied_at <= _now, 'replied', c.accepted_at <= _now, 'accepted', c.transferred_at <= _now, 'transferred', c.registered_at <= _now, 'registered', ''), if(c.ended_at > _now, toString(toDate(c.registered_at)), ''), toString(CAST(c.kind AS String)), toString(CAST(c.channel AS String)), toString(CAST(c.level AS String)), toString(CAST(c.repeated AS Bool)), if(least(c.accepted_at, c.extended_at) > _now, '', toString(CAST(c.route AS String))), if(c.not_accepted_at > _now, '', toString(CAST(c.reason AS String))), if(c.replied_at > _now, '', toString(CAST(c.result AS String)))] AS parts
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now) AS b
+ARRAY JOIN splits AS split, parts AS part
+GROUP BY b._place, split, part
+COMMENT '信访案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
+
+-- view gulou_desk.petitions_duties
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_duties`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock, ends
+COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.petitions_cases
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_cases`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT c.case AS case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, multiIf(c.withdrawn_at <= _now, 'withdrawn', c.merged_at <= _now, 'merged', c.not_accepted_at <= _now, 'not_accepted', c.closed_at <= _now, 'closed', c.recheck_decided_at <= _now, 'rechecked', c.recheck_requested_at <= _now, 'in_recheck', c.review_decided_at <= _now, 'reviewed', c.review_requested_at <= _now, 'in_review', c.replied_at <= _now, 'replied', c.accepted_at <= _now, 'accepted', c.transferred_at <= _now, 'transferred', c.registered_at <= _now, 'registered', '') AS state, c.ended_at > _now AS open, if(c.ended_at > _now, _unknown, c.ended_at) AS ended_at, CAST(c.kind AS String) AS kind, CAST(c.channel AS String) AS channel, CAST(c.level AS String) AS level, CAST(c.people AS Int64) AS people, CAST(c.repeated AS Bool) AS repeated, CAST(c.category AS String) AS category, if(least(c.accepted_at, c.extended_at) > _now, defaultValueOfTypeName('String'), CAST(c.route AS String)) AS route, if(c.not_accepted_at > _now, defaultValueOfTypeName('String'), CAST(c.reason AS String)) AS reason, if(c.replied_at > _now, defaultValueOfTypeName('String'), CAST(c.result AS String)) AS result, if(c.rated_at > _now, defaultValueOfTypeName('Int64'), CAST(c.satisfaction AS Int64)) AS satisfaction, if(c.registered_at > _now, _unknown, c.registered_at) AS registered_at, if(c.transferred_at > _now, _unknown, c.transferred_at) AS transferred_at, if(c.accepted_at > _now, _unknown, c.accepted_at) AS accepted_at, if(c.not_accepted_at > _now, _unknown, c.not_accepted_at) AS not_accepted_at, if(c.objected_at > _now, _unknown, c.objected_at) AS objected_at, if(c.extended_at > _now, _unknown, c.extended_at) AS extended_at, if(c.hearing_held_at > _now, _unknown, c.hearing_held_at) AS hearing_held_at, if(c.replied_at > _now, _unknown, c.replied_at) AS replied_at, if(c.closed_at > _now, _unknown, c.closed_at) AS closed_at, if(c.rated_at > _now, _unknown, c.rated_at) AS rated_at, if(c.review_requested_at > _now, _unknown, c.review_requested_at) AS review_requested_at, if(c.review_decided_at > _now, _unknown, c.review_decided_at) AS review_decided_at, if(c.recheck_requested_at > _now, _unknown, c.recheck_requested_at) AS recheck_requested_at, if(c.recheck_decided_at > _now, _unknown, c.recheck_decided_at) AS recheck_decided_at, if(c.withdrawn_at > _now, _unknown, c.withdrawn_at) AS withdrawn_at, if(c.merged_at > _now, _unknown, c.merged_at) AS merged_at, if(c.urged_at > _now, _unknown, c.urged_at) AS urged_at, nullIf(_transfer_due, _never) AS due_transfer, _transfer_due <= _now AND c.met_transfer > _now AS overdue_transfer, multiIf(_transfer_due = _never OR least(c.met_transfer, _transfer_due) > _now, NULL, c.met_transfer >= _transfer_due, 0, c.met_transfer < least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), NULL, 1) AS on_time_transfer, nullIf(_notice_due, _never) AS due_notice, _notice_due <= _now AND c.met_notice > _now AS overdue_notice, multiIf(_notice_due = _never OR least(c.met_notice, _notice_due) > _now, NULL, c.met_notice >= _notice_due, 0, c.met_notice < least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), NULL, 1) AS on_time_notice, nullIf(_close_due, _never) AS due_close, _close_due <= _now AND c.met_close > _now AS overdue_close, multiIf(_close_due = _never OR least(c.met_close, _close_due) > _now, NULL, c.met_close >= _close_due, 0, c.met_close < least(c.replied_at, c.closed_at), NULL, 1) AS on_time_close, nullIf(_review_due, _never) AS due_review, _review_due <= _now AND c.met_review > _now AS overdue_review, multiIf(_review_due = _never OR least(c.met_review, _review_due) > _now, NULL, c.met_review >= _review_due, 0, c.met_review < least(c.review_decided_at, c.closed_at, c.not_accepted_at), NULL, 1) AS on_time_review, nullIf(_recheck_due, _never) AS due_recheck, _recheck_due <= _now AND c.met_recheck > _now AS overdue_recheck, multiIf(_recheck_due = _never OR least(c.met_recheck, _recheck_due) > _now, NULL, c.met_recheck >= _recheck_due, 0, c.met_recheck < least(c.recheck_decided_at, c.closed_at, c.not_accepted_at), NULL, 1) AS on_time_recheck
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, CAST(NULL AS Nullable(DateTime64(3, 'Asia/Shanghai'))) AS _unknown, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
@@ -259,20 +373,8 @@ FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 WHERE c.registered_at <= _now
 COMMENT '信访案件，时刻 `at` 之前开始的每案一行，状态以该时刻为准。One row a case begun by the instant `at`, as it stood at that instant.';
 
--- view gulou_published.petitions_pending
-CREATE OR REPLACE VIEW `gulou_published`.`petitions_pending`
-DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
-  countIf(c.registered_at >= toStartOfDay(_now)) AS begun_today, countIf(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, 
-  countIf(c.ended_at > _now) AS open_cases, countIf((c.due_transfer <= _now AND c.met_transfer > _now) OR (_notice_latest > _none AND _notice_latest <= _now AND c.met_notice > _now) OR (_close_latest > _none AND _close_latest <= _now AND c.met_close > _now) OR (c.due_review <= _now AND c.met_review > _now) OR (c.due_recheck <= _now AND c.met_recheck > _now)) AS overdue_cases
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest
-FROM `gulou`.`petitions_cases` AS c FINAL) AS c
-WHERE c.registered_at <= _now
-GROUP BY _place
-COMMENT '信访案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
-
--- view gulou_published.petitions_steps
-CREATE OR REPLACE VIEW `gulou_published`.`petitions_steps`
+-- view gulou_desk.petitions_steps
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_steps`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT c.case AS case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
   CAST(c.registered_at AS DateTime64(3, 'Asia/Shanghai')) AS begun,
@@ -285,15 +387,13 @@ FROM (SELECT *, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place,
 FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 COMMENT '信访案件的流转，每案每次进入一个状态为一行；截至某一时刻：`begun` 和 `time` 均不晚于该时刻的各行。One row a case and state it came into. As of an instant: those with `begun` and `time` not after it.';
 
--- view gulou_published.petitions_deadlines
-CREATE OR REPLACE VIEW `gulou_published`.`petitions_deadlines`
+-- view gulou_desk.petitions_deadlines
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_deadlines`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT case, county, township, open, kind, channel, level, clock, due,
+SELECT case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, open, kind, channel, level, clock, due,
   due <= _now AND met > _now AS overdue,
   multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
-FROM (SELECT c.case AS case, substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, c.ended_at > _now AS open, _now, _never,
-  CAST(c.kind AS String) AS kind, CAST(c.channel AS String) AS channel, CAST(c.level AS String) AS level, 
-  ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
+FROM (SELECT c.case AS case, CAST(c.kind AS String) AS kind, CAST(c.channel AS String) AS channel, CAST(c.level AS String) AS level, _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
 FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 WHERE c.registered_at <= _now)

@@ -224,3 +224,118 @@ FROM (SELECT grid, kept.1 AS type, kept.2 AS days
 ARRAY JOIN days.1 AS day, days.2 AS n
 GROUP BY type, grid, day HAVING net_count != 0
 COMMENT '走访统计，按事件类型、微网格和日期。Events by type, micro-grid and day.';
+
+-- view gulou_desk.visits_by_county_hour
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_by_county_hour`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, role, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_met) AS gross_met, sum(t.net_met) AS net_met
+FROM `gulou`.`visits_hourly` AS t WHERE type != ''
+GROUP BY type, county, role, hour
+COMMENT '走访统计，按事件类型、县市区和小时。Figures by type, county and hour.';
+
+-- view gulou_desk.visits_to_date
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_to_date`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+WITH fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS upto,
+  toStartOfDay(upto) AS today, toDateTime(toStartOfMonth(upto), 'Asia/Shanghai') AS month, toDateTime(toStartOfYear(upto), 'Asia/Shanghai') AS year
+SELECT type, county, role, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_met, t.hour >= today) AS net_met_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_met, t.hour >= month) AS net_met_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_met, t.hour >= year) AS net_met_year
+FROM `gulou`.`visits_hourly` AS t
+WHERE type != '' AND hour >= year AND hour <= upto
+GROUP BY type, county, role
+COMMENT '走访统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
+
+-- view gulou_desk.visits_by_township_day
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_by_township_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(place, 1, 6) AS county, if(length(place) = 9, place, '') AS township,
+  day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_met) AS gross_met, sum(t.net_met) AS net_met
+FROM `gulou`.`visits_daily` AS t WHERE type != ''
+GROUP BY type, substring(division, 1, 9) AS place, day
+COMMENT '走访统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
+
+-- view gulou_desk.visits_by_village_day
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_by_village_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  day,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_met) AS gross_met, sum(t.net_met) AS net_met
+FROM `gulou`.`visits_daily` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, day
+COMMENT '走访统计，按事件类型、村（社区）和日期。Figures by type, village and day.';
+
+-- view gulou_desk.visits_by_village_year
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_by_village_year`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(division, 1, 6) AS county,
+  substring(division, 1, 9) AS township, division AS village,
+  toYear(day) AS year,
+  sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_met) AS gross_met, sum(t.net_met) AS net_met
+FROM `gulou`.`visits_daily` AS t
+WHERE type != '' AND length(division) = 12
+GROUP BY type, county, township, village, year
+COMMENT '走访统计，按事件类型、村（社区）和年份。Figures by type, village and year.';
+
+-- view gulou_desk.visits_coverage
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_coverage`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+WITH toDate(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')) AS today, toYear(today) AS this_year
+SELECT substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,
+  substring(grid, 1, 12) AS village, r.grid AS grid,
+  nullIf(if(grid IN (SELECT grid FROM `gulou`.`visits_coverage` WHERE arrayExists(n -> n < 0, recorded_days.2)), max(r.mended), max(r.last)), toDate(0)) AS last_visit,
+  sumIf(r.n0, year = this_year) AS visits_this_year, sum(r.n0) AS visits,
+  sumIf(r.n1, year = this_year) AS requests_found,
+  sumIf(r.n2, year = this_year) AS requests_closed
+FROM (
+  SELECT grid, year AS year,
+    recorded_days.1[-1] AS last, toDate(0) AS mended,
+    recorded_count AS n0, request_raised_count AS n1, request_closed_count AS n2
+  FROM `gulou`.`visits_coverage` WHERE grid != '' AND last_day <= today
+  UNION ALL
+  SELECT grid, year AS year,
+    arrayLast(day -> day <= today, recorded_days.1) AS last, toDate(0) AS mended,
+    arraySum((day, n) -> if(day <= today, n, 0), recorded_days.1, recorded_days.2) AS n0, arraySum((day, n) -> if(day <= today, n, 0), request_raised_days.1, request_raised_days.2) AS n1, arraySum((day, n) -> if(day <= today, n, 0), request_closed_days.1, request_closed_days.2) AS n2
+  FROM `gulou`.`visits_coverage` WHERE grid != '' AND last_day > today AND year <= this_year
+  UNION ALL
+  SELECT grid, 0 AS year,
+    toDate(0) AS last, arrayMax((day, n) -> if(n > 0 AND day <= today, day, toDate(0)), days.1, days.2) AS mended,
+    0 AS n0, 0 AS n1, 0 AS n2
+  FROM (SELECT grid, sumMap(recorded_days) AS days FROM `gulou`.`visits_coverage`
+    WHERE grid != '' AND year <= this_year AND grid IN (SELECT grid FROM `gulou`.`visits_coverage` WHERE arrayExists(n -> n < 0, recorded_days.2)) GROUP BY grid)
+) AS r
+GROUP BY grid
+COMMENT '至 `at` 所在年末有过事件的微网格，数据以 `at` 当日为准。Micro-grids with an event by the end of the year of `at`, as of its day.';
+
+-- view gulou_desk.visits_covered
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_covered`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+WITH toDate(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')) AS today, toYear(today) AS this_year
+SELECT substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,
+  substring(grid, 1, 12) AS village, r.grid AS grid,
+  sumIf(r.n0, year = this_year) AS visits_this_year, sum(r.n0) AS visits,
+  sumIf(r.n1, year = this_year) AS requests_found,
+  sumIf(r.n2, year = this_year) AS requests_closed
+FROM (
+  SELECT grid, year AS year,
+    recorded_count AS n0, request_raised_count AS n1, request_closed_count AS n2
+  FROM `gulou`.`visits_coverage` WHERE grid != '' AND last_day <= today
+  UNION ALL
+  SELECT grid, year AS year,
+    arraySum((day, n) -> if(day <= today, n, 0), recorded_days.1, recorded_days.2) AS n0, arraySum((day, n) -> if(day <= today, n, 0), request_raised_days.1, request_raised_days.2) AS n1, arraySum((day, n) -> if(day <= today, n, 0), request_closed_days.1, request_closed_days.2) AS n2
+  FROM `gulou`.`visits_coverage` WHERE grid != '' AND last_day > today AND year <= this_year
+) AS r
+GROUP BY grid
+COMMENT '只含 `visits_coverage` 的各项计数，查询更快。The counts of `visits_coverage` alone, which the engine reads faster.';
+
+-- view gulou_desk.visits_by_grid_day
+CREATE OR REPLACE VIEW `gulou_desk`.`visits_by_grid_day`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, substring(grid, 1, 6) AS county, substring(grid, 1, 9) AS township,
+  substring(grid, 1, 12) AS village, grid, day, sum(n) AS net_count
+FROM (SELECT grid, kept.1 AS type, kept.2 AS days
+  FROM `gulou`.`visits_coverage`
+  ARRAY JOIN [('visit.recorded', recorded_days), ('visit.request_raised', request_raised_days), ('visit.request_closed', request_closed_days)] AS kept WHERE grid != '')
+ARRAY JOIN days.1 AS day, days.2 AS n
+GROUP BY type, grid, day HAVING net_count != 0
+COMMENT '走访统计，按事件类型、微网格和日期。Events by type, micro-grid and day.';

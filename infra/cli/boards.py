@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -14,41 +14,52 @@ import typer
 
 from dashboards import publish as publishing
 from dashboards.boards import every
+from dashboards.roles import boards_of
 from infra.cli._screen import out
 from infra.http import loopback
 from infra.parts import board_source, edition
 from infra.settings import Settings
 from schemas.errors import Refused
+from schemas.grain import ROLES, Role
 
 app = typer.Typer(no_args_is_help=True, help="Publish the boards to a Grafana, or compare them.")
 
 At = Annotated[
     str, typer.Option(help="Day to check the panels' queries at, as 2021-12-31; empty is now.")
 ]
+For = Annotated[
+    Role | None,
+    typer.Option(
+        "--role",
+        help="For an organisation of this role alone: viewer or clerk; by default for both roles.",
+    ),
+]
 
 
 @app.command()
-def publish(at: At = "") -> None:
-    """Put data source, folder, boards and playlist in place, then ask every panel's query.
+def publish(at: At = "", role: For = None) -> None:
+    """Put data sources, folder, boards and playlist in place, then ask every panel's query.
 
     Goes to the embedded board server, or to `GULOU_GRAFANA_URL`. Again: nothing to do.
+    With `--role`, only that role's data source goes there, and a text in place of each panel that
+    is too fine for it: a Grafana has no rights on data sources, so each role has its organisation.
 
     Example: [cyan]GULOU_GRAFANA_URL=http://grafana:3000 GULOU_GRAFANA_TOKEN_FILE=token
     gulou boards publish[/cyan]
     """
     settings = Settings.load()
-    grafana, boards = _grafana(settings), every(edition(settings))
-    source = board_source(settings)
-    publishing.publish(grafana, source, boards, lambda line: out.print(line))
-    if warning := _unreachable(settings.grafana_url, str(source["jsonData"]["host"])):
+    grafana, (sources, boards) = _grafana(settings), _chosen(settings, role)
+    publishing.publish(grafana, sources, boards, lambda line: out.print(line))
+    if warning := _unreachable(settings.grafana_url, str(sources[0]["jsonData"]["host"])):
         out.print(f"[yellow]{warning}[/yellow]")
-    _ask(settings, grafana, at, as_json=False)
+    _ask(settings, grafana, at, role, as_json=False)
 
 
 @app.command()
 def check(
     at: At = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a query.")] = False,
+    role: For = None,
 ) -> None:
     """Show what differs from the boards as code, and ask every panel's query; change nothing.
 
@@ -58,12 +69,12 @@ def check(
     """
     settings = Settings.load()
     grafana = _grafana(settings)
-    differing = publishing.drift(grafana, board_source(settings), every(edition(settings)))
+    differing = publishing.drift(grafana, *_chosen(settings, role))
     if not as_json:
         for line in differing:
             out.print(f"[yellow]drift[/yellow]  {line}")
         out.print(f"{len(differing)} differences" if differing else "as published")
-    _ask(settings, grafana, at, as_json=as_json)
+    _ask(settings, grafana, at, role, as_json=as_json)
     if differing:
         raise typer.Exit(2)
 
@@ -84,14 +95,25 @@ def _grafana(settings: Settings) -> publishing.Grafana:
     return publishing.Grafana(url, settings.grafana_token.get_secret_value())
 
 
-def _ask(settings: Settings, grafana: publishing.Grafana, at: str, *, as_json: bool) -> None:
+def _chosen(
+    settings: Settings, role: Role | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The data sources and the boards of one role, or of both."""
+    boards = every(edition(settings))
+    if role is None:
+        return [board_source(settings, each) for each in ROLES], boards
+    return [board_source(settings, role) | {"isDefault": True}], boards_of(role, boards)
+
+
+def _ask(
+    settings: Settings, grafana: publishing.Grafana, at: str, role: Role | None, *, as_json: bool
+) -> None:
     end = _end_ms(at, settings.timezone)
     start = end - 30 * publishing.DAY_MS
-    source = str(board_source(settings)["uid"])
+    sources, boards = _chosen(settings, role)
+    source = str(sources[0]["uid"])
     failed = asked = 0
-    for one in publishing.check(
-        grafana, source, every(edition(settings)), start_ms=start, end_ms=end
-    ):
+    for one in publishing.check(grafana, source, boards, start_ms=start, end_ms=end):
         asked += 1
         failed += bool(one.error)
         if as_json:

@@ -74,7 +74,7 @@ def _family(module: ModuleType) -> Family:
         events=events,
         projections=head.projections,
         clocks=head.clocks,
-        small_cells=head.small_cells,
+        grain=head.grain,
         county_only=head.county_only,
         doc=head.family_doc,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from schemas.event import Event, field
+from schemas.grain import Grain
 from schemas.projections import Balance, Rollup
 from schemas.words import CaseId, EventId, Fen, Labels, Note, Persons, Pseudonym, Quantity
 
@@ -38,6 +39,7 @@ class Fund(
         "The fund's own number.", "基金自编的账户编号。", zh="基金账户", example="F-431202001001"
     )
 
+    grain: ClassVar = Grain("village")  # what a fund books is posted in its village (村务公开)
     projections: ClassVar = (
         Rollup("hourly", "county", dims=("entry",)),
         Rollup(
@@ -113,7 +115,7 @@ class FundDisbursed(Fund, name="fund.disbursed", zh="支出", zh_doc="资金已�
         zh="帮扶人次",
         example=1,
         total=True,
-        below_township=False,
+        grain=Grain("county", "year"),  # beside amounts that are public by village and day
     )
     receiver: Pseudonym | None = field(
         "Who received; a pseudonym.", "受助人，以假名表示。", zh="受助人", default=None

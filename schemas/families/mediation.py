@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from schemas.clocks import Clock, Term
 from schemas.event import Event, field
+from schemas.grain import Grain
 from schemas.projections import CaseFold, Rollup, Stage
 from schemas.words import CaseId, Fen, Flag, Labels, Office, Persons, Pseudonym, Sealed
 
@@ -110,7 +111,7 @@ class Mediation(
         example="M-1",
     )
 
-    small_cells: ClassVar = True
+    grain: ClassVar = Grain("township")
     projections: ClassVar = (
         Rollup("hourly", "county", dims=("dispute",)),
         Rollup("daily", "division"),

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from schemas.clocks import Clock, Term
 from schemas.event import Content, Event, field
+from schemas.grain import Grain
 from schemas.projections import CaseFold, Rollup, Stage
 from schemas.words import (
     CaseId,
@@ -106,7 +107,7 @@ class Petition(
         fact=True,
     )
 
-    small_cells: ClassVar = True
+    grain: ClassVar = Grain("township")
     county_only: ClassVar = ("kind", "accusation")
     projections: ClassVar = (
         Rollup("hourly", "county", dims=("kind",)),

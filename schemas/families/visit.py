@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from schemas.event import Content, Event, field
+from schemas.grain import Grain
 from schemas.projections import Diary, Kept, Rollup
 from schemas.words import CaseId, EventId, Labels, Minutes, Note, Persons, Pseudonym, Sealed
 
@@ -70,6 +71,7 @@ class Visit(
         example="k1.0123456789abcdef0123456789abcdef",
     )
 
+    grain: ClassVar = Grain("grid")
     projections: ClassVar = (
         Rollup("hourly", "county", dims=("role",)),
         Rollup("daily", "division"),

@@ -1,15 +1,37 @@
-"""The published views of a family's cases as of an instant: case by case, and counted."""
+"""The published lists of a family's cases: case by case as of an instant, and step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas.clocks import Clock
-from schemas.event import FieldSpec
 from schemas.family import Family
 from schemas.projections import NEVER, CaseFold, verb
-from schemas.sql.columns import TOWNSHIP_IF_SHOWN, PublishedView, codes_of, instant, moment, quoted
+from schemas.sql.columns import TOWNSHIP_IF_SHOWN, PublishedView, moment, quoted
+from schemas.sql.judged import (
+    CASE_COUNTY,
+    DUE,
+    LATEST,
+    NOW,
+    OPEN,
+    PLACE_CODES,
+    UNKNOWN,
+    begun,
+    clock_names,
+    clock_terms,
+    digits_of,
+    each_clock,
+    fact_of,
+    first_at,
+    if_known,
+    is_on_time,
+    is_opening,
+    is_overdue,
+    place_at,
+    really_met,
+    state_of,
+)
 from schemas.sql.targets import target
 from schemas.words import Text
 
@@ -19,30 +41,27 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
     columns = _case_words(family, fold)
     picks = [
         "c.case AS case",
-        _PLACES,
-        _state(fold) + " AS state",
-        f"{_OPEN} AS open",
+        PLACE_CODES,
+        state_of(fold) + " AS state",
+        f"{OPEN} AS open",
         _known("c.ended_at", "ended_at"),
     ]
     for f in family.facts:
         if f.personal:
             continue
         columns[f.name] = f.doc
-        said = _said(f)
-        # A fact from an event after the instant is not known yet; every row knows its opening.
-        if not _is_opening(family, fold, f):
-            first = _first(family.sayers(f.name, "fact"))
-            said = f"if({first} > {_NOW}, defaultValueOfTypeName('{f.stored}'), {said})"
+        none = f"defaultValueOfTypeName('{f.stored}')"
+        said = if_known(family, fold, f, fact_of(f), none)
         picks.append(f"{said} AS {f.name}")
     for cls in family.events:
         columns[f"{verb(cls.spec.name)}_at"] = Text(
             f"First {cls.spec.name}; NULL if not by then.",
             f"首次“{cls.spec.zh}”的时间；该时刻尚无时为 NULL。",
         )
-        picks.append(_known(_at(cls.spec.name), f"{verb(cls.spec.name)}_at"))
-    terms: dict[str, str] = {_UNKNOWN: f"CAST(NULL AS Nullable({moment(zone)}))"}
+        picks.append(_known(first_at(cls.spec.name), f"{verb(cls.spec.name)}_at"))
+    terms: dict[str, str] = {UNKNOWN: f"CAST(NULL AS Nullable({moment(zone)}))"}
     for clock in family.clocks:
-        terms |= _clock_terms(clock)
+        terms |= clock_terms(clock)
         for name, text, sql in _clock(clock):
             columns[name] = text
             picks.append(f"{sql} AS {name}")
@@ -56,48 +75,7 @@ def cases(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             f"{family.zh}案件，时刻 `at` 之前开始的每案一行，状态以该时刻为准。",
         ),
         columns,
-        f"SELECT {', '.join(picks)}\n{_begun(family, fold, database, zone, terms)}",
-        family.topic,
-    )
-
-
-def pending(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    """How many cases have begun, are open and are overdue, by place.
-
-    `cases` has all of it too, but analysing `cases` costs more than counting it.
-    """
-    opening, year = _at(fold.opens), f"toStartOfYear({_NOW})"
-    begun = {"today": f"toStartOfDay({_NOW})", "this_year": f"toDateTime({year}, {quoted(zone)})"}
-    clocks = family.clocks
-    overdue = " OR ".join(f"({_past_due(clock)})" for clock in clocks)
-    moved = {_latest(clock): _clock_terms(clock)[_latest(clock)] for clock in clocks if clock.moves}
-    return PublishedView(
-        f"{family.topic}_pending",
-        f"{family.zh}·在办",
-        Text(
-            "Cases by county and township, counted as they stood at the instant `at`.",
-            f"{family.zh}案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。",
-        ),
-        {
-            "county": _COUNTY,
-            "township": TOWNSHIP_IF_SHOWN,
-            "begun_today": Text("Cases begun on the day of `at`.", "`at` 当日开始的案件数。"),
-            "begun_this_year": Text(
-                "Cases begun in the calendar year of `at`.", "`at` 所在年份开始的案件数。"
-            ),
-            "open_cases": Text("Cases not ended at the instant.", "该时刻未结束的案件数。"),
-            "overdue_cases": Text(
-                "Cases with a deadline past and not met at the instant.",
-                "该时刻有期限已到而未完成的案件数。",
-            ),
-        },
-        f"SELECT {_PLACES},\n  "
-        + "".join(f"countIf({opening} >= {start}) AS begun_{day}, " for day, start in begun.items())
-        + "\n"
-        f"  countIf({_OPEN}) AS open_cases, countIf({overdue or 0}) AS overdue_cases\n"
-        f"{_begun(family, fold, database, zone, moved)}\n"
-        # Not by county and township: per case, and as two keys, they took a sixth of the time.
-        "GROUP BY _place",
+        f"SELECT {', '.join(picks)}\n{begun(family, fold, database, zone, terms)}",
         family.topic,
     )
 
@@ -108,25 +86,16 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     `cases` has the same, in one column per clock and property. Here a query over all clocks is
     analysed once, not once per clock.
     """
-    clocks = family.clocks
-    terms = {name: sql for clock in clocks for name, sql in _clock_terms(clock).items()}
-    running = {
-        "clock": [quoted(clock.name) for clock in clocks],
-        "due": [f"_{clock.name}_due" for clock in clocks],
-        "met": [f"c.met_{clock.name}" for clock in clocks],
-        "really_met": [_really_met(clock) for clock in clocks],
-    }
-    arrays = ", ".join(f"[{', '.join(cells)}] AS {name}s" for name, cells in running.items())
     words, on_time = _case_words(family, fold), _ON_TIME
     # Only the vocabularies known from a case's first day; `cases` has the other facts.
     sorts = {
         f.name: f
         for f in family.facts
-        if f.choices and not f.personal and _is_opening(family, fold, f)
+        if f.choices and not f.personal and is_opening(family, fold, f)
     }
-    if lapses := sorted({name for clock in clocks for name in clock.lapses}):
+    if lapses := sorted({name for clock in family.clocks for name in clock.lapses}):
         on_time += _lapsed_by(lapses)
-    names = "，".join(f"{clock.name} {clock.zh}" for clock in clocks)
+    shown = ["c.case AS case", *(f"{fact_of(f)} AS {name}" for name, f in sorts.items())]
     return PublishedView(
         f"{family.topic}_deadlines",
         f"{family.zh}·期限",
@@ -137,25 +106,17 @@ def deadlines(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
         {
             **{name: words[name] for name in ("case", "county", "township", "open")},
             **{name: f.doc for name, f in sorts.items()},
-            "clock": Text(
-                f"Clock: {', '.join(clock.name for clock in clocks)}.", f"期限：{names}。"
-            ),
-            "due": _DUE,
+            "clock": clock_names(family),
+            "due": DUE,
             "overdue": Text(
                 "1 when past due and not met at the instant.", "该时刻已到期而未完成时为1。"
             ),
             "on_time": on_time,
         },
-        # One array per column: an array of tuples took the engine a third longer to fill and judge.
-        f"SELECT {', '.join(['case', 'county', 'township', 'open', *sorts])}, clock, due,\n"
-        f"  {_overdue('due', 'met')} AS overdue,\n"
-        f"  {_on_time('due', 'met', 'really_met')} AS on_time\n"
-        f"FROM (SELECT c.case AS case, {_PLACES}, {_OPEN} AS open, {_NOW}, {_NEVER},\n"
-        f"  {''.join(f'{_said(f)} AS {name}, ' for name, f in sorts.items())}\n"
-        f"  {arrays}\n"
-        f"{_begun(family, fold, database, zone, terms)})\n"
-        f"ARRAY JOIN {', '.join(f'{name}s AS {name}' for name in running)}\n"
-        f"WHERE due < {_NEVER}",
+        f"SELECT case, {PLACE_CODES}, open, {', '.join([*sorts, 'clock'])}, due,\n"
+        f"  {is_overdue('due', 'met')} AS overdue,\n"
+        f"  {is_on_time('due', 'met', 'really_met')} AS on_time\n"
+        + each_clock(family, fold, database, zone, shown),
         family.topic,
     )
 
@@ -168,10 +129,11 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
     """
     words = _case_words(family, fold)
     reached = ", ".join(
-        f"({_at(name)}, toUInt8({n}), {quoted(state)})"
+        f"({first_at(name)}, toUInt8({n}), {quoted(state)})"
         for n, (name, state, _) in enumerate(fold.stages)
     )
     never = f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})"
+    place = place_at(digits_of(family, "clerk"))
     return PublishedView(
         f"{family.topic}_steps",
         f"{family.zh}·环节",
@@ -194,13 +156,13 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
             "state": Text("State it came into.", "进入的状态。"),
             "time": Text("When it came into it.", "进入该状态的时间。"),
         },
-        f"SELECT c.case AS case, {_PLACES},\n"
-        f"  CAST({_at(fold.opens)} AS {moment(zone)}) AS begun,\n"
+        f"SELECT c.case AS case, {PLACE_CODES},\n"
+        f"  CAST({first_at(fold.opens)} AS {moment(zone)}) AS begun,\n"
         "  step.1.3 AS came_from,\n"
         "  if(step.1.3 = '', NULL, step.1.1) AS since, step.2.3 AS state, step.2.1 AS time\n"
         # Two steps of one instant come in legal order. The cast sheds the SimpleAggregateFunction
         # type, which board clients cannot read.
-        f"FROM (SELECT *, {_place(family)} AS _place, arraySort(arrayFilter(s -> s.1 < {never},\n"
+        f"FROM (SELECT *, {place} AS _place, arraySort(arrayFilter(s -> s.1 < {never},\n"
         f"    CAST([{reached}] AS Array(Tuple({moment(zone)}, UInt8, String))))) AS taken,\n"
         f"  arrayPopBack(arrayPushFront(taken, ({never}, toUInt8(0), ''))) AS before,\n"
         "  arrayJoin(arrayZip(before, taken)) AS step\n"
@@ -209,39 +171,12 @@ def steps(family: Family, fold: CaseFold, database: str, zone: str) -> Published
     )
 
 
-def _begun(
-    family: Family, fold: CaseFold, database: str, zone: str, terms: Mapping[str, str]
-) -> str:
-    """The cases begun by the instant, with the terms that their columns use."""
-    # A term that many columns use is a column of its own: written out in each, or named by WITH, it
-    # is analysed once per use, which took the engine twice as long as the cases themselves (D-30).
-    shared = {
-        _NOW: instant(zone),
-        _NEVER: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
-        _NONE: f"toDateTime64(0, 3, {quoted(zone)})",
-        "_place": _place(family),
-        **terms,
-    }
-    return (
-        f"FROM (SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in shared.items())}\n"
-        # A partition's watermark is a row without a case, which never begins.
-        f"FROM `{database}`.`{target(family, fold)}` AS c FINAL) AS c\n"
-        f"WHERE {_at(fold.opens)} <= {_NOW}"
-    )
-
-
-def _place(family: Family) -> str:
-    """The code of the township, or of the county where the township is not known or not shown."""
-    digits = "if(c.county_only = 1, 6, 9)" if family.county_only else "9"
-    return f"substring(c.division, 1, {digits})"
-
-
 def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
     """Meaning of the columns that every view of cases begins with."""
     zh = {c.spec.name: c.spec.zh for c in family.events}
     return {
         "case": Text("Number of the case.", "案件编号。"),
-        "county": _COUNTY,
+        "county": CASE_COUNTY,
         "township": TOWNSHIP_IF_SHOWN,
         "state": Text(
             f"State at the instant: {', '.join(state for _, state, _ in fold.stages)}.",
@@ -254,49 +189,14 @@ def _case_words(family: Family, fold: CaseFold) -> dict[str, Text]:
     }
 
 
-_NOW, _NEVER, _NONE, _UNKNOWN = "_now", "_never", "_none", "_unknown"
-"""Names in a view of cases: the instant to judge by, the latest and earliest instant, NULL."""
-_PLACES: Final = codes_of("_place")
-_OPEN: Final = f"c.ended_at > {_NOW}"
-_DUE: Final = Text(
-    "End of its last day, the midnight after it.", "期限届满的时刻，即末日次日零时。"
-)
 _ON_TIME: Final = Text(
     "1 met in time, 0 met late or overdue, NULL not due yet.",
     "按期为1，迟办或者逾期为0，未到期为 NULL。",
 )
-_COUNTY: Final = Text(
-    "County of a case's first event, six digits.", "案件首个事件所在县市区的代码，6位。"
-)
-
-
-def _is_opening(family: Family, fold: CaseFold, fact: FieldSpec) -> bool:
-    """Whether the opening event carries the fact, so that it is known for every case begun."""
-    return fold.opens in family.sayers(fact.name, "fact")
-
-
-def _said(fact: FieldSpec) -> str:
-    # The cast sheds the SimpleAggregateFunction type, which board clients cannot read. For an
-    # instant `if` sheds it: `if` has the type of its first branch.
-    return f"CAST(c.{fact.name} AS {fact.stored})"
 
 
 def _known(instant_: str, name: str) -> str:
-    return f"if({instant_} > {_NOW}, {_UNKNOWN}, {instant_}) AS {name}"
-
-
-def _clock_terms(clock: Clock) -> dict[str, str]:
-    """The terms of a clock's columns: when it is due, `_never` if it does not run."""
-    due, start, terms = f"c.due_{clock.name}", _at(clock.starts), {}
-    stopped = f"{start} > {_NOW}"
-    if clock.moves:
-        moved, latest = f"{due}_moved", _latest(clock)
-        terms[latest] = (
-            f"greatest(if({stopped} OR {due} = {_NEVER}, {_NONE}, {due}), "
-            f"arrayMax((at, due) -> if(at > {_NOW}, {_NONE}, due), {moved}.1, {moved}.2))"
-        )
-        due, stopped = latest, f"{latest} = {_NONE}"
-    return terms | {f"_{clock.name}_due": f"if({stopped}, {_NEVER}, {due})"}
+    return f"if({instant_} > {NOW}, {UNKNOWN}, {instant_}) AS {name}"
 
 
 def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
@@ -308,7 +208,7 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
             "End of its last day, the midnight after it; NULL: no such clock.",
             f"“{clock.zh}”期限届满的时刻，即末日次日零时；无此期限时为 NULL。",
         ),
-        f"nullIf({due}, {_NEVER})",
+        f"nullIf({due}, {LATEST})",
     )
     yield (
         f"overdue_{clock.name}",
@@ -316,27 +216,12 @@ def _clock(clock: Clock) -> Iterator[tuple[str, Text, str]]:
             "1 when past due and not met at the instant.",
             f"该时刻“{clock.zh}”已到期而未完成时为1。依据：{clock.basis}。",
         ),
-        _overdue(due, met),
+        is_overdue(due, met),
     )
     yield (
         f"on_time_{clock.name}",
         _ON_TIME + _lapsed_by(clock.lapses) if clock.lapses else _ON_TIME,
-        _on_time(due, met, _really_met(clock) if clock.lapses else ""),
-    )
-
-
-def _overdue(due: str, met: str) -> str:
-    return f"{due} <= {_NOW} AND {met} > {_NOW}"
-
-
-def _on_time(due: str, met: str, really_met: str) -> str:
-    # A duty that lapsed in time was not done: as a success it would raise the rate of an office
-    # that merges what it can't close. If it lapsed late, the duty was missed before (D-10).
-    lapsed = f"{met} < {really_met}, NULL, " if really_met else ""
-    # Before the due instant, not at it: a ledger with dates only says midnight, the next day.
-    return (
-        f"multiIf({due} = {_NEVER} OR least({met}, {due}) > {_NOW}, NULL, {met} >= {due}, 0, "
-        f"{lapsed}1)"
+        is_on_time(due, met, really_met(clock) if clock.lapses else ""),
     )
 
 
@@ -345,40 +230,3 @@ def _lapsed_by(types: Sequence[str]) -> Text:
     return Text(
         f"NULL too when taken away in time by {gone}.", f"到期前因 {gone} 而终结的也为 NULL。"
     )
-
-
-def _really_met(clock: Clock) -> str:
-    """When the duty was done; events that make the clock lapse do not count."""
-    if not clock.lapses:
-        return f"c.met_{clock.name}"
-    return _first([name for name in clock.ends if name not in clock.lapses])
-
-
-def _past_due(clock: Clock) -> str:
-    """`_overdue` in fewer terms: no clock is due before it starts, so one past due has started."""
-    due, runs = f"c.due_{clock.name}", ""
-    if clock.moves:
-        due = _latest(clock)
-        runs = f"{due} > {_NONE} AND "
-    return f"{runs}{due} <= {_NOW} AND c.met_{clock.name} > {_NOW}"
-
-
-def _latest(clock: Clock) -> str:
-    """Name of the term with a moving clock's latest due instant known at the judged instant."""
-    return f"_{clock.name}_latest"
-
-
-def _first(types: Sequence[str]) -> str:
-    first, *others = map(_at, types)
-    return f"least({', '.join([first, *others])})" if others else first
-
-
-def _at(type_: str) -> str:
-    return f"c.{verb(type_)}_at"
-
-
-def _state(fold: CaseFold) -> str:
-    cases = ", ".join(
-        f"{_at(name)} <= {_NOW}, {quoted(state)}" for name, state, _ in reversed(fold.stages)
-    )
-    return f"multiIf({cases}, '')"

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from schemas.event import FieldSpec
 from schemas.family import Family
+from schemas.grain import Period, Place, Role
 from schemas.words import Text
 
 
@@ -115,18 +116,19 @@ def as_corrected(f: FieldSpec) -> Text:
     return Text(f"After corrections: {f.doc.en}", f"更正后合计：{f.doc.zh}")
 
 
-def figures_of(family: Family, *, below_township: bool = False) -> list[tuple[str, Text]]:
+def figures_of(
+    family: Family, place: Place = "county", role: Role = "clerk", period: Period = "live"
+) -> list[tuple[str, Text]]:
     """Names and meanings of the figures of a family's rollups; `net_` are those after corrections.
 
-    Pairs, not a mapping, so that a target finds a name that comes twice.
-
-    Args:
-        family: whose.
-        below_township: leave out the totals that may not be published for a village.
+    Only those that readers of the role see at the level of place, for the period. Pairs, not a
+    mapping, so that a target finds a name that comes twice.
     """
-    found = [("gross_count", GROSS), ("net_count", NET)]
+    found = []
+    if family.grain.shows(place, role, period):
+        found += [("gross_count", GROSS), ("net_count", NET)]
     for f in family.totals:
-        if f.below_township or not below_township:
+        if family.grain_of(f).shows(place, role, period):
             found += [(f"gross_{f.name}", as_filed(f)), (f"net_{f.name}", as_corrected(f))]
     return found
 

@@ -1,25 +1,28 @@
 """The published views: stable names over the figures; boards and auditors read only these.
 
-`<topic>_by_county_hour`, `_by_township_day`, `_by_village_year`, `_by_village_day` (where small
-cells are not withheld), `_to_date(at)`, `_cases(at)`, `_pending(at)`, `_deadlines(at)` and `_steps`
-derive from a family's rollups and case fold; `<topic>_balances(at)` from its ledger;
+`<topic>_by_county_hour`, `_by_township_day`, `_by_village_day`, `_by_village_year`, `_to_date(at)`,
+`_by_county_year`, `_cases(at)`, `_pending(at)`, `_breakdown(at)`, `_duties(at)`, `_deadlines(at)`
+and `_steps` derive from a family's rollups and case fold; `<topic>_balances(at)` from its ledger;
 `<topic>_<diary>(at)`, `_covered(at)` and `_by_grid_day` from its diary.
+Viewers and clerks each have a database of them, made from these same functions. The viewers' lacks
+the views and the columns that are finer than the grain that a measure declares.
 A parameterised view judges by the instant `at`, in ms since 1970, never by the wall clock. From a
-board: `petitions_cases(at = toUnixTimestamp64Milli($__toTime_ms))`.
+board: `petitions_pending(at = toUnixTimestamp64Milli($__toTime_ms))`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from schemas import names
 from schemas.errors import SchemaError
 from schemas.family import Family
+from schemas.grain import Place, Role
 from schemas.projections import Rollup
 from schemas.sql.balances import balances
-from schemas.sql.cases import cases, deadlines, pending, steps
+from schemas.sql.cases import cases, deadlines, steps
 from schemas.sql.columns import (
     COUNTY,
     COUNTY_OR_CITY,
@@ -29,33 +32,34 @@ from schemas.sql.columns import (
     VILLAGE,
     YEAR,
     PublishedView,
+    as_corrected,
     codes_of,
     figures_of,
     instant,
     quoted,
     starts,
 )
+from schemas.sql.counts import breakdown, duties, pending
 from schemas.sql.coverage import by_grid_day, coverage, covered
 from schemas.sql.targets import target
 from schemas.sql.watched import watched
 from schemas.words import Text
 
-SMALL: Final = 5
-"""Counts of 1 to SMALL - 1 below township are withheld: a micro-grid has about 15 households."""
-
 _GRAINS: Final = {"hour": "小时", "day": "日期", "year": "年份"}
 
 
-def published(families: Sequence[Family], database: str, zone: str) -> list[PublishedView]:
-    """Every published view, in the order in which they may be created.
+def published(
+    families: Sequence[Family], database: str, zone: str, role: Role
+) -> list[PublishedView]:
+    """Every published view of readers of that role, in the order in which they may be created.
 
     Raises:
         SchemaError: two of them have one name.
     """
     found = [
-        *(view for family in families for view in _family_views(family, database, zone)),
-        _united(families, database, "county"),
-        _united(families, database, "division"),
+        *(view for family in families for view in _family_views(family, database, zone, role)),
+        _united(families, database, "county", role),
+        _united(families, database, "division", role),
         _divisions(database),
         _labels(families),
         *watched(families, database),
@@ -70,69 +74,114 @@ def published(families: Sequence[Family], database: str, zone: str) -> list[Publ
     return found
 
 
-def _family_views(family: Family, database: str, zone: str) -> Iterator[PublishedView]:
+def _family_views(family: Family, database: str, zone: str, role: Role) -> Iterator[PublishedView]:
     for rollup in family.rollups:
-        if rollup.place == "county":
-            yield _by_county_hour(family, rollup, database)
-            yield _to_date(family, rollup, database, zone)
-            continue
-        yield _by_township_day(family, rollup, database)
-        if family.small_cells:
-            yield _by_village_year_suppressed(family, rollup, database)
-        else:
-            yield _by_village(family, rollup, database, "day")
-            yield _by_village(family, rollup, database, "year")
-        if rollup.balance:
-            yield balances(family, rollup, database, zone)
-    if diary := family.diary:
+        yield from _rollup_views(family, rollup, database, zone, role)
+    if (diary := family.diary) and family.grain.shows("grid", role):
         yield coverage(family, diary, database, zone)
         yield covered(family, diary, database, zone)
         yield by_grid_day(family, diary, database)
     if fold := family.fold:
-        yield cases(family, fold, database, zone)
-        yield pending(family, fold, database, zone)
-        yield steps(family, fold, database, zone)
+        yield pending(family, fold, database, zone, role)
+        yield breakdown(family, fold, database, zone)
         if family.clocks:
-            yield deadlines(family, fold, database, zone)
+            yield duties(family, fold, database, zone, role)
+        if role == "clerk" or fold.listed:
+            yield cases(family, fold, database, zone)
+            yield steps(family, fold, database, zone)
+            if family.clocks:
+                yield deadlines(family, fold, database, zone)
 
 
-def _net(family: Family) -> dict[str, Text]:
-    return {name: text for name, text in figures_of(family) if name.startswith("net_")}
+def _rollup_views(
+    family: Family, rollup: Rollup, database: str, zone: str, role: Role
+) -> Iterator[PublishedView]:
+    if rollup.place == "county":
+        yield _by_county_hour(family, rollup, database, role)
+        yield _to_date(family, rollup, database, zone, role)
+        if yearly := _yearly(family):
+            yield _by_county_year(family, rollup, database, yearly)
+        return
+    if family.grain.shows("township", role):
+        yield _by_township_day(family, rollup, database, role)
+    if family.grain.shows("village", role):
+        yield _by_village(family, rollup, database, "day", role)
+        yield _by_village(family, rollup, database, "year", role)
+    if (balance := rollup.balance) and all(
+        family.grain_of(f).shows("village", role) for f in family.fields_named(balance.amount)
+    ):
+        yield balances(family, rollup, database, zone)
 
 
-def _sums(family: Family) -> str:
-    return ", ".join(f"sum(t.{name}) AS {name}" for name, _ in figures_of(family))
+def _net(family: Family, rollup: Rollup, role: Role) -> dict[str, Text]:
+    place: Place = "county" if rollup.place == "county" else "township"
+    shown = figures_of(family, place, role)
+    return {name: text for name, text in shown if name.startswith("net_")}
+
+
+def _sums(figures: Mapping[str, Text]) -> str:
+    return ", ".join(f"sum(t.{name}) AS {name}" for name in figures)
 
 
 def _dims(family: Family, rollup: Rollup) -> dict[str, Text]:
     return {d: family.fields_named(d)[0].doc for d in rollup.dims}
 
 
-def _by_county_hour(family: Family, rollup: Rollup, database: str) -> PublishedView:
-    dims = _dims(family, rollup)
+def _by_county_hour(family: Family, rollup: Rollup, database: str, role: Role) -> PublishedView:
+    dims, figures = _dims(family, rollup), dict(figures_of(family, "county", role))
     group = ", ".join(["type", "county", *dims, "hour"])
     return PublishedView(
         f"{family.topic}_by_county_hour",
         f"{family.zh}·县市区·小时",
         Text("Figures by type, county and hour.", f"{family.zh}统计，按事件类型、县市区和小时。"),
-        {
-            "type": TYPE,
-            "county": COUNTY_OR_CITY,
-            **dims,
-            "hour": starts("hour"),
-            **dict(figures_of(family)),
-        },
-        f"SELECT {group}, {_sums(family)}\n"
+        {"type": TYPE, "county": COUNTY_OR_CITY, **dims, "hour": starts("hour"), **figures},
+        f"SELECT {group}, {_sums(figures)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\nGROUP BY {group}",
         family.topic,
     )
 
 
-def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> PublishedView:
+def _yearly(family: Family) -> dict[str, Text]:
+    """The figures that viewers see of whole years alone.
+
+    Only after corrections: beside gross figures, one correction in a county and year would tell
+    its own share.
+    """
+    totals = (f for f in family.totals if family.grain_of(f).period == "year")
+    return {f"net_{f.name}": as_corrected(f) for f in totals}
+
+
+def _by_county_year(
+    family: Family, rollup: Rollup, database: str, figures: Mapping[str, Text]
+) -> PublishedView:
+    """Figures of the calendar years that are over.
+
+    A year is over once an event of the family lies in a later one: views never read the wall clock.
+    """
+    table = f"`{database}`.`{target(family, rollup)}`"
+    return PublishedView(
+        f"{family.topic}_by_county_year",
+        f"{family.zh}·县市区·年",
+        Text(
+            "Figures by type, county and year, of the years that are over: a year is once an event "
+            "lies in a later one.",
+            f"{family.zh}统计，按事件类型、县市区和年份，只含已经过去的年份：有事件发生在其后年份的，"
+            "该年份即为过去。",
+        ),
+        {"type": TYPE, "county": COUNTY_OR_CITY, "year": YEAR, **figures},
+        f"SELECT type, county, toYear(hour) AS year, {_sums(figures)}\n"
+        f"FROM {table} AS t\n"
+        f"WHERE type != '' AND year < (SELECT max(toYear(hour)) FROM {table} WHERE type != '')\n"
+        f"GROUP BY type, county, year HAVING {' OR '.join(f'{name} != 0' for name in figures)}",
+        family.topic,
+    )
+
+
+def _to_date(family: Family, rollup: Rollup, database: str, zone: str, role: Role) -> PublishedView:
     """Sums up to the instant; over the view by hour, the engine would first sum hour by hour."""
     dims = _dims(family, rollup)
     group = ", ".join(["type", "county", *dims])
-    figures = _net(family)
+    figures = _net(family, rollup, role)
     spans = {
         "today": ("toStartOfDay(upto)", Text("Of the day.", "当日。")),
         "month": (
@@ -173,8 +222,8 @@ def _to_date(family: Family, rollup: Rollup, database: str, zone: str) -> Publis
     )
 
 
-def _by_township_day(family: Family, rollup: Rollup, database: str) -> PublishedView:
-    dims = _dims(family, rollup)
+def _by_township_day(family: Family, rollup: Rollup, database: str, role: Role) -> PublishedView:
+    dims, figures = _dims(family, rollup), dict(figures_of(family, "township", role))
     return PublishedView(
         f"{family.topic}_by_township_day",
         f"{family.zh}·乡镇街道·日",
@@ -187,19 +236,19 @@ def _by_township_day(family: Family, rollup: Rollup, database: str) -> Published
             "township": TOWNSHIP_IF_SHOWN,
             **dims,
             "day": starts("day"),
-            **dict(figures_of(family)),
+            **figures,
         },
         # Derive county and township per group, not per row: per row, and as two keys, they took a
         # quarter longer.
         f"SELECT type, {codes_of('place')},\n"
-        f"  {', '.join([*dims, 'day'])}, {_sums(family)}\n"
+        f"  {', '.join([*dims, 'day'])}, {_sums(figures)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t WHERE type != ''\n"
         f"GROUP BY {', '.join(['type', 'substring(division, 1, 9) AS place', *dims, 'day'])}",
         family.topic,
     )
 
 
-def _united(families: Sequence[Family], database: str, place: str) -> PublishedView:
+def _united(families: Sequence[Family], database: str, place: str, role: Role) -> PublishedView:
     """The rollups of all families by that place, for queries over several families.
 
     One view per family takes half as long again to analyse. The rows are not summed: grouping the
@@ -208,12 +257,15 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     column, whether a query reads it or not.
     """
     rollups = [
-        (family, each) for family in families for each in family.rollups if each.place == place
+        (family, each)
+        for family in families
+        for each in family.rollups
+        if each.place == place and _net(family, each, role)
     ]
     texts: dict[str, Text] = {}
-    for family, _ in rollups:
-        texts = _net(family) | texts
-    had = Counter(name for family, _ in rollups for name in _net(family))
+    for family, rollup in rollups:
+        texts = _net(family, rollup, role) | texts
+    had = Counter(name for family, rollup in rollups for name in _net(family, rollup, role))
     figures = {name: text for name, text in texts.items() if had[name] > 1}
     # The only vocabulary here is the mark of a balance brought forward, which is no movement.
     openings = {f.ledger.balance.opening[0] for f in families if f.ledger and f.ledger.balance}
@@ -225,7 +277,7 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     }
 
     def part(family: Family, rollup: Rollup) -> str:
-        has = {*rollup.dims, *_net(family)}
+        has = {*rollup.dims, *_net(family, rollup, role)}
         columns = [
             *(d if d in has else f"toLowCardinality('') AS {d}" for d in dims),
             rollup.grain,
@@ -243,7 +295,7 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     places = {"county": COUNTY_OR_CITY}
     if place != "county":
         narrowest, zh = "township", "乡镇街道"
-        # Whether the village is known, not which: some families withhold a village's small counts.
+        # Whether the village is known, not which: viewers see some families by township alone.
         known = Text("1 when its village is known too.", "所属村（社区）也已知时为1。")
         places = {"county": COUNTY, "township": TOWNSHIP_IF_SHOWN, "village_known": known}
         sql = (
@@ -267,27 +319,12 @@ def _united(families: Sequence[Family], database: str, place: str) -> PublishedV
     )
 
 
-def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> PublishedView:
-    dims = _dims(family, rollup)
+def _by_village(
+    family: Family, rollup: Rollup, database: str, grain: str, role: Role
+) -> PublishedView:
+    dims, figures = _dims(family, rollup), dict(figures_of(family, "village", role))
     bucket = "day" if grain == "day" else "toYear(day) AS year"
     group = ", ".join(["type", "county", "township", "village", *dims, grain])
-    figures = dict(figures_of(family, below_township=True))
-    sums = {name: f"sum(t.{name})" for name in figures}
-    # Withhold the count of events that help people, like the number of people helped: a single
-    # event in a village points at a household (D-18). Publish its money like other totals.
-    helping = [
-        t for f in family.totals if not f.below_township for t in family.sayers(f.name, "total")
-    ]
-    if helping:
-        told = ", ".join(helping)
-        withheld = f"type IN ({', '.join(map(quoted, helping))})"
-        for name in ("gross_count", "net_count"):
-            figures[name] += Text(f"NULL of {told}.", f"{told} 的为 NULL。")
-            sums[name] = f"if({withheld}, NULL, {sums[name]})"
-        figures["suppressed"] = Text(
-            f"1 when the counts are withheld: {told}.", f"件次不公布时为1：{told}。"
-        )
-        sums["suppressed"] = f"toUInt8({withheld})"
     return PublishedView(
         f"{family.topic}_by_village_{grain}",
         f"{family.zh}·村社区·{'日' if grain == 'day' else '年'}",
@@ -307,69 +344,9 @@ def _by_village(family: Family, rollup: Rollup, database: str, grain: str) -> Pu
         "SELECT type, substring(division, 1, 6) AS county,\n"
         "  substring(division, 1, 9) AS township, division AS village,\n"
         f"  {''.join(f'{d}, ' for d in dims)}{bucket},\n"
-        f"  {', '.join(f'{sql} AS {name}' for name, sql in sums.items())}\n"
+        f"  {_sums(figures)}\n"
         f"FROM `{database}`.`{target(family, rollup)}` AS t\n"
         f"WHERE type != '' AND length(division) = 12\nGROUP BY {group}",
-        family.topic,
-    )
-
-
-def _by_village_year_suppressed(family: Family, rollup: Rollup, database: str) -> PublishedView:
-    """Withholds small cells, and a second cell of a township that has only one small cell.
-
-    A township's total is published, so subtraction would reveal a single withheld cell. The
-    second is the smallest other cell. Where no other village has events it is a cell without any,
-    so every village of the township takes part, with a zero. Only the sole village of a township
-    stays uncovered: its figures are the township's.
-
-    There is no such view by day: nearly every cell would be withheld, and with the days of a
-    village's year as a second line of known sums, hiding one sibling per line is not enough (D-19).
-    Vocabularies are left out: they would split large cells into small ones.
-    """
-    figures = dict(figures_of(family, below_township=True))
-    cell = "type, substring(village, 1, 9) AS township, village, year"
-    small = f"gross_count BETWEEN 1 AND {SMALL - 1} OR abs(net_count) BETWEEN 1 AND {SMALL - 1}"
-    line = "PARTITION BY type, township, year"
-    table = f"`{database}`.`{target(family, rollup)}`"
-    villages = f"{table} AS t WHERE type != '' AND length(division) = 12"
-    return PublishedView(
-        f"{family.topic}_by_village_year",
-        f"{family.zh}·村社区·年",
-        Text(
-            f"Figures by type, village and year; counts of 1 to {SMALL - 1} are withheld, and one "
-            "sibling more where subtraction from the township would reveal them.",
-            f"{family.zh}统计，按事件类型、村（社区）和年份；1至{SMALL - 1}的计数不公布，"
-            "可由乡镇街道合计相减得出的，再隐去一个同级单位。",
-        ),
-        {
-            "type": TYPE,
-            "county": COUNTY,
-            "township": TOWNSHIP,
-            "village": VILLAGE,
-            "year": YEAR,
-            **figures,
-            "suppressed": Text("1 when the figures are withheld.", "统计数据不公布时为1。"),
-        },
-        # Not summed before the zeros are added: the engine analyses a CTE once per use.
-        "WITH every AS (SELECT type, division AS village, toYear(day) AS year,\n"
-        f"  {', '.join(f'toInt64(t.{name}) AS {name}' for name in figures)}\n"
-        f"  FROM {villages}\n"
-        "  UNION ALL\n"
-        f"  SELECT l.type, v.code, l.year, {', '.join('0' for _ in figures)}\n"
-        "  FROM (SELECT DISTINCT type, substring(division, 1, 9) AS township,\n"
-        f"    toYear(day) AS year FROM {villages}) AS l\n"
-        f"  INNER JOIN (SELECT code, parent FROM `{database}`.`{names.DIVISIONS_TABLE}` FINAL\n"
-        "    WHERE level = 'village') AS v ON v.parent = l.township),\n"
-        f"cells AS (SELECT {cell}, {', '.join(f'sum(e.{name}) AS {name}' for name in figures)},\n"
-        f"  {small} AS small FROM every AS e GROUP BY type, village, year),\n"
-        f"marked AS (SELECT *, countIf(small) OVER ({line}) AS alone, row_number() OVER (\n"
-        f"  {line} ORDER BY small, gross_count = 0, gross_count, village) AS nth FROM cells),\n"
-        "judged AS (SELECT *, toUInt8(small OR (alone = 1 AND nth = 1)) AS suppressed\n"
-        "  FROM marked)\n"
-        "SELECT type, substring(village, 1, 6) AS county, township, village, year,\n"
-        f"  {', '.join(f'if(suppressed = 1, NULL, j.{name}) AS {name}' for name in figures)},\n"
-        "  suppressed\n"
-        "FROM judged AS j WHERE suppressed = 1 OR j.gross_count != 0 OR j.net_count != 0",
         family.topic,
     )
 

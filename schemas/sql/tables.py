@@ -1,18 +1,19 @@
 """ClickHouse text derived from the classes: events tables, targets, views, published views.
 
 Text only, no connection: `infra/database.py` compares it with the live schema and applies it.
-There are two databases. One holds the truth and the figures; the other holds only the published
-views. Boards, reports and auditors read only the latter.
+There are three databases. One holds the truth and the figures, the others hold only published
+views: one those of viewers, one those of clerks. Boards, reports and auditors read only these two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from schemas import names
 from schemas.family import Family
+from schemas.grain import Role
 from schemas.projections import CaseFold, Projection, Rollup
 from schemas.sql.columns import KPART, TOPIC, TYPE, Column, PublishedView, moment, quoted
 from schemas.sql.published import published
@@ -284,7 +285,8 @@ class Layout:
 
     Attributes:
         database: holds the truth and the figures.
-        published: holds the views that people read.
+        published: holds the views that viewers read.
+        desk: holds the views that clerks read.
         zone: IANA name of the city's zone.
         cluster: name of a ClickHouse cluster; empty for one server. On a cluster the same
             declarations become Replicated engines created ON CLUSTER.
@@ -292,8 +294,14 @@ class Layout:
 
     database: str = "gulou"
     published: str = "gulou_published"
+    desk: str = "gulou_desk"
     zone: str = "Asia/Shanghai"
     cluster: str = ""
+
+    @property
+    def views(self) -> Mapping[Role, str]:
+        """The database of the published views of each role."""
+        return {"viewer": self.published, "clerk": self.desk}
 
     def engine(self, plain: str) -> str:
         """`MergeTree` or its replicated form."""
@@ -315,7 +323,7 @@ def _dated(cols: Iterable[Column], zone: str) -> list[Column]:
 
 
 def database_statements(layout: Layout) -> list[Statement]:
-    """The two databases, both Atomic: EXCHANGE TABLES needs it, and `default` is not Atomic."""
+    """The databases, all Atomic: EXCHANGE TABLES needs it, and `default` is not Atomic."""
     return [
         Statement(
             name,
@@ -323,7 +331,7 @@ def database_statements(layout: Layout) -> list[Statement]:
             "database",
             f"CREATE DATABASE IF NOT EXISTS `{name}`{layout.on_cluster} ENGINE = Atomic",
         )
-        for name in (layout.database, layout.published)
+        for name in (layout.database, *layout.views.values())
     ]
 
 
@@ -336,7 +344,9 @@ def statements(families: Sequence[Family], layout: Layout) -> list[Statement]:
             found.append(_target(family, projection, layout))
             found.append(_view(family, projection, layout))
     found.append(_all_events(layout))
-    found += [_published(v, layout) for v in published(families, layout.database, layout.zone)]
+    for role, database in layout.views.items():
+        views = published(families, layout.database, layout.zone, role)
+        found += [_published(view, layout, database) for view in views]
     return found
 
 
@@ -467,13 +477,13 @@ def _all_events(layout: Layout) -> Statement:
     )
 
 
-def _published(item: PublishedView, layout: Layout) -> Statement:
+def _published(item: PublishedView, layout: Layout, database: str) -> Statement:
     sql = (
-        f"CREATE OR REPLACE VIEW `{layout.published}`.`{item.name}`{layout.on_cluster}\n"
+        f"CREATE OR REPLACE VIEW `{database}`.`{item.name}`{layout.on_cluster}\n"
         + _DEFINER
         + " AS\n"
         + item.sql
         + f"\nCOMMENT {quoted(str(item.doc))}"
     )
     cols = tuple(Column(name, "", doc) for name, doc in item.columns.items())
-    return Statement(layout.published, item.name, "view", sql, cols, topic=item.topic)
+    return Statement(database, item.name, "view", sql, cols, topic=item.topic)

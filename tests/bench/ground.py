@@ -74,12 +74,16 @@ class Ground:
         self._databases += 1
         name = f"bench_{self._databases}"
         settings = self.settings.model_copy(
-            update={"database": name, "published_database": f"{name}_published"}
+            update={
+                "database": name,
+                "published_database": f"{name}_published",
+                "desk_database": f"{name}_desk",
+            }
         )
         apply.apply(settings)
         yield settings
         client = self.client()
-        for each in (settings.published_database, settings.database):
+        for each in (*apply.layout(settings).views.values(), settings.database):
             client.execute(f"DROP DATABASE `{each}` SYNC")
 
     def city(self) -> City:

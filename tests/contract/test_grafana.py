@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from dashboards import boards, publish
+from dashboards.roles import SOURCES
 from tests.dashboards.servers import board_server
 from tests.dashboards.shipped import provisioned, shipped
 
@@ -28,10 +29,10 @@ YEAR = (1_609_430_400_000, 1_640_966_399_999)
 
 @dataclass(frozen=True)
 class Target:
-    """A Grafana under test, and its intended data source."""
+    """A Grafana under test, and its intended data sources, the viewers' first."""
 
     grafana: publish.Grafana
-    source: dict[str, Any]
+    sources: list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             grid="431202001001001001",
         )
         city.beat()
-        arguments = (*provisioned(root, city.source), "--token-file", str(token))
+        arguments = (*provisioned(root, city.sources.values()), "--token-file", str(token))
         with board_server(root / "state", *arguments, token=TOKEN) as running:
-            yield Target(publish.Grafana(running.url, TOKEN), city.source)
+            yield Target(publish.Grafana(running.url, TOKEN), [*city.sources.values()])
 
 
 @pytest.fixture(scope="module", params=["embedded", "real"])
@@ -61,25 +62,25 @@ def target(request: pytest.FixtureRequest) -> Target:
     if not REAL:
         pytest.skip("GULOU_TEST_GRAFANA names no Grafana")
     grafana = publish.Grafana(REAL, os.environ.get("GULOU_TEST_GRAFANA_TOKEN", ""))
-    given = os.environ.get("GULOU_TEST_GRAFANA_SOURCE", "")
-    source = json.loads(given) if given else grafana.get("/datasources/uid/gulou")
-    assert source, "there is no data source gulou, and GULOU_TEST_GRAFANA_SOURCE gives none"
+    given = json.loads(os.environ.get("GULOU_TEST_GRAFANA_SOURCES", "[]"))
+    sources = given or [grafana.get(f"/datasources/uid/{uid}") for uid in SOURCES.values()]
+    assert all(sources), f"not all of {[*SOURCES.values()]} are there or given"
     kept = ("uid", "name", "type", "access", "isDefault", "jsonData", "secureJsonData")
-    return Target(grafana, {key: source[key] for key in kept if key in source})
+    return Target(grafana, [{key: one[key] for key in kept if key in one} for one in sources])
 
 
 def published(target: Target) -> list[str]:
     told: list[str] = []
-    publish.publish(target.grafana, target.source, EVERY, told.append)
+    publish.publish(target.grafana, target.sources, EVERY, told.append)
     return told
 
 
 def test_publishing_twice_leaves_all_as_it_was_and_nothing_to_tell(target: Target) -> None:
     published(target)
     again = [line for line in published(target) if not line.startswith("map outlines")]
-    assert len(again) == len(EVERY) + 3
+    assert len(again) == len(EVERY) + 4
     assert [line for line in again if not line.endswith(": as it was")] == []
-    found = publish.drift(target.grafana, target.source, EVERY)
+    found = publish.drift(target.grafana, target.sources, EVERY)
     assert [line for line in found if not line.startswith("map outlines")] == []
 
 
@@ -106,7 +107,7 @@ def test_every_panels_query_gives_frames(target: Target, board: dict[str, Any]) 
     published(target)
     asked = list(
         publish.check(
-            target.grafana, target.source["uid"], [board], start_ms=YEAR[0], end_ms=YEAR[1]
+            target.grafana, target.sources[0]["uid"], [board], start_ms=YEAR[0], end_ms=YEAR[1]
         )
     )
     queries = [t for panel in board["panels"] for t in panel.get("targets") or ()]

@@ -1,28 +1,32 @@
-"""ClickHouse with everything the shipped classes declare, queried as the boards' user."""
+"""ClickHouse with everything the shipped classes declare, queried as the boards' users."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from clickhouse_driver import Client
 
 from dashboards import publish
+from dashboards.roles import SOURCES, role_of
 from dashboards.server.macros import Scope, expand
 from infra import database as apply
 from infra.settings import Settings
 from infra.warehouse import EmbeddedClickHouse
 from infra.warehouse.access import write_users
 from schemas.families import families
+from schemas.grain import Role
+from schemas.sql.tables import Layout
 from schemas.sql.targets import target
 from tests.schemas.conftest import CITY, City
 
-BOARD, PASSWORD = "board", "looks"
+USERS: Final[Mapping[Role, str]] = {"viewer": "board", "clerk": "desk"}
+PASSWORD = "looks"
 OWNER_TOKEN = 7
 HOUR_MS = 3_600_000
 
@@ -33,7 +37,7 @@ class Shipped:
 
     warehouse: EmbeddedClickHouse
     city: City
-    source: dict[str, Any]
+    sources: dict[Role, dict[str, Any]]
 
     def ask(
         self,
@@ -43,22 +47,34 @@ class Shipped:
         interval_ms: int = HOUR_MS,
         **values: str,
     ) -> list[Any]:
-        """Rows of a panel's query over a range in city time.
+        """Rows of a panel's query over a range in city time, as the role it needs gets them.
 
         `interval_ms` is the width of one point of the panel.
         """
+        return self.asked_by(role_of(sql), sql, at, since, interval_ms, values)
+
+    def asked_by(
+        self,
+        role: Role,
+        sql: str,
+        at: str,
+        since: str,
+        interval_ms: int,
+        values: Mapping[str, str],
+    ) -> list[Any]:
+        """The same as a given role gets them."""
         start, end = (
             round(datetime.fromisoformat(t).replace(tzinfo=CITY).timestamp() * 1000)
             for t in (since, at)
         )
         text = expand(publish.filled(sql, values), Scope(start, end, interval_ms))
         options = {
-            "database": self.source["jsonData"]["defaultDatabase"],
+            "database": self.sources[role]["jsonData"]["defaultDatabase"],
             # Servers often use UTC: a query that does not name the city's zone gives wrong rows.
             "settings": {"session_timezone": "UTC"},
         }
         with Client(
-            self.warehouse.host, self.warehouse.port, user=BOARD, password=PASSWORD, **options
+            self.warehouse.host, self.warehouse.port, user=USERS[role], password=PASSWORD, **options
         ) as client:
             return replace(self.city, client=client).rows(text)
 
@@ -83,9 +99,12 @@ class Shipped:
 def shipped(root: Path, divisions: Path | None = None) -> Iterator[Shipped]:
     """Starts it without events; `divisions` defaults to the shipped city's file."""
     users = root / "users.json"
-    published = {"password": PASSWORD, "role": "board", "databases": ["gulou_published"]}
     owner = {"password": "owns", "role": "writer"}
-    write_users(users, {"gulou": owner, BOARD: published})
+    readers = {
+        USERS[role]: {"password": PASSWORD, "role": "board", "databases": [database]}
+        for role, database in Layout().views.items()
+    }
+    write_users(users, {"gulou": owner, **readers})
     word = root / "word"
     word.write_text("owns")
     # Another zone than the city's: SQL that does not name its zone is then hours off.
@@ -106,29 +125,34 @@ def shipped(root: Path, divisions: Path | None = None) -> Iterator[Shipped]:
             for kpart in range(family.partitions)
         ]
         city.fill("gulou.owner", {"topic": "String", "kpart": "UInt16", "tok": "UInt64"}, claims)
-        source = {
-            "uid": "gulou",
-            "name": "gulou",
-            "type": "grafana-clickhouse-datasource",
-            "access": "proxy",
-            "isDefault": True,
-            "jsonData": {
-                "host": running.host,
-                "port": running.port,
-                "protocol": "native",
-                "username": BOARD,
-                "defaultDatabase": "gulou_published",
-            },
-            "secureJsonData": {"password": PASSWORD},
+        sources: dict[Role, dict[str, Any]] = {
+            role: {
+                "uid": SOURCES[role],
+                "name": SOURCES[role],
+                "type": "grafana-clickhouse-datasource",
+                "access": "proxy",
+                "isDefault": role == "viewer",
+                "jsonData": {
+                    "host": running.host,
+                    "port": running.port,
+                    "protocol": "native",
+                    "username": USERS[role],
+                    "defaultDatabase": database,
+                },
+                "secureJsonData": {"password": PASSWORD},
+            }
+            for role, database in Layout().views.items()
         }
-        yield Shipped(running, city, source)
+        yield Shipped(running, city, sources)
         client.disconnect()
 
 
 def provisioned(
-    root: Path, source: dict[str, Any], boards: Path = Path(publish.__file__).parent / "json"
+    root: Path,
+    sources: Iterable[dict[str, Any]],
+    boards: Path = Path(publish.__file__).parent / "json",
 ) -> tuple[str, ...]:
     """Options of a board server over it, with the shipped boards or a folder's."""
-    sources = root / "sources.json"
-    sources.write_text(json.dumps([source]))
-    return ("--data-sources", str(sources), "--boards", str(boards))
+    file = root / "sources.json"
+    file.write_text(json.dumps([*sources]))
+    return ("--data-sources", str(file), "--boards", str(boards))

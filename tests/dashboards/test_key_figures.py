@@ -62,7 +62,7 @@ def colours(defaults: dict[str, Any]) -> str:
 
 def of_wall() -> list[Key]:
     household, backlog = visits.hourly_visits(EVERYWHERE), petitions.petition_backlog(EVERYWHERE)
-    mediations, funds = wall.wall_mediations(), wall.wall_funds()
+    disputes, funds = mediations.mediation_figures(EVERYWHERE), wall.wall_funds()
     punctual = petitions.petition_punctuality(EVERYWHERE)
     return [
         ("今日走访（户次）", household, "visits_today", "count", CALM),
@@ -76,8 +76,8 @@ def of_wall() -> list[Key]:
         ("未结信访（件）", backlog, "open_now", "count", CALM),
         ("逾期信访（件）", backlog, "overdue_now", "count", NONE_MAY_BE),
         ("按期办结率", punctual, "closed_on_time", "rate.1", ON_TIME),
-        ("本年调解成功率", mediations, "success", "rate.1", CALM),
-        ("在办调解（件）", mediations, "open_now", "count", CALM),
+        ("本年调解成功率", disputes, "success", "rate.1", CALM),
+        ("在办调解（件）", disputes, "open_now", "count", CALM),
         ("幸福基金余额（万元）", funds, "balance_now", "count.0", CALM),
         ("基金使用率", funds, "used", "rate.1", CALM),
     ]
@@ -135,33 +135,35 @@ def of_micro_grid() -> list[Key]:
 
 
 def of_petitions() -> list[Key]:
-    voices, backlog = petitions.petition_voices(), petitions.petition_backlog()
-    punctual = petitions.petition_punctuality()
+    backlog, punctual = petitions.petition_backlog(), petitions.petition_punctuality()
+    people, repeated = petitions.petition_people(), petitions.petition_repeated()
+    ratings = petitions.petition_ratings()
     return [
-        ("本年登记（件次）", voices, "registered_year", "count", CALM),
-        ("本年人次（人次）", voices, "people_year", "count", CALM),
+        ("本年登记（件次）", backlog, "registered_year", "count", CALM),
+        ("本年人次（人次）", people, "people_year", "count", CALM),
         ("未结（件）", backlog, "open_now", "count", CALM),
         ("逾期（件）", backlog, "overdue_now", "count", NONE_MAY_BE),
-        ("重件率", voices, "repeated_share", "rate.1", CALM),
+        ("重件率", repeated, "repeated_share", "rate.1", CALM),
         ("及时受理率", punctual, "accepted_on_time", "rate.1", ON_TIME),
         ("按期办结率", punctual, "closed_on_time", "rate.1", ON_TIME),
-        ("参评率", voices, "rated_share", "rate.1", "■ 0.4 ▲ 0.6 ●"),
-        ("满意率", voices, "satisfied_share", "rate.1", SUCCESS),
+        ("参评率", ratings, "rated_share", "rate.1", "■ 0.4 ▲ 0.6 ●"),
+        ("满意率", ratings, "satisfied_share", "rate.1", SUCCESS),
     ]
 
 
 def of_mediations() -> list[Key]:
-    figures = mediations.mediation_figures()
+    figures, after = mediations.mediation_figures(), mediations.mediation_after()
+    overdue, averted = mediations.mediation_overdue(), mediations.mediation_averted()
     return [
         ("本年登记（件）", figures, "filed_year", "count", CALM),
         ("在办（件）", figures, "open_now", "count", CALM),
-        ("法院委托逾期（件）", figures, "overdue_now", "count", NONE_MAY_BE),
+        ("法院委托逾期（件）", overdue, "overdue_now", "count", NONE_MAY_BE),
         ("协议金额（万元）", figures, "amount_year", "count.0", CALM),
-        ("司法确认申请（件）", figures, "confirmations_year", "count", CALM),
+        ("司法确认申请（件）", after, "confirmations_year", "count", CALM),
         ("调解成功率", figures, "success", "rate.1", SUCCESS),
-        ("协议履行率", figures, "performed", "rate.1", SUCCESS),
-        ("防止民转刑（件）", figures, "crime_year", "count", CALM),
-        ("防止群体性上访（件）", figures, "group_year", "count", CALM),
+        ("协议履行率", after, "performed", "rate.1", SUCCESS),
+        ("防止民转刑（件）", averted, "crime_year", "count", CALM),
+        ("防止群体性上访（件）", averted, "group_year", "count", CALM),
     ]
 
 
@@ -188,9 +190,10 @@ def of_funds() -> list[Key]:
         ("使用率", figures, "used", "rate.1", CALM),
         ("本年筹集（万元）", year, "raised_year", "count.0", CALM),
         ("本年支出（万元）", year, "spent_year", "count.0", CALM),
-        ("本年帮扶（人次）", year, "helped_year", "count", CALM),
         ("本年微公益项目（个）", year, "projects_year", "count", CALM),
         ("本年收支差（万元）", year, "net_year", "count.0", CALM),
+        ("历年帮扶（人次）", funds.fund_helped_before(), "helped_all", "count", CALM),
+        ("本年帮扶（人次）", funds.fund_helped(), "helped_year", "count", CALM),
     ]
 
 

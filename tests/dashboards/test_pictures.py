@@ -107,10 +107,15 @@ def of_place(level: places.PlaceLevel) -> list[Picture]:
         name = {"county": "乡镇街道", "township": "村社区"}[level.name]
         children = list(places.place_children(level))
         last = (f"下一级：{name}（个、户次、件）", "table", children, "count", below)
+    petitions_: list[Picture] = []
+    if level is places.TOWNSHIP:
+        named, asked = {"名称": "text", "code": "hidden"}, [places.villages_petitions()]
+        petitions_ = [("各村社区信访（件）", "table", asked, "count", named)]
     return [
         (COMPARED, "table", places.place_compared(level), "count.1", CHANGES),
         ("走访与诉求趋势（户次、件）", "timeseries", trend, "count", {}),
         last,
+        *petitions_,
     ]
 
 
@@ -128,7 +133,7 @@ def of_micro_grid() -> list[Picture]:
 
 def of_petitions() -> list[Picture]:
     clocks = {"按期率": PERCENT, "时限": "text", "依据": "text"}
-    rates = COUNTY | {"按期办结率": PERCENT, "满意率": PERCENT}
+    rates, satisfied = COUNTY | {"按期办结率": PERCENT}, COUNTY | {"满意率": PERCENT}
     late = COUNTY | {"信访件": "text"}
     counties = list(petitions.petition_counties())
     return [
@@ -139,6 +144,7 @@ def of_petitions() -> list[Picture]:
         ("环节流转：从哪步到哪步（件）", "table", [petitions.petition_steps()], "count", STEPS),
         ("进与出（件）", "timeseries", [petitions.petition_flow()], "count", {}),
         ("各县市区（件）", "table", counties, "count", rates),
+        ("各县市区满意率", "table", [petitions.petition_satisfaction()], "rate", satisfied),
         ("信访类别（件）", RING, [petitions.petition_kinds()], "count", {}),
         ("信访渠道（件）", RING, [petitions.petition_channels()], "count", {}),
         ("到访层级（件）", RING, [petitions.petition_levels()], "count", {}),

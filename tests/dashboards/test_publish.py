@@ -39,7 +39,7 @@ def server(tmp_path: Path) -> Iterator[BoardServer]:
 
 def published(server: BoardServer) -> list[str]:
     told: list[str] = []
-    publish.publish(publish.Grafana(server.url, TOKEN), SOURCE, EVERY, told.append)
+    publish.publish(publish.Grafana(server.url, TOKEN), [SOURCE], EVERY, told.append)
     return told
 
 
@@ -50,7 +50,7 @@ def test_a_second_publishing_changes_nothing(server: BoardServer) -> None:
     # Nothing listens on the source's port, so its password might be wrong.
     again = ["set anew, as its health check failed"] + ["as it was"] * (len(EVERY) + 2) + outlines
     assert [line.rpartition(": ")[2] for line in second] == again
-    assert publish.drift(publish.Grafana(server.url, TOKEN), SOURCE, EVERY) == []
+    assert publish.drift(publish.Grafana(server.url, TOKEN), [SOURCE], EVERY) == []
 
 
 def test_what_someone_changed_is_told_and_put_right(server: BoardServer) -> None:
@@ -59,13 +59,13 @@ def test_what_someone_changed_is_told_and_put_right(server: BoardServer) -> None
     changed = {**EVERY[0], "title": "改过的标题"}
     grafana.call("POST", "/dashboards/db", {"dashboard": changed, "overwrite": True})
     grafana.call("DELETE", f"/playlists/{publish.PLAYLIST[0]}")
-    assert publish.drift(grafana, SOURCE, EVERY) == [
+    assert publish.drift(grafana, [SOURCE], EVERY) == [
         "board 城市运行总览: title was changed",
         "board 城市运行总览: lies in another folder",
         "playlist 鼓楼大屏轮播 is missing",
     ]
     published(server)
-    assert publish.drift(grafana, SOURCE, EVERY) == []
+    assert publish.drift(grafana, [SOURCE], EVERY) == []
 
 
 def test_each_panels_failing_query_is_told_by_its_board_and_name(server: BoardServer) -> None:
@@ -94,9 +94,9 @@ def test_of_several_queries_of_a_panel_each_is_told_by_its_letter(server: BoardS
 
 def test_a_wrong_token_and_a_silent_address_are_told_apart(server: BoardServer) -> None:
     with pytest.raises(Misconfigured, match="token"):
-        publish.publish(publish.Grafana(server.url, "wrong"), SOURCE, EVERY, print)
+        publish.publish(publish.Grafana(server.url, "wrong"), [SOURCE], EVERY, print)
     with pytest.raises(Unavailable, match="no answer"):
-        publish.drift(publish.Grafana("http://127.0.0.1:1", TOKEN), SOURCE, EVERY)
+        publish.drift(publish.Grafana("http://127.0.0.1:1", TOKEN), [SOURCE], EVERY)
     with pytest.raises(Misconfigured, match="no address"):
         publish.Grafana("grafana.example", TOKEN)
 
@@ -173,7 +173,7 @@ class Stub(publish.Grafana):
 
 def told_by(grafana: publish.Grafana) -> dict[str, str]:
     told: list[str] = []
-    publish.publish(grafana, SOURCE, EVERY[:1], told.append)
+    publish.publish(grafana, [SOURCE], EVERY[:1], told.append)
     return {what: outcome for what, _, outcome in (line.partition(": ") for line in told)}
 
 
@@ -199,7 +199,7 @@ def test_missing_map_outlines_are_told_with_where_to_put_them() -> None:
     assert "public/maps/431200.geojson" in told["map outlines"]
     assert told["map outlines"].startswith("missing")
     assert any("map outlines" in line for line in publish.drift(
-        Stub(PROVISIONED, EVERY[0]), SOURCE, EVERY[:1]
+        Stub(PROVISIONED, EVERY[0]), [SOURCE], EVERY[:1]
     ))  # fmt: skip
 
 

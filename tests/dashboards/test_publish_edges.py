@@ -48,7 +48,7 @@ def grafana(server: Inside) -> Grafana:
 
 def outcomes(grafana: Grafana, source: dict[str, Any] = SOURCE, *boards: Any) -> list[str]:
     told: list[str] = []
-    publish.publish(grafana, source, boards or [BOARD], told.append)
+    publish.publish(grafana, [source], boards or [BOARD], told.append)
     return told
 
 
@@ -119,7 +119,7 @@ def test_a_data_source_differs_by_what_can_be_compared(
 def test_everything_that_is_missing_is_told_and_then_added_once(
     grafana: Grafana, server: Inside
 ) -> None:
-    assert publish.drift(grafana, SOURCE, [BOARD]) == [
+    assert publish.drift(grafana, [SOURCE], [BOARD]) == [
         "data source gulou is missing", "folder 鼓楼 is missing", "board 一 is missing",
         "playlist 鼓楼大屏轮播 is missing",
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_everything_that_is_missing_is_told_and_then_added_once(
         "data source gulou: set anew, as its health check failed",
         *(f"{name}: as it was" for name in names[1:]), same,
     ]  # fmt: skip
-    assert publish.drift(grafana, SOURCE, [BOARD]) == []
+    assert publish.drift(grafana, [SOURCE], [BOARD]) == []
     kept = grafana.call("GET", "/dashboards/uid/b")
     assert kept["dashboard"] == {"id": 1, "version": 1, **BOARD}
     assert (kept["meta"]["folderUid"], kept["meta"]["folderTitle"]) == ("gulou", "鼓楼")
@@ -143,7 +143,7 @@ def test_everything_that_differs_is_told_and_then_changed(grafana: Grafana) -> N
     other = {"dashboard": {**BOARD, "title": "二"}, "folderUid": "gulou", "overwrite": True}
     grafana.call("POST", "/dashboards/db", other)
     grafana.call("PUT", "/playlists/gulou-walls", {**LIST, "interval": "2m"})
-    assert publish.drift(grafana, SOURCE, [BOARD]) == [
+    assert publish.drift(grafana, [SOURCE], [BOARD]) == [
         "data source gulou: isDefault is another", "folder 鼓楼 has another title",
         "board 一: title was changed",
         "playlist 鼓楼大屏轮播 has other boards or another rhythm",
@@ -152,7 +152,7 @@ def test_everything_that_differs_is_told_and_then_changed(grafana: Grafana) -> N
         "data source gulou: changed", "folder 鼓楼: renamed", "board 一: changed",
         "playlist 鼓楼大屏轮播: changed", "map outlines: as it was",
     ]  # fmt: skip
-    assert publish.drift(grafana, SOURCE, [BOARD]) == []
+    assert publish.drift(grafana, [SOURCE], [BOARD]) == []
     assert grafana.call("GET", "/folders/gulou")["title"] == "鼓楼"
 
 

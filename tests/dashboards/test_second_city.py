@@ -61,7 +61,7 @@ def boards(divisions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             told("visit.recorded", "h-2", "2021-06-03 09:00", place=YUHU),
             told("petition.registered", "P-1", "2021-06-04 09:00", place=YUHU),
         )
-        options = provisioned(root, found.shipped.source, root / "boards")
+        options = provisioned(root, found.shipped.sources.values(), root / "boards")
         with board_server(root / "state", *options) as running:
             yield running
 

@@ -19,6 +19,7 @@ from grafana_api.grafana_face import GrafanaFace
 
 from dashboards import boards, publish
 from dashboards.boards.__main__ import JSON
+from dashboards.roles import SOURCES
 from tests.dashboards.servers import REPOSITORY, BoardServer, board_server
 
 SOURCE: dict[str, Any] = {
@@ -381,17 +382,20 @@ def test_a_search_with_bad_numbers_is_refused_in_a_sentence(
 def test_a_start_and_a_publishing_put_the_shipped_boards_in_the_same_place(
     tmp_path: Path,
 ) -> None:
-    secret, sources = tmp_path / "token", tmp_path / "sources.json"
+    secret, file = tmp_path / "token", tmp_path / "sources.json"
     secret.write_text("glsa_test")
-    source = {**SOURCE, "uid": "gulou", "name": "gulou", "isDefault": True}
-    sources.write_text(json.dumps([source]))
-    options = ("--token-file", str(secret), "--data-sources", str(sources), "--boards",
+    sources = [
+        {**SOURCE, "uid": uid, "name": uid, "isDefault": role == "viewer"}
+        for role, uid in SOURCES.items()
+    ]
+    file.write_text(json.dumps(sources))
+    options = ("--token-file", str(secret), "--data-sources", str(file), "--boards",
                str(JSON))  # fmt: skip
     for _start in range(2):
         with board_server(tmp_path / "state", *options, token="glsa_test") as running:
             grafana = publish.Grafana(running.url, "glsa_test")
-            assert publish.drift(grafana, source, boards.every()) == []
-            publish.publish(grafana, source, boards.every(), lambda _told: None)
+            assert publish.drift(grafana, sources, boards.every()) == []
+            publish.publish(grafana, sources, boards.every(), lambda _told: None)
     with board_server(tmp_path / "state", *options, token="glsa_test") as running:
         versions = {
             hit["uid"]: running.call("GET", f"/api/dashboards/uid/{hit['uid']}").json()["meta"]

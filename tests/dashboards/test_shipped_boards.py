@@ -252,7 +252,8 @@ BY_VARIABLE = {
 def _found(boards: BoardServer, uid: str, values: dict[str, str]) -> list[Any]:
     """Result columns of the board's queries; asserts that none fails, whatever the values."""
     queries = [
-        {"refId": f"q{panel['id']}{n}", "datasource": {"uid": "gulou"}, "format": 1,
+        {"refId": f"q{panel['id']}{n}", "format": 1,
+         "datasource": {"uid": publish._source(target, "gulou")},
          "rawSql": publish.filled(target["rawSql"], values), "intervalMs": 86_400_000}
         for panel in BOARDS[uid]["panels"]
         for n, target in enumerate(panel.get("targets") or ())

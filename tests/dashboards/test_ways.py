@@ -134,6 +134,7 @@ COLUMNS: Final[dict[tuple[str, str], Way]] = {
         "grid", DOWN, to("microgrid", VILLAGE + "&var-grid=${__data.fields.grid}"),
     ),
     ("gulou-petitions", "各县市区（件）"): INTO,
+    ("gulou-petitions", "各县市区满意率"): INTO,
     ("gulou-petitions", "逾期信访件（天）"): INTO,
     ("gulou-mediations", "各县市区（件）"): INTO,
     ("gulou-visits", "各县市区（个、户次、件）"): INTO,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +10,6 @@ from functools import cache
 import pytest
 
 from schemas.families import families
-from schemas.reference.divisions import SHIPPED
 from schemas.sql.targets import target
 from tests.figures.fold import Posting, postings
 from tests.figures.history import corrected, everywhere
@@ -25,13 +23,6 @@ class Known:
 
     town: Town
     postings: Sequence[Posting]
-
-
-@pytest.fixture(scope="session")
-def villages() -> list[str]:
-    """Codes of all villages, from the shipped file."""
-    with SHIPPED.open(encoding="utf-8-sig", newline="") as lines:
-        return [row["code"] for row in csv.DictReader(lines) if len(row["code"]) == 12]
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from schemas.grain import ROLES, Role
 from tests.figures.history import INSTANTS
-from tests.figures.views import EXPECTED, OF_AN_INSTANT, by_village_year_covered, instant
+from tests.figures.views import EXPECTED, FINER, HIDDEN, OF_AN_INSTANT, instant
 
 if TYPE_CHECKING:
     from tests.figures.conftest import Known
@@ -47,24 +48,35 @@ def expected(view: str, at: str, known: Known) -> list[dict[str, Any]]:
     return _FOUND[view, at]
 
 
-@pytest.mark.parametrize("view", sorted(set(EXPECTED) - OF_AN_INSTANT))
-def test_a_view_shows_what_was_told(view: str, known: Known) -> None:
-    found = known.town.published(view)
+def seen(view: str, at: str, known: Known, role: Role) -> list[dict[str, Any]]:
+    """The rows that a role must see: exact, and without the columns that are finer."""
+    finer = FINER.get(view, set()) if role == "viewer" else set()
+    return [
+        {name: value for name, value in row.items() if name not in finer}
+        for row in expected(view, at, known)
+    ]
+
+
+BY_ROLE = [
+    pytest.param(view, role, id=f"{view}-{role}")
+    for view in sorted(EXPECTED)
+    for role in ROLES
+    if role == "clerk" or view not in HIDDEN
+]
+
+
+@pytest.mark.parametrize(("view", "role"), [p for p in BY_ROLE if p.values[0] not in OF_AN_INSTANT])
+def test_a_view_shows_what_was_told(view: str, role: Role, known: Known) -> None:
+    found = known.town.published(view, role=role)
     if view.startswith("all_by"):
         # Several rows may have one key; readers sum them.
         found = total(found, ("net_count", "net_people", "net_amount"))
-    same(found, expected(view, AT, known))
+    same(found, seen(view, AT, known, role))
 
 
 @pytest.mark.parametrize("at", INSTANTS)
-@pytest.mark.parametrize("view", sorted(OF_AN_INSTANT))
-def test_a_view_of_an_instant_shows_what_was_true_at_it(view: str, at: str, known: Known) -> None:
-    same(known.town.published(view, at), expected(view, at, known))
-
-
-@pytest.mark.parametrize("topic", ["petitions", "mediations"])
-def test_a_view_of_small_cells_shows_what_it_may(
-    topic: str, known: Known, villages: list[str]
+@pytest.mark.parametrize(("view", "role"), [p for p in BY_ROLE if p.values[0] in OF_AN_INSTANT])
+def test_a_view_of_an_instant_shows_what_was_true_at_it(
+    view: str, role: Role, at: str, known: Known
 ) -> None:
-    shown = by_village_year_covered(topic, villages)(known.postings, instant(AT))
-    same(known.town.published(f"{topic}_by_village_year"), shown)
+    same(known.town.published(view, at, role=role), seen(view, at, known, role))

@@ -110,7 +110,7 @@ def by_township_day(topic: str) -> Expected:
 
 
 def by_village(topic: str, grain: str) -> Expected:
-    """Figures per type, village, dimension and day or year; `net_helped` is NULL."""
+    """Figures per type, village, dimension and day or year."""
     names = DAILY_DIMS[topic]
 
     def key(p: Posting) -> tuple[Any, ...] | None:
@@ -121,17 +121,21 @@ def by_village(topic: str, grain: str) -> Expected:
 
     def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
         columns = ["type", "county", "township", "village", *names, grain]
-        found = rows(columns, added(of(entries, topic), key))
-        if topic != "funds":
-            return found
-        for row in found:
-            del row["gross_helped"], row["net_helped"]
-            row["suppressed"] = int(row["type"] == "fund.disbursed")
-            if row["suppressed"]:
-                row["gross_count"] = row["net_count"] = None
-        return found
+        return rows(columns, added(of(entries, topic), key))
 
     return expected
+
+
+def by_county_year(entries: Sequence[Posting], _: datetime) -> list[Row]:
+    """Persons helped per type, county and year, of the years before the newest."""
+    funds = of(entries, "funds")
+    newest = max((p.at.year for p in funds), default=0)
+    over = [p for p in funds if p.at.year < newest]
+    found = rows(
+        ["type", "county", "year"], added(over, lambda p: (p.type, p.division[:6], p.at.year))
+    )
+    names = ("type", "county", "year", "net_helped")
+    return [{name: row[name] for name in names} for row in found if row["net_helped"]]
 
 
 def all_by(place: str) -> Expected:
@@ -237,61 +241,16 @@ def balances(entries: Sequence[Posting], at: datetime) -> list[Row]:
     ]
 
 
-def by_village_year_covered(topic: str, villages: Iterable[str]) -> Expected:
-    """Figures per type, village and year; small cells are hidden and cannot be worked out.
-
-    Args:
-        topic: family of the view.
-        villages: all villages of the city.
-    """
-    inside: dict[str, list[str]] = defaultdict(list)
-    for code in sorted(villages):
-        inside[code[:9]].append(code)
-
-    def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
-        known = [p for p in of(entries, topic) if len(p.place) == 12]
-        cells = added(known, lambda p: (p.type, p.place, p.at.year))
-        lines = {(type_, village[:9], year) for type_, village, year in cells}
-        found: list[Row] = []
-        for type_, township, year in lines:
-            line = {v: cells.get((type_, v, year), {}) for v in inside[township]}
-            hidden = _hidden(
-                {v: (f.get("gross_count", 0), f.get("net_count", 0)) for v, f in line.items()}
-            )
-            blank = ["gross_count", "net_count"]
-            blank += [f"{sign}_{name}" for name in TOTALS[topic] for sign in ("gross", "net")]
-            for village, figures in line.items():
-                head = {"type": type_, "county": village[:6], "township": township}
-                head |= {"village": village, "year": year}
-                if village in hidden:
-                    found.append(head | dict.fromkeys(blank) | {"suppressed": 1})
-                elif figures.get("gross_count") or figures.get("net_count"):
-                    found.append(head | figures | {"suppressed": 0})
-        return found
-
-    return expected
-
-
-def _hidden(counts: dict[str, tuple[int, int]]) -> set[str]:
-    """Withheld villages of a line: the small ones, and one more if only one is small."""
-    small = {v for v, (gross, net) in counts.items() if {gross, abs(net)} & {1, 2, 3, 4}}
-    if len(small) != 1:
-        return small
-    others = [v for v in counts if v not in small]
-    with_events = [v for v in others if counts[v][0]]
-    cover = min(with_events or others, key=lambda v: (counts[v][0], v), default=None)
-    return small | {cover} if cover else small
-
-
 EXPECTED: Final[dict[str, Expected]] = {
     **{f"{topic}_by_county_hour": by_county_hour(topic) for topic in TOTALS},
     **{f"{topic}_to_date": to_date(topic) for topic in TOTALS},
     **{f"{topic}_by_township_day": by_township_day(topic) for topic in TOTALS},
     **{
         f"{topic}_by_village_{grain}": by_village(topic, grain)
-        for topic in ("visits", "funds")
+        for topic in TOTALS
         for grain in ("day", "year")
     },
+    "funds_by_county_year": by_county_year,
     "all_by_county_hour": all_by("county"),
     "all_by_township_day": all_by("township"),
     "visits_coverage": coverage(last_visit=True),
@@ -299,7 +258,21 @@ EXPECTED: Final[dict[str, Expected]] = {
     "visits_by_grid_day": by_grid_day,
     "funds_balances": balances,
 }
-"""Expected rows of every view of figures; views with small cells also need the villages."""
+"""Expected rows of every view of figures, as clerks see it."""
+FINER: Final = {
+    "funds_by_county_hour": {"gross_helped", "net_helped"},
+    "funds_by_township_day": {"gross_helped", "net_helped"},
+    "funds_by_village_day": {"gross_helped", "net_helped"},
+    "funds_by_village_year": {"gross_helped", "net_helped"},
+    "funds_to_date": {f"net_helped_{span}" for span in ("today", "month", "year")},
+}
+"""Columns that only clerks see, by view."""
+HIDDEN: Final = {
+    f"{topic}_by_village_{grain}"
+    for topic in ("petitions", "mediations")
+    for grain in ("day", "year")
+}
+"""Views of figures that only clerks see."""
 OF_AN_INSTANT: Final = {
     *(f"{topic}_to_date" for topic in TOTALS),
     *("visits_coverage", "visits_covered", "funds_balances"),

@@ -28,6 +28,7 @@ def settings(warehouse: EmbeddedClickHouse, home: Path) -> Settings:
         clickhouse_cluster="huaihua",
         database=name,
         published_database=f"{name}_published",
+        desk_database=f"{name}_desk",
     )
 
 

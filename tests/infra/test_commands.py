@@ -172,7 +172,7 @@ def test_the_catalogue_in_json_has_every_type_table_and_view_that_is_there(
         f"{database}.{name}": engine
         for database, name, engine in city.ask(
             "SELECT database, name, engine FROM system.tables "
-            "WHERE database IN ('gulou', 'gulou_published')"
+            "WHERE database IN ('gulou', 'gulou_published', 'gulou_desk')"
         )
     }
     columns = dict[str, dict[str, str]]()
@@ -183,7 +183,9 @@ def test_the_catalogue_in_json_has_every_type_table_and_view_that_is_there(
         columns.setdefault(table, {})[column] = kind
 
     assert found["types"]["visit.recorded"]["fields"]["lasted"]["description"]
-    assert found["views"].keys() == {t for t in tables if t.startswith("gulou_published.")}
+    assert found["views"].keys() == {
+        t for t in tables if t.startswith(("gulou_published.", "gulou_desk."))
+    }
     for name, declared in found["tables"].items():
         assert {n: "".join(c["type"].split()) for n, c in declared.items()} == {
             n: "".join(c.split()) for n, c in columns[name].items()

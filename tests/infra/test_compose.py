@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 import yaml
 
 from infra.parts import board_source
 from infra.settings import Settings
+from schemas.grain import ROLES, Role
 
 INFRA = Path(__file__).parents[2] / "infra"
 COMPOSE = INFRA / "compose.yaml"
@@ -20,8 +22,8 @@ def read(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def source() -> Any:
-    return read(INFRA / "grafana/provisioning/datasources/gulou.yaml")["datasources"][0]
+def sources() -> Any:
+    return read(INFRA / "grafana/provisioning/datasources/gulou.yaml")["datasources"]
 
 
 def test_images_are_official_and_pinned_to_a_version() -> None:
@@ -50,13 +52,17 @@ def test_a_password_is_asked_for_and_never_written_down() -> None:
     values = re.findall(r"PASSWORD: (.*)", text)
     assert values
     assert all(re.fullmatch(r"\$\{GULOU_\w+:\?set it\}", value) for value in values)
-    assert source()["secureJsonData"] == {"password": "${GULOU_CLICKHOUSE_BOARD_PASSWORD}"}
+    assert [source["secureJsonData"]["password"] for source in sources()] == [
+        "${GULOU_CLICKHOUSE_BOARD_PASSWORD}",
+        "${GULOU_CLICKHOUSE_DESK_PASSWORD}",
+    ]
 
 
-def test_the_provisioned_data_source_is_the_published_one(tmp_path: Path) -> None:
-    ours = board_source(Settings(home=tmp_path))
+@pytest.mark.parametrize(("n", "role"), [*enumerate(ROLES)])
+def test_a_provisioned_data_source_is_the_published_one(n: int, role: Role, tmp_path: Path) -> None:
+    ours = board_source(Settings(home=tmp_path), role)
     same = ("uid", "name", "type", "access", "isDefault")
-    provisioned = source()
+    provisioned = sources()[n]
     assert {key: provisioned[key] for key in same} == {key: ours[key] for key in same}
     assert provisioned["jsonData"]["defaultDatabase"] == ours["jsonData"]["defaultDatabase"]
     assert provisioned["jsonData"]["username"] == ours["jsonData"]["username"]
@@ -77,11 +83,15 @@ def test_the_plugin_is_not_the_line_that_breaks_numeric_values() -> None:
     assert (major, minor) >= (4, 20)
 
 
-def test_the_boards_user_may_send_its_time_limit_and_read_views_only() -> None:
-    root = ElementTree.parse(INFRA / "grafana/board-user.xml").getroot()
+def test_each_user_of_boards_may_send_its_time_limit_and_read_its_views_only() -> None:
+    root = ElementTree.parse(INFRA / "grafana/board-users.xml").getroot()
     assert (
         root.find("profiles/board/constraints/max_execution_time/changeable_in_readonly")
         is not None
     )
     assert root.findtext("profiles/board/readonly") == "1"
-    assert root.findtext("users/board/grants/query") == "GRANT SELECT ON gulou_published.*"
+    assert {user.tag: user.findtext("grants/query") for user in root.findall("users/*")} == {
+        "board": "GRANT SELECT ON gulou_published.*",
+        "desk": "GRANT SELECT ON gulou_desk.*",
+    }
+    assert {user.findtext("profile") for user in root.findall("users/*")} == {"board"}

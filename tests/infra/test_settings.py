@@ -75,6 +75,8 @@ def test_a_child_process_reads_the_same_settings(
         ("GULOU_TIMEZONE", "Asia/Huaihua", "GULOU_TIMEZONE is 'Asia/Huaihua': .*no such time zone"),
         ("GULOU_DATABASE", "my city", "GULOU_DATABASE is 'my city': .*Database of the truth"),
         ("GULOU_HOST", "0.0.0.0", "GULOU_HOST is '0.0.0.0': .*one address of this machine"),
+        ("GULOU_DESK_DATABASE", "gulou_published", ".* a database and a user of their own"),
+        ("GULOU_CLICKHOUSE_DESK_USER", "board", "DESK_USER is 'board': .*a user of their own"),
         ("GULOU_KAFKA_PROT", "1", "GULOU_KAFKA_PROT is set but .* Did you mean GULOU_KAFKA_PORT?"),
     ],
 )
@@ -103,7 +105,8 @@ def test_a_secret_is_made_once_kept_for_its_owner_only_and_never_shown(tmp_path:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert len(secret.get_secret_value()) == 43  # 32 bytes in base64 without padding
     assert Settings.load(home=tmp_path).clickhouse_password == secret
-    assert settings.clickhouse_board_password != secret
+    passwords = {settings.clickhouse_board_password, settings.clickhouse_desk_password, secret}
+    assert len(passwords) == 3
     shown = f"{secret} {secret!r} {settings!r} {settings.environment()}"
     assert secret.get_secret_value() not in shown
     assert list(file.parent.glob(".*")) == []

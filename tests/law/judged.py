@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from schemas.grain import ROLES
 from tests.histories.told import VILLAGE, Told, told
 from tests.law.tables import OPENING, PREFIX
 from tests.town import Town
@@ -21,6 +22,23 @@ ANSWER = {
     "late": (0, 0),
     "overdue": (1, 0),
 }
+ENDS = {
+    "petitions": ("closed", "withdrawn", "merged", "not_accepted"),
+    "mediations": ("agreement_reached", "terminated"),
+}
+SUMMED = {
+    "petitions": (("registered", "people"), ("rated", "satisfaction")),
+    "mediations": (("filed", "people"), ("agreement_reached", "amount")),
+}
+"""Numbers of a case that are summed by year: the event that says them, and their name."""
+SPLIT = {
+    "petitions": ("kind", "channel", "level", "repeated", "route", "reason", "result"),
+    "mediations": (
+        *("dispute", "origin", "scale", "mode", "mediator", "form", "averted_crime"),
+        *("averted_group", "why", "ruling", "to"),
+    ),
+}
+"""Vocabularies and flags by which cases are counted."""
 ELSEWHERE = "431228100"
 """A place in another county than `VILLAGE`: a case keeps the place of its opening."""
 
@@ -61,11 +79,13 @@ def shown(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
 
 
 def cases(town: Town, topic: str, at: str) -> dict[str, dict[str, Any]]:
-    """The same; asserts that the other two views agree."""
+    """The same; asserts that the other views agree."""
     found = shown(town, topic, at)
     clocks = {case: clocks_of(row) for case, row in found.items()}
     _hold_deadlines(town, topic, at, found, clocks)
     _hold_pending(town, topic, at, found, clocks)
+    _hold_breakdown(town, topic, at, found)
+    _hold_duties(town, topic, at, found, clocks)
     return found
 
 
@@ -101,17 +121,76 @@ def _hold_deadlines(
 def _hold_pending(
     town: Town, topic: str, at: str, found: Mapping[str, Any], clocks: Mapping[str, Clocks]
 ) -> None:
-    expected: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    expected: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for case, row in found.items():
         counts = expected[row["county"], row["township"]]
-        began = row[f"{OPENING[topic]}_at"]
-        counts[0] += began[:10] == at[:10]
-        counts[1] += began[:4] == at[:4]
-        counts[2] += row["open"]
-        counts[3] += any(overdue for _, overdue, _ in clocks[case].values())
-    names = ("begun_today", "begun_this_year", "open_cases", "overdue_cases")
-    said = {
-        (row["county"], row["township"]): [row[name] for name in names]
-        for row in town.published(f"{topic}_pending", at)
+        counts.update(_counts(topic, at, row))
+        counts["overdue_cases"] += any(overdue for _, overdue, _ in clocks[case].values())
+        for verb, name in SUMMED[topic]:
+            counts[f"{name}_this_year"] += row[name] * _in_year(row[f"{verb}_at"], at)
+    for role in ROLES:
+        rows = town.published(f"{topic}_pending", at, role=role)
+        said = {(row.pop("county"), row.pop("township")): Counter(row) for row in rows}
+        assert said == expected, (at, role)
+
+
+def _counts(topic: str, at: str, row: Mapping[str, Any]) -> Counter[str]:
+    """What a case adds to the counts of cases."""
+    began, ended = row[f"{OPENING[topic]}_at"], _in_year(row["ended_at"], at)
+    found = {
+        "begun_today": began[:10] == at[:10],
+        "begun_this_year": _in_year(began, at),
+        "open_cases": row["open"],
+        "ended_this_year": ended,
+        **{f"{verb}_this_year": ended and row[f"{verb}_at"] is not None for verb in ENDS[topic]},
     }
-    assert said == expected, at
+    return Counter({name: int(value) for name, value in found.items()})
+
+
+def _in_year(instant: str | None, at: str) -> bool:
+    return instant is not None and instant[:4] == at[:4]
+
+
+def _hold_breakdown(town: Town, topic: str, at: str, found: Mapping[str, Any]) -> None:
+    expected: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for row in found.values():
+        began = row[f"{OPENING[topic]}_at"][:10] if row["open"] else ""
+        parts = {"state": row["state"], "begun": began}
+        for name in SPLIT[topic]:
+            value = row[name]
+            if name.startswith("averted") and row["agreement_reached_at"] is None:
+                value = ""  # no event has said it yet
+            parts[name] = str(value).lower() if isinstance(value, bool) else value
+        for split, part in parts.items():
+            expected[row["county"], split, part].update(_counts(topic, at, row))
+    for role in ROLES:
+        rows = town.published(f"{topic}_breakdown", at, role=role)
+        said = {
+            (row.pop("county"), row.pop("split"), row.pop("part")): Counter(row) for row in rows
+        }
+        assert said == expected, (at, role)
+
+
+def _hold_duties(
+    town: Town, topic: str, at: str, found: Mapping[str, Any], clocks: Mapping[str, Clocks]
+) -> None:
+    expected: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    for case, has in clocks.items():
+        row = found[case]
+        for name, (due, overdue, on_time) in has.items():
+            past, running = bool(overdue), bool(row["open"]) and on_time is None
+            counts = {
+                "met": on_time == 1,
+                "late": on_time == 0 and not past,
+                "past": past,
+                "running": running,
+            }
+            left = due if past or running else None
+            expected[row["county"], row["township"], name, left].update(
+                {key: int(value) for key, value in counts.items()}
+            )
+    for role in ROLES:
+        rows = town.published(f"{topic}_duties", at, role=role)
+        names = ("county", "township", "clock", "due")
+        said = {tuple(row.pop(name) for name in names): Counter(row) for row in rows}
+        assert said == expected, (at, role)

@@ -186,7 +186,7 @@ def test_success_is_of_the_cases_that_were_taken(town: Town) -> None:
 def test_three_stars_are_on_the_whole_satisfied(town: Town) -> None:
     tell(town, ("registered", "03-01"), ("replied", "04-01"), ("rated", "04-02",
          {"satisfaction": 3}))  # fmt: skip
-    (row,) = town.ask(petitions.petition_voices(), "2024-12-31T00:00", county="$__all")
+    (row,) = town.ask(petitions.petition_ratings(), "2024-12-31T00:00", county="$__all")
     # 基本满意 stands between 满意 and 不满意, and counts with the former.
     assert row["satisfied_share"] == 1
 

@@ -196,9 +196,24 @@ def test_the_whole_rows_of_deadlines_and_of_pending_cases(town: Town) -> None:
             "overdue": 0, "on_time": None,
         }
     ]  # fmt: skip
-    counted = {"begun_today": 0, "begun_this_year": 1, "open_cases": 1, "overdue_cases": 1}
+    counted = {"begun_today": 0, "begun_this_year": 1, "open_cases": 1, "ended_this_year": 0}
+    ended = {
+        "petitions": ("closed", "withdrawn", "merged", "not_accepted"),
+        "mediations": ("agreement_reached", "terminated"),
+    }
+    sums = {
+        "petitions": {"people_this_year": 1, "satisfaction_this_year": 0},
+        "mediations": {"people_this_year": 2, "amount_this_year": 0},
+    }
     for topic in TOPICS:
-        assert town.published(f"{topic}_pending", "2021-03-17") == [place | counted]
+        none = {f"{verb}_this_year": 0 for verb in ended[topic]}
+        row = place | counted | none | sums[topic] | {"overdue_cases": 1}
+        assert town.published(f"{topic}_pending", "2021-03-17") == [row]
+        (duty,) = town.published(f"{topic}_duties", "2021-03-17")
+        due = {"petitions": "2021-03-17", "mediations": "2021-03-09"}[topic]
+        clock = {"petitions": "transfer", "mediations": "mediate"}[topic]
+        judged = {"met": 0, "late": 0, "past": 1, "running": 0}
+        assert duty == place | {"clock": clock, "due": f"{due} 00:00:00.000"} | judged
 
 
 def test_an_accusation_is_never_shown_below_its_county(town: Town) -> None:

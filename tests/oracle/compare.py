@@ -188,7 +188,7 @@ class Oracle:
         if not right:
             return []
         picks = ", ".join(_instant(name) for name in right[0])
-        asked = self._ask(f"SELECT {picks} FROM {self._database}_published.{view}{call}")
+        asked = self._ask(f"SELECT {picks} FROM {self._database}_desk.{view}{call}")
         got, wanted = sorted(map(tuple, asked), key=repr), sorted_lines(right)
         if got == wanted:
             return []

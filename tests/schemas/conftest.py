@@ -17,6 +17,7 @@ from infra.warehouse import EmbeddedClickHouse
 from schemas.event import Content, Event, encode, example
 from schemas.families import families
 from schemas.family import Family
+from schemas.grain import Role
 from schemas.reference.divisions import Divisions
 from schemas.sql.tables import Layout, database_statements, event_columns, statements
 from schemas.wire import Decoder, Rejected
@@ -88,11 +89,13 @@ class City:
             {n: _shown(v, t) for n, v, t in zip(names, row, types, strict=True)} for row in found
         ]
 
-    def published(self, view: str, at: str = "", where: str = "1") -> list[dict[str, Any]]:
-        """Rows of a published view; `at` is an instant in the city's zone."""
+    def published(
+        self, view: str, at: str = "", where: str = "1", role: Role = "clerk"
+    ) -> list[dict[str, Any]]:
+        """Rows of a published view of a role; `at` is an instant in the city's zone."""
         moment = datetime.fromisoformat(at).replace(tzinfo=CITY) if at else None
         call = f"(at = {round(moment.timestamp() * 1000)})" if moment else ""
-        return self.rows(f"SELECT * FROM {self.layout.published}.{view}{call} WHERE {where}")
+        return self.rows(f"SELECT * FROM {self.layout.views[role]}.{view}{call} WHERE {where}")
 
     def row(self, topic: str, type_: str, time: str, data: Content, **more: Any) -> dict[str, Any]:
         """A row of the events table; times are in the city's zone."""
@@ -167,7 +170,7 @@ def make_city(client: Client, divisions: Divisions) -> Callable[[Sequence[Family
 
     def make(chosen: Sequence[Family]) -> City:
         name = f"city{next(_NUMBERS)}"
-        layout = Layout(database=name, published=f"{name}_published")
+        layout = Layout(name, f"{name}_published", f"{name}_desk")
         city = City(client, layout)
         for statement in database_statements(layout) + statements(chosen, layout):
             city.run(statement.sql)

@@ -15,6 +15,7 @@ from schemas.clocks import Clock, Term
 from schemas.errors import SchemaError
 from schemas.event import Event, field
 from schemas.families import _apart, _family, families, family
+from schemas.grain import Grain
 from schemas.projections import (
     Balance,
     CaseFold,
@@ -71,7 +72,7 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "petitions",
         with_kept(FOLD, replace(FOLD, name="files")),
-        "CaseFold 'cases' and CaseFold 'files' would make one view, petitions_deadlines",
+        "CaseFold 'cases' and CaseFold 'files' would make one view, petitions_breakdown",
     ),
     (
         "visits",
@@ -266,7 +267,41 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("petitions", with_kept(FOLD), "it has no rollup, so its events are counted nowhere"),
     ("petitions", {"county_only": ("kind", "rumour")}, "'kind' has no value 'rumour'"),
+    # What a viewer sees
+    ("visits", {"grain": Grain("county", "year")}, "its counts are of years that are over"),
+    (
+        "petitions",
+        {"grain": Grain("county"), **with_kept(DAILY, replace(FOLD, listed=True))},
+        "viewers see the cases of 'cases' by township, finer than their count",
+    ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("grain", "says"),
+    [
+        (Grain("village"), "'size' is shown by village, finer than the count of its events"),
+        (Grain("township", "year"), "'size' is shown by year and township: years are by county"),
+    ],
+)
+def test_a_total_that_would_tell_more_than_its_count_is_refused(grain: Grain, says: str) -> None:
+    class Shown(Trial, name="trial.shown", zh="示"):
+        size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True, grain=grain)
+
+    plain = replace(family("funds"), clocks=(), projections=(DAILY,), grain=Grain("township"))
+    with pytest.raises(SchemaError, match=says):
+        replace(plain, events=(Shown,))
+
+
+def test_a_family_that_says_nothing_is_shown_by_township() -> None:
+    class Silent(Trial, name="trial.silent", zh="默", zh_doc="未说明。"):
+        """It says nothing of who sees it."""
+
+        size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True)
+
+    found = replace(family("funds"), projections=(DAILY,), grain=Trial.grain, events=(Silent,))
+    assert found.grain == Grain("township", "live")
+    assert [found.grain_of(f) for f in found.totals] == [found.grain]
 
 
 @pytest.mark.parametrize(("topic", "change", "says"), FAMILY_WRONG)
@@ -288,7 +323,7 @@ def test_a_family_means_the_same_in_whatever_order_it_is_declared() -> None:
         assert (turned.key, turned.fold, turned.ledger, turned.diary) == (
             *(found.key, found.fold, found.ledger, found.diary),
         )
-        straight, other = (published([f], "gulou", "Asia/Shanghai") for f in (found, turned))
+        straight, other = (published([f], "gulou", "UTC", "clerk") for f in (found, turned))
         assert {v.name: sorted(v.columns) for v in straight} == {
             v.name: sorted(v.columns) for v in other
         }
@@ -296,7 +331,7 @@ def test_a_family_means_the_same_in_whatever_order_it_is_declared() -> None:
 
 def test_two_views_of_one_name_are_refused_whatever_makes_them() -> None:
     with pytest.raises(SchemaError, match="views have the name 'funds_by_county_hour'"):
-        published([family("funds"), family("funds")], "gulou", "Asia/Shanghai")
+        published([family("funds"), family("funds")], "gulou", "Asia/Shanghai", "clerk")
 
 
 def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() -> None:
@@ -311,7 +346,7 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
 
     class Shown(Trial, name="trial.shown", zh="示"):
         size: Persons = field(
-            "Size.", "大小。", zh="大小", example=1, total=True, below_township=False
+            "Size.", "大小。", zh="大小", example=1, total=True, grain=Grain("county")
         )
 
     class Paid(Trial, name="trial.paid", zh="付"):
@@ -344,7 +379,7 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
         ((Taken,), "field 'state' has the name of a column"),
         ((Counted, Named), "field 'size' has one type in 'trial.counted' and another in 'trial.na"),
         ((Counted, Paid), "field 'size' has one type in 'trial.counted' and another in 'trial.pa"),
-        ((Counted, Shown), "total 'size' is shown below township in 'trial.counted' or 'trial.sho"),
+        ((Counted, Shown), "total 'size' has one grain in 'trial.counted' and another in 'trial.s"),
         (
             (Sorted, Resorted),
             "'a' of field 'kind' is '甲' in 'trial.sorted' and '丙' in 'trial.re",

@@ -10,6 +10,7 @@ import pytest
 from schemas.errors import SchemaError
 from schemas.event import Content, Event, field
 from schemas.families import family
+from schemas.grain import Grain
 from schemas.words import CaseId, Labels, Moment, Note, Persons, Pseudonym, Sealed
 
 
@@ -146,9 +147,9 @@ def family_and_event() -> type:
     return Made
 
 
-def small_cells_of_an_event() -> type:
+def grain_of_an_event() -> type:
     class Made(Trial, name="trial.made", zh="试"):
-        small_cells: ClassVar = True
+        grain: ClassVar = Grain("grid")
 
     return Made
 
@@ -229,7 +230,7 @@ WRONG: dict[Callable[[], type], str] = {
     no_family: r"Made: its family names no topic",
     unknown_argument: r"Made has class arguments nobody knows: \['correct', 'verson'\]",
     family_and_event: r"Made is named 'trial\.made' and has a topic",
-    small_cells_of_an_event: r"Made sets \['small_cells'\], which only the family's class may set",
+    grain_of_an_event: r"Made sets \['grain'\], which only the family's class may set",
     takes_back_itself: r"Made corrects and voids, or takes back its own type",
     corrects_and_voids: r"Made corrects and voids",
     version_zero: r"its version 0 is below 1",

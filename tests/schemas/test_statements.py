@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schemas.families import families
+from schemas.grain import ROLES, Role
+from schemas.sql.columns import PublishedView
 from schemas.sql.published import published
 from schemas.sql.statuses import STATUSES
 from schemas.sql.tables import Layout, database_statements, event_columns, statements
@@ -17,13 +19,19 @@ if TYPE_CHECKING:
 
 LAYOUT = Layout()
 EVERYTHING = statements(families(), LAYOUT)
-VIEWS = published(families(), LAYOUT.database, LAYOUT.zone)
+SHOWN = [
+    (role, view)
+    for role in ROLES
+    for view in published(families(), LAYOUT.database, LAYOUT.zone, role)
+]
+IDS = [f"{role}-{view.name}" for role, view in SHOWN]
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=[view.name for view in VIEWS])
-def test_a_published_views_columns_are_the_documented_ones(view: object, city: City) -> None:
-    shown = next(v for v in VIEWS if v is view)
-    call = f"{city.layout.published}.{shown.name}"
+@pytest.mark.parametrize(("role", "shown"), SHOWN, ids=IDS)
+def test_a_published_views_columns_are_the_documented_ones(
+    role: Role, shown: PublishedView, city: City
+) -> None:
+    call = f"{city.layout.views[role]}.{shown.name}"
     if "{at:" in shown.sql:
         call += "(at = 1640966399000)"
     described = city.rows(f"DESCRIBE (SELECT * FROM {call})")
@@ -35,16 +43,17 @@ def test_a_published_views_columns_are_the_documented_ones(view: object, city: C
     naked = re.compile(r"DateTime(64\(3\))?\)?$")
     assert [c for c in described if naked.search(c["type"])] == []
     comment = city.rows(
-        f"SELECT comment FROM system.tables WHERE database = '{city.layout.published}' "
+        f"SELECT comment FROM system.tables WHERE database = '{city.layout.views[role]}' "
         f"AND name = '{shown.name}'"
     )
     assert comment == [{"comment": str(shown.doc)}]
     assert shown.zh
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=[view.name for view in VIEWS])
-def test_no_published_view_shows_or_reads_a_personal_field(view: object) -> None:
-    shown = next(v for v in VIEWS if v is view)
+@pytest.mark.parametrize(("role", "shown"), SHOWN, ids=IDS)
+def test_no_published_view_shows_or_reads_a_personal_field(
+    role: Role, shown: PublishedView
+) -> None:
     personal = {
         f.name
         for family in families()
@@ -108,7 +117,7 @@ def test_every_view_marks_every_batch_and_no_view_filters() -> None:
 def test_every_published_view_reads_with_the_rights_of_its_owner() -> None:
     # Else ClickHouse requires the reader's own rights on the truth, which the boards' user lacks.
     heads = [s.sql.partition(" AS\n")[0] for s in EVERYTHING if s.kind == "view"]
-    assert len(heads) == len(VIEWS)
+    assert len(heads) == len(SHOWN)
     assert [h for h in heads if not h.endswith("DEFINER = CURRENT_USER SQL SECURITY DEFINER")] == []
 
 
@@ -160,12 +169,12 @@ def test_an_instant_is_given_in_milliseconds_however_a_board_comes_by_them(
     city: City, at: str
 ) -> None:
     city.add("petitions", "petition.registered", "2021-03-01 10:00:00", {"kind": "appeal"}, key="P")
-    view = f"{city.layout.published}.petitions_cases"
+    view = f"{city.layout.desk}.petitions_cases"
     assert city.rows(f"SELECT case, open FROM {view}(at = {at})") == [{"case": "P", "open": 1}]
 
 
 def test_an_instant_whose_zone_could_be_mistaken_is_refused_not_shifted(city: City) -> None:
-    view = f"{city.layout.published}.petitions_cases"
+    view = f"{city.layout.desk}.petitions_cases"
     with pytest.raises(Exception, match="at"):
         city.rows(f"SELECT case FROM {view}(at = toDateTime(1614564000))")
 
@@ -181,7 +190,7 @@ def test_on_a_cluster_every_object_is_created_on_all_servers_and_replicated(city
 
 
 def test_another_city_is_another_zone_and_other_names(city: City) -> None:
-    layout = Layout(database="kashi", published="kashi_open", zone="Asia/Urumqi")
+    layout = Layout("kashi", "kashi_open", "kashi_desk", zone="Asia/Urumqi")
     for statement in database_statements(layout) + statements(families(), layout):
         assert "Shanghai" not in statement.sql
         assert "gulou" not in statement.sql

@@ -111,11 +111,11 @@ Told = tuple[Ground, ClickHouseStore, int]
 def ground(server: Server, name: str) -> Iterator[Ground]:
     """Databases of that name, dropped at the end."""
     address = Address(server.host, server.port, server.user, server.password)
-    layout = Layout(database=name, published=f"{name}_published")
+    layout = Layout(name, f"{name}_published", f"{name}_desk")
     found = Ground(address, layout, address.connect())
     for statement in database_statements(layout) + statements([FAMILY], layout):
         found.client.execute(statement.sql)
     yield found
-    for database in (layout.published, layout.database):
+    for database in (*layout.views.values(), layout.database):
         found.client.execute(f"DROP DATABASE {database} SYNC")
     found.client.disconnect()

@@ -31,7 +31,11 @@ class Owners:
 
     def __init__(self, server: Server) -> None:
         self._settings = Settings().model_copy(
-            update={"database": DATABASE, "published_database": f"{DATABASE}_published"}
+            update={
+                "database": DATABASE,
+                "published_database": f"{DATABASE}_published",
+                "desk_database": f"{DATABASE}_desk",
+            }
         )
         self._address = Address(server.host, server.port, server.user, server.password)
         self._ingest = Ingest(FAMILY, Divisions.load(), Calendar.load("Asia/Shanghai"))
@@ -68,7 +72,7 @@ def owners(warehouse: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner
     monkeypatch.setattr(apply, "address", lambda _settings: found._address)
     apply.apply(found._settings)
     yield found
-    for name in (f"{DATABASE}_published", DATABASE):
+    for name in (f"{DATABASE}_published", f"{DATABASE}_desk", DATABASE):
         found.client.execute(f"DROP DATABASE {name} SYNC")
 
 

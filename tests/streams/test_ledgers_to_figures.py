@@ -77,7 +77,7 @@ def test_the_real_petitions_have_the_figures_of_their_file(
     assert live.ask(query) == [tuple(petition_figures.figures().values())]
     place = live.ask(
         "SELECT county, township, count(), countIf(replied_at IS NOT NULL) "
-        "FROM gulou_published.petitions_cases(at = toUnixTimestamp64Milli(now64(3))) "
+        "FROM gulou_desk.petitions_cases(at = toUnixTimestamp64Milli(now64(3))) "
         "WHERE county = '431200' GROUP BY county, township"
     )
     assert place[0][:2] == ("431200", "")

@@ -199,7 +199,7 @@ def movements() -> list[Told]:
     ]
 
 
-@about(funds.fund_year)
+@about(funds.fund_year, funds.fund_helped)
 @pytest.mark.parametrize(
     ("county", "figures"),
     [
@@ -215,9 +215,40 @@ def test_the_years_movements_are_counted_to_the_end_of_the_hour_without_opening_
     town: Town, county: str, figures: tuple[float, ...]
 ) -> None:
     town.tell(*movements())
+    raised_, spent_, net, helped, made = figures
     assert table(town.ask(funds.fund_year(), AT, county=county)) == [
-        ("raised_year", "spent_year", "net_year", "helped_year", "projects_year"), figures,
+        ("raised_year", "spent_year", "net_year", "projects_year"), (raised_, spent_, net, made),
     ]  # fmt: skip
+    assert table(town.ask(funds.fund_helped(), AT, county=county)) == [("helped_year",), (helped,)]
+
+
+@about(funds.fund_helped_before)
+def test_persons_helped_are_for_all_once_their_year_is_over(town: Town) -> None:
+    town.tell(
+        spent(XINJIE, "2020-03-01", 1, helped=1, entry="opening"),
+        spent(XINJIE, "2020-12-31 23:59:59", 1, helped=2),
+        spent(XINJIE, "2021-01-01", 1, helped=4),
+        spent(LIPING, "2021-12-31 23:59:59", 1, helped=8),
+    )
+
+    def helped(at: str, county: str = ALL) -> int | None:
+        (row,) = town.ask(funds.fund_helped_before(), at, county=county)
+        found: int | None = row["helped_all"]
+        return found
+
+    # Nothing is booked in 2022 yet, so 2021 is not over.
+    assert [helped(at) for at in ("2020-12-30", "2021-06-01", "2022-06-01")] == [None, 3, 3]
+    town.tell(raised(XINJIE, "2022-01-01", 1))
+    # The evening of the last day ends the year; 01:00 is the day before in UTC.
+    for at, shown in (
+        ("2021-12-30 23:59:59.999", 3),
+        ("2021-12-31 01:00", 15),
+        ("2021-12-31 23:59:59.999", 15),
+        ("2022-06-01", 15),
+    ):
+        assert helped(at) == shown, at
+    assert helped("2022-06-01", HECHENG) == 7
+    assert helped("2022-06-01", YUANLING) is None
 
 
 @about(funds.fund_uses)
@@ -319,7 +350,7 @@ def test_money_of_four_days_is_by_the_hour_and_of_more_by_the_day(town: Town) ->
 @about(funds.fund_figures, funds.fund_year, funds.fund_counties, funds.fund_negative)
 def test_without_a_booking_there_are_zeros_and_empty_tables(town: Town) -> None:
     assert table(town.ask(funds.fund_figures(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, None, 0)]
-    assert table(town.ask(funds.fund_year(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, 0, 0)]
+    assert table(town.ask(funds.fund_year(), AT, county=ALL))[1:] == [(0.0, 0.0, 0.0, 0)]
     for query in (
         funds.fund_sources,
         funds.fund_uses,

@@ -35,7 +35,7 @@ def test_every_state_of_a_case_has_a_name_where_cases_stand(family: Family) -> N
 def test_every_clock_has_a_name_and_its_articles_in_the_alerts_and_in_its_table(
     family: Family,
 ) -> None:
-    (alerts,) = (sql for sql in wall.alerts() if f"{family.topic}_deadlines" in sql)
+    (alerts,) = (sql for sql in wall.alerts() if f"{family.topic}_duties" in sql)
     for sql in (alerts, cases.clocks(family.topic)):
         for clock in family.clocks:
             assert {clock.name, clock.basis} <= literals(sql)
@@ -43,7 +43,7 @@ def test_every_clock_has_a_name_and_its_articles_in_the_alerts_and_in_its_table(
 
 
 def test_a_status_has_one_chinese_name_on_boards_and_in_the_catalogue() -> None:
-    (view,) = (v for v in published(families(), "gulou", "UTC") if v.name == "uncounted")
+    (view,) = (v for v in published(families(), "gulou", "UTC", "viewer") if v.name == "uncounted")
     said = dict(re.findall(r"(\w+) ([\u4e00-\u9fff]+)", view.columns["status"].zh))
     assert said == {
         "repeat": "重复",

@@ -193,7 +193,7 @@ def _closed(place: str, name: str, in_time: int, late: int, first: str = FIRST) 
     ]
 
 
-@about(petitions.petition_counties)
+@about(petitions.petition_counties, petitions.petition_satisfaction)
 def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town) -> None:
     last_year = "registered 2020-12-31 23:59:59.999"
     town.tell(
@@ -212,15 +212,22 @@ def test_counties_are_judged_by_their_rate_and_the_worst_comes_first(town: Town)
     rates, counts = petitions.petition_counties()
     at = "2021-06-15 12:00"
     assert table(town.ask(rates, at, county=ALL)) == [
-        ("county_name", "closed_on_time", "mark", "satisfied_share", "code"),
-        ("通道侗族自治县", 0.0, "■ 不达标", None, "431230"),
-        ("中方县", 8 / 9, "■ 不达标", None, "431221"),
-        ("怀化市洪江管理区", 8 / 9, "■ 不达标", None, "431271"),
-        ("麻阳苗族自治县", 9 / 10, "▲ 关注", None, "431226"),
-        ("洪江市", 18 / 19, "▲ 关注", None, "431281"),
-        ("沅陵县", 19 / 20, "● 达标", None, "431222"),
-        ("未定位", None, "—", None, "431200"),
-        ("鹤城区", None, "—", 1 / 2, "431202"),
+        ("county_name", "closed_on_time", "mark", "code"),
+        ("通道侗族自治县", 0.0, "■ 不达标", "431230"),
+        ("中方县", 8 / 9, "■ 不达标", "431221"),
+        ("怀化市洪江管理区", 8 / 9, "■ 不达标", "431271"),
+        ("麻阳苗族自治县", 9 / 10, "▲ 关注", "431226"),
+        ("洪江市", 18 / 19, "▲ 关注", "431281"),
+        ("沅陵县", 19 / 20, "● 达标", "431222"),
+        ("未定位", None, "—", "431200"),
+        ("鹤城区", None, "—", "431202"),
+    ]
+    # F-1 and F-2 are rated: 4 and 3 stars.
+    (rated, *unrated) = town.ask(petitions.petition_satisfaction(), at, county=ALL)
+    assert rated == {"county_name": "鹤城区", "satisfied_share": 1 / 2, "code": "431202"}
+    assert {row["satisfied_share"] for row in unrated} == {None}
+    assert [row["code"] for row in unrated] == [
+        *("431200", "431221", "431222", "431226", "431230", "431271", "431281")
     ]
     # Overdue: G-1 was to be transferred by 16 March, H-1 to be closed by 6 May.
     assert table(town.ask(counts, at, county=ALL)) == [
@@ -258,7 +265,7 @@ def test_an_office_gets_no_better_rate_by_merging_what_it_does_not_close(town: T
     rates, counts = (
         table(town.ask(sql, at, county=ALL))[1:] for sql in petitions.petition_counties()
     )
-    assert rates == [("鹤城区", 1 / 2, "■ 不达标", None, HECHENG)]
+    assert rates == [("鹤城区", 1 / 2, "■ 不达标", HECHENG)]
     assert counts == [(4, 1, 1, HECHENG)]
 
 

@@ -1,0 +1,41 @@
+"""Who sees what: the two roles of readers, and the grain at which a viewer sees a measure.
+
+A viewer reads walls and public boards; a clerk works on the cases. Each measure declares the finest
+place and period at which a viewer sees it. Anything finer is in the clerks' views alone, so that a
+finer figure is not withheld from the viewers' views: it never was in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+Role = Literal["viewer", "clerk"]
+Place = Literal["county", "township", "village", "grid"]
+Period = Literal["live", "year"]
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+PLACES: Final[tuple[Place, ...]] = get_args(Place)
+"""Levels of place, widest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """The finest place and period at which a viewer sees a measure.
+
+    Attributes:
+        place: the finest level of place.
+        period: a `live` figure moves as events come in; who watches it learns when each came in,
+            whatever the width of its buckets. A `year` figure is of a calendar year that is over:
+            beside public amounts of the same events, a live one would tell each event's share.
+    """
+
+    place: Place = "township"
+    period: Period = "live"
+
+    def shows(self, place: Place, role: Role, period: Period = "live") -> bool:
+        """Whether readers of that role see the measure at that level, for that period."""
+        if role == "clerk":
+            return True
+        wide = PLACES.index(place) <= PLACES.index(self.place)
+        return wide and period in ("year", self.period)

@@ -1,0 +1,168 @@
+"""The grain of every viewer's view, read from the running server and held against the classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from clickhouse_driver.errors import ServerException
+
+from schemas.families import families
+from schemas.family import Family
+from schemas.grain import PLACES, Grain, Role
+from tests.figures.readers import Rows, ask, code_of, columns, everything, level_of
+
+if TYPE_CHECKING:
+    from tests.figures.conftest import Known
+
+EVERY = [pytest.param(found, id=found.topic) for found in families()]
+INSTANTS = ("2020-12-31 23:59:59.999", "2021-12-31 23:59:59.999", "2031-01-01")
+TIMES = {"at", "hour", "day", "time", "begun", "due", "since", "part", "last_visit"}
+"""Columns that tell a time within a year; `at` is the instant that a view was asked for."""
+COARSEST = {
+    # what a viewer sees, from the city's own words: domain.md, personal data
+    ("visits", "count"): ("grid", "live"),
+    ("visits", "met"): ("grid", "live"),
+    ("petitions", "count"): ("township", "live"),
+    ("petitions", "people"): ("township", "live"),
+    ("petitions", "satisfaction"): ("township", "live"),
+    ("mediations", "count"): ("township", "live"),
+    ("mediations", "people"): ("township", "live"),
+    ("mediations", "amount"): ("township", "live"),
+    ("funds", "count"): ("village", "live"),
+    ("funds", "amount"): ("village", "live"),
+    ("funds", "projects"): ("village", "live"),
+    ("funds", "helped"): ("county", "year"),
+}
+
+
+@pytest.fixture(scope="module")
+def read(known: Known) -> dict[Role, dict[str, Rows]]:
+    """All that a viewer and a clerk can read of the whole history."""
+    return {
+        "viewer": everything(known.town, "viewer", INSTANTS),
+        "clerk": everything(known.town, "clerk", INSTANTS),
+    }
+
+
+def measures(family: Family) -> dict[str, Grain]:
+    """The grain of each measure of a family: the count of its events, and its totals."""
+    return {"count": family.grain, **{f.name: family.grain_of(f) for f in family.totals}}
+
+
+def measure(family: Family, column: str) -> str:
+    """The measure that a column shows; empty where it is no figure of the family's events."""
+    words = {*column.split("_")}
+    for f in family.totals:
+        if f.name in words:
+            return f.name
+    if column in ("raised", "spent", "balance"):
+        return "amount"
+    counts = {"count", "cases", "visits", "requests", "today", "year"}
+    counts |= {"met", "late", "past", "running"}
+    return "count" if counts & words and column != "year" else ""
+
+
+def own(family: Family, views: dict[str, Rows]) -> dict[str, Rows]:
+    """The views of one family alone, and its rows of those that show several."""
+    heads = {cls.spec.name for cls in family.events}
+    united = {
+        name: [row for row in rows if row["type"] in heads]
+        for name, rows in views.items()
+        if name.startswith("all_") or name == "recent_events"
+    }
+    return united | {n: rows for n, rows in views.items() if n.startswith(f"{family.topic}_")}
+
+
+def shown(rows: Rows, family: Family) -> set[str]:
+    """The measures that rows show: a column counts once a row has something other than 0 in it."""
+    return {measure(family, name) for row in rows for name, value in row.items() if value} - {""}
+
+
+def test_every_measure_is_as_coarse_as_the_city_says() -> None:
+    declared = {
+        (family.topic, name): (grain.place, grain.period)
+        for family in families()
+        for name, grain in measures(family).items()
+    }
+    assert declared == COARSEST
+    assert not any(family.fold and family.fold.listed for family in families())
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_viewers_see_each_measure_down_to_its_grain_and_no_finer(
+    family: Family, read: dict[Role, dict[str, Rows]]
+) -> None:
+    grains = measures(family)
+    finest = dict.fromkeys(grains, -1)
+    for view, rows in own(family, read["viewer"]).items():
+        for row in rows:
+            place = PLACES.index(level_of(code_of(row)))
+            for name in shown([row], family):
+                assert place <= PLACES.index(grains[name].place), (view, name, row)
+                finest[name] = max(finest[name], place)
+    village = PLACES.index("village")  # only events are counted by micro-grid, nothing is summed
+    for name, grain in grains.items():
+        most = PLACES.index(grain.place)
+        assert finest[name] == (most if name == "count" else min(most, village)), name
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_a_measure_of_years_that_are_over_has_no_finer_time(
+    family: Family, read: dict[Role, dict[str, Rows]]
+) -> None:
+    yearly = {name for name, grain in measures(family).items() if grain.period == "year"}
+    for view, rows in own(family, read["viewer"]).items():
+        if shown(rows, family) & yearly:
+            assert TIMES & rows[0].keys() == set(), view
+            newest = max(
+                int(row["day"][:4]) for row in read["clerk"][f"{family.topic}_by_township_day"]
+            )
+            assert {row["year"] for row in rows} <= set(range(newest)), view
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_clerks_see_each_measure_down_to_the_village(
+    family: Family, read: dict[Role, dict[str, Rows]]
+) -> None:
+    finest: dict[str, int] = {}
+    for rows in own(family, read["clerk"]).values():
+        for row in rows:
+            for name in shown([row], family):
+                place = PLACES.index(level_of(code_of(row)))
+                finest[name] = max(finest.get(name, -1), place)
+    assert {name for name, n in finest.items() if n >= PLACES.index("village")} == {
+        *measures(family)
+    }
+
+
+def test_lists_of_cases_are_for_clerks(known: Known) -> None:
+    def listing(role: Role) -> set[str]:
+        return {view for view, names in columns(known.town, role).items() if "case" in names}
+
+    assert listing("viewer") == set()
+    assert listing("clerk") == {
+        f"{topic}_{what}"
+        for topic in ("petitions", "mediations")
+        for what in ("cases", "deadlines", "steps")
+    }
+
+
+def test_no_figure_that_is_shown_is_blank(read: dict[Role, dict[str, Rows]]) -> None:
+    blank: set[tuple[str, Any]] = {
+        (view, name)
+        for role in ("viewer", "clerk")
+        for view, rows in read[role].items()
+        for row in rows
+        for name, value in row.items()
+        if value is None and name.startswith(("net_", "gross_"))
+    }
+    assert blank == set()
+
+
+def test_neither_role_can_name_what_the_other_reads(known: Known) -> None:
+    others: tuple[tuple[Role, str], ...] = (("viewer", "gulou_desk"), ("clerk", "gulou_published"))
+    for role, other in others:
+        for table in (f"{other}.divisions", "gulou.events_petitions"):
+            with pytest.raises(ServerException):
+                ask(known.town, role, f"SELECT count() FROM {table}")
