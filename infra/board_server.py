@@ -17,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=13000, help="0 takes a free one")
     parser.add_argument("--state", type=Path, required=True, help="directory of what is published")
-    parser.add_argument("--token-file", type=Path, help="file that holds the access token")
+    parser.add_argument("--token-file", type=Path, help="file that holds the publisher's token")
+    parser.add_argument("--access", type=Path, help="file of those who are let in besides")
     parser.add_argument("--data-sources", type=Path, help="JSON file, stored at each start")
     parser.add_argument("--boards", type=Path, help="directory of board JSON, stored at each start")
     parser.add_argument("--outlines", type=Path, help="GeoJSON file of the counties")
@@ -27,7 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--query-seconds", type=float, default=30.0, help="a query's ceiling")
     given = parser.parse_args(arguments)
     try:
-        gate = Gate(given.host, token_in(given.token_file), closed=given.closed, role=ROLE)
+        gate = Gate(
+            given.host,
+            token_in(given.token_file),
+            closed=given.closed,
+            role=ROLE,
+            grants=given.access,
+        )
         config = ServerConfig(
             state=given.state,
             data_sources=given.data_sources,

@@ -298,6 +298,7 @@ def _boards(settings: Settings) -> Part:
             "--port", str(settings.board_port),
             "--state", str(state),
             "--token-file", str(token),
+            "--access", str(settings.access_file),
             "--data-sources", str(sources),
             "--boards", str(made),
             *(["--outlines", str(chosen.map.file)] if chosen.map else []),

@@ -344,6 +344,11 @@ class Settings(BaseSettings):
         file = self.grafana_token_file
         return _read(file) if file else self.secret("grafana")
 
+    @property
+    def access_file(self) -> Path:
+        """Who is let in to the boards: names, roles and digests of tokens."""
+        return self.home / "secrets" / "access.json"
+
     def secret(self, name: str) -> SecretStr:
         """The secret `name` of this installation, made at its first use, mode 0600.
 

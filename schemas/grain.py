@@ -1,4 +1,4 @@
-"""Who sees what: the two roles of readers, and the grain at which a viewer sees a measure.
+"""Who sees what: the two roles of views, and the grain at which a viewer sees a measure.
 
 A viewer reads walls and public boards; a clerk works on the cases. Each measure declares the finest
 place and period at which a viewer sees it. Anything finer is in the clerks' views alone, so that a
@@ -14,9 +14,23 @@ Role = Literal["viewer", "clerk"]
 Place = Literal["county", "township", "village", "grid"]
 Period = Literal["live", "year"]
 
+Access = Literal["viewer", "clerk", "auditor", "publisher", "admin"]
+"""What a token is for: viewers see the viewers' figures, everybody else the clerks' too; publishers
+and admins also change boards and send SQL of their own."""
+
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
 """Levels of place, widest first."""
+
+
+def may_see(access: Access, role: Role) -> bool:
+    """Whether the holder of a token may see the views of a role."""
+    return role == "viewer" or access != "viewer"
+
+
+def may_publish(access: Access) -> bool:
+    """Whether the holder of a token may change what is published."""
+    return access in ("publisher", "admin")
 
 
 @dataclass(frozen=True, slots=True)

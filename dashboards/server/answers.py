@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
 from dashboards.server.shelf import Conflict, Record
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
+from schemas.grain import Access
 
 ROLE: web.RequestKey[str] = web.RequestKey("role", str)
-"""Request key of the caller's role, `Admin` or `Viewer`; set by the code that serves the app."""
+"""Request key of what the caller's token is for, an `Access`; set by the code that serves the app.
+Without it the caller is a viewer."""
 VERSION = "13.2.2"  # Version of the Grafana components that the page uses.
 
 
 class Denied(Refused):
     """The caller's role may not see what was asked for."""
+
+
+def access_of(request: web.Request) -> Access:
+    """What the caller's token is for."""
+    return cast(Access, request.get(ROLE, "viewer"))
 
 
 def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:

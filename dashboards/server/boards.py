@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from dashboards.server.answers import (
-    ROLE,
+    access_of,
     body_of,
     found,
     keep_permissions,
@@ -15,6 +15,7 @@ from dashboards.server.answers import (
 )
 from dashboards.server.shelf import Conflict, Record, Shelf
 from schemas.errors import Refused
+from schemas.grain import may_publish
 
 GENERAL = "General"
 
@@ -93,7 +94,7 @@ class Boards:
             "folderUid": record["folderUid"],
             "folderId": folder.get("id", 0),
             "folderTitle": folder.get("title", GENERAL),
-            "canSave": request.get(ROLE) == "Admin",
+            "canSave": may_publish(access_of(request)),
             "provisioned": False,
         }
         return web.json_response({"dashboard": record["dashboard"], "meta": meta})

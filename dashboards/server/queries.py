@@ -12,14 +12,17 @@ from typing import Any
 
 from aiohttp import web
 
-from dashboards.server.answers import body_of
+from dashboards.roles import source_role
+from dashboards.server.answers import Denied, access_of, body_of
 from dashboards.server.frames import frames
 from dashboards.server.macros import Scope, expand
 from dashboards.server.reader import Answer, DataSource, Reader, source
 from dashboards.server.shelf import Record, Shelf
 from schemas.errors import GulouError, Refused, Unavailable
+from schemas.grain import Access, may_see
 
 SHARE_CEILING_S = 30.0
+_HOW = "请用经办人员的访问令牌登录，令牌由管理员发放。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,15 @@ class Queries:
         if not all(isinstance(each, dict) for each in asked):
             raise Refused("a query is no JSON object.", do="Send refId, datasource and rawSql.")
         asks = [Ask(str(each.get("refId") or "A"), each) for each in asked]
-        return await self.answered(asks, Span.of(body))
+        return await self.answered(asks, Span.of(body), access_of(request))
 
-    async def answered(self, asks: Sequence[Ask], span: Span) -> web.Response:
-        """Each query's frames or its error by its letter; 400 when one of several fails."""
-        results = await asyncio.gather(*(self._one(each, span) for each in asks))
+    async def answered(self, asks: Sequence[Ask], span: Span, access: Access) -> web.Response:
+        """Each query's frames or its error by its letter; 400 when one of several fails.
+
+        Raises:
+            Denied: a query needs a data source that the caller may not ask.
+        """
+        results = await asyncio.gather(*(self._one(each, span, access) for each in asks))
         pairs = (
             json.dumps(each.ref).encode() + b":" + result.body
             for each, result in zip(asks, results, strict=True)
@@ -110,10 +117,11 @@ class Queries:
         key = ("table", origin.uid, origin.version, text)
         return await self.reader.shared(key, span.share_s, lambda: self.reader.run(origin, text))
 
-    def origin(self, named: object) -> DataSource:
+    def origin(self, named: object, access: Access) -> DataSource:
         """The data source of a reference: an object with a uid, a uid, or nothing for the default.
 
         Raises:
+            Denied: the caller may not ask it.
             Refused: there is none of this uid.
             Misconfigured: it is not one this server can ask.
         """
@@ -123,12 +131,14 @@ class Queries:
             record = self.store.find("datasources", isDefault=True)
         if record is None:
             raise Refused(f"data source {uid!r} not found.", do="Publish it, or choose another.")
+        if not may_see(access, source_role(record)):
+            raise Denied("此图的数据仅供经办人员查看，当前身份不能查看。", do=_HOW)
         return source(record, self.store.secret(record["uid"], "password"))
 
-    async def _one(self, ask: Ask, span: Span) -> _Result:
+    async def _one(self, ask: Ask, span: Span, access: Access) -> _Result:
         asked = ask.fields
         try:
-            origin = self.origin(asked.get("datasource"))
+            origin = self.origin(asked.get("datasource"), access)
             form = _form(asked.get("format"))
             scope = Scope(
                 span.start_ms,
@@ -141,6 +151,8 @@ class Queries:
             sql = expand(str(asked.get("rawSql") or ""), scope)
             if not sql.strip():
                 raise Refused("the query is empty.", do="Write the panel's SQL.")
+        except Denied:
+            raise  # 403 for the whole request
         except GulouError as error:
             return _failed(error, "")
         key = (origin.uid, origin.version, sql, form, ask.ref)

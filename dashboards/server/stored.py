@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from dashboards.server.answers import ROLE, Denied, found
+from dashboards.server.answers import access_of, found
 from dashboards.server.filling import Filling, filled, filled_sql
 from dashboards.server.queries import Ask, Queries, Span
 from dashboards.server.shelf import Conflict, Record, Shelf
@@ -46,7 +46,8 @@ class Stored:
         asked = _values(request, _VALUE)
         carried = request.query.getall("carried", [])
         board, span = self._board(request), Span.of(request.query)
-        variables = Variables(board, self.queries, self._lists, span, asked, carried)
+        access = access_of(request)
+        variables = Variables(board, self.queries, self._lists, span, access, asked, carried)
         return web.json_response({"variables": [_told(each) for each in await variables.all()]})
 
     async def panel(self, request: web.Request) -> web.Response:
@@ -57,13 +58,13 @@ class Stored:
         """
         board, span = self._board(request), Span.of(request.query)
         panel = found(_panel(board, int(request.match_info["id"])), "看板里没有这个面板")
-        _permitted(panel, request)
+        access = access_of(request)
         targets = _targets(panel, request.query.getall("ref", []))
         copy = {name: each for name, each in _values(request, _COPY).items() if any(each)}
         asked = _values(request, _VALUE) | copy
         uids = [_uid(target, panel) for target in targets]
         sqls = [str(target["rawSql"]) for target in targets]
-        variables = Variables(board, self.queries, self._lists, span, asked)
+        variables = Variables(board, self.queries, self._lists, span, access, asked)
         fillings = _singled(await variables.fillings([*uids, *sqls]), copy)
         asks = [
             Ask(
@@ -79,7 +80,7 @@ class Stored:
             )
             for target, uid, sql in zip(targets, uids, sqls, strict=True)
         ]
-        return await self.queries.answered(asks, span)
+        return await self.queries.answered(asks, span, access)
 
     def _board(self, request: web.Request) -> Record:
         record = found(self.store.board(request.match_info["uid"]), "没有这个看板")
@@ -108,17 +109,6 @@ def _panels(within: Record) -> Iterator[Record]:
     for each in within.get("panels") or ():
         yield each
         yield from _panels(each)
-
-
-def _permitted(panel: Record, request: web.Request) -> None:
-    """Refuses a panel that asks for another role than the caller's; `Admin` sees them all.
-
-    Raises:
-        Denied: the caller may not see it.
-    """
-    role, needed = request.get(ROLE, "Viewer"), str(panel.get("role") or "Viewer")
-    if role not in ("Admin", needed):
-        raise Denied(f"此面板需要“{needed}”权限，当前身份不能查看。", do="如需查看，请联系管理员。")
 
 
 def _targets(panel: Record, refs: list[str]) -> list[Record]:

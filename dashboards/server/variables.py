@@ -26,6 +26,7 @@ from dashboards.server.frames import AnswerColumn
 from dashboards.server.queries import Queries, Span
 from dashboards.server.shelf import Record
 from schemas.errors import GulouError, Misconfigured, Refused
+from schemas.grain import Access
 
 OPTIONS_S: Final = 60.0
 """Age up to which a list of options is used again; an error is forgotten at once."""
@@ -146,10 +147,11 @@ class Variables:
         queries: Queries,
         lists: OptionLists,
         span: Span,
+        access: Access,
         asked: Mapping[str, list[str]],
         carried: Collection[str] = (),
     ) -> None:
-        self._queries, self._lists, self._span = queries, lists, span
+        self._queries, self._lists, self._span, self._access = queries, lists, span, access
         self._asked, self._carried = asked, carried
         listed = (board.get("templating") or {}).get("list") or ()
         self._models = {str(each["name"]): each for each in listed if each.get("name")}
@@ -253,7 +255,7 @@ class Variables:
             return ()
         named = model.get("datasource")
         uid = str((named.get("uid") if isinstance(named, dict) else named) or "")
-        origin = self._queries.origin(filled(uid, fillings))
+        origin = self._queries.origin(filled(uid, fillings), self._access)
         sql = filled_sql(raw, fillings)
         key = (origin.uid, origin.version, sql, model.get("regex"), model.get("sort"))
         # What changes with the range is asked anew, as in Grafana.

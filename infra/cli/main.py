@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from infra._child import OWNER_ALONE
-from infra.cli import boards, describing, feeding, persons, running
+from infra.cli import access, boards, describing, feeding, persons, running
 from infra.cli._screen import err
 from schemas.errors import GulouError, Misconfigured
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 for group in (running, feeding, persons, describing):
     app.add_typer(group.app)
+app.add_typer(access.app, name="access")
 app.add_typer(boards.app, name="boards")
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 

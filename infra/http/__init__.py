@@ -1,6 +1,7 @@
 """What all parts that speak HTTP share: the token gate, the start, the health path (D-73)."""
 
 from infra.http.gate import HEALTH, Gate, loopback, token_in
+from infra.http.grants import ACCESS, Grants
 from infra.http.serving import Listening, serve
 
-__all__ = ["HEALTH", "Gate", "Listening", "loopback", "serve", "token_in"]
+__all__ = ["ACCESS", "HEALTH", "Gate", "Grants", "Listening", "loopback", "serve", "token_in"]

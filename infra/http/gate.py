@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import html
 import ipaddress
 from collections.abc import Awaitable, Callable
@@ -12,7 +10,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from infra.http.grants import Grant, Grants, session_of
 from schemas.errors import Misconfigured
+from schemas.grain import Access, may_publish
 
 ROLE: web.RequestKey[str] = web.RequestKey("role", str)
 LOGIN = "/login"
@@ -57,19 +57,21 @@ def loopback(host: str) -> bool:
 
 
 class Gate:
-    """Decides who may publish and who may look.
+    """Decides who comes in, and what each may do.
 
-    Without a token, everybody on this machine may do both. With a token, a client that sends it as
-    Bearer may publish, and a session (the same token, typed into the form or given once as
-    `?token=`) may look. Everybody on this machine may look too, as long as nobody else can reach
-    the server. A request through a proxy counts as one from elsewhere and needs the token, wherever
-    the proxy runs.
+    Without a token, everybody on this machine may do everything. With one, it is the publisher's;
+    the others stand in the file of access. A client that sends a token as Bearer may do what the
+    token is for. A session (a token typed into the form, or given once as `?token=`) looks, and
+    sees what its token may see. Everybody on this machine may look as a viewer, as long as nobody
+    else can reach the server. A request through a proxy counts as one from elsewhere and needs a
+    token, wherever the proxy runs.
 
     Args:
         host: address the server listens on.
-        token: the secret, "" for none.
-        closed: ask for the token on this machine too.
-        role: request key under which a part finds the client's role: `Admin` or `Viewer`.
+        token: the publisher's secret, "" for none.
+        closed: ask for a token on this machine too.
+        role: request key under which a part finds what the client's token is for, an `Access`.
+        grants: file of access.
 
     Raises:
         Misconfigured: no token though others can reach `host`.
@@ -82,15 +84,17 @@ class Gate:
         *,
         closed: bool = False,
         role: web.RequestKey[str] = ROLE,
+        grants: Path | None = None,
     ) -> None:
         if not token and not loopback(host):
             raise Misconfigured(
                 f"a server may not listen on {host!r} without a token.",
                 do="Give it --token-file, or let it listen on 127.0.0.1.",
             )
-        self._token, self._key = token, role
+        own = [Grant.of("publisher", "publisher", token)] if token else []
+        self._grants, self._key = Grants(grants, own), role
+        self._free = not token
         self._open = loopback(host) and not closed
-        self._session = hmac.new(token.encode(), b"board session", hashlib.sha256).hexdigest()
 
     def guard(self, app: web.Application) -> web.Application:
         """The application behind this gate: every request passes it first.
@@ -119,12 +123,13 @@ class Gate:
                 request[gate._key] = role
             # A login is the only POST of a session: whatever else it may do is a GET.
             looks = request.method in ("GET", "HEAD") or request.path == LOGIN
-            if role == "Viewer" and not looks:
+            if role and not looks and not gate._publishes(request, role):
                 return web.json_response(
                     {"message": "没有权限：会话只能查看，发布需要令牌。"}, status=403
                 )
             if role and request.query.get("token") and request.method == "GET":
-                return gate._welcomed(str(request.rel_url.without_query_params("token")))
+                to = str(request.rel_url.without_query_params("token"))
+                return gate._welcomed(to, request.query["token"])
             return await handler(request)
 
         return guard  # type: ignore[return-value]
@@ -140,21 +145,23 @@ class Gate:
                 text='{"message": "origin not allowed"}', content_type="application/json"
             )
 
-    def _role(self, request: web.Request) -> str | None:
-        if not self._token:
-            return None if _proxied(request) else "Admin"
+    def _role(self, request: web.Request) -> Access | None:
+        if self._free:
+            return None if _proxied(request) else "admin"
         if "Authorization" in request.headers:
             kind, _, given = request.headers["Authorization"].partition(" ")
-            return "Admin" if kind == "Bearer" and self._is_token(given.strip()) else None
-        if self._is_token(request.query.get("token", "")):
-            return "Viewer"
-        session = request.cookies.get(COOKIE, "")
-        known = hmac.compare_digest(session.encode(), self._session.encode())
-        return "Viewer" if known or (self._open and not _proxied(request)) else None
+            grant = self._grants.by_token(given.strip()) if kind == "Bearer" else None
+            return grant.role if grant else None
+        grant = self._grants.by_token(request.query.get("token", "")) or self._grants.by_session(
+            request.cookies.get(COOKIE, "")
+        )
+        if grant:
+            return grant.role
+        return "viewer" if self._open and not _proxied(request) else None
 
-    def _is_token(self, given: str) -> bool:
-        # Without a token nothing matches, least of all the empty string.
-        return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())
+    def _publishes(self, request: web.Request, role: Access) -> bool:
+        # A session never writes: a page of another site could make a browser send its cookie.
+        return may_publish(role) and (self._free or "Authorization" in request.headers)
 
     def _turned_away(self, request: web.Request) -> web.Response:
         page = "text/html" in request.headers.get("Accept", "")
@@ -162,18 +169,21 @@ class Gate:
             return web.json_response({"message": "Unauthorized"}, status=401)
         return _login(str(request.rel_url.without_query_params("token")), status=401)
 
-    def _welcomed(self, to: str) -> web.Response:
+    def _welcomed(self, to: str, token: str) -> web.Response:
         answer = web.Response(status=303, headers={"Location": to})
-        answer.set_cookie(COOKIE, self._session, max_age=SESSION_S, httponly=True, samesite="Lax")
+        # Of a wrong token on an open server the cookie is worth nothing.
+        session = session_of(token)
+        answer.set_cookie(COOKIE, session, max_age=SESSION_S, httponly=True, samesite="Lax")
         return answer
 
     async def login(self, request: web.Request) -> web.Response:
         """POST /login: a session for whoever knows the token."""
         form = await request.post()
         to = _inside(str(form.get("to") or "/"))
-        if not self._is_token(str(form.get("token", ""))):
+        token = str(form.get("token", ""))
+        if self._grants.by_token(token) is None:
             return _login(to, status=401)
-        return self._welcomed(to)
+        return self._welcomed(to, token)
 
     async def form(self, request: web.Request) -> web.Response:
         """GET /login: the form."""

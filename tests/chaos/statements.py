@@ -27,8 +27,9 @@ from dashboards.publish import filled
 from dashboards.server.macros import Scope, expand
 from infra.warehouse.access import write_users
 from tests.chaos.hostile import Grammar, Words
-from tests.dashboards.shipped import BOARD, PASSWORD, shipped
+from tests.dashboards.shipped import PASSWORD, USERS, shipped
 
+BOARD: Final = USERS["viewer"]
 DATABASE: Final = "truth"
 _ENVIRONMENT: Final = "GULOU_CANARY"
 _RUNS_S: Final = 2

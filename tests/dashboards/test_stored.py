@@ -21,7 +21,11 @@ TOKEN = "glsa_test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SPAN = {"from": "1640361600000", "to": "1640966399000"}
 CANARY = "never-to-be-seen"
+DENIED = (
+    "此图的数据仅供经办人员查看，当前身份不能查看。 请用经办人员的访问令牌登录，令牌由管理员发放。"
+)
 SOURCE = {"type": "grafana-clickhouse-datasource", "uid": "city"}
+DESK = {**SOURCE, "uid": "gulou-desk"}  # the clerks'
 
 
 class Counted(Reader):
@@ -46,7 +50,8 @@ def walls(
         f"CREATE OR REPLACE TABLE {DATABASE}.canary ENGINE = Memory AS SELECT '{CANARY}' AS word"
     )
     root = tmp_path_factory.mktemp("walls")
-    (root / "sources.json").write_text(json.dumps([city_source]))
+    desk = {**city_source, "uid": DESK["uid"], "name": "desk", "isDefault": False}
+    (root / "sources.json").write_text(json.dumps([city_source, desk]))
     config = ServerConfig(root / "state", data_sources=root / "sources.json", boards=BOARDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(board_server, "Reader", Counted)
@@ -141,16 +146,41 @@ def test_a_page_that_shows_an_older_version_of_the_board_is_told_so(walls: Insid
     assert rows(panel(walls, "renewed", 1, version="2")) == [[2]]
 
 
-def test_a_panel_for_another_role_is_refused_in_chinese(walls: Inside) -> None:
-    board = {"uid": "clerks", "panels": [
-        {"id": 1, "role": "Clerk", "targets": [target("SELECT 1 AS n")]},
-    ]}  # fmt: skip
-    publish(walls, board)
-    status, told = panel(walls, "clerks", 1)
-    assert status == 403
-    assert told["message"] == "此面板需要“Clerk”权限，当前身份不能查看。 如需查看，请联系管理员。"
-    path = f"/api/boards/clerks/panels/1/query?{urlencode(SPAN)}"
+@pytest.mark.parametrize("whose", ["the panel's", "the query's", "one of two", "by a variable"])
+def test_what_only_clerks_may_ask_is_refused_in_chinese_to_a_viewer(
+    walls: Inside, whose: str
+) -> None:
+    sql = target("SELECT 1 AS n")
+    nameless = {name: value for name, value in sql.items() if name != "datasource"}
+    by_name = target("SELECT 1 AS n", datasource={**DESK, "uid": "${of}"})
+    panels = {
+        "the panel's": {"id": 1, "datasource": DESK, "targets": [nameless]},
+        "the query's": {"id": 1, "datasource": SOURCE, "targets": [{**sql, "datasource": DESK}]},
+        "one of two": {"id": 1, "targets": [sql, {**sql, "refId": "B", "datasource": DESK}]},
+        "by a variable": {"id": 1, "targets": [by_name]},
+    }
+    sources = {
+        "name": "of",
+        "type": "datasource",
+        "query": DESK["type"],
+        "regex": "",
+        "current": {},
+    }
+    publish(walls, {"uid": "clerks", "panels": [panels[whose]],
+                    "templating": {"list": [sources]}})  # fmt: skip
+    status, told = panel(walls, "clerks", 1, ("var-of", DESK["uid"]))
+    assert (status, told) == (403, {"message": DENIED})
+    path = f"/api/boards/clerks/panels/1/query?{urlencode({**SPAN, 'var-of': DESK['uid']})}"
     assert walls.call("GET", path, headers=BEARER).status_code == 200
+
+
+def test_options_that_only_clerks_may_ask_are_not_told_to_a_viewer(walls: Inside) -> None:
+    listed = query_variable("county", "SELECT code, name FROM county", datasource=DESK)
+    publish(walls, {"uid": "lists", "panels": [], "templating": {"list": [listed]}})
+    path = f"/api/boards/lists/variables?{urlencode(SPAN)}"
+    for headers, known in (({}, False), (BEARER, True), ({}, False)):
+        (told,) = walls.call("GET", path, headers=headers).json()["variables"]
+        assert (bool(told["options"]), told.get("error") == DENIED) == (known, not known)
 
 
 def test_fifty_walls_cost_one_query_and_one_list_of_options(walls: Inside) -> None:

@@ -20,6 +20,7 @@ from playwright.sync_api import Page, expect
 
 from dashboards import publish
 from dashboards.server.filling import names_in
+from infra.http import ACCESS, Grants
 from schemas.reference.divisions import SHIPPED
 from tests.dashboards.pages import eventually, opened, panel, rows_of, settled
 from tests.dashboards.servers import BoardServer, board_server
@@ -30,6 +31,15 @@ from tests.town import town
 JSON = Path(publish.__file__).parent / "json"
 BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in JSON.glob("*.json")}
 TOKEN = "publishes"
+DENIED = (
+    "此图的数据仅供经办人员查看，当前身份不能查看。 请用经办人员的访问令牌登录，令牌由管理员发放。"
+)
+FINER = (
+    "本年帮扶（人次）", "司法确认申请（件）", "协议履行率", "结案去向（件）", "参评率", "满意率",
+    "环节流转：从哪步到哪步（件）", "各县市区满意率", "逾期信访件（天）", "各村社区信访（件）",
+    "全年信访登记（件）", "全年调解登记（件）", "全年调解成功率",
+)  # fmt: skip
+"""Panels of persons helped, of cases one by one, and of villages: for clerks, as D-103 says."""
 CANARY = "never-to-be-seen"
 FROM, TO = 1_622_476_800_000, 1_623_736_799_000
 JUNE = f"from={FROM}&to={TO}"  # to 2021-06-15 13:59:59 in city time
@@ -40,7 +50,16 @@ HONGJIANG, DISTRICT = "431281", "431271"
 
 
 @pytest.fixture(scope="module")
-def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardServer]:
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of access, and the token of each role in a file of its own."""
+    root = tmp_path_factory.mktemp("tokens")
+    for role in ACCESS:
+        (root / role).write_text(Grants(root / "access.json").add(f"the {role}", role))
+    return root
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory: pytest.TempPathFactory, tokens: Path) -> Iterator[BoardServer]:
     """The shipped boards behind a token, over visits in four places and a canary beside them."""
     root = tmp_path_factory.mktemp("truth")
     secret = root / "token"
@@ -57,17 +76,19 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardServer]:
             )
         )  # fmt: skip
         found.shipped.city.run(f"CREATE VIEW gulou_published.canary AS SELECT '{CANARY}' AS word")
-        options = provisioned(root, found.shipped.source)
-        with board_server(
-            root / "state", *options, "--token-file", str(secret), token=TOKEN
-        ) as running:
+        options = provisioned(root, found.shipped.sources.values())
+        doors = ("--token-file", str(secret), "--access", str(tokens / "access.json"))
+        with board_server(root / "state", *options, *doors, token=TOKEN) as running:
             yield running
 
 
-def looked(boards: BoardServer, path: str, *fields: tuple[str, str]) -> requests.Response:
-    """The answer to a viewer, who has no token."""
+def looked(
+    boards: BoardServer, path: str, *fields: tuple[str, str], token: str = ""
+) -> requests.Response:
+    """The answer to a GET; without a token, to a viewer on this machine."""
     query = urlencode([("from", str(FROM)), ("to", str(TO)), *fields])
-    return requests.get(f"{boards.url}{path}?{query}", timeout=60)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.get(f"{boards.url}{path}?{query}", headers=headers, timeout=60)
 
 
 def chosen(uid: str) -> list[tuple[str, str]]:
@@ -84,15 +105,27 @@ def asking(uid: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("uid", sorted(BOARDS))
-def test_a_viewer_gets_of_every_panel_what_its_sql_gives_a_publisher(
-    boards: BoardServer, uid: str
+def test_every_role_gets_of_every_panel_it_may_see_what_its_sql_gives_a_publisher(
+    boards: BoardServer, tokens: Path, uid: str
 ) -> None:
     values = {"source": "gulou", "figure": "visits", **PLACE}
     for each in asking(uid):
         path = f"/api/boards/{uid}/panels/{each['id']}/query"
-        seen = looked(boards, path, ("intervalMs", "3600000"), *chosen(uid))
+        fields = [("intervalMs", "3600000"), *chosen(uid)]
+        here = looked(boards, path, *fields)
+        by_role = {
+            role: looked(boards, path, *fields, token=(tokens / role).read_text())
+            for role in ACCESS
+        }
+        seen = by_role["clerk"]
+        finer = each["title"].partition("$")[0] in FINER
+        refused = {role for role, answer in by_role.items() if answer.status_code == 403}
+        assert refused == ({"viewer"} if finer else set()), each["title"]
+        assert here.status_code == by_role["viewer"].status_code, each["title"]
+        if finer:
+            assert by_role["viewer"].json() == here.json() == {"message": DENIED}
         queries: list[dict[str, Any]] = [
-            {**target, "datasource": {"uid": "gulou"}, "intervalMs": 3_600_000,
+            {**target, "datasource": _source_of(target), "intervalMs": 3_600_000,
              "rawSql": publish.filled(target["rawSql"], values)}
             for target in each["targets"]
         ]  # fmt: skip
@@ -103,6 +136,10 @@ def test_a_viewer_gets_of_every_panel_what_its_sql_gives_a_publisher(
             if "mark" in str(result) or ref == "freshness":
                 continue  # the words of both hold the time of their asking
             assert _data(known[ref]) == _data(result), (each["title"], ref)
+
+
+def _source_of(target: dict[str, Any]) -> dict[str, str]:
+    return {"uid": target["datasource"]["uid"].replace("${source}", "gulou")}
 
 
 def _data(result: dict[str, Any]) -> Any:
