@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from dashboards import publish
 from dashboards.boards import every
 from dashboards.layout import ON_WALLS
+from infra.http import Grants
 from infra.settings import Settings
 from infra.stack import Stack
 from tests.dashboards.pages import (
@@ -76,6 +77,18 @@ def boards(stack: Live) -> BoardServer:
     where = stack.stack.parts()["boards"]["where"]
     token = stack.settings.grafana_token.get_secret_value()
     return BoardServer(None, where, token)  # type: ignore[arg-type]  # the stack owns the process
+
+
+@pytest.fixture(scope="module")
+def clerk(stack: Live) -> str:
+    """The token of a clerk, who sees every panel."""
+    return Grants(stack.settings.access_file).add("desk", "clerk")
+
+
+@pytest.fixture
+def page(page: Page, boards: BoardServer, clerk: str) -> Page:
+    page.context.request.get(f"{boards.url}/?token={clerk}")  # leaves its cookie
+    return page
 
 
 def _url(boards: BoardServer, uid: str, *more: str) -> str:
