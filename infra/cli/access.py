@@ -44,7 +44,10 @@ def add(
 
 @app.command(name="list")
 def list_() -> None:
-    """Show who has access, with which role, since when."""
+    """Show who has access, with which role, since when.
+
+    Example: [cyan]gulou access list[/cyan]
+    """
     table = Table("name", "role", "since", box=None, pad_edge=False)
     for grant in Grants(Settings.load().access_file).all():
         table.add_row(grant.name, grant.role, grant.since)
@@ -53,6 +56,9 @@ def list_() -> None:
 
 @app.command()
 def revoke(name: _Name) -> None:
-    """Take a token back; it and its sessions are refused from the next request on."""
+    """Take a token back; it and its sessions are refused from the next request on.
+
+    Example: [cyan]gulou access revoke wall-3[/cyan]
+    """
     Grants(Settings.load().access_file).revoke(name)
     out.print(f"{name} has no access any more.")

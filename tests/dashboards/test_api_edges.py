@@ -42,7 +42,7 @@ def shown(number: int, version: int, **fields: Any) -> dict[str, Any]:
 
 def test_health_user_and_organisation_answer_as_grafana_does(server: Inside) -> None:
     health = {"database": "ok", "version": "13.2.2", "commit": "", "product": "gulou"}
-    user = {"id": 1, "login": "admin", "name": "Admin", "orgId": 1, "isGrafanaAdmin": False}
+    user = {"id": 1, "login": "admin", "name": "admin", "orgId": 1, "isGrafanaAdmin": False}
     assert server.told("GET", "/api/health") == (200, health)
     assert server.told("GET", "/api/user") == (200, user)
     assert server.told("GET", "/api/org") == (200, {"id": 1, "name": "Main Org."})

@@ -39,7 +39,7 @@ FINER = (
     "环节流转：从哪步到哪步（件）", "各县市区满意率", "逾期信访件（天）", "各村社区信访（件）",
     "全年信访登记（件）", "全年调解登记（件）", "全年调解成功率",
 )  # fmt: skip
-"""Panels of persons helped, of cases one by one, and of villages: for clerks, as D-103 says."""
+"""Panels of persons helped, of cases one by one, and of villages: for clerks alone."""
 CANARY = "never-to-be-seen"
 FROM, TO = 1_622_476_800_000, 1_623_736_799_000
 JUNE = f"from={FROM}&to={TO}"  # to 2021-06-15 13:59:59 in city time

@@ -270,7 +270,8 @@ def test_a_disk_that_fills_up_meanwhile_is_one_sentence(
 
 def test_a_disk_that_may_not_be_written_is_one_sentence(env: dict[str, str], tiny: Path) -> None:
     home = tiny / "home"
-    (home / "run").mkdir(parents=True)
+    home.mkdir(mode=0o700)
+    (home / "run").mkdir(mode=0o700)
     subprocess.run(["mount", "-o", "remount,ro", str(tiny)], check=True)
 
     refused = gulou({**env, "GULOU_HOME": str(home), "GULOU_MIN_FREE_MB": "0"}, "up")

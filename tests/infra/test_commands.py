@@ -217,7 +217,7 @@ def blocks() -> list[tuple[str, str, str]]:
 def test_documents_have_shell_blocks_and_few_of_them_are_not_run() -> None:
     found = blocks()
     assert len(found) >= 5
-    assert len([why for _, _, why in found if why]) <= 2
+    assert len([why for _, _, why in found if why]) <= 3
 
 
 @pytest.mark.parametrize(

@@ -24,32 +24,10 @@ from infra.warehouse import EmbeddedClickHouse, confinement, write_users
 from infra.warehouse.access import Users
 from schemas.errors import Misconfigured
 from tests.warehouse.conftest import USERS, connect
+from tests.warehouse.other_kernel import OnOtherKernel
 
 ROOT = Path(__file__).parents[2]
 SECRET = "the-drum-is-hollow"
-# A kernel that lacks system calls: a filter answers them with ENOSYS before the server starts.
-LACKING = """
-import errno, os, sys
-import seccompy
-calls = seccompy.Filter()
-for call in sys.argv[1].split():
-    calls.errno(call, errno.ENOSYS)
-calls.load()
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
-class OnOtherKernel(EmbeddedClickHouse):
-    """A server on a kernel without the given system calls."""
-
-    def __init__(self, data: Path, lacking: str, users: Path | None = None) -> None:
-        super().__init__(data, users=users)
-        self._lacking = lacking
-
-    def prepare(self) -> list[str]:
-        return [sys.executable, "-c", LACKING, self._lacking, *super().prepare()]
-
-
 class Place:
     """A server and, outside its store, what it must not reach."""
 
