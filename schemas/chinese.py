@@ -52,6 +52,7 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "late": "超期完成",
     "past": "逾期未办",
     "running": "未到期",
+    "oldest_due": "最早届满时间",
     "code": "区划代码",
     "name": "名称",
     "level": "层级",

@@ -169,7 +169,7 @@ def overdue(found: Family) -> str:
     }
     return f"""
 SELECT {named("clock", duties)} AS duty, {county_name("county")} AS county_name,
-  sum(past) AS cases_over, max({overdue_days("assumeNotNull(due)")}) AS longest_days,
+  sum(past) AS cases_over, max({overdue_days("assumeNotNull(oldest_due)")}) AS longest_days,
   {basis(found.topic)} AS basis, county AS code
 FROM {duties_of(found.topic, "past != 0")}
 GROUP BY clock, county

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.queries import cases
-from dashboards.queries.pieces import IN_PLACE, county_name, days, share, text
+from dashboards.queries.pieces import AT, IN_PLACE, county_name, days, share, text
 
 TOPIC = "petitions"
 _SATISFIED = "avgOrNullIf(satisfaction >= 4, satisfaction > 0)"
@@ -59,13 +59,16 @@ def petition_clocks() -> str:
 
 
 def petition_due() -> str:
-    """Open cases under the closing clock by days left, overdue ones included."""
-    left = days("$__toTime_ms", "due")
+    """Open cases under the closing clock by days left, overdue ones included; case by case."""
+    left = days("$__toTime_ms", "due_close")
     spans = ", ".join(f"({text(zh)}, 1, {since}, {until})" for zh, since, until in _LEFT)
     return f"""
-SELECT b.1 AS name, sum(if(b.2 = 0, past, if({left} >= b.3 AND {left} < b.4, running, 0))) AS value
-FROM (SELECT due, past, running, arrayJoin([({text("已逾期")}, 0, 0, 0), {spans}]) AS b
-  FROM {cases.duties_of(TOPIC)} AND clock = 'close' AND due IS NOT NULL)
+SELECT b.1 AS name, countIf(overdue_close = 1 AND b.2 = 0
+    OR overdue_close = 0 AND b.2 > 0 AND {left} >= b.3 AND {left} < b.4) AS value
+FROM (SELECT overdue_close, due_close, arrayJoin([({text("已逾期")}, 0, 0, 0), {spans}]) AS b
+  FROM petitions_cases(at = {AT})
+  WHERE {IN_PLACE} AND open = 1 AND due_close IS NOT NULL AND on_time_close IS NULL
+    OR {IN_PLACE} AND overdue_close = 1)
 GROUP BY b ORDER BY b.2, b.3 LIMIT 10""".strip()
 
 

@@ -223,18 +223,19 @@ COMMENT '调解案件数，按县市区和单个项目，以时刻 `at` 的状�
 -- view gulou_published.mediations_duties
 CREATE OR REPLACE VIEW `gulou_published`.`mediations_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
   countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
-  countIf(open = 1 AND on_time IS NULL) AS running
-FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
-    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  countIf(open = 1 AND on_time IS NULL) AS running,
+  minOrNullIf(due, overdue = 1) AS oldest_due
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
   FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
 FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 WHERE c.filed_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
-GROUP BY _place, clock, ends
+GROUP BY _place, clock
 COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
 
 -- view gulou_desk.mediations_by_county_hour
@@ -318,18 +319,19 @@ COMMENT '调解案件数，按县市区和单个项目，以时刻 `at` 的状�
 -- view gulou_desk.mediations_duties
 CREATE OR REPLACE VIEW `gulou_desk`.`mediations_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
   countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
-  countIf(open = 1 AND on_time IS NULL) AS running
-FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
-    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  countIf(open = 1 AND on_time IS NULL) AS running,
+  minOrNullIf(due, overdue = 1) AS oldest_due
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
   FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
 FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 WHERE c.filed_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
-GROUP BY _place, clock, ends
+GROUP BY _place, clock
 COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
 
 -- view gulou_desk.mediations_cases

@@ -255,18 +255,19 @@ COMMENT '信访案件数，按县市区和单个项目，以时刻 `at` 的状�
 -- view gulou_published.petitions_duties
 CREATE OR REPLACE VIEW `gulou_published`.`petitions_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
   countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
-  countIf(open = 1 AND on_time IS NULL) AS running
-FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
-    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  countIf(open = 1 AND on_time IS NULL) AS running,
+  minOrNullIf(due, overdue = 1) AS oldest_due
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
   FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
 FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 WHERE c.registered_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
-GROUP BY _place, clock, ends
+GROUP BY _place, clock
 COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
 
 -- view gulou_desk.petitions_by_county_hour
@@ -350,18 +351,19 @@ COMMENT '信访案件数，按县市区和单个项目，以时刻 `at` 的状�
 -- view gulou_desk.petitions_duties
 CREATE OR REPLACE VIEW `gulou_desk`.`petitions_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, ends AS due, countIf(on_time = 1) AS met,
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
   countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
-  countIf(open = 1 AND on_time IS NULL) AS running
-FROM (SELECT _place, clock, open, due <= _now AND met > _now AS overdue,
-    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time, if(overdue = 1 OR open = 1 AND on_time IS NULL, due, NULL) AS ends
+  countIf(open = 1 AND on_time IS NULL) AS running,
+  minOrNullIf(due, overdue = 1) AS oldest_due
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
   FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
 FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
 FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 WHERE c.registered_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
-GROUP BY _place, clock, ends
+GROUP BY _place, clock
 COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
 
 -- view gulou_desk.petitions_cases

@@ -8,7 +8,6 @@ from schemas.projections import CaseFold, verb
 from schemas.sql.columns import TOWNSHIP_IF_SHOWN, PublishedView, quoted
 from schemas.sql.judged import (
     CASE_COUNTY,
-    DUE,
     NOW,
     OPEN,
     PLACE_CODES,
@@ -117,10 +116,9 @@ def breakdown(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
 
 def duties(family: Family, fold: CaseFold, database: str, zone: str, role: Role) -> PublishedView:
     """How many cases met, missed or still run under each legal clock, by place."""
-    still = "overdue = 1 OR open = 1 AND on_time IS NULL"
     judged = (
-        f"SELECT _place, clock, open, {is_overdue('due', 'met')} AS overdue,\n"
-        f"    {is_on_time('due', 'met', 'really_met')} AS on_time, if({still}, due, NULL) AS ends\n"
+        f"SELECT _place, clock, open, due, {is_overdue('due', 'met')} AS overdue,\n"
+        f"    {is_on_time('due', 'met', 'really_met')} AS on_time\n"
     )
     return PublishedView(
         f"{family.topic}_duties",
@@ -134,18 +132,22 @@ def duties(family: Family, fold: CaseFold, database: str, zone: str, role: Role)
             "county": CASE_COUNTY,
             "township": TOWNSHIP_IF_SHOWN,
             "clock": clock_names(family),
-            "due": DUE + Text("NULL when nothing is left to do.", "无须再办的为 NULL。"),
             "met": Text("Met in time.", "按期完成的案件数。"),
             "late": Text("Met late.", "逾期后完成的案件数。"),
             "past": Text("Past due and not met.", "已到期而未完成的案件数。"),
             "running": Text("Open and not due yet.", "未结且未到期的案件数。"),
+            "oldest_due": Text(
+                "When the first of those past due was due; NULL when none is past.",
+                "其中最早到期的届满时刻；没有逾期的为 NULL。",
+            ),
         },
-        f"SELECT {PLACE_CODES}, clock, ends AS due, countIf(on_time = 1) AS met,\n"
+        f"SELECT {PLACE_CODES}, clock, countIf(on_time = 1) AS met,\n"
         "  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,\n"
-        "  countIf(open = 1 AND on_time IS NULL) AS running\n"
+        "  countIf(open = 1 AND on_time IS NULL) AS running,\n"
+        "  minOrNullIf(due, overdue = 1) AS oldest_due\n"
         f"FROM ({judged}"
         f"  {each_clock(family, fold, database, zone, [], digits_of(family, role))})\n"
-        "GROUP BY _place, clock, ends",
+        "GROUP BY _place, clock",
         family.topic,
     )
 

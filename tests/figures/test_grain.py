@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EVERY = [pytest.param(found, id=found.topic) for found in families()]
 INSTANTS = ("2020-12-31 23:59:59.999", "2021-12-31 23:59:59.999", "2031-01-01")
-TIMES = {"at", "hour", "day", "time", "begun", "due", "since", "part", "last_visit"}
+TIMES = {"at", "hour", "day", "time", "begun", "due", "oldest_due", "since", "part", "last_visit"}
 """Columns that tell a time within a year; `at` is the instant that a view was asked for."""
 COARSEST = {
     # what a viewer sees, from the city's own words: domain.md, personal data

@@ -175,6 +175,7 @@ def _hold_duties(
     town: Town, topic: str, at: str, found: Mapping[str, Any], clocks: Mapping[str, Clocks]
 ) -> None:
     expected: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    oldest: dict[tuple[Any, ...], str] = {}
     for case, has in clocks.items():
         row = found[case]
         for name, (due, overdue, on_time) in has.items():
@@ -185,12 +186,13 @@ def _hold_duties(
                 "past": past,
                 "running": running,
             }
-            left = due if past or running else None
-            expected[row["county"], row["township"], name, left].update(
-                {key: int(value) for key, value in counts.items()}
-            )
+            key = row["county"], row["township"], name
+            expected[key].update({what: int(value) for what, value in counts.items()})
+            if past:
+                oldest[key] = min(due, oldest.get(key, due))
     for role in ROLES:
         rows = town.published(f"{topic}_duties", at, role=role)
-        names = ("county", "township", "clock", "due")
-        said = {tuple(row.pop(name) for name in names): Counter(row) for row in rows}
-        assert said == expected, (at, role)
+        keys = [tuple(row.pop(name) for name in ("county", "township", "clock")) for row in rows]
+        due_since = {key: row.pop("oldest_due") for key, row in zip(keys, rows, strict=True)}
+        assert {key: due for key, due in due_since.items() if due} == oldest, (at, role)
+        assert dict(zip(keys, map(Counter, rows), strict=True)) == expected, (at, role)

@@ -213,7 +213,7 @@ def test_the_whole_rows_of_deadlines_and_of_pending_cases(town: Town) -> None:
         due = {"petitions": "2021-03-17", "mediations": "2021-03-09"}[topic]
         clock = {"petitions": "transfer", "mediations": "mediate"}[topic]
         judged = {"met": 0, "late": 0, "past": 1, "running": 0}
-        assert duty == place | {"clock": clock, "due": f"{due} 00:00:00.000"} | judged
+        assert duty == place | {"clock": clock, **judged, "oldest_due": f"{due} 00:00:00.000"}
 
 
 def test_an_accusation_is_never_shown_below_its_county(town: Town) -> None:
