@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error, ServerException
@@ -28,6 +28,7 @@ from dashboards.server.macros import Scope, expand
 from infra.warehouse.access import write_users
 from tests.chaos.hostile import Grammar, Words
 from tests.dashboards.shipped import PASSWORD, USERS, shipped
+from tests.warehouse.other_kernel import OnOtherKernel
 
 BOARD: Final = USERS["viewer"]
 DATABASE: Final = "truth"
@@ -209,10 +210,17 @@ def ground(root: Path) -> Iterator[Ground]:
     store = root / "store"
     store.mkdir(exist_ok=True)
     canaries = Canaries(root, store)
-    os.environ[_ENVIRONMENT] = canaries.environment
+
+    class Unconfined(OnOtherKernel):
+        """The gate alone guards it: what gets through reaches files and the network."""
+
+        ENVIRONMENT: ClassVar = {**OnOtherKernel.ENVIRONMENT, _ENVIRONMENT: canaries.environment}
+
+        def __init__(self, data: Path, **more: Any) -> None:
+            super().__init__(data, "landlock_create_ruleset seccomp", **more)
+
     try:
-        with shipped(root) as running:
-            os.environ.pop(_ENVIRONMENT)
+        with shipped(root, start=Unconfined) as running:
             canaries.declare(running.city.client.execute)
             warehouse = running.warehouse
 
@@ -233,7 +241,6 @@ def ground(root: Path) -> Iterator[Ground]:
             canaries.watch()
             yield Ground(canaries, _words(connect("gulou"), canaries), connect, warehouse.ready)
     finally:
-        os.environ.pop(_ENVIRONMENT, None)
         canaries.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -96,7 +96,11 @@ class Shipped:
 
 
 @contextlib.contextmanager
-def shipped(root: Path, divisions: Path | None = None) -> Iterator[Shipped]:
+def shipped(
+    root: Path,
+    divisions: Path | None = None,
+    start: Callable[..., EmbeddedClickHouse] = EmbeddedClickHouse,
+) -> Iterator[Shipped]:
     """Starts it without events; `divisions` defaults to the shipped city's file."""
     users = root / "users.json"
     owner = {"password": "owns", "role": "writer"}
@@ -108,7 +112,7 @@ def shipped(root: Path, divisions: Path | None = None) -> Iterator[Shipped]:
     word = root / "word"
     word.write_text("owns")
     # Another zone than the city's: SQL that does not name its zone is then hours off.
-    with EmbeddedClickHouse(root, users=users, timezone="UTC") as running:
+    with start(root, users=users, timezone="UTC") as running:
         settings = Settings(
             home=root / "home",
             clickhouse_host=running.host,

@@ -22,8 +22,15 @@ os.execv(sys.argv[2], sys.argv[2:])
 class OnOtherKernel(EmbeddedClickHouse):
     """A server on a kernel without the given system calls."""
 
-    def __init__(self, data: Path, lacking: str, users: Path | None = None) -> None:
-        super().__init__(data, users=users)
+    def __init__(
+        self,
+        data: Path,
+        lacking: str,
+        users: Path | None = None,
+        *,
+        timezone: str = "Asia/Shanghai",
+    ) -> None:
+        super().__init__(data, users=users, timezone=timezone)
         self._lacking = lacking
 
     def prepare(self) -> list[str]:

@@ -28,6 +28,8 @@ from tests.warehouse.other_kernel import OnOtherKernel
 
 ROOT = Path(__file__).parents[2]
 SECRET = "the-drum-is-hollow"
+
+
 class Place:
     """A server and, outside its store, what it must not reach."""
 
