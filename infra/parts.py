@@ -18,6 +18,7 @@ from dashboards.boards import write
 from dashboards.edition import Edition
 from dashboards.roles import SOURCES
 from infra import _child
+from infra._files import write_private
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
 from infra.database import address, apply
 from infra.http import HEALTH
@@ -290,7 +291,8 @@ def _boards(settings: Settings) -> Part:
     def arguments() -> list[str]:
         settings.secret(token.name)
         made_for = [board_source(settings, role) for role in ROLES]
-        sources = _private(settings.home / "run" / "data-sources.json", made_for)
+        sources = settings.home / "run" / "data-sources.json"
+        write_private(sources, json.dumps(made_for))
         chosen, made = edition(settings), settings.home / "run" / "boards"
         write(made, chosen)
         return [
@@ -361,15 +363,6 @@ def board_source(settings: Settings, role: Role = "viewer") -> dict[str, Any]:
 def edition(settings: Settings) -> Edition:
     """The city and the language that the boards are made for."""
     return Edition.load(settings.divisions or SHIPPED, settings.timezone, settings.language)
-
-
-def _private(file: Path, content: object) -> Path:
-    """Writes a file that holds secrets; only its owner can read it, from the first byte on."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(content))
-    return file
 
 
 def _answers(host: str, port: int, path: str) -> bool:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, get_args
 
+from infra._files import write_private
 from schemas.errors import Misconfigured, Refused
 from schemas.grain import Access
 
@@ -152,8 +153,4 @@ class Grants:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = list(self._parsed() if self._now() else ())
             yield kept
-            aside = self._file.with_suffix(".new")
-            aside.unlink(missing_ok=True)
-            aside.touch(mode=0o600)
-            aside.write_text(json.dumps([asdict(grant) for grant in kept], indent=1))
-            aside.replace(self._file)
+            write_private(self._file, json.dumps([asdict(grant) for grant in kept], indent=1))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from infra._files import write_private
 from infra.warehouse._fault import AUTHENTICATION_FAILED, Fault
 from schemas.errors import Misconfigured
 
@@ -132,9 +132,5 @@ def write_users(file: Path, users: Mapping[str, Mapping[str, object]]) -> None:
         file: replaced as a whole, mode 0600.
         users: name to `{"password", "role": "writer" | "board", "databases": [...], "limits": {}}`.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(file.name + ".new")
-    half.unlink(missing_ok=True)
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        json.dump({"users": {name: dict(entry) for name, entry in users.items()}}, out)
-    half.replace(file)
+    listed = {"users": {name: dict(entry) for name, entry in users.items()}}
+    write_private(file, json.dumps(listed))
