@@ -91,7 +91,7 @@ class Queries:
         return await self.answered(asks, Span.of(body), access_of(request))
 
     async def answered(self, asks: Sequence[Ask], span: Span, access: Access) -> web.Response:
-        """Each query's frames or its error by its letter; 400 when one of several fails.
+        """The frames or the error of each query, keyed by refId; status 400 if any query fails.
 
         Raises:
             Denied: a query needs a data source that the caller may not ask.
@@ -125,9 +125,9 @@ class Queries:
             Refused: there is none of this uid.
             Misconfigured: it is not one this server can ask.
         """
-        uid = named.get("uid") if isinstance(named, Mapping) else named
+        uid = source_uid(named)
         record = self.store.find("datasources", uid=uid) if uid else None
-        if record is None and uid in (None, "", "default"):
+        if record is None and uid in ("", "default"):
             record = self.store.find("datasources", isDefault=True)
         if record is None:
             raise Refused(f"data source {uid!r} not found.", do="Publish it, or choose another.")
@@ -168,6 +168,12 @@ class Queries:
         except GulouError as error:
             return _failed(error, sql)
         return _Result(True, _encoded({"status": 200, "frames": made}))
+
+
+def source_uid(named: object) -> str:
+    """Uid in a reference to a data source, an object with a uid or a uid; empty for the default."""
+    uid = named.get("uid") if isinstance(named, Mapping) else named
+    return str(uid or "")
 
 
 def _failed(error: GulouError, sql: str) -> _Result:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from dashboards.server.answers import access_of, found
 from dashboards.server.filling import Filling, filled, filled_sql
-from dashboards.server.queries import Ask, Queries, Span
+from dashboards.server.queries import Ask, Queries, Span, source_uid
 from dashboards.server.shelf import Conflict, Record, Shelf
 from dashboards.server.variables import Chosen, Nothing, OptionLists, Unknown, Variables
 from schemas.errors import Refused
@@ -62,7 +62,7 @@ class Stored:
         targets = _targets(panel, request.query.getall("ref", []))
         copy = {name: each for name, each in _values(request, _COPY).items() if any(each)}
         asked = _values(request, _VALUE) | copy
-        uids = [_uid(target, panel) for target in targets]
+        uids = [source_uid(each.get("datasource") or panel.get("datasource")) for each in targets]
         sqls = [str(target["rawSql"]) for target in targets]
         variables = Variables(board, self.queries, self._lists, span, access, asked)
         fillings = _singled(await variables.fillings([*uids, *sqls]), copy)
@@ -126,12 +126,6 @@ def _targets(panel: Record, refs: list[str]) -> list[Record]:
     if not wanted:
         raise Refused("这个面板没有这样的查询。", do="请重新打开看板。")
     return wanted
-
-
-def _uid(target: Record, panel: Record) -> str:
-    """The data source of a query, the panel's where it names none; its variables not filled in."""
-    named = target.get("datasource") or panel.get("datasource")
-    return str((named.get("uid") if isinstance(named, Mapping) else named) or "")
 
 
 def _singled(fillings: dict[str, Filling], copy: Mapping[str, Any]) -> dict[str, Filling]:

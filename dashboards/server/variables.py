@@ -23,7 +23,7 @@ from dashboards.server.filling import (
     names_in,
 )
 from dashboards.server.frames import AnswerColumn
-from dashboards.server.queries import Queries, Span
+from dashboards.server.queries import Queries, Span, source_uid
 from dashboards.server.shelf import Record
 from schemas.errors import GulouError, Misconfigured, Refused
 from schemas.grain import Access
@@ -253,8 +253,7 @@ class Variables:
         raw = str(raw or model.get("definition") or "")
         if not raw.strip():
             return ()
-        named = model.get("datasource")
-        uid = str((named.get("uid") if isinstance(named, dict) else named) or "")
+        uid = source_uid(model.get("datasource"))
         origin = self._queries.origin(filled(uid, fillings), self._access)
         sql = filled_sql(raw, fillings)
         key = (origin.uid, origin.version, sql, model.get("regex"), model.get("sort"))
@@ -428,5 +427,5 @@ def _sorted(options: list[Option], sort: int) -> list[Option]:
 
 
 def _spoken(text: str) -> bytes:
-    """Sort key of Chinese by its sound: GB 2312 lists the common characters by pinyin."""
+    """Sort key for Chinese text: GB 2312 orders its common characters by pinyin."""
     return text.encode("gb18030")
