@@ -47,7 +47,7 @@ def main() -> int:
         return 0
     done = Campaign(options.seed, _commit(), len(drawn))
     hand = list(by_hand())
-    with _Bench(options.quick) as bench:
+    with _Bench(options.quick, 0 if options.report else _AT_ONCE) as bench:
         if not options.report:
             _put_in(bench, hand, drawn)
         done.by_hand = [(fault.what, bench.known(fault.what)) for fault in hand]
@@ -89,14 +89,14 @@ class _Bench:
 
     kept: dict[str, Verdict]
 
-    def __init__(self, quick: bool) -> None:
-        self._quick = quick
+    def __init__(self, quick: bool, spaces: int) -> None:
+        self._quick, self._spaces = quick, spaces
 
     def __enter__(self) -> _Bench:
         _KEPT.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=_KEPT, ignore_cleanup_errors=True)
         self._free: queue.Queue[Workspace] = queue.Queue()
-        for n in range(_AT_ONCE):
+        for n in range(self._spaces):
             self._free.put(Workspace(Path(self._folder.name) / f"copy{n}", quick=self._quick))
         self._memory = _KEPT / f"verdicts-{_commit()}.jsonl"
         self.kept = published(_commit())
