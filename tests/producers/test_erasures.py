@@ -15,8 +15,8 @@ import pytest
 
 from producers.vault import Vault
 from schemas.errors import Misconfigured, Refused
+from tests.producers.vaults import TEXT, forgotten
 
-TEXT = "门口的路灯不亮"
 WHY = "本人申请，2026第3号"
 
 
@@ -51,15 +51,6 @@ class Home:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     yield Home(tmp_path)
-
-
-def forgotten(vault: Vault, subject: str) -> bool:
-    try:
-        vault.seal(subject, "e-9", "text", TEXT)
-    except Refused as refused:
-        assert "was destroyed" in str(refused)
-        return True
-    return False
 
 
 def test_an_erasure_is_an_event_that_says_who_when_and_why_and_only_its_owner_reads_it(

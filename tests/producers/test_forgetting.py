@@ -14,8 +14,8 @@ import pytest
 from producers import vault as module
 from producers.vault import Vault
 from schemas.errors import Misconfigured, Refused, Unavailable
+from tests.producers.vaults import TEXT, forgotten
 
-TEXT = "门口的路灯不亮"
 # Both sides of 500, the number of subjects in one SQLite query, and of two queries.
 SIZES = (1, 499, 500, 501, 1000, 1001)
 
@@ -53,15 +53,6 @@ def left(path: Path, secrets: Iterable[bytes]) -> int:
     """Number of secrets found in the database, its write-ahead log or its index."""
     texts = [file.read_bytes() for file in path.parent.iterdir()]
     return sum(any(secret in text for text in texts) for secret in secrets)
-
-
-def forgotten(vault: Vault, subject: str) -> bool:
-    try:
-        vault.seal(subject, "e-9", "text", TEXT)
-    except Refused as refused:
-        assert "was destroyed" in str(refused)
-        return True
-    return False
 
 
 # -- beside other connections
