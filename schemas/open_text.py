@@ -1,8 +1,9 @@
 """Finds identity and telephone numbers in texts that travel in the open.
 
 Whoever reads a topic, a table or a board reads these texts, so every door refuses a number of a
-person in them. A name cannot be told from other words: where it may stand is a matter of form (an
-actor is a code or a pseudonym) and of the mapping of a ledger, which lists the words it lets pass.
+person in them. No program can distinguish a name from other words. Names are kept out by the form
+of a field (an actor is a code or a pseudonym) and by the mapping of a ledger, which lists the
+allowed words.
 
 What counts as a number of a person:
 

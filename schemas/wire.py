@@ -460,7 +460,7 @@ def _incoherent(event: Content, foreseen: bool, rule: _Rule | None) -> Rejected 
 
 
 def _exposing(texts: Mapping[str, str], wrong: Mapping[str, Exposed]) -> Rejected | None:
-    """The refusal of an event, by its first text that is among the `wrong` ones."""
+    """The refusal of an event that has a text in `wrong`; None when it has none."""
     place = next((place for place, text in texts.items() if text in wrong), None)
     if place is None:
         return None

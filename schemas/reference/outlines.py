@@ -2,8 +2,8 @@
 
 The file lies beside the divisions file: `outlines_<city>.geojson`, a FeatureCollection with one
 feature per county. Its properties are `code`, `name` and `cp` (longitude and latitude of its
-marker); `within` gives the same point of each county that has no outline of its own and lies inside
-this one, by its code (D-38).
+marker). `within` maps the code of each county that lies inside this one, without an outline of its
+own, to the point of its marker (D-38).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Outlines:
 
     Attributes:
         file: the outlines themselves.
-        points: longitude and latitude of each county's marker, by its code.
+        points: mapping from the code of a county to the longitude and latitude of its marker.
     """
 
     file: Path

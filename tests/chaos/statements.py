@@ -1,6 +1,6 @@
 """Sends hostile statements as a board's user, and keeps canaries that notice what one reaches.
 
-The statements are those of `hostile`; they go to the real server by its native port.
+The module `hostile` generates the statements; the real server receives them on its native port.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Canaries:
         """What has been reached since the last call; `answer` is the rows or the error."""
         marks = {
             "a table or file": self.word,
-            "a table, by its trap": self.trap,
+            "a view that throws": self.trap,
             "the list of tables": self.unnamed,
             "the environment": self.environment,
             "the users file": self.password,
@@ -277,7 +277,7 @@ def probes(ground: Ground) -> dict[str, str]:
     canaries = ground.canaries
     return {
         "a table or file": "SELECT * FROM truth.secret",
-        "a table, by its trap": "SELECT count() FROM truth.trap",
+        "a view that throws": "SELECT count() FROM truth.trap",
         "the list of tables": "SHOW TABLES FROM truth",
         "the environment": "SELECT file('/proc/self/environ')",
         "the users file": f"SELECT file('{canaries.users}')",

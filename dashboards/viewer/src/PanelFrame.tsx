@@ -149,8 +149,8 @@ function useReplace(panel: Panel, scope: Scope): InterpolateFunction {
   latest.current = scope;
   return useMemo(
     () => (text, vars, format) => fill(text, latest.current, { ...panel.scoped, ...vars }, format as Format),
-    // A new identity when variables or the range change, so that titles and texts are filled again;
-    // the range by its instants, as each beat makes another object of it.
+    // A new identity when variables or the range change, so that titles and texts are filled again.
+    // The instants are compared, not the range: every refresh makes a new range object.
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [panel, scope.variables, scope.range.from.valueOf(), scope.range.to.valueOf()]
   );
