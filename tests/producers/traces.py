@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,8 @@ PLACES: Final = Divisions(
 
 _HASHES: Final = ("md5", "sha1", "sha256", "blake2b")
 _SHOWN: Final = 8  # leading bytes that identify a digest, even a truncated one
+# Kafka reserves its index files, 10 MB each: a search for 1,700 traces there takes four minutes.
+_RESERVED: Final = re.compile(rb"\0{64,}")  # no trace has so many zeros
 
 
 @cache
@@ -100,7 +103,7 @@ def _traces(value: str) -> Iterator[bytes]:
 
 def found(values: Iterable[str], where: Iterable[bytes]) -> list[str]:
     """The values with a trace in one of the texts."""
-    texts = list(where)
+    texts = [_RESERVED.sub(b"\0", text) for text in where]
     return [
         value for value in values if any(trace in text for trace in traces(value) for text in texts)
     ]
