@@ -15,7 +15,7 @@ GENERATED := docs/settings.md docs/schemas docs/sql docs/samples CATALOG.md
 # Arguments for the command: make up ARGS=--no-live
 ARGS ?=
 
-.PHONY: help setup up down status test check page format generated bench bench-big mutants chaos boards catalog lock clean ci
+.PHONY: help setup up down status test check page format generated audit bench bench-big mutants chaos boards catalog lock clean ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -53,6 +53,9 @@ generated: $(VENV)/.ready
 	@$(RUN) -m infra.settings
 	@$(RUN) -m schemas.catalog
 
+audit: $(VENV)/.ready-test ## known holes of the pinned packages, as far as advisories can be had
+	@$(RUN) -m tests.audit locks/test.txt locks/viewer.txt locks/bench.txt
+
 bench: $(VENV)/.ready-test $(VENV)-bench/.ready ## speed and size, into docs/benchmarks.md (about 50 min)
 	@$(RUN) -m tests.bench $(ARGS)
 
@@ -86,7 +89,7 @@ clean: ## remove what can be rebuilt; data in var/ stays
 page: $(VENV)/.ready-viewer ## build the boards' page and compare it with the committed one
 	@$(RUN) -m dashboards.viewer.build --check
 
-ci: check page test ## what CI runs
+ci: check page audit test ## what CI runs
 
 # -- set-up: each stamp stands for one lock file, so the second run has nothing to do
 
