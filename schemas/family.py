@@ -29,7 +29,7 @@ _TOPIC: Final = re.compile(r"[a-z]{2,20}")
 _TYPE: Final = re.compile(r"[a-z]{2,20}\.[a-z]+(_[a-z]+)*")
 _NAME: Final = re.compile(r"[a-z]+(_[a-z]+)*")
 TAKEN_TOPICS: Final = frozenset(
-    {"all", "events", "table", "alerts", "recent", "common"}
+    {"all", "events", "messages", "table", "recent", "common"}
     | {"wall", "county", "township", "village", "microgrid", "pipeline"}
 )
 """Beginnings of the names of views, tables, files and boards that belong to no family."""

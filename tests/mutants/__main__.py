@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from tests.mutants.report import DOCS, Campaign, dumped, published
 from tests.mutants.sites import PLACES, ROOT, Site, draw, every_site
 from tests.mutants.trial import Verdict, Workspace
 
-_AT_ONCE: Final = 2
+_AT_ONCE: Final = (os.cpu_count() or 1) + 1
+"""One more than cores: tests wait for their engine to start."""
 _KEPT: Final = ROOT / "var" / "mutants"
 T = TypeVar("T")
 

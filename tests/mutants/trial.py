@@ -164,7 +164,10 @@ class Workspace:
         if known is None:
             first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
             named = self._naming(within, quick) if within else []
-            known = self._pytest((*named, *first, *quick), _QUICK, QUICK_S)
+            # By themselves: to collect all tests of a place takes as long as to run a few.
+            known = self._pytest(named, _QUICK, QUICK_S) if named else Verdict(False)
+            if not known.killed:
+                known = self._pytest((*first, *quick), _QUICK, QUICK_S)
         if known.killed or not slow:
             return known
         return replace(known, quick=True) if self._quick else self._pytest(slow, _SLOW, SLOW_S)
@@ -189,6 +192,8 @@ class Workspace:
             return Verdict(True, f"the tests hang for {patience_s:g} s")
         if done.returncode in (0, 5):  # 5: none of these tests has such a mark
             return Verdict(False)
+        if done.returncode < 0:
+            raise RuntimeError(f"signal {-done.returncode} ended the tests: nothing is known.")
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
         last = done.stdout.strip().splitlines()[-1:]
         return Verdict(True, failed[1] if failed else f"pytest itself: {' '.join(last)}")

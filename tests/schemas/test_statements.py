@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schemas.families import families
+from schemas.family import TAKEN_TOPICS
 from schemas.grain import ROLES, Role
 from schemas.sql.columns import PublishedView
 from schemas.sql.published import published
@@ -129,6 +130,17 @@ def test_events_are_not_partitioned_and_are_fenced_by_their_owner() -> None:
         assert "ORDER BY (kpart, koff)" in sql
         owner = f"joinGet('gulou.owner', 'tok', '{family.topic}', kpart)"
         assert f"CONSTRAINT fenced CHECK tok = {owner}" in sql
+
+
+def test_no_family_can_take_the_name_of_a_table_that_is_no_familys(city: City) -> None:
+    found = city.rows(
+        "SELECT DISTINCT splitByChar('_', name)[1] AS beginning FROM system.tables "
+        f"WHERE database IN {(city.layout.database, *city.layout.views.values())} "
+        "AND position(name, '_') > 0"
+    )
+    own = {family.topic for family in families()}
+    assert {each["beginning"] for each in found} <= TAKEN_TOPICS | own
+    assert len(found) > len(own)
 
 
 def test_an_events_row_has_the_columns_of_the_design() -> None:
