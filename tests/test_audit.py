@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from tests.audit import told
 
-HOLE = {"id": "PYSEC-2018-28", "aliases": ["CVE-2018-18074"], "fix_versions": ["2.20.0"]}
-SOUND = {"name": "yarl", "version": "1.25.1", "vulns": []}
-SKIPPED = {"name": "lz4", "skip_reason": "not found"}
+HOLE: Final[dict[str, Any]] = {
+    "id": "PYSEC-2018-28",
+    "aliases": ["CVE-2018-18074"],
+    "fix_versions": ["2.20.0"],
+}
+SOUND: Final[dict[str, Any]] = {"name": "yarl", "version": "1.25.1", "vulns": []}
+SKIPPED: Final[dict[str, Any]] = {"name": "lz4", "skip_reason": "not found"}
 
 
 def test_a_known_hole_is_named_with_the_version_that_mends_it() -> None:
