@@ -24,6 +24,7 @@ _DRAWN = """() => {
 def opened(page: Page, url: str) -> list[str]:
     """Opens a board and waits until every visible panel is drawn; returns page errors."""
     errors: list[str] = []
+    page.goto("about:blank")  # the board before refreshes no more
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("requestfailed", lambda request: errors.append(request.url))
     page.goto(url)
