@@ -215,12 +215,10 @@ class Workspace:
     ) -> subprocess.CompletedProcess[str]:
         scratch = self.folder / "var" / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
-        environment = {
-            **os.environ,
-            "GULOU_CACHE": str(Settings().cache),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "TMPDIR": str(scratch),
-        }
+        environment = {**os.environ, "GULOU_CACHE": str(Settings().cache), "TMPDIR": str(scratch)}
+        # Bytecode is kept: to compile the tests takes longer than to run a few. A file is compiled
+        # again when its second or its length changes, and a run lasts longer than a second.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         child = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.folder,
