@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TypeVar
 
+from tests.mutants.experience import Experience
 from tests.mutants.notes import ByHand, by_hand, note
 from tests.mutants.report import DOCS, Campaign, dumped, published
 from tests.mutants.sites import PLACES, ROOT, Site, draw, every_site
@@ -97,9 +98,11 @@ class _Bench:
     def __enter__(self) -> _Bench:
         _KEPT.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=_KEPT, ignore_cleanup_errors=True)
+        self._experience = Experience(_KEPT)
         self._free: queue.Queue[Workspace] = queue.Queue()
         for n in range(self._spaces):
-            self._free.put(Workspace(Path(self._folder.name) / f"copy{n}", quick=self._quick))
+            copy = Path(self._folder.name) / f"copy{n}"
+            self._free.put(Workspace(copy, self._experience, quick=self._quick))
         self._memory = _KEPT / f"verdicts-{_commit()}.jsonl"
         self.kept = published(_commit())
         if self._memory.exists():
@@ -133,9 +136,12 @@ class _Bench:
 
     def _one(self, fault: tuple[str, str, str, str]) -> Verdict:
         what, path, changed, within = fault
-        return self._remembered(
+        verdict = self._remembered(
             what, lambda space, known: space.try_out(path, changed, within, known)
         )
+        if verdict.killed:
+            self._experience.noticed(path, verdict.by)
+        return verdict
 
     def _remembered(
         self, what: str, work: Callable[[Workspace, Verdict | None], Verdict]

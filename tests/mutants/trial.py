@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from infra.settings import Settings
+from tests.mutants.experience import Experience
 from tests.mutants.sites import ROOT
 
 QUICK_S, SLOW_S = 1200.0, 1800.0
 """Patience with a run; a hanging test ends itself long before, by pytest-timeout."""
 _NAMING: Final = 3
+_HEAD: Final = 8
+"""How many test files are asked by themselves before the others of the place."""
 _QUICK: Final = "not slow and not stack and not browser"
 _SLOW: Final = "not slow and (stack or browser)"
 # A golden file must not be the judge: it is written again from the faulty code first.
@@ -77,7 +80,7 @@ _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
     "dashboards/": ("tests/dashboards/test_key_figures.py", "tests/dashboards/test_pictures.py"),
     "infra/warehouse/": ("tests/warehouse",),
 }  # fmt: skip
-"""Which tests are asked first; a fault is mostly noticed there, within seconds."""
+"""Which tests are likely to notice a fault, until experience says more."""
 
 _TESTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "schemas/": (("tests/schemas", "tests/law", "tests/figures", "tests/oracle",
@@ -118,11 +121,12 @@ class Workspace:
 
     Args:
         folder: of the copy; it does not exist yet.
+        experience: says which tests to ask first, and learns from each run.
         quick: leave out the tests that need a running stack or a browser.
     """
 
-    def __init__(self, folder: Path, *, quick: bool = False) -> None:
-        self.folder, self._quick = folder, quick
+    def __init__(self, folder: Path, experience: Experience, *, quick: bool = False) -> None:
+        self.folder, self._quick, self._experience = folder, quick, experience
         # What is committed: a campaign is of one commit, whatever is being written beside it.
         folder.mkdir(parents=True)
         archive = folder / "archive.tar"
@@ -140,7 +144,7 @@ class Workspace:
     ) -> Verdict:
         """Runs the tests of the place with the file changed, and puts the file back.
 
-        The tests that say the name `within` are run first. If `known` says that the quick tests
+        Tests that say the name `within` are likely to notice. If `known` says that the quick tests
         passed, only the others are run.
         """
         file = self.folder / path
@@ -162,34 +166,50 @@ class Workspace:
     def _tests(self, path: str, within: str, known: Verdict | None) -> Verdict:
         quick, slow = next(tests for place, tests in _TESTS.items() if path.startswith(place))
         if known is None:
-            first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
-            named = self._naming(within, quick) if within else []
+            order = self._order(path, within, self._files(quick))
             # By themselves: to collect all tests of a place takes as long as to run a few.
-            known = self._pytest(named, _QUICK, QUICK_S) if named else Verdict(False)
+            known = self._pytest(order[:_HEAD], _QUICK, QUICK_S)
             if not known.killed:
-                known = self._pytest((*first, *quick), _QUICK, QUICK_S)
+                known = self._pytest(order[_HEAD:], _QUICK, QUICK_S)
         if known.killed or not slow:
             return known
         return replace(known, quick=True) if self._quick else self._pytest(slow, _SLOW, SLOW_S)
 
-    def _naming(self, within: str, tests: Sequence[str]) -> list[str]:
+    def _order(self, path: str, within: str, files: Sequence[str]) -> list[str]:
+        """The test files in the order to ask them; those that say `within` are the likeliest."""
+        first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
+        likely = dict.fromkeys(self._files(first), 1.0)
+        likely |= dict.fromkeys(self._naming(within, files) if within else (), 2.0)
+        return self._experience.order(path, dict.fromkeys([*files, *likely]), likely)
+
+    def _files(self, tests: Sequence[str]) -> list[str]:
+        """The test files of folders and files, each named from the project's folder."""
+        places = [self.folder / test for test in tests]
+        found = [[p] if p.is_file() else sorted(p.rglob("test_*.py")) for p in places]
+        return [file.relative_to(self.folder).as_posix() for files in found for file in files]
+
+    def _naming(self, within: str, files: Sequence[str]) -> list[str]:
         """The test files that say a name, those that say it most often first; a few of them."""
         word = re.compile(rf"\b{re.escape(within.lstrip('_'))}\b")
-        found = {}
-        for test in tests:
-            place = self.folder / test
-            for file in [place] if place.is_file() else sorted(place.rglob("test_*.py")):
-                if said := len(word.findall(file.read_text(encoding="utf-8"))):
-                    found[file.relative_to(self.folder).as_posix()] = said
-        return sorted(found, key=found.__getitem__, reverse=True)[:_NAMING]
+        said = {
+            file: len(word.findall((self.folder / file).read_text(encoding="utf-8")))
+            for file in files
+        }
+        return sorted(filter(said.get, said), key=said.__getitem__, reverse=True)[:_NAMING]
 
     def _pytest(self, tests: Sequence[str], marks: str, patience_s: float) -> Verdict:
         wanted = [test for test in tests if (self.folder / test).exists()]
+        if not wanted:
+            return Verdict(False)
         options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--timeout", "120"]
+        report = self.folder / "var" / "report.xml"
+        report.unlink(missing_ok=True)
+        options += ["--junitxml", str(report), "-o", "junit_family=xunit1"]  # it names files
         try:
             done = self._python(["-m", "pytest", *options, *wanted], patience_s)
         except subprocess.TimeoutExpired:
             return Verdict(True, f"the tests hang for {patience_s:g} s")
+        self._experience.took(report)
         if done.returncode in (0, 5):  # 5: none of these tests has such a mark
             return Verdict(False)
         if done.returncode < 0:
