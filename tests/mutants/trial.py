@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -127,6 +128,7 @@ class Workspace:
 
     def __init__(self, folder: Path, experience: Experience, *, quick: bool = False) -> None:
         self.folder, self._quick, self._experience = folder, quick, experience
+        self._stamps = itertools.count(1_000_000_000)
         # What is committed: a campaign is of one commit, whatever is being written beside it.
         folder.mkdir(parents=True)
         archive = folder / "archive.tar"
@@ -150,14 +152,23 @@ class Workspace:
         file = self.folder / path
         kept = file.read_bytes()
         try:
-            file.write_text(changed, encoding="utf-8")
+            self._write(file, changed.encode())
             if path in self._golden_of and self._golden().returncode:
                 return Verdict(True, "the files made from the code can no longer be made")
             return self._tests(path, within, known)
         finally:
-            file.write_bytes(kept)
+            self._write(file, kept)
             if path in self._golden_of:
                 self._restore()
+
+    def _write(self, file: Path, content: bytes) -> None:
+        """Writes a file with a time of its own.
+
+        Python takes bytecode for current that has a file's second and length: a fault that fails
+        within a second would stay after the file is put back.
+        """
+        file.write_bytes(content)
+        os.utime(file, (stamp := next(self._stamps), stamp))
 
     def sound(self, path: str) -> Verdict:
         """The same without a fault: a test that fails now would kill everything."""
@@ -236,8 +247,7 @@ class Workspace:
         scratch = self.folder / "var" / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "GULOU_CACHE": str(Settings().cache), "TMPDIR": str(scratch)}
-        # Bytecode is kept: to compile the tests takes longer than to run a few. A file is compiled
-        # again when its second or its length changes, and a run lasts longer than a second.
+        # Bytecode is kept: to compile the tests takes longer than to run a few.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         child = subprocess.Popen(
             [sys.executable, *arguments],
