@@ -377,6 +377,19 @@ def test_an_option_that_data_made_harmful_is_not_spliced_into_sql(
     assert (status, "is more than a word" in told["message"]) == (400, True)
 
 
+@pytest.mark.parametrize("written", ["${v:csv}", "${v:doublequote}", "${v}"])
+def test_a_harmful_option_among_harmless_ones_refuses_them_all(walls: Inside, written: str) -> None:
+    literal = HARMFUL.replace("'", "''")
+    several = query_variable(
+        "v", f"SELECT arrayJoin(['x', '{literal}', 'y'])", multi=True,
+        current={"value": ["x", HARMFUL, "y"]},
+    )  # fmt: skip
+    publish(walls, {"uid": "mixed", "panels": [{"id": 1, "targets": [target(f"SELECT {written}")]}],
+                    "templating": {"list": [several]}})  # fmt: skip
+    status, told = panel(walls, "mixed", 1)
+    assert (status, "is more than a word" in told["message"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     "written",
     ["${v:sqlstring}", "${v:singlequote}", "decodeURLComponent('${v:percentencode}')"],

@@ -231,6 +231,13 @@ def test_a_live_city_shows_each_of_its_newest_events(town: Town) -> None:
 
 
 @about(wall.newest_events)
+def test_equal_events_of_one_instant_are_a_line_each(town: Town) -> None:
+    town.tell(*(told("visit.recorded", home, AT, place=HECHENG) for home in ("h-1", "h-2")))
+    line = (AT, "鹤城区", "走访登记", 1, HECHENG)
+    assert table(town.ask(wall.newest_events(), AT)) == [NAMES, line, line]
+
+
+@about(wall.newest_events)
 def test_an_hour_after_the_newest_event_the_last_days_hours_are_counted(town: Town) -> None:
     mistaken = visit("2021-06-01 10:00")
     town.tell(
