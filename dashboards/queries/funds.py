@@ -8,7 +8,6 @@ from dashboards.queries.pieces import (
     LIMIT,
     YUAN,
     bucket,
-    counties,
     county_name,
     new_year,
     share,
@@ -93,12 +92,11 @@ GROUP BY code ORDER BY balance_now DESC, code LIMIT 20""".strip()
 def fund_negative() -> str:
     """Funds that paid out more than they received: a booking is missing or wrong."""
     return f"""
-SELECT d.name AS county_name, t.name AS township_name, v.name AS village_name,
+SELECT {county_name("f.county")} AS county_name, t.name AS township_name, v.name AS village_name,
   sum(raised) / {YUAN} AS raised_all, sum(spent) / {YUAN} AS spent_all,
   sum(balance) / {YUAN} AS balance_now
 FROM funds_balances(at = {AT}) AS f
-LEFT JOIN {counties()} AS d ON d.code = f.county
 LEFT JOIN (SELECT code, name FROM divisions WHERE level = 'township') AS t ON t.code = f.township
 LEFT JOIN (SELECT code, name FROM divisions WHERE level = 'village') AS v ON v.code = f.village
-WHERE {IN_PLACE} GROUP BY county_name, township_name, village_name, f.village
+WHERE {IN_PLACE} GROUP BY f.county, township_name, village_name, f.village
 HAVING balance_now < 0 ORDER BY balance_now, f.village LIMIT {LIMIT}""".strip()

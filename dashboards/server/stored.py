@@ -60,7 +60,7 @@ class Stored:
         panel = found(_panel(board, int(request.match_info["id"])), "看板里没有这个面板")
         access = access_of(request)
         targets = _targets(panel, request.query.getall("ref", []))
-        copy = {name: each for name, each in _values(request, _COPY).items() if any(each)}
+        copy = _copy(request)
         asked = _values(request, _VALUE) | copy
         uids = [source_uid(each.get("datasource") or panel.get("datasource")) for each in targets]
         sqls = [str(target["rawSql"]) for target in targets]
@@ -98,6 +98,19 @@ def _values(request: web.Request, prefix: str) -> dict[str, list[str]]:
         if key.startswith(prefix):
             values.setdefault(key.removeprefix(prefix), []).append(value)
     return values
+
+
+def _copy(request: web.Request) -> dict[str, list[str]]:
+    """The value of each variable that a repeated panel's copy was made for.
+
+    Raises:
+        Refused: several values; a copy is made for one.
+    """
+    copy = {name: each for name, each in _values(request, _COPY).items() if each != [""]}
+    for name, each in copy.items():
+        if len(each) > 1:
+            raise Refused(f"重复面板的变量 {name} 只能有一个值。", do="请重新打开看板。")
+    return copy
 
 
 def _panel(board: Record, number: int) -> Record | None:

@@ -292,3 +292,13 @@ def test_whether_to_believe_a_board_is_calm_only_while_all_is_well(uid: str) -> 
         "/^(正常 · 最新消息 |正常 · 回放数据，不再更新)/",
     )
     assert SHAPES[mapping["options"]["result"]["color"]] == "●"
+
+
+@pytest.mark.parametrize("level", ["county", "township", "village"])
+def test_a_figure_of_the_whole_year_says_so_in_its_description(level: str) -> None:
+    told = {panel["title"]: panel["description"] for panel in figures(f"gulou-{level}")}
+    years = {title: text for title, text in told.items() if "Calendar year" in text}
+    assert years
+    for title, text in years.items():
+        # What a village shows of cases is a whole year's, whatever day the range ends.
+        assert ("all of it" in text) == title.startswith("全年"), title

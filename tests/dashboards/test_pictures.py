@@ -327,6 +327,10 @@ def test_the_map_draws_each_county_where_it_lies_as_large_as_its_figure() -> Non
     assert fields == {"size": "value", "color": "value", "text": "name"}
     assert style["size"]["min"] < style["size"]["max"]
     assert (outlines["type"], markers["type"]) == ("geojson", "markers")
+    # The tooltip says which figure it is.
+    names = {each["matcher"]["options"]: {p["id"]: p["value"] for p in each["properties"]}
+             for each in panel["fieldConfig"]["overrides"]}  # fmt: skip
+    assert names["value"]["displayName"] == "${figure:text}"
     # The centre of the city.
     view = panel["options"]["view"]
     assert (view["lat"], view["lon"], view["zoom"]) == (27.3, 109.9, 7.6)

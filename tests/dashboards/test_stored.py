@@ -121,6 +121,20 @@ def test_a_copy_of_a_repeated_panel_has_the_one_value_it_was_made_for(walls: Ins
     assert rows(panel(walls, "fixture-county", 6, *chosen)) == [[151_900]]
 
 
+@pytest.mark.parametrize("second", ["", "431202", "431221"])
+def test_a_copy_made_for_two_values_is_refused(walls: Inside, second: str) -> None:
+    # Any of them would be a guess, and the figure would look like the other's.
+    asked = (("var-county", "431202"), ("for-county", "431202"), ("for-county", second))
+    status, told = panel(walls, "fixture-county", 6, *asked)
+    said = "重复面板的变量 county 只能有一个值。 请重新打开看板。"
+    assert (status, told) == (400, {"message": said})
+
+
+def test_a_copy_for_nothing_is_the_panel_itself(walls: Inside) -> None:
+    asked = (("var-county", "431222"), ("for-county", ""))
+    assert rows(panel(walls, "fixture-county", 6, *asked)) == [[151_900]]
+
+
 def test_only_the_letters_that_are_asked_for_are_answered(walls: Inside) -> None:
     queries = [target("SELECT 1 AS n"), target("SELECT 2 AS n", refId="B"),
                target("SELECT 3 AS n", refId="C", hide=True)]  # fmt: skip

@@ -19,6 +19,7 @@ from schemas.event import Event, FieldSpec
 from schemas.families import families
 from schemas.family import Family
 from schemas.projections import CaseFold, Diary, Rollup
+from schemas.sql.published import published
 from schemas.wire import Reason
 from tests.histories.wrong import refused
 from tests.oracle.articles import DUTIES, ENDINGS, OPENING, STATES, Duty
@@ -187,6 +188,17 @@ def _clock(clock: Clock, term: Term) -> tuple[Any, ...]:
     only = (box, *values) if box else ("", "")
     ends, gone = sorted(clock.ends), sorted(clock.lapses)
     return clock.name, clock.starts, term.days, ends, gone, only, *longer, newest
+
+
+@each_family
+def test_a_column_about_a_duty_in_time_names_what_takes_the_case_away(family: Family) -> None:
+    views = {view.name: view for view in published(families(), "gulou", "UTC", "clerk")}
+    types = {cls.spec.name for cls in family.events}
+    for name, several in DUTIES.get(family.topic, {}).items():
+        gone = {type_ for duty in several for type_ in duty.gone_by}
+        told = views[f"{family.topic}_cases"].columns[f"on_time_{name}"]
+        for text in (told.en, told.zh):
+            assert {type_ for type_ in types if type_ in text} == gone, (name, text)
 
 
 def test_every_reason_of_a_refusal_has_a_wrong_message() -> None:

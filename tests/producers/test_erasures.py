@@ -202,6 +202,19 @@ def test_forgetting_again_adds_no_entry(home: Home) -> None:
     assert [told[1:3] for told in home.told()] == [("li", []), ("c:1", [])]
 
 
+def test_whoever_is_forgotten_without_a_key_left_is_recorded_too(home: Home) -> None:
+    with home.open() as vault:
+        vault.assign([("c:1", "li"), ("c:1", "wang")])
+        vault.prepare(["c:1"])
+        vault.forget("li", WHY)
+        # The case is erased already, and wang never had a key.
+        assert not vault.forget("wang", WHY)
+        assert forgotten(vault, "wang")
+    assert [told[1] for told in home.told()][-1] == "wang"
+    with home.open() as vault:
+        assert forgotten(vault, "wang")
+
+
 def test_an_entry_cut_short_by_a_crash_is_replaced_by_the_next(home: Home) -> None:
     with home.open() as vault:
         vault.forget("li", WHY)

@@ -106,6 +106,16 @@ def test_texts_are_sealed_for_two_in_a_thousand_visits_and_requests(year: Drawn)
     assert_near(sum("remark" in event["data"] for event in corrected), len(corrected), 0.03)
 
 
+def test_every_text_of_a_request_occurs(year: Drawn, huaihua: City) -> None:
+    texted = [each for each in year.of("visit.request_raised") if "text" in each["data"]]
+    unsealed = [
+        huaihua.vault.unseal(e["data"]["household"], e["id"], "text", e["data"]["text"])
+        for e in texted
+    ]
+    starts = {text[:4] for text in unsealed}
+    assert starts == {"组里路灯", "自来水水", "想申请低", "垃圾清运", "入户道路"}
+
+
 def test_a_form_is_entered_after_the_visit_soon_or_for_three_in_a_hundred_days_later(
     year: Drawn,
 ) -> None:

@@ -24,6 +24,31 @@ def test_every_listed_function_is_one_of_the_engine(engine: Engine) -> None:
     assert sorted(_allowed.AGGREGATES - aggregates - windows) == []
 
 
+_UNIT = "(Year|Quarter|Month|Week|Day|Hour|Minute|Second|Millisecond|Microsecond|Nanosecond)"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        f"toInterval{_UNIT}",
+        f"(add|subtract){_UNIT}s",
+        f"toStartOf{_UNIT}",
+        f"toRelative{_UNIT}Num",
+        r"to(U?Int\d+|Float\d\d|Decimal\d+|Date|Date32|DateTime|DateTime64|UUID|IPv[46])"
+        r"(Or(Zero|Null|Default))?",
+        r"reinterpretAs(U?Int\d+|Float\d\d|(Fixed)?String|UUID)",
+        r"parseDateTime(32|64)?BestEffort(Or(Zero|Null))?",
+        r"(to|from)UnixTimestamp64(Second|Milli|Micro|Nano)",
+    ],
+)
+def test_every_function_of_a_family_of_names_is_listed(engine: Engine, form: str) -> None:
+    functions = listed(engine, "SELECT name FROM system.functions WHERE NOT is_aggregate")
+    family = {name.lower() for name in functions if re.fullmatch(form, name)}
+
+    assert family
+    assert sorted(family - _allowed.SCALARS) == []
+
+
 def test_every_listed_table_function_format_and_setting_is_one_of_the_engine(
     engine: Engine,
 ) -> None:

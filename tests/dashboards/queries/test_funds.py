@@ -158,6 +158,16 @@ def test_villages_of_one_name_are_overdrawn_each_for_itself(town: Town) -> None:
 
 
 @about(funds.fund_negative)
+def test_an_overdrawn_fund_of_a_county_without_a_name_is_listed_by_its_code(town: Town) -> None:
+    with registered(town, {HECHENG: ("鹤城区", 0)}):
+        town.tell(spent("431281", "2021-03-01", 2), spent("431221", "2021-03-01", 1))
+        assert table(town.ask(funds.fund_negative(), AT, county=ALL))[1:] == [
+            ("431281", "", "", 0.0, 2.0, -2.0),
+            ("431221", "", "", 0.0, 1.0, -1.0),
+        ]
+
+
+@about(funds.fund_negative)
 def test_of_more_than_200_overdrawn_funds_the_200_deepest_are_listed(town: Town) -> None:
     villages = [code for code in PLACES if len(code) == 12][:201]
     town.tell(*(spent(code, AT, 1 + n) for n, code in enumerate(villages)))
