@@ -78,7 +78,11 @@ def from_engine(error: Exception, shift: int = 0) -> Fault:
         error: the engine's exception.
         shift: characters put before the statement; subtracted from the engine's positions.
     """
-    text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        # The engine's text quotes the statement, whose bytes need not be UTF-8.
+        text = error.object.decode(errors="surrogateescape")
+    else:
+        text = str(error)
     found = list(_ENGINE.finditer(text))
     if not found:
         return Fault(UNKNOWN_EXCEPTION, text)

@@ -208,7 +208,7 @@ def test_nothing_behind_an_insert_leaves_its_rows_to_the_client(desk: Desk, rest
 
 def test_rows_behind_an_insert_are_stored_with_it(desk: Desk) -> None:
     assert answer(desk, question("INSERT INTO t FORMAT TSV\n5\n6\n")) == []
-    assert (desk.written, ask(desk, "SELECT n FROM t ORDER BY n")) == (2, "5\n6\n")
+    assert (desk.counts.written_rows, ask(desk, "SELECT n FROM t ORDER BY n")) == (2, "5\n6\n")
 
 
 def test_an_insert_expects_the_columns_that_a_client_can_give(desk: Desk) -> None:
@@ -358,7 +358,7 @@ def test_a_user_who_is_no_longer_in_the_file_is_told_at_the_next_statement(
 def test_a_desk_without_a_database_begins_in_the_engines_own(engine: Engine, file: Path) -> None:
     users = Users(file)
     with closing(Desk(engine, users, users.login("u", "p"), "")) as desk:
-        assert desk.written == 0
+        assert desk.counts.written_rows == 0
         assert ask(desk, "SELECT currentDatabase()") == "default\n"
     with closing(Desk(engine, users, users.login("u", "p"), "")) as desk:
         desk.use("system")
