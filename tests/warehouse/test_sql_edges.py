@@ -155,11 +155,11 @@ INSERTS = (
     ),
     (
         "INSERT INTO FUNCTION file('x', 'CSV') VALUES|",
-        an_insert("FUNCTION file('x', 'CSV')", "", format_name="Values"),
+        an_insert("FUNCTION file('x', 'CSV')", "file('x', 'CSV')", format_name="Values"),
     ),
     (
         "INSERT INTO TABLE FUNCTION f((1), ')') (a, b) FORMAT CSV|",
-        an_insert("FUNCTION f((1), ')') (a, b)", "", ("a", "b"), (), "", "CSV"),
+        an_insert("FUNCTION f((1), ')') (a, b)", "f((1), ')')", ("a", "b"), (), "", "CSV"),
     ),
 )
 
