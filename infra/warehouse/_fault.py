@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from pathlib import Path
 
 from schemas.errors import GulouError
 
@@ -69,6 +71,13 @@ class Fault(GulouError):
 
 def _revive(code: int, what: str, do: str) -> Fault:
     return Fault(code, what, do=do)
+
+
+def where(error: BaseException) -> str:
+    """Kind and place of an error for the log; never its text, which may quote rows."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = (f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in frames)
+    return f"{type(error).__name__} at {' > '.join(places)}"
 
 
 def from_engine(error: Exception, shift: int = 0) -> Fault:

@@ -111,6 +111,13 @@ def check(kind: str) -> None:
 
 @lru_cache(maxsize=4096)
 def _column(kind: str) -> Prefix:
+    try:
+        return _prefix(kind)
+    except (ValueError, IndexError, KeyError, StopIteration, RecursionError):
+        raise Fault(INCORRECT_DATA, f"A block has a column of type {kind[:100]!r}.") from None
+
+
+def _prefix(kind: str) -> Prefix:
     name, _, inside = kind.partition("(")
     arguments = list(_split(inside[:-1])) if inside[:-1] else []
     if name == "String":

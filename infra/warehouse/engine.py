@@ -180,7 +180,7 @@ class Session:
 
     def use(self, database: str) -> None:
         """Makes `database` the current one."""
-        self.run(f"USE {_quoted(database)}", "Null")
+        self.run(f"USE {quoted(database)}", "Null")
         self.database = database
 
     def configure(self, settings: Mapping[str, str]) -> None:
@@ -291,6 +291,32 @@ class Session:
         sql = insert.from_file(rows.path, format_name)
         self.run(sql, "Null", parameters, mark_as=mark_as, serial=serial)
 
+    def bring(self, name: str, structure: str, rows: MemoryFile, format_name: str) -> None:
+        """Makes a temporary table of rows that a client sent beside its query.
+
+        Args:
+            name: of the table.
+            structure: its columns, as in CREATE TABLE.
+            rows: its content.
+            format_name: of `rows`.
+        """
+        self.run(f"CREATE TEMPORARY TABLE {quoted(name)} ({structure})", "Null")
+        if rows.size:
+            rows.seal()
+            self.run(
+                f"INSERT INTO {quoted(name)} FROM INFILE '{rows.path}' COMPRESSION 'none' "
+                f"FORMAT {format_name}",
+                "Null",
+            )
+
+    def drop(self, name: str) -> None:
+        """Drops a temporary table, if there is one of that name."""
+        self.run(f"DROP TEMPORARY TABLE IF EXISTS {quoted(name)}", "Null")
+
+    def remembers(self, setting: str) -> bool:
+        """Whether the client has changed this setting by a SET statement."""
+        return setting in self._base
+
     def remember_settings(self) -> None:
         """Keeps what a SET statement of the client has changed."""
         # One row, because the client may have limited the rows of its results.
@@ -355,7 +381,8 @@ def _locked(data: Path) -> IO[str]:
     return file
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as an identifier."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,10 +23,12 @@ from infra.warehouse._fault import (
     UNKNOWN_EXCEPTION,
     UNKNOWN_PACKET,
     Fault,
+    where,
 )
+from infra.warehouse._types import check
 from infra.warehouse.access import User, Users
 from infra.warehouse.desk import Desk, Question
-from infra.warehouse.engine import Engine
+from infra.warehouse.engine import Engine, quoted
 from infra.warehouse.watch import Watch, hang_up
 from infra.warehouse.wire import (
     REVISION,
@@ -35,6 +37,7 @@ from infra.warehouse.wire import (
     FrameSource,
     MemoryFile,
     SocketSource,
+    WireColumns,
     first_columns,
     frame,
     packet,
@@ -47,13 +50,17 @@ log = logging.getLogger(__name__)
 _HELLO, _QUERY, _DATA, _CANCEL, _PING = range(5)
 # What the server sends.
 _S_HELLO, _S_DATA, _S_EXCEPTION, _S_PROGRESS, _S_PONG, _S_END, _S_PROFILE = range(7)
-_S_EVENTS = 14
+_S_TOTALS, _S_EXTREMES, _S_EVENTS = 7, 8, 14
 _IMPORTANT = 1
 _OLDEST: Final = 54429
 """Settings as texts; clients older than ClickHouse 20.1 are refused."""
 _MOST_CONNECTIONS: Final = 256
 _INSERT_BYTES: Final = 512 << 20
 """Most bytes kept in memory before storing; a larger INSERT is several, as on any server."""
+
+
+_FAREWELL_S: Final = 1.0
+_FAREWELL_BYTES: Final = 1 << 16
 
 
 @dataclass
@@ -133,10 +140,11 @@ class Server:
             client.serve()
         except Fault as fault:
             client.send_fault(fault)
+            _let_read(connection)
         except (EOFError, OSError):
             pass
-        except Exception:
-            log.exception("a connection was closed because of an error of the server")
+        except Exception as error:
+            log.error("a connection was closed because of an error: %s", where(error))
             client.send_fault(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."))
         finally:
             client.close()
@@ -160,6 +168,7 @@ class _Client:
         self._rows = MemoryFile()
         self._desk: Desk | None = None
         self._cancelled = False
+        self._torn = False
         self._sending = threading.Lock()
 
     def serve(self) -> None:
@@ -213,18 +222,23 @@ class _Client:
     def _answer(self, desk: Desk) -> None:
         query = self._query()
         self._compressed, self._cancelled = query.compressed, False
-        if self._external_tables():
-            self.send_fault(Fault(NOT_IMPLEMENTED, "External tables are not supported."))
-            return
-        question = Question(query.text, query.query_id, query.settings, query.parameters, "Native")
+        question = Question(
+            query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
+        )
         try:
+            self._external_tables(desk)
             self._perform(desk, question)
             self._send(packet(_S_END))
         except Fault as fault:
+            if self._torn:
+                # What is left of the block would be read as packets: data would be statements.
+                raise
             if not self._cancelled:
                 self.send_fault(fault)
             else:
                 self._send(packet(_S_END))
+        finally:
+            desk.put_away()
 
     def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
         with (
@@ -265,25 +279,34 @@ class _Client:
                     self._send_block([self._block.header(self._block.columns)])
                 self._send_block(pieces)
                 blocks, rows, size = blocks + 1, rows + count, size + len(piece)
+        counts = desk.counts
         if not blocks and (columns := desk.columns(question)):
             self._send_block([self._block.header(columns)])
-        flag = b"\0"
+        for kind, part in ((_S_TOTALS, desk.parts.totals), (_S_EXTREMES, desk.parts.extremes)):
+            if part:
+                self._send_block(self._block.rows(BytesSource(part))[1], kind)
+        # How many rows there were before a LIMIT is unknown here: the last flag says so.
         self._send(
-            packet(_S_PROFILE, rows, blocks, size, flag, rows, flag), self._progress(rows, size)
+            packet(_S_PROFILE, rows, blocks, size, b"\0", rows, b"\0"),
+            self._progress(
+                counts.read_rows,
+                counts.read_bytes,
+                total=counts.read_rows,
+                elapsed_ns=counts.elapsed_ns,
+            ),
         )
 
     def _insert(self, desk: Desk, question: Question) -> None:
-        self._send_block([self._block.header(desk.columns(question))])
+        listed = desk.columns(question)
+        for _, kind in listed:
+            check(kind)  # while nothing is sent: later only closing the connection would do
+        self._send_block([self._block.header(listed)])
         self._rows.clear()
         total = written = 0
         while True:
-            kind = self._in.varint()
-            if kind == _CANCEL:
-                self._cancelled = True
+            rows = self._next_block(self._rows)
+            if self._cancelled:
                 return
-            if kind != _DATA:
-                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-            rows = self._receive(self._rows)
             if rows is None:
                 break
             total += rows
@@ -302,28 +325,61 @@ class _Client:
         self._rows.clear()
         return size
 
+    def _next_block(self, spool: MemoryFile) -> int | None:
+        """The rows of the next block of an INSERT; None for the last one or a cancel.
+
+        Raises:
+            Fault: the client sends something else; the connection is `_torn` then.
+        """
+        self._torn = True
+        kind = self._in.varint()
+        if kind == _CANCEL:
+            self._cancelled = True
+            rows = None
+        elif kind == _DATA:
+            rows = self._receive(spool)
+        else:
+            raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+        self._torn = False
+        return rows
+
     def _receive(self, spool: MemoryFile | None = None) -> int | None:
         """Reads a Data packet after its first byte; returns its rows, None for the last block."""
-        if self._in.text():
-            raise Fault(NOT_IMPLEMENTED, "External tables are not supported.")
+        if name := self._in.text():
+            raise Fault(UNKNOWN_PACKET, f"The table {name!r} comes too late: it belongs to a query.")
+        return self._block_of(spool)
+
+    def _block_of(
+        self, spool: MemoryFile | None, listed: WireColumns | None = None
+    ) -> int | None:
         if not self._compressed:
-            return receive_block(self._in, self._revision, spool)
-        rows = receive_block(self._frames, self._revision, spool)
+            return receive_block(self._in, self._revision, spool, listed)
+        rows = receive_block(self._frames, self._revision, spool, listed)
         if not self._frames.used_up:
             raise Fault(UNKNOWN_PACKET, "A compressed block does not end where its frame ends.")
         return rows
 
-    def _external_tables(self) -> bool:
-        """Reads the blocks after a query; returns whether there were external tables."""
-        brought = False
-        while True:
-            if (kind := self._in.varint()) != _DATA:
-                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-            self._in.text()
-            source = self._frames if self._compressed else self._in
-            if receive_block(source, self._revision, None) is None:
-                return brought
-            brought = True
+    def _external_tables(self, desk: Desk) -> None:
+        """Reads the blocks after a query, and makes a temporary table of each that has a name."""
+        with ExitStack() as open_files:
+            tables: dict[str, tuple[WireColumns, MemoryFile]] = {}
+            self._torn = True
+            while True:
+                if (kind := self._in.varint()) != _DATA:
+                    raise Fault(
+                        UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data."
+                    )
+                name, listed = self._in.text(), WireColumns()
+                if name not in tables:
+                    tables[name] = ([], open_files.enter_context(closing(MemoryFile())))
+                if self._block_of(tables[name][1], listed) is None:
+                    break
+                tables[name] = (listed, tables[name][1])
+            self._torn = False
+            for name, (listed, rows) in tables.items():
+                if name:
+                    columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in listed)
+                    desk.bring(name, columns, rows, "Native")
 
     def _query(self) -> _Query:
         source, revision = self._in, self._revision
@@ -370,21 +426,46 @@ class _Client:
         while name := self._in.text():
             yield name, self._in.varint(), self._in.text()
 
-    def _progress(self, rows: int, size: int, written: int = 0, bytes_written: int = 0) -> bytes:
-        elapsed = (0,) if self._revision >= 54460 else ()
-        return packet(_S_PROGRESS, rows, size, 0, written, bytes_written, *elapsed)
+    def _progress(
+        self,
+        rows: int,
+        size: int,
+        written: int = 0,
+        bytes_written: int = 0,
+        *,
+        total: int = 0,
+        elapsed_ns: int = 0,
+    ) -> bytes:
+        elapsed = (elapsed_ns,) if self._revision >= 54460 else ()
+        return packet(_S_PROGRESS, rows, size, total, written, bytes_written, *elapsed)
 
     def _send_events(self) -> None:
         # clickhouse-driver waits for events after each block it sends; the engine counts none.
         if self._revision >= 54456:
             self._send(packet(_S_EVENTS, ""), self._block.header(()))
 
-    def _send_block(self, pieces: list[bytes | memoryview]) -> None:
-        self._send(packet(_S_DATA, ""), *(frame(pieces) if self._compressed else pieces))
+    def _send_block(self, pieces: list[bytes | memoryview], kind: int = _S_DATA) -> None:
+        self._send(packet(kind, ""), *(frame(pieces) if self._compressed else pieces))
 
     def _send(self, *pieces: bytes | memoryview) -> None:
         with self._sending:
             self._socket.sendall(b"".join(pieces))
+
+
+def _let_read(connection: socket.socket) -> None:
+    """Waits until the client has read the error that was sent, or for a moment.
+
+    A connection that is closed with bytes unread is reset, and its client never sees the error.
+    """
+    deadline = time.monotonic() + _FAREWELL_S
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not connection.recv(_FAREWELL_BYTES):
+                return
+    except OSError:
+        pass
 
 
 def _undumped(value: str) -> str:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from infra.warehouse._fault import where
+
 log = logging.getLogger(__name__)
 
 _CANCEL = b"\x03"
@@ -100,8 +102,8 @@ class Watch:
         if first in (b"", _CANCEL):
             try:
                 watched.gone(first == _CANCEL)
-            except Exception:
-                log.exception("a query whose client is gone could not be ended")
+            except Exception as error:
+                log.error("a query whose client is gone could not be ended: %s", where(error))
 
 
 def hang_up(connection: socket.socket) -> None:

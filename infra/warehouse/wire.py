@@ -42,6 +42,10 @@ _BLOCK_INFO = bytes((1, 0, 2, 255, 255, 255, 255, 0))
 """Not overflowing, bucket -1: every client sends and expects this outside of clusters."""
 
 
+_INFO_BYTES = {1: 1, 2: 4}
+"""Of each field of a block's info: whether it overflows, and its bucket."""
+
+
 WireColumns = list[tuple[str, str]]
 
 
@@ -270,16 +274,32 @@ def _unpack(method: int, packed: memoryview, target: memoryview) -> None:
         raise Fault(INCORRECT_DATA, f"A frame unpacked to {done} bytes instead of {len(target)}.")
 
 
-def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int | None:
+def receive_block(
+    source: ByteSource,
+    revision: int,
+    spool: Spool | None,
+    listed: WireColumns | None = None,
+) -> int | None:
     """Reads one block and puts it into `spool` in the format Native.
 
     The wire has two things that the format lacks: a block info, and one byte per column.
 
+    Args:
+        source: the client's bytes.
+        revision: of the client.
+        spool: None throws the block away.
+        listed: takes the names and types of the block's columns.
+
     Returns:
         Its number of rows; None for the block without columns that ends a series.
+
+    Raises:
+        Fault: it is no block; where the client's next packet begins is unknown.
     """
     while field := source.varint():
-        source.skip({1: 1, 2: 4}[field])
+        if field not in _INFO_BYTES:
+            raise Fault(INCORRECT_DATA, f"The info of a block has a field {field}.")
+        source.skip(_INFO_BYTES[field])
     columns, rows = source.varint(), source.varint()
     if not columns:
         return None
@@ -287,8 +307,12 @@ def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int
         spool.write([memoryview(make_varint(columns) + make_varint(rows))])
     source.record(spool)
     for _ in range(columns):
-        source.skip(source.varint())
-        kind = source.text()
+        if listed is None:
+            source.skip(source.varint())
+            kind = source.text()
+        else:
+            name, kind = source.text(), source.text()
+            listed.append((name, kind))
         if revision >= WITH_CUSTOM_SERIALIZATION and source.leave_out_byte():
             raise Fault(NOT_IMPLEMENTED, "Sparse columns in an INSERT are not supported.")
         walk(kind, rows, source)
