@@ -140,6 +140,10 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
             count -= taken
         return b"".join(parts)
 
+    def read_into(self, target: memoryview) -> None:
+        """Fills `target` with the next bytes."""
+        target[:] = self.read(len(target))
+
     def record(self, spool: Spool | None) -> None:
         """Writes everything read from here on to `spool`; None ends that."""
         if self._spool is not None:
@@ -207,9 +211,9 @@ class _UsedUp(Exception):
 
 
 class FrameSource(ByteSource):
-    """The unpacked bytes of a socket's compressed frames."""
+    """The unpacked bytes of compressed frames."""
 
-    def __init__(self, raw: SocketSource) -> None:
+    def __init__(self, raw: ByteSource) -> None:
         super().__init__()
         self._raw = raw
         self._packed = bytearray()
