@@ -119,7 +119,7 @@ def _column(kind: str) -> Prefix:
 
 def _prefix(kind: str) -> Prefix:
     name, _, inside = kind.partition("(")
-    arguments = list(_split(inside[:-1])) if inside[:-1] else []
+    arguments = list(split_arguments(inside[:-1])) if inside[:-1] else []
     if name == "String":
         return _without_prefix(_read_strings)
     if name == "FixedString":
@@ -341,7 +341,7 @@ def _fixed(width: int) -> Prefix:
     return _without_prefix(lambda stream, rows: stream.skip(width * rows))
 
 
-def _split(arguments: str) -> Iterator[str]:
+def split_arguments(arguments: str) -> Iterator[str]:
     """Arguments of a type at its outermost commas; Enum values may hold commas and brackets."""
     depth, start, quote, at = 0, 0, "", 0
     while at < len(arguments):

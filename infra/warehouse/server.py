@@ -29,7 +29,7 @@ from infra.warehouse._types import check
 from infra.warehouse.access import User, Users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, quoted
-from infra.warehouse.watch import Watch, hang_up
+from infra.warehouse.watch import Watch, hang_up, let_read
 from infra.warehouse.wire import (
     REVISION,
     Block,
@@ -57,10 +57,6 @@ _OLDEST: Final = 54429
 _MOST_CONNECTIONS: Final = 256
 _INSERT_BYTES: Final = 512 << 20
 """Most bytes kept in memory before storing; a larger INSERT is several, as on any server."""
-
-
-_FAREWELL_S: Final = 1.0
-_FAREWELL_BYTES: Final = 1 << 16
 
 
 @dataclass
@@ -140,7 +136,7 @@ class Server:
             client.serve()
         except Fault as fault:
             client.send_fault(fault)
-            _let_read(connection)
+            let_read(connection)
         except (EOFError, OSError):
             pass
         except Exception as error:
@@ -346,12 +342,12 @@ class _Client:
     def _receive(self, spool: MemoryFile | None = None) -> int | None:
         """Reads a Data packet after its first byte; returns its rows, None for the last block."""
         if name := self._in.text():
-            raise Fault(UNKNOWN_PACKET, f"The table {name!r} comes too late: it belongs to a query.")
+            raise Fault(
+                UNKNOWN_PACKET, f"The table {name!r} comes too late: it belongs to a query."
+            )
         return self._block_of(spool)
 
-    def _block_of(
-        self, spool: MemoryFile | None, listed: WireColumns | None = None
-    ) -> int | None:
+    def _block_of(self, spool: MemoryFile | None, listed: WireColumns | None = None) -> int | None:
         if not self._compressed:
             return receive_block(self._in, self._revision, spool, listed)
         rows = receive_block(self._frames, self._revision, spool, listed)
@@ -450,22 +446,6 @@ class _Client:
     def _send(self, *pieces: bytes | memoryview) -> None:
         with self._sending:
             self._socket.sendall(b"".join(pieces))
-
-
-def _let_read(connection: socket.socket) -> None:
-    """Waits until the client has read the error that was sent, or for a moment.
-
-    A connection that is closed with bytes unread is reset, and its client never sees the error.
-    """
-    deadline = time.monotonic() + _FAREWELL_S
-    try:
-        connection.shutdown(socket.SHUT_WR)
-        while (left := deadline - time.monotonic()) > 0:
-            connection.settimeout(left)
-            if not connection.recv(_FAREWELL_BYTES):
-                return
-    except OSError:
-        pass
 
 
 def _undumped(value: str) -> str:

@@ -62,7 +62,9 @@ def parts(engine: Engine, answer: bytes, rows: int, columns: Sequence[tuple[str,
     totals = behind[1:2] if len(behind) in (2, 5) else []
     extremes = behind[-2:] if len(behind) in (3, 5) else []
     with closing(Session(engine, "control")) as session:
-        return Parts(*(_native(session, part, columns) for part in (lines[:rows], totals, extremes)))
+        return Parts(
+            *(_native(session, part, columns) for part in (lines[:rows], totals, extremes))
+        )
 
 
 def _native(session: Session, lines: list[bytes], columns: Sequence[tuple[str, str]]) -> bytes:

@@ -21,6 +21,10 @@ _PAUSE_S = 1.0
 """Longest wait of the watching thread, so that it ends soon after `close`."""
 
 
+_FAREWELL_S = 1.0
+_FAREWELL_BYTES = 1 << 16
+
+
 @dataclass
 class _Watched:
     connection: socket.socket
@@ -110,3 +114,19 @@ def hang_up(connection: socket.socket) -> None:
     """Ends a connection on which another thread waits."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
+
+
+def let_read(connection: socket.socket) -> None:
+    """Waits until the client has read the error that was sent, or for a moment.
+
+    A connection that is closed with bytes unread is reset, and its client never sees the error.
+    """
+    deadline = time.monotonic() + _FAREWELL_S
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not connection.recv(_FAREWELL_BYTES):
+                return
+    except OSError:
+        pass

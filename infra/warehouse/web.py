@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import http.server
 import json
 import logging
 import re
+import secrets
 import socket
+import string
 import threading
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-import cramjam
 import lz4.frame
 
 from infra.warehouse._fault import (
@@ -29,12 +29,15 @@ from infra.warehouse._fault import (
     NOT_IMPLEMENTED,
     UNKNOWN_EXCEPTION,
     Fault,
+    where,
 )
 from infra.warehouse._sql import format_of, parse_insert, statement_kind
+from infra.warehouse._types import split_arguments
 from infra.warehouse.access import Users
 from infra.warehouse.desk import Desk, Question
-from infra.warehouse.engine import Engine
-from infra.warehouse.watch import Watch, hang_up
+from infra.warehouse.engine import Counts, Engine
+from infra.warehouse.unpack import Part, form, from_frames, unpacked
+from infra.warehouse.watch import Watch, hang_up, let_read
 from infra.warehouse.wire import (
     Block,
     BytesSource,
@@ -67,6 +70,8 @@ _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
+_UNKNOWN_ROLE: Final = 511
+_TAG_LETTERS: Final = 16
 _BODY_BYTES: Final = 1 << 30
 """Largest request body: an INSERT stays in memory until all of it has arrived."""
 _READ_BYTES: Final = 1 << 20
@@ -114,7 +119,7 @@ class Web:
         self._server.server_close()
 
     @contextlib.contextmanager
-    def desk(self, user: str, password: str, options: dict[str, str]) -> Iterator[Desk]:
+    def desk(self, user: str, password: str, options: Mapping[str, str]) -> Iterator[Desk]:
         """The desk of a request: its own, or that of the session it names."""
         who = self.users.login(user, password)
         name = options.get("session_id", "")
@@ -124,16 +129,20 @@ class Web:
                 yield desk
             return
         kept = self._session((user, name), lambda: Desk(self.engine, self.users, who, ""), options)
+        before = kept.desk.database
         try:
             if database:
                 kept.desk.use(database)
             yield kept.desk
         finally:
+            # Only this request has that database, unless its statement was USE.
+            if database and kept.desk.database == database:
+                kept.desk.use(before or "default")
             kept.until = time.monotonic() + float(options.get("session_timeout", _SESSION_S))
             kept.lock.release()
 
     def _session(
-        self, key: tuple[str, str], make: Callable[[], Desk], options: dict[str, str]
+        self, key: tuple[str, str], make: Callable[[], Desk], options: Mapping[str, str]
     ) -> _Kept:
         """The session, locked."""
         with self._lock:
@@ -208,90 +217,121 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         del format, args
 
     def _handle(self) -> None:
-        self._started = False
+        self._encoder: _Encoder | None = None
+        self._tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_TAG_LETTERS))
         url = urlsplit(self.path)
-        options = dict(parse_qsl(url.query, keep_blank_values=True))
-        query_id = options.get("query_id") or str(uuid.uuid4())
+        options = Options(url.query)
+        query_id = str(uuid.uuid4())
         try:
             # Before any answer: an unread body would be parsed as the next request.
             body = _Body(self)
+            query_id = _header_value("query_id", options.get("query_id") or query_id)
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
                 self._plain(200, b"Ok.\n")
             else:
                 self._answer(options, query_id, body)
         except Fault as fault:
             self._fail(fault, query_id)
-        except (EOFError, OSError, binascii.Error):
+        except (EOFError, OSError):
             self.close_connection = True
-        except Exception:
-            log.exception("a request failed because of an error of the server")
+        except Exception as error:
+            log.error("a request failed because of an error: %s", where(error))
             self._fail(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."), query_id)
 
-    def _answer(self, options: dict[str, str], query_id: str, body: _Body) -> None:
+    def _answer(self, options: Options, query_id: str, body: _Body) -> None:
         user, password = self._credentials(options)
+        for role in options.every("role"):
+            raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
         web = self.server.web
         with web.desk(user, password, options) as desk, closing(MemoryFile()) as rows:
-            text = options.get("query", "")
-            if _takes_rows(text):
-                body.into(rows)
-            else:
-                text = _split(text.encode(errors="surrogateescape") + body.read(), rows)
-            if not text.strip():
-                raise Fault(BAD_ARGUMENTS, "The query is empty.")
-            wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format")
-            question = Question(
-                text,
-                query_id,
-                [(name, value, True) for name, value in options.items() if _is_setting(name)],
-                {name[6:]: value for name, value in options.items() if name.startswith("param_")},
-                format_of(text) or wanted or "TabSeparated",
-                read_only=self.command == "GET",
-            )
-            self._perform(desk, question, rows, options)
+            pieces = body.pieces(framed=options.get("decompress") == "1")
+            try:
+                text = self._statement(options, desk, pieces, rows)
+                self._perform(desk, self._question(text, query_id, options), rows, options)
+            finally:
+                desk.put_away()
 
-    def _perform(
-        self, desk: Desk, question: Question, rows: MemoryFile, options: dict[str, str]
-    ) -> None:
+    def _statement(
+        self, options: Options, desk: Desk, pieces: Iterator[bytes], rows: MemoryFile
+    ) -> str:
+        """The statement; its rows go to `rows`, and its tables to `desk`."""
+        kind = self.headers.get("Content-Type", "")
+        if kind.lower().startswith("multipart/form-data"):
+            files = options.take_form(form(kind, b"".join(pieces)))
+            for name, content in files:
+                _bring(desk, name, content, options)
+        text = options.get("query", "")
+        if _takes_rows(text):
+            for piece in pieces:
+                rows.append(piece)
+        else:
+            content = b"".join(pieces)
+            # As ClickHouse: the address ends and the body begins on a line of its own.
+            parts = [part for part in (text.encode(errors="surrogateescape"), content) if part]
+            text = _split(b"\n".join(parts), rows)
+        if not text.strip():
+            raise Fault(BAD_ARGUMENTS, "The query is empty.")
+        return text
+
+    def _question(self, text: str, query_id: str, options: Options) -> Question:
+        wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format")
+        return Question(
+            text,
+            query_id,
+            [(name, value, True) for name, value in options.items() if _is_setting(name, options)],
+            {name[6:]: value for name, value in options.items() if name.startswith("param_")},
+            format_of(text) or wanted or "TabSeparated",
+            read_only=self.command == "GET",
+        )
+
+    def _perform(self, desk: Desk, question: Question, rows: MemoryFile, options: Options) -> None:
         watch = self.server.web.watch
         insert = desk.prepare(question)
         if insert is not None:
             with watch.over(self.connection, lambda cancelled: desk.stop()):
                 if rows.size:
                     desk.store(question, rows, insert.format or "Values")
-            self._head(question, desk.written, b"")
+            self._head(question, desk.counts, b"")
             return
-        encode = _Encoder(options, question, self.headers.get("Accept-Encoding", ""))
+        encoder = _Encoder(options, question, self.headers.get("Accept-Encoding", ""))
         with (
             watch.over(self.connection, lambda cancelled: desk.stop()),
-            closing(desk.ask(question)) as pieces,
+            closing(desk.ask(question)) as asked,
         ):
+            pieces: Iterator[bytes] = asked
+            if options.get("wait_end_of_query") == "1":
+                pieces = iter(list(asked))
+            # Whatever fails before the first block fails with a status of its own.
             first = next(pieces, None)
-            if first is None and question.format == "Native" and (listed := desk.columns(question)):
-                # The format Native has no header of its own; a client that sends a protocol version
-                # gets a block without rows, as in the native protocol.
-                self._head(question, desk.written, None, encode.name)
-                self._chunk(encode.raw(encode.header(listed)))
+            counts = desk.counts
+            if first is not None:
+                encoder.zone(lambda columns: desk.zoned(columns, question), first)
+                content = encoder(first)
+            elif question.format == "Native":
+                # The format Native has no header of its own; a client that sends a protocol
+                # version gets a block without rows, as in the native protocol.
+                content = encoder.raw(encoder.header(desk.columns(question)))
             else:
-                self._head(question, desk.written, None, encode.name)
-                if first is not None:
-                    encode.zone(lambda columns: desk.zoned(columns, question), first)
-                    self._chunk(encode(first))
+                content = encoder.raw(b"")
+            self._head(question, counts, None, encoder.name)
+            self._encoder = encoder
+            self._chunk(content)
             for piece in pieces:
-                self._chunk(encode(piece))
-        self._chunk(encode.end())
+                self._chunk(encoder(piece))
+        self._chunk(encoder.end())
         self.wfile.write(b"0\r\n\r\n")
 
     def _head(
-        self, question: Question, written: int, content: bytes | None, encoding: str = ""
+        self, question: Question, counts: Counts, content: bytes | None, encoding: str = ""
     ) -> None:
         kind = next((kind for name, kind in _CONTENT_TYPES if name.search(question.format)), "")
+        answered = _header_value("format", question.format)
         self.send_response(200)
         self.send_header("Content-Type", kind or "text/plain; charset=UTF-8")
         self.send_header("X-ClickHouse-Query-Id", question.query_id)
-        self.send_header("X-ClickHouse-Format", question.format)
+        self.send_header("X-ClickHouse-Format", answered)
         self._about()
-        summary = {"read_rows": "0", "read_bytes": "0", "written_rows": str(written)}
-        self.send_header("X-ClickHouse-Summary", json.dumps({**summary, "result_rows": "0"}))
+        self.send_header("X-ClickHouse-Summary", _summary(counts))
         if encoding:
             self.send_header("Content-Encoding", encoding)
         if content is None:
@@ -299,11 +339,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self._started = True
 
     def _about(self) -> None:
         self.send_header("X-ClickHouse-Server-Display-Name", "gulou")
         self.send_header("X-ClickHouse-Timezone", self.server.web.engine.timezone)
+        self.send_header("X-ClickHouse-Exception-Tag", self._tag)
 
     def _chunk(self, content: bytes) -> None:
         if content:
@@ -322,30 +362,142 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _fail(self, fault: Fault, query_id: str) -> None:
         text = f"Code: {fault.code}. {fault.text} (version {self.server.web.engine.version})\n"
-        content = text.encode(errors="replace")
+        content = text.encode(errors="surrogateescape")
         # An unread rest of the request would be parsed as the next one.
         self.close_connection = True
         with contextlib.suppress(OSError):
-            if self._started:
+            if self._encoder is not None:
                 # Without the last chunk, a client knows that the answer is incomplete.
-                self._chunk(b"\n" + content)
+                self._chunk(self._encoder.raw(self._tail(content)) + self._encoder.end())
                 return
             self._plain(
                 _STATUS.get(fault.code, 500),
                 content,
                 Connection="close",
                 X_ClickHouse_Exception_Code=str(fault.code),
+                X_ClickHouse_Exception_Tag=self._tag,
                 X_ClickHouse_Query_Id=query_id,
             )
+            let_read(self.connection)
 
-    def _credentials(self, options: dict[str, str]) -> tuple[str, str]:
-        if name := self.headers.get("X-ClickHouse-User"):
-            return name, self.headers.get("X-ClickHouse-Key", "")
-        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            name, _, password = base64.b64decode(value).decode().partition(":")
-            return name, password
-        return options.get("user", "default"), options.get("password", "")
+    def _tail(self, content: bytes) -> bytes:
+        """An error behind rows, between marks that no rows have."""
+        mark, tag = b"\r\n__exception__\r\n", self._tag.encode()
+        return b"%b%b\r\n%b%d %b%b" % (mark, tag, content, len(content), tag, mark)
+
+    def _credentials(self, options: Options) -> tuple[str, str]:
+        headers = {
+            name: self.headers.get(name)
+            for name in ("X-ClickHouse-User", "X-ClickHouse-Key", "Authorization")
+        }
+        basic = headers.pop("Authorization")
+        ways = {
+            "the headers X-ClickHouse-User and X-ClickHouse-Key": any(
+                value is not None for value in headers.values()
+            ),
+            "the header Authorization": basic is not None,
+            "user and password in the address": bool({"user", "password"} & options.keys()),
+        }
+        if sum(ways.values()) > 1:
+            mixed = " and ".join(way for way, used in ways.items() if used)
+            raise Fault(
+                AUTHENTICATION_FAILED,
+                f"Invalid authentication: it is not allowed to mix {mixed}.",
+                do="Use one of them for both, the user and the password.",
+            )
+        if basic is not None:
+            return _basic(basic)
+        name, key = (headers[each] for each in ("X-ClickHouse-User", "X-ClickHouse-Key"))
+        return (
+            name or options.get("user") or "default",
+            key or options.get("password") or "",
+        )
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, value = header.partition(" ")
+    try:
+        if scheme.lower() != "basic":
+            raise ValueError(scheme)
+        decoded = base64.b64decode(value).decode()
+    except ValueError:
+        raise Fault(
+            AUTHENTICATION_FAILED, "Invalid authentication: the header Authorization is no Basic."
+        ) from None
+    name, _, password = decoded.partition(":")
+    return name, password
+
+
+class Options(dict[str, str]):
+    """What stands in the address, or in the fields of a form; of equal names the last.
+
+    Args:
+        query: the part of the address behind `?`.
+    """
+
+    def __init__(self, query: str) -> None:
+        # Values need not be UTF-8: a statement may hold any byte.
+        self._pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+        super().__init__(self._pairs)
+        self.tables: set[str] = set()
+        """Names of the files that came with a form."""
+
+    def every(self, name: str) -> list[str]:
+        """All values of that name."""
+        return [value for each, value in self._pairs if each == name]
+
+    def take_form(self, parts: Sequence[Part]) -> list[tuple[str, bytes]]:
+        """Adds a form's fields; returns its files, by name."""
+        files = []
+        for part in parts:
+            if part.is_file:
+                files.append((part.name, part.content))
+                self.tables.add(part.name)
+            else:
+                self[part.name] = part.content.decode(errors="surrogateescape")
+        return files
+
+
+def _bring(desk: Desk, name: str, content: bytes, options: Options) -> None:
+    """Makes a temporary table of a form's file; the address says its columns and its format."""
+    structure = options.get(f"{name}_structure", "")
+    if not structure:
+        kinds = list(split_arguments(options.get(f"{name}_types", "")))
+        structure = ", ".join(f"_{at} {kind}" for at, kind in enumerate(kinds, 1) if kind)
+    if not structure:
+        raise Fault(
+            BAD_ARGUMENTS,
+            f"The table {name!r} of the form has no columns.",
+            do=f"Name them in the address: {name}_structure=a UInt8, b String.",
+        )
+    with closing(MemoryFile()) as rows:
+        rows.append(content)
+        desk.bring(name, structure, rows, options.get(f"{name}_format", "TabSeparated"))
+
+
+def _header_value(what: str, value: str) -> str:
+    """A client's text that an answer repeats in a header.
+
+    Raises:
+        Fault: it would end the header and begin another, or an answer of its own.
+    """
+    if not value.isprintable() or not value.isascii():
+        raise Fault(BAD_ARGUMENTS, f"The {what} {value!r} has characters that no header can have.")
+    return value
+
+
+def _summary(counts: Counts) -> str:
+    said = {
+        "read_rows": counts.read_rows,
+        "read_bytes": counts.read_bytes,
+        "written_rows": counts.written_rows,
+        "written_bytes": counts.written_bytes,
+        "total_rows_to_read": counts.read_rows,
+        "result_rows": counts.result_rows,
+        "result_bytes": counts.result_bytes,
+        "elapsed_ns": counts.elapsed_ns,
+    }
+    return json.dumps({name: str(value) for name, value in said.items()})
 
 
 class _Body:
@@ -356,26 +508,21 @@ class _Body:
         headers = handler.headers
         self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
         self._length = int(headers.get("Content-Length") or 0)
-        self._decode = _decoder(headers.get("Content-Encoding", ""))
+        self._encoding = headers.get("Content-Encoding", "")
         self.expected = self._chunked or bool(self._length)
         if headers.get("Expect", "").lower() == "100-continue":
             handler.send_response_only(100)
             handler.end_headers()
 
-    def read(self) -> bytes:
-        """The whole body."""
-        return b"".join(self._pieces())
+    def pieces(self, *, framed: bool) -> Iterator[bytes]:
+        """The body without its encodings; `framed` says that it is of ClickHouse's own frames.
 
-    def into(self, rows: MemoryFile) -> None:
-        """Appends the whole body to `rows`."""
-        for piece in self._pieces():
-            if piece:
-                rows.append(piece)
-
-    def _pieces(self) -> Iterator[bytes]:
+        Raises:
+            Fault: it is too large, damaged or cut short.
+        """
+        pieces = unpacked(self._encoding, self._raw(), _BODY_BYTES)
         size = 0
-        for raw in self._raw():
-            piece = self._decode(raw)
+        for piece in from_frames(pieces) if framed else pieces:
             size += len(piece)
             if size > _BODY_BYTES:
                 raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
@@ -390,33 +537,15 @@ class _Body:
                     raise EOFError
                 yield piece
             return
-        while size := int(self._file.readline(1024).split(b";")[0], 16):
+        while size := _chunk_size(self._file.readline(1024)):
             if size > _BODY_BYTES:
                 raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
-            yield self._file.read(size)
-            self._file.readline(8)
+            piece = self._file.read(size)
+            if len(piece) < size or not self._file.readline(8):
+                raise EOFError
+            yield piece
         while self._file.readline(65536).strip():
             pass
-
-
-def _decoder(encoding: str) -> Callable[[bytes], bytes]:
-    if not encoding or encoding == "identity":
-        return bytes
-    if encoding in ("gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
-    if encoding == "lz4":
-        unpacker = lz4.frame.LZ4FrameDecompressor()
-        return lambda piece: bytes(unpacker.decompress(piece))
-    kinds = {"zstd": cramjam.zstd, "br": cramjam.brotli, "snappy": cramjam.snappy}
-    if encoding not in kinds:
-        raise Fault(NOT_IMPLEMENTED, f"Content-Encoding {encoding!r} is not supported; use gzip.")
-    other = kinds[encoding].Decompressor()
-
-    def decode(piece: bytes) -> bytes:
-        other.decompress(piece)
-        return bytes(other.flush())
-
-    return decode
 
 
 class _Encoder:
@@ -428,7 +557,7 @@ class _Encoder:
         accepted: Accept-Encoding.
     """
 
-    def __init__(self, options: dict[str, str], question: Question, accepted: str) -> None:
+    def __init__(self, options: Options, question: Question, accepted: str) -> None:
         revision = int(options.get("client_protocol_version") or 0)
         self._block = Block(revision) if revision and question.format == "Native" else None
         self._frames = options.get("compress") == "1"
@@ -480,8 +609,19 @@ class _Encoder:
         return self._flush()
 
 
-def _is_setting(name: str) -> bool:
-    return name not in _RESERVED and not name.startswith("param_")
+def _chunk_size(line: bytes) -> int:
+    if not line:
+        raise EOFError
+    try:
+        return int(line.split(b";")[0], 16)
+    except ValueError:
+        raise Fault(BAD_ARGUMENTS, f"A chunk of the body begins with {line[:20]!r}.") from None
+
+
+def _is_setting(name: str, options: Options) -> bool:
+    table, _, what = name.rpartition("_")
+    describes = what in ("structure", "types", "format") and table in options.tables
+    return name not in _RESERVED and not name.startswith("param_") and not describes
 
 
 def _takes_rows(text: str) -> bool:
