@@ -268,7 +268,7 @@ def _choices(columns: list[Data], *, null: int, width: int = 1) -> Data:
         if counts and max(counts) >= len(columns):
             raise Fault(
                 INCORRECT_DATA,
-                f"A row has a value of type {max(counts)}, and the column has {len(columns)} types.",
+                f"A row has a value of type {max(counts)}; the column has {len(columns)} types.",
             )
         for number, data in enumerate(columns):
             if counts[number]:

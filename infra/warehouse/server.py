@@ -343,7 +343,7 @@ class _Client:
         """Reads a Data packet after its first byte; returns its rows, None for the last block."""
         if name := self._in.text():
             raise Fault(
-                UNKNOWN_PACKET, f"The table {name!r} comes too late: it belongs to a query."
+                UNKNOWN_PACKET, f"The table {name!r} came without a query."
             )
         return self._block_of(spool)
 
