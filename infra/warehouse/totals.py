@@ -53,7 +53,7 @@ def parts(engine: Engine, answer: bytes, rows: int, columns: Sequence[tuple[str,
         if any(each in kind for each in _GUESSED):
             raise Fault(
                 NOT_IMPLEMENTED,
-                f"The embedded ClickHouse sends no totals or extremes with {name!r} of type {kind}.",
+                f"The embedded ClickHouse sends no totals with column {name!r} of type {kind}.",
                 do="Cast the column to String.",
             )
     lines = answer.split(b"\n")

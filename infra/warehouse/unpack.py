@@ -237,5 +237,5 @@ def form(content_type: str, body: bytes) -> list[Part]:
         name = part.get_param("name", header="content-disposition")  # type: ignore[union-attr]
         is_file = part.get_filename() is not None  # type: ignore[union-attr]
         content = part.get_payload(decode=True)  # type: ignore[union-attr]
-        found.append(Part(str(name or ""), is_file, bytes(content)))  # type: ignore[arg-type]
+        found.append(Part(str(name or ""), is_file, content))  # type: ignore[arg-type]
     return found

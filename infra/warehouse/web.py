@@ -225,7 +225,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             # Before any answer: an unread body would be parsed as the next request.
             body = _Body(self)
-            query_id = _header_value("query_id", options.get("query_id") or query_id)
+            _header_value("query_id", wanted := options.get("query_id") or query_id)
+            query_id = wanted
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
                 self._plain(200, b"Ok.\n")
             else:
@@ -328,7 +329,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answered = _header_value("format", question.format)
         self.send_response(200)
         self.send_header("Content-Type", kind or "text/plain; charset=UTF-8")
-        self.send_header("X-ClickHouse-Query-Id", question.query_id)
+        self.send_header("X-ClickHouse-Query-Id", _header_value("query_id", question.query_id))
         self.send_header("X-ClickHouse-Format", answered)
         self._about()
         self.send_header("X-ClickHouse-Summary", _summary(counts))
@@ -376,7 +377,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 Connection="close",
                 X_ClickHouse_Exception_Code=str(fault.code),
                 X_ClickHouse_Exception_Tag=self._tag,
-                X_ClickHouse_Query_Id=query_id,
+                X_ClickHouse_Query_Id=_header_value("query_id", query_id),
             )
             let_read(self.connection)
 
@@ -481,9 +482,13 @@ def _header_value(what: str, value: str) -> str:
     Raises:
         Fault: it would end the header and begin another, or an answer of its own.
     """
-    if not value.isprintable() or not value.isascii():
+    if _CONTROL.search(value):
         raise Fault(BAD_ARGUMENTS, f"The {what} {value!r} has characters that no header can have.")
-    return value
+    # The library writes one byte a character.
+    return value.encode(errors="surrogateescape").decode("latin-1")
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _summary(counts: Counts) -> str:
