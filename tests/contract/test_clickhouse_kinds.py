@@ -174,9 +174,9 @@ def test_every_layout_that_clients_send_is_stored(
 
     hand.send(query(f"INSERT INTO {database}.t VALUES"))
     hand.send(data("v", kind, 1, column) + data("v", kind, 1, column) + EMPTY)
-    hand.send(b"\x04")  # ping: the blocks were read to their ends
-    hand.send(query(f"INSERT INTO {database}.t VALUES") + b"\x77")
-    hand.rest()
+    # A ping, which shows that the blocks were read to their ends; then a packet that is none.
+    hand.send(b"\x04\x77")
+    assert b"\x05\x04\x02" in hand.rest()  # end of stream, pong, exception
 
     assert client.execute(f"SELECT toString(v) FROM {database}.t") == [(expected,), (expected,)]
 
