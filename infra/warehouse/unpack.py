@@ -6,6 +6,7 @@ import bz2
 import lzma
 import mmap
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from email.parser import BytesParser
@@ -13,10 +14,14 @@ from typing import Final, NamedTuple, Protocol
 
 import cramjam
 import lz4.frame
-from backports import zstd
 
 from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
 from infra.warehouse.wire import ByteSource, FrameSource
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _PIECE_BYTES: Final = 1 << 20
 _SNAPPY_STREAM: Final = b"\xff\x06\x00\x00sNaPpY"
