@@ -217,7 +217,7 @@ class _Client:
 
     def _answer(self, desk: Desk) -> None:
         query = self._query()
-        self._compressed, self._cancelled = query.compressed, False
+        self._compressed = query.compressed
         question = Question(
             query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
         )
@@ -258,6 +258,7 @@ class _Client:
             self._desk.stop()
 
     def _perform(self, desk: Desk, question: Question) -> None:
+        self._cancelled = False
         insert = desk.prepare(question)
         if insert is not None:
             self._insert(desk, question)
