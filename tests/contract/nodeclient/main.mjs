@@ -65,7 +65,7 @@ await step("with totals", async () => {
 await step("error", () => selected("SELECT * FROM a_table_that_is_not_there"));
 await step("error behind rows", async () => {
   const answer = await client.query({
-    query: "SELECT throwIf(number = 900000, 'too late') AS late FROM numbers(1000000)",
+    query: "SELECT throwIf(number = 90000, 'too late') AS late FROM numbers(100000)",
     format: "JSONEachRow",
     clickhouse_settings: { max_block_size: "1000", max_threads: 1 },
   });
