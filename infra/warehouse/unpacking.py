@@ -1,0 +1,183 @@
+"""Unpacks the body of a request in pieces of a bounded size, and to its end or not at all.
+
+80 kB of zstd can hold 5 GB: nothing here unpacks more than a piece before the caller has seen it.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Protocol, cast
+
+import brotli
+import cramjam
+import lz4.frame
+
+from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PIECE_BYTES: Final = 1 << 20
+"""Most bytes that one piece unpacks to; brotli's may be a little larger."""
+_SNAPPY_CHUNK: Final = 1 << 16
+"""Most bytes that a chunk of snappy's framing format unpacks to, by its specification."""
+_SNAPPY_BEGIN: Final = b"\xff\x06\x00\x00sNaPpY"
+
+
+def unpacked(encoding: str, raw: Iterable[bytes]) -> Iterator[bytes]:
+    """The content of a body as it comes in.
+
+    Args:
+        encoding: Content-Encoding; empty for none.
+        raw: the body in pieces of any size.
+
+    Raises:
+        Fault: the encoding is unknown, or the body is damaged or ends too early.
+    """
+    unpack = _KINDS.get(encoding)
+    if unpack is None:
+        raise Fault(
+            NOT_IMPLEMENTED, f"Content-Encoding {encoding[:40]!r} is not supported; use gzip."
+        )
+    return _checked(encoding, unpack(iter(raw)))
+
+
+def _checked(encoding: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    except (zlib.error, zstd.ZstdError, brotli.error, RuntimeError, ValueError) as error:
+        # The libraries' messages are about the form, never of the content.
+        raise Fault(
+            INCORRECT_DATA, f"The body cannot be unpacked as {encoding}: {error}.", do="Resend it."
+        ) from None
+
+
+class _Unpacker(Protocol):
+    """One member or frame; the interface of Python's own `bz2` and `compression.zstd`."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Zlib:
+    """A gzip member or a zlib stream, behind that interface."""
+
+    def __init__(self) -> None:
+        self._one = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._one.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._full
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._one.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        found = self._one.decompress(self._one.unconsumed_tail + data, max_length)
+        self._full = len(found) == max_length or bool(self._one.unconsumed_tail)
+        return found
+
+
+def _members(make: Callable[[], _Unpacker]) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    """Unpacks members or frames, one behind the other."""
+
+    def unpack(raw: Iterator[bytes]) -> Iterator[bytes]:
+        one: _Unpacker | None = None
+        for left in raw:
+            while left or not (one is None or one.needs_input or one.eof):
+                if one is None or one.eof:
+                    one = make()
+                piece = one.decompress(left, PIECE_BYTES)
+                left = one.unused_data if one.eof else b""
+                if piece:
+                    yield piece
+        if one is not None and not one.eof:
+            raise ValueError("it ends too early")
+
+    return unpack
+
+
+def _brotli(raw: Iterator[bytes]) -> Iterator[bytes]:
+    one, begun = brotli.Decompressor(), False
+    for each in raw:
+        begun, left = True, each
+        while True:
+            piece = cast(bytes, one.process(left, output_buffer_limit=PIECE_BYTES))
+            left = b""
+            if piece:
+                yield piece
+            if one.can_accept_more_data() or one.is_finished():
+                break
+    if begun and not one.is_finished():
+        raise ValueError("it ends too early")
+
+
+def _snappy(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Chunks of snappy's framing format; cramjam checks each, but takes only whole streams."""
+    held = bytearray()
+    for each in raw:
+        held += each
+        while len(held) >= 4:
+            size = 4 + int.from_bytes(held[1:4], "little")
+            if size > 2 * _SNAPPY_CHUNK:
+                raise ValueError("a chunk is too large")
+            if len(held) < size:
+                break
+            chunk = bytes(held[:size])
+            del held[:size]
+            if piece := _snappy_chunk(chunk):
+                yield piece
+    if held:
+        raise ValueError("it ends too early")
+
+
+def _snappy_chunk(chunk: bytes) -> bytes:
+    if chunk[0] == 0 and _claimed(chunk[8:13]) > _SNAPPY_CHUNK:
+        raise ValueError("a chunk claims too much")
+    try:
+        begin = b"" if chunk == _SNAPPY_BEGIN else _SNAPPY_BEGIN
+        return bytes(cramjam.snappy.decompress(begin + chunk))
+    except (cramjam.DecompressionError, OSError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _claimed(head: bytes) -> int:
+    """The size that a snappy block claims to unpack to, in its first bytes."""
+    size = 0
+    for at, each in enumerate(head):
+        size |= (each & 0x7F) << 7 * at
+        if each < 0x80:
+            break
+    return size
+
+
+def _plain(raw: Iterator[bytes]) -> Iterator[bytes]:
+    return raw
+
+
+_lz4: Callable[[], Any] = lz4.frame.LZ4FrameDecompressor
+_KINDS: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
+    "": _plain,
+    "identity": _plain,
+    "gzip": _members(_Zlib),
+    "deflate": _members(_Zlib),
+    "zstd": _members(zstd.ZstdDecompressor),
+    "lz4": _members(_lz4),
+    "br": _brotli,
+    "snappy": _snappy,
+}
