@@ -112,7 +112,7 @@ def _column(kind: str) -> _Column:
     if name == "String":
         return _nothing, lambda stream, rows: _read_strings(stream, rows)
     if name == "FixedString":
-        return _fixed(_number(kind, arguments, sizes.VALUE_BYTES))
+        return _fixed(_number(kind, arguments, sizes.FIXED_BYTES))
     if name == "Decimal":
         digits = _number(kind, arguments, _DECIMAL_BYTES[-1][0])
         return _fixed(next(width for limit, width in _DECIMAL_BYTES if digits <= limit))

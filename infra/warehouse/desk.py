@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from infra.warehouse import gate as board
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
     ACCESS_DENIED,
     NOT_IMPLEMENTED,
@@ -83,6 +84,11 @@ class Desk:
             self._database = board.database(user, database)
         elif database:
             self._session = Session(engine, user.name, database)
+
+    @property
+    def bounds(self) -> sizes.Bounds:
+        """The most that the client may send."""
+        return sizes.BOARD if self._user.is_board else sizes.OWNER
 
     def prepare(self, question: Question) -> Insert | None:
         """Reads the statement; returns it when it is an INSERT whose rows the client sends.

@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
     NOT_IMPLEMENTED,
     TOO_MANY_SIMULTANEOUS_QUERIES,
@@ -52,8 +53,6 @@ _IMPORTANT = 1
 _OLDEST: Final = 54429
 """Settings as texts; clients older than ClickHouse 20.1 are refused."""
 _MOST_CONNECTIONS: Final = 256
-_INSERT_BYTES: Final = 512 << 20
-"""Most bytes kept in memory before storing; a larger INSERT is several, as on any server."""
 
 
 @dataclass
@@ -159,12 +158,13 @@ class _Client:
         self._block = Block(REVISION)
         self._rows = MemoryFile()
         self._desk: Desk | None = None
-        self._cancelled = False
+        self._cancelled = self._lost = False
         self._sending = threading.Lock()
 
     def serve(self) -> None:
         user, database = self._greet()
         self._desk = Desk(self._engine, self._users, user, database)
+        self._frames.most = self._desk.bounds.frame
         while True:
             kind = self._in.varint()
             if kind == _PING:
@@ -191,10 +191,11 @@ class _Client:
     def _greet(self) -> tuple[User, str]:
         if (kind := self._in.varint()) != _HELLO:
             raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Hello.")
-        self._in.text()
+        most = sizes.HELLO_BYTES
+        self._in.text(most)
         self._in.varint(), self._in.varint()
         self._revision = min(self._in.varint(), REVISION)
-        database, name, password = self._in.text(), self._in.text(), self._in.text()
+        database, name, password = (self._in.text(most) for _ in range(3))
         if self._revision < _OLDEST:
             raise Fault(NOT_IMPLEMENTED, f"Revision {self._revision} is too old.")
         self._block = Block(self._revision)
@@ -207,11 +208,11 @@ class _Client:
             )
         )
         if self._revision >= 54458:
-            self._in.text()  # quota key
+            self._in.text(most)  # quota key
         return user, database
 
     def _answer(self, desk: Desk) -> None:
-        query = self._query()
+        query = self._query(desk.bounds.statement)
         self._compressed, self._cancelled = query.compressed, False
         if self._external_tables():
             self.send_fault(Fault(NOT_IMPLEMENTED, "External tables are not supported."))
@@ -221,6 +222,8 @@ class _Client:
             self._perform(desk, question)
             self._send(packet(_S_END))
         except Fault as fault:
+            if self._lost:
+                raise
             if not self._cancelled:
                 self.send_fault(fault)
             else:
@@ -283,17 +286,25 @@ class _Client:
                 return
             if kind != _DATA:
                 raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-            rows = self._receive(self._rows)
+            rows = self._receive_rows()
             if rows is None:
                 break
             total += rows
             self._send_events()
-            if self._rows.size > _INSERT_BYTES:
+            if self._rows.size > sizes.INSERT_BYTES:
                 written += self._store(desk, question)
         if self._rows.size:
             written += self._store(desk, question)
         self._send_events()
         self._send(self._progress(0, 0, total, written))
+
+    def _receive_rows(self) -> int | None:
+        try:
+            return self._receive(self._rows)
+        except Fault:
+            # Where the block ends is unknown: the rest of it would be read as packets.
+            self._lost = True
+            raise
 
     def _store(self, desk: Desk, question: Question) -> int:
         size = self._rows.size
@@ -325,7 +336,7 @@ class _Client:
                 return brought
             brought = True
 
-    def _query(self) -> _Query:
+    def _query(self, most: int = sizes.OWNER.statement) -> _Query:
         source, revision = self._in, self._revision
         query_id = source.text()
         self._skip_client_info()
@@ -336,7 +347,7 @@ class _Client:
             source.text()  # interserver secret
         source.varint()  # stage
         compressed = bool(source.varint())
-        text = source.text()
+        text = source.text(most, "the statement")
         parameters = {}
         if revision >= 54459:
             parameters = {name: _undumped(value) for name, _, value in self._settings()}
@@ -367,8 +378,11 @@ class _Client:
                 source.varint()  # parallel replicas
 
     def _settings(self) -> Iterator[tuple[str, int, str]]:
+        left = sizes.VALUES_BYTES
         while name := self._in.text():
-            yield name, self._in.varint(), self._in.text()
+            flags, value = self._in.varint(), self._in.text(left, "the settings or parameters")
+            left -= len(name) + len(value)
+            yield name, flags, value
 
     def _progress(self, rows: int, size: int, written: int = 0, bytes_written: int = 0) -> bytes:
         elapsed = (0,) if self._revision >= 54460 else ()

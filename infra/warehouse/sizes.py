@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from infra.warehouse._fault import TOO_LARGE_STRING_SIZE, Fault
@@ -10,15 +11,10 @@ HELLO_BYTES: Final = 4 << 10
 """Of each text before the login: names, the password, the database."""
 TEXT_BYTES: Final = 64 << 10
 """Of a name, an id, and anything else that has no bound of its own below."""
-VALUE_BYTES: Final = 1 << 20
-"""Of the value of a setting or parameter."""
-VALUES: Final = 2_000
-"""Settings, and parameters, of one query."""
-STATEMENT_BYTES: Final = 16 << 20
-"""Of a statement without the rows that follow it. The engine's own bound is lower unless a setting
-raises it; tokenising takes a second for this many bytes."""
-BOARD_STATEMENT_BYTES: Final = 256 << 10
-"""Of a board user's statement: the engine's own bound, which board users cannot raise."""
+VALUES_BYTES: Final = 4 << 20
+"""Of all settings, and of all parameters, of one query."""
+FIXED_BYTES: Final = 1 << 20
+"""Of a FixedString."""
 TYPE_BYTES: Final = 256 << 10
 """Of a column's type; an Enum16 of 10,000 values needs about as much."""
 TYPE_DEPTH: Final = 32
@@ -26,11 +22,6 @@ TYPE_DEPTH: Final = 32
 COLUMNS: Final = 10_000
 ROWS: Final = 1 << 30
 """Rows of one block, and elements of one column of arrays."""
-FRAME_BYTES: Final = 128 << 20
-"""Of a compressed frame, before and after unpacking. Clients cut at 1 MB; clickhouse-go only after
-the column that passes 10 MB."""
-BOARD_FRAME_BYTES: Final = 1 << 20
-"""Of a frame of a board user, who sends no rows."""
 KEPT_BYTES: Final = 4 << 20
 """Of a buffer that a connection keeps after a larger frame."""
 INSERT_BYTES: Final = 512 << 20
@@ -42,6 +33,28 @@ HEAD_BYTES: Final = 256 << 10
 """Of the request line and the headers of an HTTP request together."""
 TRAILERS: Final = 100
 """Lines after the last chunk of an HTTP body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one user.
+
+    Attributes:
+        statement: bytes of a statement without the rows that follow it.
+        rows: bytes of the rows in an HTTP body.
+        frame: bytes of a compressed frame, before and after unpacking.
+    """
+
+    statement: int
+    rows: int
+    frame: int
+
+
+OWNER: Final = Bounds(statement=16 << 20, rows=INSERT_BYTES, frame=128 << 20)
+"""Of a user who writes. Clients cut frames at 1 MB; clickhouse-go only after the column that passes
+10 MB. Tokenising a statement of this length takes seconds of one thread."""
+BOARD: Final = Bounds(statement=256 << 10, rows=0, frame=1 << 20)
+"""Of a board's user, who sends no rows. The engine takes no longer statement from it either."""
 
 
 def checked(size: int, most: int, what: str) -> int:

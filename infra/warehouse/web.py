@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import http.client
 import http.server
+import io
+import itertools
 import json
 import logging
 import re
@@ -20,13 +23,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-import cramjam
 import lz4.frame
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
+    QUERY_IS_TOO_LARGE,
     UNKNOWN_EXCEPTION,
     Fault,
 )
@@ -34,6 +38,7 @@ from infra.warehouse._sql import format_of, parse_insert, statement_kind
 from infra.warehouse.access import Users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine
+from infra.warehouse.unpacking import unpacked
 from infra.warehouse.watch import Watch, hang_up
 from infra.warehouse.wire import (
     Block,
@@ -61,14 +66,13 @@ _STATUS: Final = {
     62: 400,
     159: 408,
     202: 503,
+    QUERY_IS_TOO_LARGE: 413,
     373: 503,
 }
 _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
-_BODY_BYTES: Final = 1 << 30
-"""Largest request body: an INSERT stays in memory until all of it has arrived."""
 _READ_BYTES: Final = 1 << 20
 _IDLE_S: Final = 300.0
 _MOST_CLIENTS: Final = 256
@@ -194,6 +198,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Listener
 
+    def setup(self) -> None:
+        super().setup()
+        self._stream = self.rfile
+
+    def handle_one_request(self) -> None:
+        self.rfile = _Head(self._stream)
+        super().handle_one_request()
+
     def do_GET(self) -> None:
         self._handle()
 
@@ -209,6 +221,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         self._started = False
+        self.rfile = self._stream
         url = urlsplit(self.path)
         options = dict(parse_qsl(url.query, keep_blank_values=True))
         query_id = options.get("query_id") or str(uuid.uuid4())
@@ -233,9 +246,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with web.desk(user, password, options) as desk, closing(MemoryFile()) as rows:
             text = options.get("query", "")
             if _takes_rows(text):
-                body.into(rows)
+                for piece in body.pieces(desk.bounds.rows):
+                    rows.append(piece)
             else:
-                text = _split(text.encode(errors="surrogateescape") + body.read(), rows)
+                text = _split(text.encode(errors="surrogateescape"), body, rows, desk.bounds)
             if not text.strip():
                 raise Fault(BAD_ARGUMENTS, "The query is empty.")
             wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format")
@@ -348,75 +362,92 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return options.get("user", "default"), options.get("password", "")
 
 
+class _Head(io.BufferedIOBase):
+    """The request line and the headers of one request, bounded together.
+
+    Each line and the number of lines have bounds in Python's own server: 6 MB in all, from anybody.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream, self._left = stream, sizes.HEAD_BYTES
+
+    def readline(self, most: int | None = -1) -> bytes:
+        line = self._stream.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.LineTooLong("header line")
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 class _Body:
-    """The body of a request."""
+    """The body of a request.
+
+    Raises:
+        Fault: its headers cannot be understood.
+    """
 
     def __init__(self, handler: _Handler) -> None:
         self._file = handler.rfile
         headers = handler.headers
         self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._length = int(headers.get("Content-Length") or 0)
-        self._decode = _decoder(headers.get("Content-Encoding", ""))
+        self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
+        self._encoding = headers.get("Content-Encoding", "")
         self.expected = self._chunked or bool(self._length)
         if headers.get("Expect", "").lower() == "100-continue":
             handler.send_response_only(100)
             handler.end_headers()
 
-    def read(self) -> bytes:
-        """The whole body."""
-        return b"".join(self._pieces())
+    def pieces(self, most: int) -> Iterator[bytes]:
+        """The body, unpacked, piece by piece.
 
-    def into(self, rows: MemoryFile) -> None:
-        """Appends the whole body to `rows`."""
-        for piece in self._pieces():
-            if piece:
-                rows.append(piece)
-
-    def _pieces(self) -> Iterator[bytes]:
+        Raises:
+            Fault: it has more than `most` bytes, or is damaged.
+        """
         size = 0
-        for raw in self._raw():
-            piece = self._decode(raw)
+        for piece in unpacked(self._encoding, self._raw()):
             size += len(piece)
-            if size > _BODY_BYTES:
-                raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
+            if size > most:
+                raise Fault(
+                    QUERY_IS_TOO_LARGE,
+                    f"The request has more than {most} bytes.",
+                    do="Send the rows in several INSERTs." if most else "Send no rows.",
+                )
             yield piece
 
     def _raw(self) -> Iterator[bytes]:
         if not self._chunked:
-            left = self._length
-            while left:
-                left -= len(piece := self._file.read(min(left, _READ_BYTES)))
-                if not piece:
-                    raise EOFError
-                yield piece
+            yield from self._read(self._length)
             return
-        while size := int(self._file.readline(1024).split(b";")[0], 16):
-            if size > _BODY_BYTES:
-                raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
-            yield self._file.read(size)
-            self._file.readline(8)
-        while self._file.readline(65536).strip():
-            pass
+        while size := _size(self._line(1024).split(b";")[0].decode("latin-1"), 16, "a chunk"):
+            yield from self._read(size)
+            if self._line(8):
+                raise Fault(BAD_ARGUMENTS, "A chunk of the request does not end where it says.")
+        for _ in range(sizes.TRAILERS):
+            if not self._line(1 << 16):
+                return
+        raise Fault(BAD_ARGUMENTS, "The request has too many lines after its last chunk.")
+
+    def _read(self, left: int) -> Iterator[bytes]:
+        while left:
+            left -= len(piece := self._file.read(min(left, _READ_BYTES)))
+            if not piece:
+                raise EOFError
+            yield piece
+
+    def _line(self, most: int) -> bytes:
+        return self._file.readline(most).strip(b"\r\n")
 
 
-def _decoder(encoding: str) -> Callable[[bytes], bytes]:
-    if not encoding or encoding == "identity":
-        return bytes
-    if encoding in ("gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
-    if encoding == "lz4":
-        unpacker = lz4.frame.LZ4FrameDecompressor()
-        return lambda piece: bytes(unpacker.decompress(piece))
-    kinds = {"zstd": cramjam.zstd, "br": cramjam.brotli, "snappy": cramjam.snappy}
-    if encoding not in kinds:
-        raise Fault(NOT_IMPLEMENTED, f"Content-Encoding {encoding!r} is not supported; use gzip.")
-    other = kinds[encoding].Decompressor()
-
-    def decode(piece: bytes) -> bytes:
-        other.decompress(piece)
-        return bytes(other.flush())
-
-    return decode
+def _size(given: str, base: int, what: str) -> int:
+    """A number of bytes in a request; at most 16 digits, no sign, no underscores."""
+    digits = "0123456789abcdefABCDEF" if base == 16 else "0123456789"
+    given = given.strip(" \t")
+    if not given or len(given) > 16 or given.strip(digits):
+        raise Fault(BAD_ARGUMENTS, f"The size of {what} is no number: {given[:40]!r}.")
+    return int(given, base)
 
 
 class _Encoder:
@@ -492,16 +523,33 @@ def _takes_rows(text: str) -> bool:
     return insert is not None and not text[insert.data_at :].strip()
 
 
-def _split(content: bytes, rows: MemoryFile) -> str:
-    """The statement of a body; the rows after an INSERT go to `rows`."""
+def _split(begin: bytes, body: _Body, rows: MemoryFile, bounds: sizes.Bounds) -> str:
+    """The statement that `begin` and the body make; the rows after an INSERT go to `rows`.
+
+    Raises:
+        Fault: the statement or the rows are too large.
+    """
+    pieces = body.pieces(bounds.statement + bounds.rows)
+    held = bytearray(begin)
+    for piece in pieces:
+        held += piece
+        if len(held) > bounds.statement:
+            break
     # One character per byte: rows need not be text, and offsets must be byte offsets.
-    head = content.decode("latin-1")
+    head = held.decode("latin-1")
     if head.strip() and statement_kind(head) == "INSERT" and (insert := parse_insert(head)):
-        data = _LINE_END.sub(b"", content[insert.data_at :], count=1)
-        if data:
-            rows.append(data)
-        content = content[: insert.data_at]
-    return content.decode(errors="surrogateescape")
+        data = _LINE_END.sub(b"", bytes(held[insert.data_at :]), count=1)
+        for piece in itertools.chain((data,), pieces):
+            if piece:
+                rows.append(piece)
+        del held[insert.data_at :]
+    if len(held) > bounds.statement:
+        raise Fault(
+            QUERY_IS_TOO_LARGE,
+            f"The statement has more than {bounds.statement} bytes.",
+            do="Put the values into a table and join it.",
+        )
+    return held.decode(errors="surrogateescape")
 
 
 _LINE_END = re.compile(rb"\A[ \t]*;?[ \t]*\r?\n?")

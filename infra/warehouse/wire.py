@@ -226,7 +226,7 @@ class FrameSource(ByteSource):
         super().__init__()
         self._raw = raw
         self._packed = bytearray()
-        self.most = sizes.FRAME_BYTES
+        self.most = sizes.OWNER.frame
 
     def fill(self) -> None:
         """Reads one frame, checks its hash, and unpacks it.
