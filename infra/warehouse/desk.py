@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +13,7 @@ from infra.warehouse import sizes
 from infra.warehouse._fault import (
     ACCESS_DENIED,
     NOT_IMPLEMENTED,
+    QUERY_WAS_CANCELLED,
     READONLY,
     UNKNOWN_SETTING,
     Fault,
@@ -76,6 +77,7 @@ class Desk:
         self._session: Session | None = None
         self._sql = self._kind = ""
         self._serial = 0
+        self._stopped = False
         self._insert: Insert | None = None
         self._allowed: tuple[tuple[str, str], ...] = ()
         self._catalog = 0
@@ -100,6 +102,7 @@ class Desk:
         if user is None:
             raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} is gone.")
         self._user, self._serial, self._insert = user, self._engine.serial(), None
+        self._stopped = False
         settings = self._known(question.settings)
         if user.is_board:
             self._prepare_board(question, settings)
@@ -129,7 +132,14 @@ class Desk:
         """Runs the statement that `prepare` read; yields pieces, in Native one block each.
 
         Only a SELECT in a simple format gives several pieces: the engine streams nothing else.
+
+        Raises:
+            Fault: the engine's, or too many queries of the user run already.
         """
+        with self._turn():
+            yield from self._asked(question)
+
+    def _asked(self, question: Question) -> Generator[bytes, None, None]:
         session = self._open()
         marks = {"mark_as": question.query_id, "serial": self._serial}
         if self._kind == "SELECT" and question.format in _STREAMED:
@@ -207,14 +217,24 @@ class Desk:
     def store(self, question: Question, rows: MemoryFile, format_name: str) -> None:
         """Runs the INSERT that `prepare` returned, with `rows` as its rows."""
         assert self._insert is not None
-        self._open().insert(
-            self._insert,
-            rows,
-            format_name,
-            question.parameters,
-            mark_as=question.query_id,
-            serial=self._serial,
-        )
+        with self._turn():
+            self._open().insert(
+                self._insert,
+                rows,
+                format_name,
+                question.parameters,
+                mark_as=question.query_id,
+                serial=self._serial,
+            )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The user's turn to run a query; an error where the client has left meanwhile."""
+        running = self._users.running
+        with running.turn(self._user.name, self._user.running, lambda: self._stopped):
+            if self._stopped:
+                raise Fault(QUERY_WAS_CANCELLED, "The query was cancelled.")
+            yield
 
     @property
     def written(self) -> int:
@@ -231,6 +251,8 @@ class Desk:
 
     def stop(self) -> None:
         """Ends the running statement; may be called from any thread."""
+        self._stopped = True
+        self._users.running.wake()
         self._engine.kill(self._serial)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ blocking source, and an event loop would add a cost to every packet of the hot p
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import socket
@@ -28,7 +29,8 @@ from infra.warehouse._fault import (
 from infra.warehouse.access import User, Users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine
-from infra.warehouse.watch import Watch, hang_up
+from infra.warehouse.seats import NATIVE_IDLE_S, Room, Seats
+from infra.warehouse.watch import Watch
 from infra.warehouse.wire import (
     REVISION,
     Block,
@@ -52,7 +54,10 @@ _S_EVENTS = 14
 _IMPORTANT = 1
 _OLDEST: Final = 54429
 """Settings as texts; clients older than ClickHouse 20.1 are refused."""
-_MOST_CONNECTIONS: Final = 256
+_ROOM: Final = Room(idle_s=NATIVE_IDLE_S)
+_ACCEPT_AGAIN_S: Final = 0.05
+_STALL: Final = struct.pack("ll", 300, 0)
+"""Seconds: a client may be silent so long in the middle of a packet, as with a real server."""
 
 
 @dataclass
@@ -85,50 +90,59 @@ class Server:
         users: who may ask.
         listener: where clients come in, from `listen`.
         watch: notices clients that hang up or cancel while their query runs.
+        room: how many clients it serves.
     """
 
-    def __init__(self, engine: Engine, users: Users, listener: socket.socket, watch: Watch) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        users: Users,
+        listener: socket.socket,
+        watch: Watch,
+        room: Room = _ROOM,
+    ) -> None:
         self._engine, self._users, self._watch = engine, users, watch
         self._listener = listener
         self.port: int = listener.getsockname()[1]
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self.seats = Seats(room)
+        self._closed = False
         self._thread = threading.Thread(target=self._accept, name="native", daemon=True)
         self._thread.start()
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Disconnects every client and ends its running query."""
+        self._closed = True
         # Another thread waits in accept(), and closing alone would not wake it.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            for each in self._open:
-                hang_up(each)
+        self.seats.close()
         deadline = time.monotonic() + timeout_s
-        while self._open and time.monotonic() < deadline:
+        while len(self.seats) and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def _accept(self) -> None:
-        while True:
+        while not self._closed:
             try:
-                connection, _ = self._listener.accept()
+                connection, (address, *_) = self._listener.accept()
             except OSError:
-                return
+                # Out of file descriptors for a moment, or closed.
+                time.sleep(_ACCEPT_AGAIN_S)
+                continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            with self._lock:
-                self._open.add(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            for timeout in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                connection.setsockopt(socket.SOL_SOCKET, timeout, _STALL)
+            if self.seats.enter(connection, address):
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            else:
+                full = Fault(TOO_MANY_SIMULTANEOUS_QUERIES, "Every seat is taken.", do="Wait.")
+                with contextlib.suppress(OSError):
+                    connection.send(_exception(full), socket.MSG_DONTWAIT)
+                connection.close()
 
     def _serve(self, connection: socket.socket) -> None:
-        client = _Client(self._engine, self._users, self._watch, connection)
+        client = _Client(self._engine, self._users, self._watch, connection, self.seats)
         try:
-            if len(self._open) > _MOST_CONNECTIONS:
-                raise Fault(
-                    TOO_MANY_SIMULTANEOUS_QUERIES,
-                    f"There are {_MOST_CONNECTIONS} connections already.",
-                    do="Close some.",
-                )
             client.serve()
         except Fault as fault:
             client.send_fault(fault)
@@ -139,17 +153,22 @@ class Server:
             client.send_fault(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."))
         finally:
             client.close()
+            self.seats.leave(connection)
             connection.close()
-            with self._lock:
-                self._open.discard(connection)
 
 
 class _Client:
     """One connection."""
 
     def __init__(
-        self, engine: Engine, users: Users, watch: Watch, connection: socket.socket
+        self,
+        engine: Engine,
+        users: Users,
+        watch: Watch,
+        connection: socket.socket,
+        seats: Seats,
     ) -> None:
+        self._seats = seats
         self._engine, self._users, self._watch, self._socket = engine, users, watch, connection
         self._in = SocketSource(connection)
         self._frames = FrameSource(self._in)
@@ -163,18 +182,26 @@ class _Client:
 
     def serve(self) -> None:
         user, database = self._greet()
+        self._seats.login(self._socket, user.name)
         self._desk = Desk(self._engine, self._users, user, database)
         self._frames.most = self._desk.bounds.frame
         while True:
-            kind = self._in.varint()
+            kind = self._next()
             if kind == _PING:
                 self._send(packet(_S_PONG))
             elif kind == _QUERY:
-                self._answer(self._desk)
+                with self._seats.working(self._socket):
+                    self._answer(self._desk)
             elif kind == _DATA:
                 self._receive()
             elif kind != _CANCEL:
                 raise Fault(UNKNOWN_PACKET, f"Unknown packet {kind} from client.")
+
+    def _next(self) -> int:
+        """The kind of the next packet; between packets the seats say how long to wait."""
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return self._in.varint()
 
     def close(self) -> None:
         if self._desk is not None:
@@ -183,8 +210,7 @@ class _Client:
 
     def send_fault(self, fault: Fault) -> None:
         try:
-            code = struct.pack("<i", fault.code)
-            self._send(packet(_S_EXCEPTION, code, "DB::Exception", fault.text, "", b"\0"))
+            self._send(_exception(fault))
         except OSError:
             pass
 
@@ -399,6 +425,11 @@ class _Client:
     def _send(self, *pieces: bytes | memoryview) -> None:
         with self._sending:
             self._socket.sendall(b"".join(pieces))
+
+
+def _exception(fault: Fault) -> bytes:
+    code = struct.pack("<i", fault.code)
+    return packet(_S_EXCEPTION, code, "DB::Exception", fault.text, "", b"\0")
 
 
 def _undumped(value: str) -> str:

@@ -25,6 +25,7 @@ class _Watched:
     gone: Callable[[bool], None]
     beat: Callable[[], None]
     beat_at: float
+    left: bool = False
 
 
 class Watch:
@@ -49,8 +50,8 @@ class Watch:
 
         Args:
             connection: the client's.
-            gone: called when the client gives up: with True when it cancelled, False when it hung
-                up.
+            gone: called when the client gives up, and every second until its query has ended, which
+                may not have begun: with True when it cancelled, False when it hung up.
             beat: called every 10 s; clients give up on a server that is silent for minutes.
         """
         if self._poll is None:  # macOS: a query runs to its end even when its client is gone
@@ -79,7 +80,8 @@ class Watch:
             ready = self._poll.poll(_PAUSE_S)
             now = time.monotonic()
             with self._lock:
-                stirred = [self._watched[number] for number, _ in ready if number in self._watched]
+                numbers = {number for number, _ in ready}
+                stirred = [w for number, w in self._watched.items() if w.left or number in numbers]
                 for each in self._watched.values():
                     if each.beat_at <= now:
                         each.beat_at = now + _BEAT_S
@@ -98,6 +100,7 @@ class Watch:
         except OSError:
             first = b""
         if first in (b"", _CANCEL):
+            watched.left = True
             try:
                 watched.gone(first == _CANCEL)
             except Exception:

@@ -38,8 +38,9 @@ from infra.warehouse._sql import format_of, parse_insert, statement_kind
 from infra.warehouse.access import Users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine
+from infra.warehouse.seats import HTTP_IDLE_S, Room, Seats
 from infra.warehouse.unpacking import unpacked
-from infra.warehouse.watch import Watch, hang_up
+from infra.warehouse.watch import Watch
 from infra.warehouse.wire import (
     Block,
     BytesSource,
@@ -74,9 +75,9 @@ _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
 _READ_BYTES: Final = 1 << 20
-_IDLE_S: Final = 300.0
-_MOST_CLIENTS: Final = 256
-"""Connections, each with a thread; a further one is closed at once."""
+_STALL_S: Final = 300.0
+"""A client may be silent so long in the middle of a request."""
+_ROOM: Final = Room(idle_s=HTTP_IDLE_S)
 _CONTENT_TYPES: Final = (
     (re.compile("JSONEachRow|NDJSON|JSONLines"), "application/x-ndjson; charset=UTF-8"),
     (re.compile("^JSON"), "application/json; charset=UTF-8"),
@@ -103,8 +104,16 @@ def listen(host: str, port: int) -> _Listener:
 class Web:
     """Serves until `close`; the arguments are those of the native server."""
 
-    def __init__(self, engine: Engine, users: Users, listener: _Listener, watch: Watch) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        users: Users,
+        listener: _Listener,
+        watch: Watch,
+        room: Room = _ROOM,
+    ) -> None:
         self.engine, self.users, self.watch = engine, users, watch
+        self.seats = Seats(room)
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
         self._server = listener
@@ -116,6 +125,7 @@ class Web:
         """Disconnects every client and ends its running query."""
         self._server.shutdown()
         self._server.server_close()
+        self.seats.close()
 
     @contextlib.contextmanager
     def desk(self, user: str, password: str, options: dict[str, str]) -> Iterator[Desk]:
@@ -159,6 +169,12 @@ class Web:
         return kept
 
 
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
+    b"X-ClickHouse-Exception-Code: 202\r\n\r\n"
+)
+
+
 class _Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
@@ -166,25 +182,17 @@ class _Listener(http.server.ThreadingHTTPServer):
     block_on_close = False
     web: Web
 
-    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
-        self._clients: set[socket.socket] = set()
-        super().__init__(address, handler)
-
     def process_request(self, request: Any, client_address: Any) -> None:
-        if len(self._clients) >= _MOST_CLIENTS:
-            request.close()
+        if self.web.seats.enter(request, client_address[0]):
+            super().process_request(request, client_address)
             return
-        self._clients.add(request)
-        super().process_request(request, client_address)
+        with contextlib.suppress(OSError):
+            request.send(_FULL, socket.MSG_DONTWAIT)
+        request.close()
 
     def shutdown_request(self, request: Any) -> None:
-        self._clients.discard(request)
+        self.web.seats.leave(request)
         super().shutdown_request(request)
-
-    def server_close(self) -> None:
-        super().server_close()
-        for each in list(self._clients):
-            hang_up(each)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("a client of HTTP is gone", exc_info=True)
@@ -194,7 +202,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "ClickHouse"
     sys_version = ""
-    timeout = _IDLE_S
+    timeout = _STALL_S
     disable_nagle_algorithm = True
     server: _Listener
 
@@ -243,7 +251,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, options: dict[str, str], query_id: str, body: _Body) -> None:
         user, password = self._credentials(options)
         web = self.server.web
-        with web.desk(user, password, options) as desk, closing(MemoryFile()) as rows:
+        with (
+            web.desk(user, password, options) as desk,
+            self._at_work(user),
+            closing(MemoryFile()) as rows,
+        ):
             text = options.get("query", "")
             if _takes_rows(text):
                 for piece in body.pieces(desk.bounds.rows):
@@ -262,6 +274,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 read_only=self.command == "GET",
             )
             self._perform(desk, question, rows, options)
+
+    @contextlib.contextmanager
+    def _at_work(self, user: str) -> Iterator[None]:
+        seats = self.server.web.seats
+        seats.login(self.connection, user)
+        with seats.working(self.connection):
+            yield
 
     def _perform(
         self, desk: Desk, question: Question, rows: MemoryFile, options: dict[str, str]
