@@ -167,7 +167,9 @@ class Running:
         self._running: Counter[str] = Counter()
 
     @contextmanager
-    def turn(self, user: str, most: int, gone: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def turn(
+        self, user: str, most: int, gone: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
         """Waits until fewer than `most` queries of the user run, and counts one more.
 
         Args:

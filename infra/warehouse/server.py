@@ -209,10 +209,8 @@ class _Client:
         self._rows.close()
 
     def send_fault(self, fault: Fault) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._send(_exception(fault))
-        except OSError:
-            pass
 
     def _greet(self) -> tuple[User, str]:
         if (kind := self._in.varint()) != _HELLO:

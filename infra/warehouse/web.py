@@ -237,7 +237,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             # Before any answer: an unread body would be parsed as the next request.
             body = _Body(self)
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
-                self._plain(200, b"Ok.\n")
+                with self.server.web.seats.working(self.connection):
+                    self._plain(200, b"Ok.\n")
             else:
                 self._answer(options, query_id, body)
         except Fault as fault:
@@ -413,7 +414,7 @@ class _Body:
         headers = handler.headers
         self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
         self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
-        self._encoding = headers.get("Content-Encoding", "")
+        self._content = unpacked(headers.get("Content-Encoding", ""), self._raw())
         self.expected = self._chunked or bool(self._length)
         if headers.get("Expect", "").lower() == "100-continue":
             handler.send_response_only(100)
@@ -426,7 +427,7 @@ class _Body:
             Fault: it has more than `most` bytes, or is damaged.
         """
         size = 0
-        for piece in unpacked(self._encoding, self._raw()):
+        for piece in self._content:
             size += len(piece)
             if size > most:
                 raise Fault(

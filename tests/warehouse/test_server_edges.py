@@ -19,8 +19,8 @@ from infra.warehouse._fault import NOT_IMPLEMENTED, UNKNOWN_PACKET, Fault
 from infra.warehouse.access import User, Users, write_users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, Session
-from infra.warehouse.server import _Client, _Query, _undumped
 from infra.warehouse.seats import Room, Seats
+from infra.warehouse.server import _Client, _Query, _undumped
 from infra.warehouse.watch import Watch
 from infra.warehouse.wire import Block
 
