@@ -332,10 +332,8 @@ def test_blocks_are_made_for_who_names_a_revision_and_asks_for_native() -> None:
 def test_a_body_is_a_statement_and_its_rows(sent: bytes, statement: str, rows: bytes) -> None:
     file = MemoryFile()
     try:
-        assert (
-            web._split(b"", body(BytesIO(sent), Content_Length=str(len(sent))), file, sizes.OWNER)
-            == statement
-        )
+        whole_body = body(BytesIO(sent), Content_Length=str(len(sent)))
+        assert web._split(b"", whole_body, file, sizes.OWNER) == statement
         file.seal()
         assert Path(file.path).read_bytes() == rows
     finally:
