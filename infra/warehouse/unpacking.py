@@ -49,11 +49,15 @@ def unpacked(encoding: str, raw: Iterable[bytes]) -> Iterator[bytes]:
 def _checked(encoding: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from pieces
-    except (zlib.error, zstd.ZstdError, brotli.error, RuntimeError, ValueError) as error:
+    except (zlib.error, zstd.ZstdError, brotli.error, RuntimeError, _Damaged) as error:
         # The libraries' messages are about the form, never of the content.
         raise Fault(
             INCORRECT_DATA, f"The body cannot be unpacked as {encoding}: {error}.", do="Resend it."
         ) from None
+
+
+class _Damaged(Exception):
+    """A body is not what its encoding says."""
 
 
 class _Unpacker(Protocol):
@@ -107,7 +111,7 @@ def _members(make: Callable[[], _Unpacker]) -> Callable[[Iterator[bytes]], Itera
                 if piece:
                     yield piece
         if one is not None and not one.eof:
-            raise ValueError("it ends too early")
+            raise _Damaged("it ends too early")
 
     return unpack
 
@@ -124,7 +128,7 @@ def _brotli(raw: Iterator[bytes]) -> Iterator[bytes]:
             if one.can_accept_more_data() or one.is_finished():
                 break
     if begun and not one.is_finished():
-        raise ValueError("it ends too early")
+        raise _Damaged("it ends too early")
 
 
 def _snappy(raw: Iterator[bytes]) -> Iterator[bytes]:
@@ -135,7 +139,7 @@ def _snappy(raw: Iterator[bytes]) -> Iterator[bytes]:
         while len(held) >= 4:
             size = 4 + int.from_bytes(held[1:4], "little")
             if size > 2 * _SNAPPY_CHUNK:
-                raise ValueError("a chunk is too large")
+                raise _Damaged("a chunk is too large")
             if len(held) < size:
                 break
             chunk = bytes(held[:size])
@@ -143,17 +147,17 @@ def _snappy(raw: Iterator[bytes]) -> Iterator[bytes]:
             if piece := _snappy_chunk(chunk):
                 yield piece
     if held:
-        raise ValueError("it ends too early")
+        raise _Damaged("it ends too early")
 
 
 def _snappy_chunk(chunk: bytes) -> bytes:
     if chunk[0] == 0 and _claimed(chunk[8:13]) > _SNAPPY_CHUNK:
-        raise ValueError("a chunk claims too much")
+        raise _Damaged("a chunk claims too much")
     try:
         begin = b"" if chunk == _SNAPPY_BEGIN else _SNAPPY_BEGIN
         return bytes(cramjam.snappy.decompress(begin + chunk))
     except (cramjam.DecompressionError, OSError) as error:
-        raise ValueError(str(error)) from None
+        raise _Damaged(str(error)) from None
 
 
 def _claimed(head: bytes) -> int:

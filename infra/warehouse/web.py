@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame
@@ -211,7 +211,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._stream = self.rfile
 
     def handle_one_request(self) -> None:
-        self.rfile = _Head(self._stream)
+        self.rfile = cast(io.BufferedIOBase, _Head(self._stream))
         super().handle_one_request()
 
     def do_GET(self) -> None:
@@ -382,7 +382,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return options.get("user", "default"), options.get("password", "")
 
 
-class _Head(io.BufferedIOBase):
+class _Head:
     """The request line and the headers of one request, bounded together.
 
     Each line and the number of lines have bounds in Python's own server: 6 MB in all, from anybody.
@@ -391,7 +391,12 @@ class _Head(io.BufferedIOBase):
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream, self._left = stream, sizes.HEAD_BYTES
 
-    def readline(self, most: int | None = -1) -> bytes:
+    def readline(self, most: int = -1) -> bytes:
+        """The next line.
+
+        Raises:
+            http.client.LineTooLong: there were too many bytes of them.
+        """
         line = self._stream.readline(most)
         self._left -= len(line)
         if self._left < 0:
@@ -399,6 +404,7 @@ class _Head(io.BufferedIOBase):
         return line
 
     def close(self) -> None:
+        """Closes the stream behind it."""
         self._stream.close()
 
 
