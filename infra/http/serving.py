@@ -46,7 +46,15 @@ def serve(make: Callable[[], web.Application], listening: Listening, gate: Gate)
 
 
 async def _serve(make: Callable[[], web.Application], listening: Listening, gate: Gate) -> None:
-    runner = web.AppRunner(gate.guard(make()), access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(
+        gate.guard(make()),
+        access_log=None,
+        shutdown_timeout=2.0,
+        # A client that leaves ends what was done for it.
+        handler_cancellation=True,
+        # A packed body is refused (gate), so none is unpacked before its size is known.
+        auto_decompress=False,
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, listening.host, listening.port)

@@ -17,8 +17,12 @@ SYNTAX_ERROR = 62
 UNKNOWN_DATABASE = 81
 UNKNOWN_SETTING = 115
 INCORRECT_DATA = 117
+TOO_LARGE_STRING_SIZE = 131
 READONLY = 164
 TOO_MANY_SIMULTANEOUS_QUERIES = 202
+QUERY_IS_TOO_LARGE = 223
+MEMORY_LIMIT_EXCEEDED = 241
+TOO_DEEP_RECURSION = 306
 QUERY_WAS_CANCELLED = 394
 ACCESS_DENIED = 497
 AUTHENTICATION_FAILED = 516
@@ -34,8 +38,12 @@ _NAMES = {
     UNKNOWN_DATABASE: "UNKNOWN_DATABASE",
     UNKNOWN_SETTING: "UNKNOWN_SETTING",
     INCORRECT_DATA: "INCORRECT_DATA",
+    TOO_LARGE_STRING_SIZE: "TOO_LARGE_STRING_SIZE",
     READONLY: "READONLY",
     TOO_MANY_SIMULTANEOUS_QUERIES: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    QUERY_IS_TOO_LARGE: "QUERY_IS_TOO_LARGE",
+    MEMORY_LIMIT_EXCEEDED: "MEMORY_LIMIT_EXCEEDED",
+    TOO_DEEP_RECURSION: "TOO_DEEP_RECURSION",
     QUERY_WAS_CANCELLED: "QUERY_WAS_CANCELLED",
     ACCESS_DENIED: "ACCESS_DENIED",
     AUTHENTICATION_FAILED: "AUTHENTICATION_FAILED",
@@ -96,7 +104,7 @@ def from_engine(error: Exception, shift: int = 0) -> Fault:
     if not found:
         return Fault(UNKNOWN_EXCEPTION, text)
     # Some paths wrap an exception into another of the same code; the innermost is the clearest.
-    heads = [each for each in found if each.start() == 0 or text[: each.start()].endswith(": ")]
+    heads = [each for each in found if each.start() == 0 or text.endswith(": ", 0, each.start())]
     message = _VERSION.sub("", text[(heads or found)[-1].end() :])
     if shift:
         message = re.sub(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from infra.warehouse import gate as board
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
     ACCESS_DENIED,
+    QUERY_WAS_CANCELLED,
     READONLY,
     UNKNOWN_SETTING,
     Fault,
@@ -77,6 +79,7 @@ class Desk:
         self._session: Session | None = None
         self._sql = self._kind = ""
         self._serial = 0
+        self._stopped = False
         self._insert: Insert | None = None
         self._allowed: tuple[tuple[str, str], ...] = ()
         self._catalog = 0
@@ -90,6 +93,11 @@ class Desk:
         elif database:
             self._session = Session(engine, user.name, database)
 
+    @property
+    def bounds(self) -> sizes.Bounds:
+        """The most that the client may send."""
+        return sizes.BOARD if self._user.is_board else sizes.OWNER
+
     def prepare(self, question: Question) -> Insert | None:
         """Reads the statement; returns it when it is an INSERT whose rows the client sends.
 
@@ -100,6 +108,7 @@ class Desk:
         if user is None:
             raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} is gone.")
         self._user, self._serial, self._insert = user, self._engine.serial(), None
+        self._stopped = False
         settings = self._known(question.settings)
         self.parts = Parts(b"", b"", b"")
         self._is_parted = question.parted and self._has_parts(question.text, settings)
@@ -131,7 +140,14 @@ class Desk:
         """Runs the statement that `prepare` read; yields pieces, in Native one block each.
 
         Only a SELECT in a simple format gives several pieces: the engine streams nothing else.
+
+        Raises:
+            Fault: the engine's, or too many queries of the user run already.
         """
+        with self._turn():
+            yield from self._asked(question)
+
+    def _asked(self, question: Question) -> Generator[bytes, None, None]:
         session = self._open()
         marks = {"mark_as": question.query_id, "serial": self._serial}
         if self._kind == "SELECT" and self._is_parted:
@@ -216,14 +232,24 @@ class Desk:
     def store(self, question: Question, rows: MemoryFile, format_name: str) -> None:
         """Runs the INSERT that `prepare` returned, with `rows` as its rows."""
         assert self._insert is not None
-        self._open().insert(
-            self._insert,
-            rows,
-            format_name,
-            question.parameters,
-            mark_as=question.query_id,
-            serial=self._serial,
-        )
+        with self._turn():
+            self._open().insert(
+                self._insert,
+                rows,
+                format_name,
+                question.parameters,
+                mark_as=question.query_id,
+                serial=self._serial,
+            )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The user's turn to run a query; an error where the client has left meanwhile."""
+        running = self._users.running
+        with running.turn(self._user.name, self._user.running, lambda: self._stopped):
+            if self._stopped:
+                raise Fault(QUERY_WAS_CANCELLED, "The query was cancelled.")
+            yield
 
     @property
     def counts(self) -> Counts:
@@ -270,6 +296,8 @@ class Desk:
 
     def stop(self) -> None:
         """Ends the running statement; may be called from any thread."""
+        self._stopped = True
+        self._users.running.wake()
         self._engine.kill(self._serial)
 
     def close(self) -> None:

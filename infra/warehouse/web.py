@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import http.server
+import io
+import itertools
 import json
 import logging
 import re
@@ -18,15 +21,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
+    QUERY_IS_TOO_LARGE,
     UNKNOWN_EXCEPTION,
     Fault,
     where,
@@ -36,8 +41,10 @@ from infra.warehouse._types import split_arguments
 from infra.warehouse.access import Users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Counts, Engine
-from infra.warehouse.unpack import Part, form, from_frames, unpacked
-from infra.warehouse.watch import Watch, hang_up, let_read
+from infra.warehouse.form import Part, form
+from infra.warehouse.seats import HTTP_IDLE_S, Room, Seats
+from infra.warehouse.unpacking import from_frames, unpacked
+from infra.warehouse.watch import Watch, let_read
 from infra.warehouse.wire import (
     Block,
     BytesSource,
@@ -64,6 +71,7 @@ _STATUS: Final = {
     62: 400,
     159: 408,
     202: 503,
+    QUERY_IS_TOO_LARGE: 413,
     373: 503,
 }
 _SESSION_S: Final = 60
@@ -72,12 +80,10 @@ _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
 _UNKNOWN_ROLE: Final = 511
 _TAG_LETTERS: Final = 16
-_BODY_BYTES: Final = 1 << 30
-"""Largest request body: an INSERT stays in memory until all of it has arrived."""
 _READ_BYTES: Final = 1 << 20
-_IDLE_S: Final = 300.0
-_MOST_CLIENTS: Final = 256
-"""Connections, each with a thread; a further one is closed at once."""
+_STALL_S: Final = 300.0
+"""A client may be silent so long in the middle of a request."""
+_ROOM: Final = Room(idle_s=HTTP_IDLE_S)
 _CONTENT_TYPES: Final = (
     (re.compile("JSONEachRow|NDJSON|JSONLines"), "application/x-ndjson; charset=UTF-8"),
     (re.compile("^JSON"), "application/json; charset=UTF-8"),
@@ -104,8 +110,16 @@ def listen(host: str, port: int) -> _Listener:
 class Web:
     """Serves until `close`; the arguments are those of the native server."""
 
-    def __init__(self, engine: Engine, users: Users, listener: _Listener, watch: Watch) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        users: Users,
+        listener: _Listener,
+        watch: Watch,
+        room: Room = _ROOM,
+    ) -> None:
         self.engine, self.users, self.watch = engine, users, watch
+        self.seats = Seats(room)
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
         self._server = listener
@@ -117,6 +131,7 @@ class Web:
         """Disconnects every client and ends its running query."""
         self._server.shutdown()
         self._server.server_close()
+        self.seats.close()
 
     @contextlib.contextmanager
     def desk(self, user: str, password: str, options: Mapping[str, str]) -> Iterator[Desk]:
@@ -164,6 +179,12 @@ class Web:
         return kept
 
 
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
+    b"X-ClickHouse-Exception-Code: 202\r\n\r\n"
+)
+
+
 class _Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
@@ -171,25 +192,17 @@ class _Listener(http.server.ThreadingHTTPServer):
     block_on_close = False
     web: Web
 
-    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
-        self._clients: set[socket.socket] = set()
-        super().__init__(address, handler)
-
     def process_request(self, request: Any, client_address: Any) -> None:
-        if len(self._clients) >= _MOST_CLIENTS:
-            request.close()
+        if self.web.seats.enter(request, client_address[0]):
+            super().process_request(request, client_address)
             return
-        self._clients.add(request)
-        super().process_request(request, client_address)
+        with contextlib.suppress(OSError):
+            request.send(_FULL, socket.MSG_DONTWAIT)
+        request.close()
 
     def shutdown_request(self, request: Any) -> None:
-        self._clients.discard(request)
+        self.web.seats.leave(request)
         super().shutdown_request(request)
-
-    def server_close(self) -> None:
-        super().server_close()
-        for each in list(self._clients):
-            hang_up(each)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("a client of HTTP is gone", exc_info=True)
@@ -199,9 +212,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "ClickHouse"
     sys_version = ""
-    timeout = _IDLE_S
+    timeout = _STALL_S
     disable_nagle_algorithm = True
     server: _Listener
+
+    def setup(self) -> None:
+        super().setup()
+        self._stream = self.rfile
+
+    def handle_one_request(self) -> None:
+        self.rfile = cast(io.BufferedIOBase, _Head(self._stream))
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._handle()
@@ -219,6 +240,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _handle(self) -> None:
         self._encoder: _Encoder | None = None
         self._tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_TAG_LETTERS))
+        self.rfile = self._stream
         url = urlsplit(self.path)
         options = Options(url.query)
         query_id = str(uuid.uuid4())
@@ -228,7 +250,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             _header_value("query_id", wanted := options.get("query_id") or query_id)
             query_id = wanted
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
-                self._plain(200, b"Ok.\n")
+                with self.server.web.seats.working(self.connection):
+                    self._plain(200, b"Ok.\n")
             else:
                 self._answer(options, query_id, body)
         except Fault as fault:
@@ -244,32 +267,41 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for role in options.every("role"):
             raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
         web = self.server.web
-        with web.desk(user, password, options) as desk, closing(MemoryFile()) as rows:
-            pieces = body.pieces(framed=options.get("decompress") == "1")
+        with (
+            web.desk(user, password, options) as desk,
+            self._at_work(user),
+            closing(MemoryFile()) as rows,
+        ):
             try:
-                text = self._statement(options, desk, pieces, rows)
+                text = self._statement(options, desk, body, rows)
                 self._perform(desk, self._question(text, query_id, options), rows, options)
             finally:
                 desk.put_away()
 
-    def _statement(
-        self, options: Options, desk: Desk, pieces: Iterator[bytes], rows: MemoryFile
-    ) -> str:
+    @contextlib.contextmanager
+    def _at_work(self, user: str) -> Iterator[None]:
+        seats = self.server.web.seats
+        seats.login(self.connection, user)
+        with seats.working(self.connection):
+            yield
+
+    def _statement(self, options: Options, desk: Desk, body: _Body, rows: MemoryFile) -> str:
         """The statement; its rows go to `rows`, and its tables to `desk`."""
+        bounds, framed = desk.bounds, options.get("decompress") == "1"
         kind = self.headers.get("Content-Type", "")
         if kind.lower().startswith("multipart/form-data"):
-            files = options.take_form(form(kind, b"".join(pieces)))
-            for name, content in files:
-                _bring(desk, name, content, options)
+            content = b"".join(body.pieces(sizes.FORM_BYTES, framed=framed))
+            for name, table in options.take_form(form(kind, content)):
+                _bring(desk, name, table, options)
         text = options.get("query", "")
         if _takes_rows(text):
-            for piece in pieces:
+            for piece in body.pieces(bounds.rows, framed=framed):
                 rows.append(piece)
         else:
-            content = b"".join(pieces)
-            # As ClickHouse: the address ends and the body begins on a line of its own.
-            parts = [part for part in (text.encode(errors="surrogateescape"), content) if part]
-            text = _split(b"\n".join(parts), rows)
+            # As ClickHouse: what the address begins ends with a line, where a body follows.
+            begin = text + ("\n" if text and body.expected else "")
+            pieces = body.pieces(bounds.statement + bounds.rows, framed=framed)
+            text = _split(begin.encode(errors="surrogateescape"), pieces, rows, bounds)
         if not text.strip():
             raise Fault(BAD_ARGUMENTS, "The query is empty.")
         return text
@@ -505,52 +537,102 @@ def _summary(counts: Counts) -> str:
     return json.dumps({name: str(value) for name, value in said.items()})
 
 
+class _Head:
+    """The request line and the headers of one request, bounded together.
+
+    Each line and the number of lines have bounds in Python's own server: 6 MB in all, from anybody.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream, self._left = stream, sizes.HEAD_BYTES
+
+    def readline(self, most: int = -1) -> bytes:
+        """The next line.
+
+        Raises:
+            http.client.LineTooLong: there were too many bytes of them.
+        """
+        line = self._stream.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.LineTooLong("header line")
+        return line
+
+    def close(self) -> None:
+        """Closes the stream behind it."""
+        self._stream.close()
+
+
 class _Body:
-    """The body of a request."""
+    """The body of a request.
+
+    Raises:
+        Fault: its headers cannot be understood.
+    """
 
     def __init__(self, handler: _Handler) -> None:
         self._file = handler.rfile
         headers = handler.headers
         self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._length = int(headers.get("Content-Length") or 0)
-        self._encoding = headers.get("Content-Encoding", "")
+        self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
+        self._content = unpacked(headers.get("Content-Encoding", ""), self._raw())
         self.expected = self._chunked or bool(self._length)
         if headers.get("Expect", "").lower() == "100-continue":
             handler.send_response_only(100)
             handler.end_headers()
 
-    def pieces(self, *, framed: bool) -> Iterator[bytes]:
-        """The body without its encodings; `framed` says that it is of ClickHouse's own frames.
+    def pieces(self, most: int, *, framed: bool = False) -> Iterator[bytes]:
+        """The body without its encodings, piece by piece.
+
+        Args:
+            most: bytes of it.
+            framed: it is made of ClickHouse's own compressed frames.
 
         Raises:
-            Fault: it is too large, damaged or cut short.
+            Fault: it has more than `most` bytes, or is damaged.
         """
-        pieces = unpacked(self._encoding, self._raw(), _BODY_BYTES)
         size = 0
-        for piece in from_frames(pieces) if framed else pieces:
+        for piece in from_frames(self._content) if framed else self._content:
             size += len(piece)
-            if size > _BODY_BYTES:
-                raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
+            if size > most:
+                raise Fault(
+                    QUERY_IS_TOO_LARGE,
+                    f"The request has more than {most} bytes.",
+                    do="Send the rows in several INSERTs." if most else "Send no rows.",
+                )
             yield piece
 
     def _raw(self) -> Iterator[bytes]:
         if not self._chunked:
-            left = self._length
-            while left:
-                left -= len(piece := self._file.read(min(left, _READ_BYTES)))
-                if not piece:
-                    raise EOFError
-                yield piece
+            yield from self._read(self._length)
             return
-        while size := _chunk_size(self._file.readline(1024)):
-            if size > _BODY_BYTES:
-                raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
-            piece = self._file.read(size)
-            if len(piece) < size or not self._file.readline(8):
+        while size := _size(self._line(1024).split(b";")[0].decode("latin-1"), 16, "a chunk"):
+            yield from self._read(size)
+            if self._line(8):
+                raise Fault(BAD_ARGUMENTS, "A chunk of the request does not end where it says.")
+        for _ in range(sizes.TRAILERS):
+            if not self._line(1 << 16):
+                return
+        raise Fault(BAD_ARGUMENTS, "The request has too many lines after its last chunk.")
+
+    def _read(self, left: int) -> Iterator[bytes]:
+        while left:
+            left -= len(piece := self._file.read(min(left, _READ_BYTES)))
+            if not piece:
                 raise EOFError
             yield piece
-        while self._file.readline(65536).strip():
-            pass
+
+    def _line(self, most: int) -> bytes:
+        return self._file.readline(most).strip(b"\r\n")
+
+
+def _size(given: str, base: int, what: str) -> int:
+    """A number of bytes in a request; at most 16 digits, no sign, no underscores."""
+    digits = "0123456789abcdefABCDEF" if base == 16 else "0123456789"
+    given = given.strip(" \t")
+    if not given or len(given) > 16 or given.strip(digits):
+        raise Fault(BAD_ARGUMENTS, f"The size of {what} is no number: {given[:40]!r}.")
+    return int(given, base)
 
 
 class _Encoder:
@@ -614,15 +696,6 @@ class _Encoder:
         return self._flush()
 
 
-def _chunk_size(line: bytes) -> int:
-    if not line:
-        raise EOFError
-    try:
-        return int(line.split(b";")[0], 16)
-    except ValueError:
-        raise Fault(BAD_ARGUMENTS, f"A chunk of the body begins with {line[:20]!r}.") from None
-
-
 def _is_setting(name: str, options: Options) -> bool:
     table, _, what = name.rpartition("_")
     describes = what in ("structure", "types", "format") and table in options.tables
@@ -637,16 +710,32 @@ def _takes_rows(text: str) -> bool:
     return insert is not None and not text[insert.data_at :].strip()
 
 
-def _split(content: bytes, rows: MemoryFile) -> str:
-    """The statement of a body; the rows after an INSERT go to `rows`."""
+def _split(begin: bytes, pieces: Iterator[bytes], rows: MemoryFile, bounds: sizes.Bounds) -> str:
+    """The statement that `begin` and the body's pieces make; the rows after an INSERT go to `rows`.
+
+    Raises:
+        Fault: the statement or the rows are too large.
+    """
+    held = bytearray(begin)
+    for piece in pieces:
+        held += piece
+        if len(held) > bounds.statement:
+            break
     # One character per byte: rows need not be text, and offsets must be byte offsets.
-    head = content.decode("latin-1")
+    head = held.decode("latin-1")
     if head.strip() and statement_kind(head) == "INSERT" and (insert := parse_insert(head)):
-        data = _LINE_END.sub(b"", content[insert.data_at :], count=1)
-        if data:
-            rows.append(data)
-        content = content[: insert.data_at]
-    return content.decode(errors="surrogateescape")
+        data = _LINE_END.sub(b"", bytes(held[insert.data_at :]), count=1)
+        for piece in itertools.chain((data,), pieces):
+            if piece:
+                rows.append(piece)
+        del held[insert.data_at :]
+    if len(held) > bounds.statement:
+        raise Fault(
+            QUERY_IS_TOO_LARGE,
+            f"The statement has more than {bounds.statement} bytes.",
+            do="Put the values into a table and join it.",
+        )
+    return held.decode(errors="surrogateescape")
 
 
 _LINE_END = re.compile(rb"\A[ \t]*;?[ \t]*\r?\n?")

@@ -221,9 +221,7 @@ def test_an_authorization_that_cannot_be_read_is_refused(server: Address, value:
 def test_an_answer_counts_what_was_read_and_written(server: Address, database: str) -> None:
     ask(server, f"CREATE TABLE {database}.t (n UInt64) ENGINE = MergeTree ORDER BY n")
     stored = ask(server, f"INSERT INTO {database}.t SELECT number FROM numbers(1000)")
-    read = ask(
-        server, f"SELECT sum(n) FROM {database}.t", params={"wait_end_of_query": "1"}
-    )
+    read = ask(server, f"SELECT sum(n) FROM {database}.t", params={"wait_end_of_query": "1"})
 
     written, seen = (json.loads(each.headers["X-ClickHouse-Summary"]) for each in (stored, read))
     assert written["written_rows"] == "1000"

@@ -80,18 +80,14 @@ def test_a_packed_body_in_pieces_is_stored_whole(
 ) -> None:
     packed = PACKED[encoding](WHOLE)
 
-    answer = insert(
-        server, table, in_pieces(packed, 1000), headers={"Content-Encoding": encoding}
-    )
+    answer = insert(server, table, in_pieces(packed, 1000), headers={"Content-Encoding": encoding})
 
     assert answer.status_code == 200, answer.text
     assert stored(server, table) == f"{ROWS}\t{TOTAL}\n"
 
 
 @pytest.mark.parametrize("encoding", OF_MEMBERS)
-def test_a_body_of_two_members_is_stored_whole(
-    server: Address, table: str, encoding: str
-) -> None:
+def test_a_body_of_two_members_is_stored_whole(server: Address, table: str, encoding: str) -> None:
     first, second = map(PACKED[encoding], HALVES)
 
     answer = insert(server, table, first + second, headers={"Content-Encoding": encoding})
@@ -147,9 +143,7 @@ def test_frames_of_clickhouse_are_unpacked(server: Address, table: str, method: 
 def test_the_statement_may_be_in_the_frames_too(server: Address, table: str) -> None:
     statement = f"INSERT INTO {table} FORMAT TSV\n".encode()
 
-    answer = post(
-        server, native_frame(0x82, statement + WHOLE), params={"decompress": "1"}
-    )
+    answer = post(server, native_frame(0x82, statement + WHOLE), params={"decompress": "1"})
 
     assert answer.status_code == 200, answer.text
     assert stored(server, table) == f"{ROWS}\t{TOTAL}\n"

@@ -59,8 +59,14 @@ class Hand:
     def __init__(self, server: Address) -> None:
         self._socket = socket.create_connection((server.host, server.port), timeout=60)
         self.send(
-            b"\x00" + text("hand") + b"\x18\x08" + bytes(make_varint(REVISION)) + text("default")
-            + text(server.user) + text(server.password) + text("")
+            b"\x00"
+            + text("hand")
+            + b"\x18\x08"
+            + bytes(make_varint(REVISION))
+            + text("default")
+            + text(server.user)
+            + text(server.password)
+            + text("")
         )
         self._socket.recv(1 << 16)
 
@@ -148,8 +154,16 @@ LAYOUTS = {
     "JSON as text": ("JSON", number(1) + text('{"a":5}'), '{"a":5}'),
     "JSON, first": (
         "JSON",
-        number(0) + b"\x02" + PATH + number(1) + b"\x01" + INT + number(0)
-        + b"\x00" + number(5) + number(0),
+        number(0)
+        + b"\x02"
+        + PATH
+        + number(1)
+        + b"\x01"
+        + INT
+        + number(0)
+        + b"\x00"
+        + number(5)
+        + number(0),
         '{"a":5}',
     ),
     "JSON, second": (
@@ -229,7 +243,7 @@ def test_json_goes_both_ways_through_the_native_protocol(client: Client, databas
 @pytest.mark.parametrize(
     "value",
     [
-        "'{\"a\": [{\"b\": 2}], \"c\": 1}'::JSON(a Array(JSON), `b c`.d UInt8, SKIP e)",
+        '\'{"a": [{"b": 2}], "c": 1}\'::JSON(a Array(JSON), `b c`.d UInt8, SKIP e)',
         "[1::Dynamic, 'x'::Dynamic, NULL::Dynamic]",
         "map('k', 'v'::Variant(UInt8, LowCardinality(String)))",
         "(1, 2)::Point::Geometry",

@@ -59,9 +59,7 @@ def judged(suite: str, results: dict[str, bool]) -> Outcome:
     reasons = _REASONS.get(suite, {})
     apart = {name for name in results if any(fnmatch.fnmatch(name, each) for each in reasons)}
     passed = {name for name, is_passed in results.items() if is_passed} - apart
-    return Outcome(
-        frozenset(passed), frozenset(results.keys() - passed - apart), frozenset(apart)
-    )
+    return Outcome(frozenset(passed), frozenset(results.keys() - passed - apart), frozenset(apart))
 
 
 def of_junit(report: str) -> dict[str, bool]:

@@ -155,9 +155,7 @@ INSERTS = (
     ),
     (
         "INSERT INTO t (a, n.x, `n`.`y z`) VALUES|",
-        an_insert(
-            "t (a, n.x, `n`.`y z`)", columns=("a", "n.x", "n.y z"), format_name="Values"
-        ),
+        an_insert("t (a, n.x, `n`.`y z`)", columns=("a", "n.x", "n.y z"), format_name="Values"),
     ),
     (
         "INSERT INTO FUNCTION file('x', 'CSV') VALUES|",
