@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import http.server
 import io
 import itertools
-import json
 import logging
 import re
 import secrets
@@ -17,14 +15,11 @@ import string
 import threading
 import time
 import uuid
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, urlsplit
-
-import lz4.frame
+from urllib.parse import urlsplit
 
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
@@ -37,32 +32,21 @@ from infra.warehouse._fault import (
     where,
 )
 from infra.warehouse._sql import format_of, parse_insert, statement_kind
-from infra.warehouse._types import split_arguments
 from infra.warehouse.access import Users
+from infra.warehouse.answers import Encoder, summary
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Counts, Engine
-from infra.warehouse.form import Part, form
+from infra.warehouse.form import form
+from infra.warehouse.request import Options, bring, header_value, login
 from infra.warehouse.seats import HTTP_IDLE_S, Room, Seats
 from infra.warehouse.unpacking import from_frames, unpacked
 from infra.warehouse.watch import Watch, let_read
 from infra.warehouse.wire import (
-    Block,
-    BytesSource,
     MemoryFile,
-    WireColumns,
-    first_columns,
-    frame,
 )
 
 log = logging.getLogger(__name__)
 
-_RESERVED: Final = frozenset(
-    """
-    user password query database default_format session_id session_timeout session_check query_id
-    compress decompress quota_key stacktrace role buffer_size wait_end_of_query close_session
-    client_protocol_version
-    """.split()  # noqa: SIM905
-)
 _STATUS: Final = {
     **dict.fromkeys((192, 193, 194, AUTHENTICATION_FAILED), 403),
     **dict.fromkeys((6, 26, 27, 36, 38, 41, 53, 62, 72, 457), 400),
@@ -238,7 +222,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         del format, args
 
     def _handle(self) -> None:
-        self._encoder: _Encoder | None = None
+        self._encoder: Encoder | None = None
         self._tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_TAG_LETTERS))
         self.rfile = self._stream
         url = urlsplit(self.path)
@@ -247,7 +231,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             # Before any answer: an unread body would be parsed as the next request.
             body = _Body(self)
-            _header_value("query_id", wanted := options.get("query_id") or query_id)
+            header_value("query_id", wanted := options.get("query_id") or query_id)
             query_id = wanted
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
                 with self.server.web.seats.working(self.connection):
@@ -263,7 +247,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._fail(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."), query_id)
 
     def _answer(self, options: Options, query_id: str, body: _Body) -> None:
-        user, password = self._credentials(options)
+        user, password = login(self.headers, options)
         for role in options.every("role"):
             raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
         web = self.server.web
@@ -292,7 +276,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if kind.lower().startswith("multipart/form-data"):
             content = b"".join(body.pieces(sizes.FORM_BYTES, framed=framed))
             for name, table in options.take_form(form(kind, content)):
-                _bring(desk, name, table, options)
+                bring(desk, name, table, options)
         text = options.get("query", "")
         if _takes_rows(text):
             for piece in body.pieces(bounds.rows, framed=framed):
@@ -311,7 +295,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return Question(
             text,
             query_id,
-            [(name, value, True) for name, value in options.items() if _is_setting(name, options)],
+            [(name, value, True) for name, value in options.items() if options.is_setting(name)],
             {name[6:]: value for name, value in options.items() if name.startswith("param_")},
             format_of(text) or wanted or "TabSeparated",
             read_only=self.command == "GET",
@@ -326,7 +310,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     desk.store(question, rows, insert.format or "Values")
             self._head(question, desk.counts, b"")
             return
-        encoder = _Encoder(options, question, self.headers.get("Accept-Encoding", ""))
+        encoder = Encoder(options, question, self.headers.get("Accept-Encoding", ""))
         with (
             watch.over(self.connection, lambda cancelled: desk.stop()),
             closing(desk.ask(question)) as asked,
@@ -358,13 +342,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self, question: Question, counts: Counts, content: bytes | None, encoding: str = ""
     ) -> None:
         kind = next((kind for name, kind in _CONTENT_TYPES if name.search(question.format)), "")
-        answered = _header_value("format", question.format)
+        answered = header_value("format", question.format)
         self.send_response(200)
         self.send_header("Content-Type", kind or "text/plain; charset=UTF-8")
-        self.send_header("X-ClickHouse-Query-Id", _header_value("query_id", question.query_id))
+        self.send_header("X-ClickHouse-Query-Id", header_value("query_id", question.query_id))
         self.send_header("X-ClickHouse-Format", answered)
         self._about()
-        self.send_header("X-ClickHouse-Summary", _summary(counts))
+        self.send_header("X-ClickHouse-Summary", summary(counts))
         if encoding:
             self.send_header("Content-Encoding", encoding)
         if content is None:
@@ -409,7 +393,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 Connection="close",
                 X_ClickHouse_Exception_Code=str(fault.code),
                 X_ClickHouse_Exception_Tag=self._tag,
-                X_ClickHouse_Query_Id=_header_value("query_id", query_id),
+                X_ClickHouse_Query_Id=header_value("query_id", query_id),
             )
             let_read(self.connection)
 
@@ -417,124 +401,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """An error behind rows, between marks that no rows have."""
         mark, tag = b"\r\n__exception__\r\n", self._tag.encode()
         return b"%b%b\r\n%b%d %b%b" % (mark, tag, content, len(content), tag, mark)
-
-    def _credentials(self, options: Options) -> tuple[str, str]:
-        headers = {
-            name: self.headers.get(name)
-            for name in ("X-ClickHouse-User", "X-ClickHouse-Key", "Authorization")
-        }
-        basic = headers.pop("Authorization")
-        ways = {
-            "the headers X-ClickHouse-User and X-ClickHouse-Key": any(
-                value is not None for value in headers.values()
-            ),
-            "the header Authorization": basic is not None,
-            "user and password in the address": bool({"user", "password"} & options.keys()),
-        }
-        if sum(ways.values()) > 1:
-            mixed = " and ".join(way for way, used in ways.items() if used)
-            raise Fault(
-                AUTHENTICATION_FAILED,
-                f"Invalid authentication: it is not allowed to mix {mixed}.",
-                do="Use one of them for both, the user and the password.",
-            )
-        if basic is not None:
-            return _basic(basic)
-        name, key = (headers[each] for each in ("X-ClickHouse-User", "X-ClickHouse-Key"))
-        return (
-            name or options.get("user") or "default",
-            key or options.get("password") or "",
-        )
-
-
-def _basic(header: str) -> tuple[str, str]:
-    scheme, _, value = header.partition(" ")
-    try:
-        if scheme.lower() != "basic":
-            raise ValueError(scheme)
-        decoded = base64.b64decode(value).decode()
-    except ValueError:
-        raise Fault(
-            AUTHENTICATION_FAILED, "Invalid authentication: the header Authorization is no Basic."
-        ) from None
-    name, _, password = decoded.partition(":")
-    return name, password
-
-
-class Options(dict[str, str]):
-    """What stands in the address, or in the fields of a form; of equal names the last.
-
-    Args:
-        query: the part of the address behind `?`.
-    """
-
-    def __init__(self, query: str) -> None:
-        # Values need not be UTF-8: a statement may hold any byte.
-        self._pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
-        super().__init__(self._pairs)
-        self.tables: set[str] = set()
-        """Names of the files that came with a form."""
-
-    def every(self, name: str) -> list[str]:
-        """All values of that name."""
-        return [value for each, value in self._pairs if each == name]
-
-    def take_form(self, parts: Sequence[Part]) -> list[tuple[str, bytes]]:
-        """Adds a form's fields; returns its files, by name."""
-        files = []
-        for part in parts:
-            if part.is_file:
-                files.append((part.name, part.content))
-                self.tables.add(part.name)
-            else:
-                self[part.name] = part.content.decode(errors="surrogateescape")
-        return files
-
-
-def _bring(desk: Desk, name: str, content: bytes, options: Options) -> None:
-    """Makes a temporary table of a form's file; the address says its columns and its format."""
-    structure = options.get(f"{name}_structure", "")
-    if not structure:
-        kinds = list(split_arguments(options.get(f"{name}_types", "")))
-        structure = ", ".join(f"_{at} {kind}" for at, kind in enumerate(kinds, 1) if kind)
-    if not structure:
-        raise Fault(
-            BAD_ARGUMENTS,
-            f"The table {name!r} of the form has no columns.",
-            do=f"Name them in the address: {name}_structure=a UInt8, b String.",
-        )
-    with closing(MemoryFile()) as rows:
-        rows.append(content)
-        desk.bring(name, structure, rows, options.get(f"{name}_format", "TabSeparated"))
-
-
-def _header_value(what: str, value: str) -> str:
-    """A client's text that an answer repeats in a header.
-
-    Raises:
-        Fault: it would end the header and begin another, or an answer of its own.
-    """
-    if _CONTROL.search(value):
-        raise Fault(BAD_ARGUMENTS, f"The {what} {value!r} has characters that no header can have.")
-    # The library writes one byte a character.
-    return value.encode(errors="surrogateescape").decode("latin-1")
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _summary(counts: Counts) -> str:
-    said = {
-        "read_rows": counts.read_rows,
-        "read_bytes": counts.read_bytes,
-        "written_rows": counts.written_rows,
-        "written_bytes": counts.written_bytes,
-        "total_rows_to_read": counts.read_rows,
-        "result_rows": counts.result_rows,
-        "result_bytes": counts.result_bytes,
-        "elapsed_ns": counts.elapsed_ns,
-    }
-    return json.dumps({name: str(value) for name, value in said.items()})
 
 
 class _Head:
@@ -633,73 +499,6 @@ def _size(given: str, base: int, what: str) -> int:
     if not given or len(given) > 16 or given.strip(digits):
         raise Fault(BAD_ARGUMENTS, f"The size of {what} is no number: {given[:40]!r}.")
     return int(given, base)
-
-
-class _Encoder:
-    """Encodes pieces of an answer as the client wants them.
-
-    Args:
-        options: of the request; `compress` and `client_protocol_version` change blocks.
-        question: for its format.
-        accepted: Accept-Encoding.
-    """
-
-    def __init__(self, options: Options, question: Question, accepted: str) -> None:
-        revision = int(options.get("client_protocol_version") or 0)
-        self._block = Block(revision) if revision and question.format == "Native" else None
-        self._frames = options.get("compress") == "1"
-        self.name = ""
-        self._pack: Callable[[bytes], bytes] = bytes
-        self._flush: Callable[[], bytes] = bytes
-        # Only with the setting, as on any server: a client that merely lists encodings in
-        # Accept-Encoding must not pay for compression.
-        if options.get("enable_http_compression") == "1" and not self._frames:
-            names = [each.split(";")[0].strip() for each in accepted.split(",")]
-            if "lz4" in names:
-                lz4_packer = lz4.frame.LZ4FrameCompressor()
-                begin = [lz4_packer.begin()]
-                self.name, self._flush = "lz4", lz4_packer.flush
-                self._pack = lambda piece: (
-                    (begin.pop() if begin else b"") + lz4_packer.compress(piece)
-                )
-            elif "gzip" in names or "deflate" in names:
-                self.name = "gzip" if "gzip" in names else "deflate"
-                packer = zlib.compressobj(1, wbits=31 if self.name == "gzip" else 15)
-                self._pack, self._flush = packer.compress, packer.flush
-
-    def __call__(self, piece: bytes) -> bytes:
-        """A piece of the engine's answer."""
-        if self._block is None:
-            return self.raw(piece)
-        source, parts = BytesSource(piece), []
-        while source.more():
-            parts += self._block.rows(source)[1]
-        return self.raw(b"".join(parts))
-
-    def zone(self, zoned: Callable[[WireColumns], list[str | None]], first: bytes) -> None:
-        """Restores the time zones that the format Native dropped; `first` is the first piece."""
-        if self._block is not None:
-            self._block.zoned = zoned(first_columns(first))
-
-    def header(self, columns: WireColumns) -> bytes:
-        """A block without rows, where the client knows blocks; nothing otherwise."""
-        return self._block.header(columns) if self._block is not None else b""
-
-    def raw(self, content: bytes) -> bytes:
-        """Bytes that are in their format already."""
-        if self._frames:
-            return b"".join(frame([content])) if content else b""
-        return self._pack(content)
-
-    def end(self) -> bytes:
-        """The bytes that end the answer."""
-        return self._flush()
-
-
-def _is_setting(name: str, options: Options) -> bool:
-    table, _, what = name.rpartition("_")
-    describes = what in ("structure", "types", "format") and table in options.tables
-    return name not in _RESERVED and not name.startswith("param_") and not describes
 
 
 def _takes_rows(text: str) -> bool:

@@ -1,7 +1,7 @@
 """`python -m tests.suites [driver] [connect] [go]`: clients' own test suites, on this server.
 
 Prints for each suite how many of the tests that apply pass, and names those that fail. Exit code 1
-when fewer than 95 % do. A suite that cannot be fetched, or whose tools are missing, is said to be so.
+when fewer than 95 % do. A suite that cannot run here is named with what is missing.
 """
 
 from __future__ import annotations

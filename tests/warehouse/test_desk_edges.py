@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra.warehouse import EmbeddedClickHouse, write_users
-from infra.warehouse._fault import ACCESS_DENIED, NOT_IMPLEMENTED, QUERY_WAS_CANCELLED, Fault
+from infra.warehouse._fault import ACCESS_DENIED, QUERY_WAS_CANCELLED, Fault
 from infra.warehouse.access import Users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, Session

@@ -205,7 +205,8 @@ def test_an_insert_that_is_anything_else_is_the_engines(sql: str) -> None:
             "WHERE b > 0 ",
         ),
         (
-            "INSERT INTO t SETTINGS s = 1 WITH 1 AS y SELECT y FROM (SELECT * FROM input('b Int8'))|",
+            "INSERT INTO t SETTINGS s = 1 WITH 1 AS y SELECT y FROM "
+            "(SELECT * FROM input('b Int8'))|",
             "INSERT INTO t SETTINGS s = 1 WITH 1 AS y SELECT y FROM "
             "(SELECT * FROM file('/p', 'CSV', 'b Int8', 'none'))",
         ),

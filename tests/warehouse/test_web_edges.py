@@ -19,7 +19,9 @@ import requests
 
 from infra.warehouse import EmbeddedClickHouse, sizes, web
 from infra.warehouse._fault import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, Fault
+from infra.warehouse.answers import Encoder
 from infra.warehouse.desk import Question
+from infra.warehouse.request import Options
 from infra.warehouse.seats import Room
 from infra.warehouse.wire import MemoryFile
 from tests.warehouse.by_hand import framed, frames
@@ -249,8 +251,8 @@ def test_an_encoding_nobody_knows_is_named() -> None:
     )
 
 
-def encoder(accepted: str = "", name: str = "TSV", **options: str) -> web._Encoder:
-    return web._Encoder(web.Options(urlencode(options)), Question("", "", [], {}, name), accepted)
+def encoder(accepted: str = "", name: str = "TSV", **options: str) -> Encoder:
+    return Encoder(Options(urlencode(options)), Question("", "", [], {}, name), accepted)
 
 
 @pytest.mark.parametrize(
@@ -380,11 +382,9 @@ RESERVED = [
 
 def test_what_a_request_says_about_itself_is_no_setting(asked: Any) -> None:
     for name in RESERVED:
-        assert not web._is_setting(name, web.Options("")), name
+        assert not Options("").is_setting(name), name
     names = ("param_a", "param", "max_threads", "users")
-    assert [web._is_setting(name, web.Options("")) for name in names] == [
-        *(False, True, True, True)
-    ]
+    assert [Options("").is_setting(name) for name in names] == [*(False, True, True, True)]
     assert asked("SELECT {user:String}", params={"param_user": "x", "quota_key": "y"}).text == "x\n"
 
 
