@@ -248,6 +248,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, options: Options, query_id: str, body: _Body) -> None:
         user, password = login(self.headers, options)
+        options.setdefault("database", self.headers.get("X-ClickHouse-Database", ""))
         for role in options.every("role"):
             raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
         web = self.server.web
@@ -291,7 +292,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return text
 
     def _question(self, text: str, query_id: str, options: Options) -> Question:
-        wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format")
+        wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format") or ""
+        # The answer repeats it; checked before anything is stored.
+        header_value("format", wanted)
         return Question(
             text,
             query_id,
