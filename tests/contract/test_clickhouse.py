@@ -404,6 +404,13 @@ def test_profile_and_progress_tell_how_much_there_was(client: Client) -> None:
     assert client.last_query.progress.rows == 1000
 
 
+def test_progress_counts_what_was_read_not_what_was_sent(client: Client) -> None:
+    client.execute("SELECT number FROM numbers(1000) WHERE number < 10")
+
+    assert client.last_query.profile_info.rows == 10
+    assert (client.last_query.progress.rows, client.last_query.progress.bytes) == (1000, 8000)
+
+
 def test_the_zone_of_the_server_is_the_citys(server: Address, client: Client) -> None:
     if server.pid is None:
         pytest.skip("a real server's zone is its own")
