@@ -124,9 +124,11 @@ class Desk:
         if self._session is None:
             self._session = Session(self._engine, user.name, self._database)
         self._session.configure({**settings, **PLAIN} if self._is_parted else settings)
+        self._session.counts = Counts()
         if self._kind == "INSERT":
-            self._sql = question.text
             insert = parse_insert(question.text)
+            # Rows in the statement are no tokens; a semicolon in them ends nothing.
+            self._sql = question.text if insert else single(question.text)
             if insert and question.text[insert.data_at :].strip(" \t\r\n;"):
                 return None
             self._insert = insert
