@@ -88,7 +88,7 @@ def _sdist(package: str, folder: Path) -> Path:
     """The unpacked source of the installed version of a package, tests included."""
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"),
+            *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", package),
             *("--quiet", "--dest", str(folder), f"{package}=={version(package)}"),
         ],
         check=False,
