@@ -14,8 +14,8 @@ from infra.warehouse.request import Options
 from infra.warehouse.wire import Block, BytesSource, WireColumns, first_columns, frame
 
 
-class Encoder:
-    """Encodes pieces of an answer as the client wants them.
+class Packing:
+    """Packs pieces of an answer as the client wants them.
 
     Args:
         options: of the request; `compress` and `client_protocol_version` change blocks.

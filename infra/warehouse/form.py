@@ -8,7 +8,7 @@ from typing import NamedTuple
 from infra.warehouse._fault import INCORRECT_DATA, Fault
 
 
-class Part(NamedTuple):
+class FormPart(NamedTuple):
     """A part of a form."""
 
     name: str
@@ -16,7 +16,7 @@ class Part(NamedTuple):
     content: bytes
 
 
-def form(content_type: str, body: bytes) -> list[Part]:
+def form(content_type: str, body: bytes) -> list[FormPart]:
     """The parts of a body of the type multipart/form-data.
 
     Raises:
@@ -31,5 +31,5 @@ def form(content_type: str, body: bytes) -> list[Part]:
         name = part.get_param("name", header="content-disposition")  # type: ignore[union-attr]
         is_file = part.get_filename() is not None  # type: ignore[union-attr]
         content = part.get_payload(decode=True)  # type: ignore[union-attr]
-        found.append(Part(str(name or ""), is_file, content))  # type: ignore[arg-type]
+        found.append(FormPart(str(name or ""), is_file, content))  # type: ignore[arg-type]
     return found

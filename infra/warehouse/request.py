@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from infra.warehouse._fault import AUTHENTICATION_FAILED, BAD_ARGUMENTS, Fault
 from infra.warehouse._types import split_arguments
 from infra.warehouse.desk import Desk
-from infra.warehouse.form import Part
+from infra.warehouse.form import FormPart
 from infra.warehouse.wire import MemoryFile
 
 _RESERVED: Final = frozenset(
@@ -43,7 +43,7 @@ class Options(dict[str, str]):
         """All values of that name."""
         return [value for each, value in self._pairs if each == name]
 
-    def take_form(self, parts: Sequence[Part]) -> list[tuple[str, bytes]]:
+    def take_form(self, parts: Sequence[FormPart]) -> list[tuple[str, bytes]]:
         """Adds a form's fields; returns its files, by name."""
         files = []
         for part in parts:

@@ -33,7 +33,7 @@ from infra.warehouse._fault import (
 )
 from infra.warehouse._sql import format_of, parse_insert, statement_kind
 from infra.warehouse.access import Users
-from infra.warehouse.answers import Encoder, summary
+from infra.warehouse.answers import Packing, summary
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Counts, Engine
 from infra.warehouse.form import form
@@ -222,7 +222,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         del format, args
 
     def _handle(self) -> None:
-        self._encoder: Encoder | None = None
+        self._packing: Packing | None = None
         self._tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_TAG_LETTERS))
         self.rfile = self._stream
         url = urlsplit(self.path)
@@ -313,7 +313,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     desk.store(question, rows, insert.format or "Values")
             self._head(question, desk.counts, b"")
             return
-        encoder = Encoder(options, question, self.headers.get("Accept-Encoding", ""))
+        packing = Packing(options, question, self.headers.get("Accept-Encoding", ""))
         with (
             watch.over(self.connection, lambda cancelled: desk.stop()),
             closing(desk.ask(question)) as asked,
@@ -325,20 +325,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             first = next(pieces, None)
             counts = desk.counts
             if first is not None:
-                encoder.zone(lambda columns: desk.zoned(columns, question), first)
-                content = encoder(first)
+                packing.zone(lambda columns: desk.zoned(columns, question), first)
+                content = packing(first)
             elif question.format == "Native":
                 # The format Native has no header of its own; a client that sends a protocol
                 # version gets a block without rows, as in the native protocol.
-                content = encoder.raw(encoder.header(desk.columns(question)))
+                content = packing.raw(packing.header(desk.columns(question)))
             else:
-                content = encoder.raw(b"")
-            self._head(question, counts, None, encoder.name)
-            self._encoder = encoder
+                content = packing.raw(b"")
+            self._head(question, counts, None, packing.name)
+            self._packing = packing
             self._chunk(content)
             for piece in pieces:
-                self._chunk(encoder(piece))
-        self._chunk(encoder.end())
+                self._chunk(packing(piece))
+        self._chunk(packing.end())
         self.wfile.write(b"0\r\n\r\n")
 
     def _head(
@@ -386,9 +386,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         # An unread rest of the request would be parsed as the next one.
         self.close_connection = True
         with contextlib.suppress(OSError):
-            if self._encoder is not None:
+            if self._packing is not None:
                 # Without the last chunk, a client knows that the answer is incomplete.
-                self._chunk(self._encoder.raw(self._tail(content)) + self._encoder.end())
+                self._chunk(self._packing.raw(self._tail(content)) + self._packing.end())
                 return
             self._plain(
                 _STATUS.get(fault.code, 500),

@@ -19,7 +19,7 @@ import requests
 
 from infra.warehouse import EmbeddedClickHouse, sizes, web
 from infra.warehouse._fault import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, Fault
-from infra.warehouse.answers import Encoder
+from infra.warehouse.answers import Packing
 from infra.warehouse.desk import Question
 from infra.warehouse.request import Options
 from infra.warehouse.seats import Room
@@ -251,8 +251,8 @@ def test_an_encoding_nobody_knows_is_named() -> None:
     )
 
 
-def encoder(accepted: str = "", name: str = "TSV", **options: str) -> Encoder:
-    return Encoder(Options(urlencode(options)), Question("", "", [], {}, name), accepted)
+def encoder(accepted: str = "", name: str = "TSV", **options: str) -> Packing:
+    return Packing(Options(urlencode(options)), Question("", "", [], {}, name), accepted)
 
 
 @pytest.mark.parametrize(
