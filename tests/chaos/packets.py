@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -96,9 +97,7 @@ def recorded(host: str, port: int) -> list[Recorded]:
         for compression in (False, "lz4"):
             relay = Relay(host, port)
             password = str(_USERS[user]["password"])
-            client = Client(
-                *("127.0.0.1", relay.port, "", user, password), compression=compression
-            )
+            client = Client(*("127.0.0.1", relay.port, "", user, password), compression=compression)
             client.connection.connect()
             hello = b"".join(relay.sent)
             for sql, rows in asks:
@@ -223,7 +222,9 @@ class Mutator:
         insert = b"INSERT INTO fuzz.t (n, s, a, l) FORMAT TSV"
         in_url = self.dice.random() < 0.5
         content = rows if in_url else self.dice.choice((b"SELECT 1", insert + b"\n" + rows))
-        where = self.dice.choice(("nowhere", "content", "packed", "packed", "head", "whole", "bomb"))
+        where = self.dice.choice(
+            ("nowhere", "content", "packed", "packed", "head", "whole", "bomb")
+        )
         if where == "bomb":
             content += bytes(self.dice.choice((1 << 16, 1 << 22, 20 << 20)))
         if where == "content":
@@ -383,15 +384,11 @@ class Field:
             suppress(ConnectionError, TimeoutError),
             socket.create_connection((self._warehouse.host, port), timeout=30) as peer,
         ):
-            sent = 0
-            for what, frame in frames:
+            for sent, (what, frame) in enumerate(islice(frames, most), 1):
                 done.sent[what] += 1
-                sent += 1
                 peer.sendall(frame)
                 if sent % _AHEAD == 0 and not _open(peer):
                     return
-                if sent >= most:
-                    break
             while _open(peer, _PATIENCE_S):
                 if not select.select([peer], [], [], _PATIENCE_S)[0]:
                     return
