@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from pathlib import Path
 
 from schemas.errors import GulouError
 
@@ -79,6 +81,13 @@ def _revive(code: int, what: str, do: str) -> Fault:
     return Fault(code, what, do=do)
 
 
+def where(error: BaseException) -> str:
+    """Kind and place of an error for the log; never its text, which may quote rows."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = (f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in frames)
+    return f"{type(error).__name__} at {' > '.join(places)}"
+
+
 def from_engine(error: Exception, shift: int = 0) -> Fault:
     """The engine's exception as a `Fault`; its text names the code once, not twice.
 
@@ -86,7 +95,11 @@ def from_engine(error: Exception, shift: int = 0) -> Fault:
         error: the engine's exception.
         shift: characters put before the statement; subtracted from the engine's positions.
     """
-    text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        # The engine's text quotes the statement, whose bytes need not be UTF-8.
+        text = error.object.decode(errors="surrogateescape")
+    else:
+        text = str(error)
     found = list(_ENGINE.finditer(text))
     if not found:
         return Fault(UNKNOWN_EXCEPTION, text)

@@ -12,7 +12,6 @@ from infra.warehouse import gate as board
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
     ACCESS_DENIED,
-    NOT_IMPLEMENTED,
     QUERY_WAS_CANCELLED,
     READONLY,
     UNKNOWN_SETTING,
@@ -28,7 +27,8 @@ from infra.warehouse._sql import (
     without_format,
 )
 from infra.warehouse.access import User, Users
-from infra.warehouse.engine import Engine, Session
+from infra.warehouse.engine import Counts, Engine, Session
+from infra.warehouse.totals import PLAIN, Parts, parts
 from infra.warehouse.wire import MemoryFile
 
 _NO_SUCH_COLUMN = 16
@@ -58,6 +58,7 @@ class Question:
         parameters: values of `{name:Type}`, escaped as in TSV.
         format: of the answer, where the statement names none.
         read_only: it may change nothing, because it came by GET.
+        parted: totals and extremes go apart from the rows, as in the native protocol.
     """
 
     text: str
@@ -66,6 +67,7 @@ class Question:
     parameters: Mapping[str, str]
     format: str
     read_only: bool = False
+    parted: bool = False
 
 
 class Desk:
@@ -82,6 +84,10 @@ class Desk:
         self._allowed: tuple[tuple[str, str], ...] = ()
         self._catalog = 0
         self._columns: dict[str, list[tuple[str, str, str]]] = {}
+        self._brought: list[str] = []
+        self._is_parted = False
+        self.parts = Parts(b"", b"", b"")
+        """Totals and extremes of the last statement."""
         if user.is_board:
             self._database = board.database(user, database)
         elif database:
@@ -104,6 +110,8 @@ class Desk:
         self._user, self._serial, self._insert = user, self._engine.serial(), None
         self._stopped = False
         settings = self._known(question.settings)
+        self.parts = Parts(b"", b"", b"")
+        self._is_parted = question.parted and self._has_parts(question.text, settings)
         if user.is_board:
             self._prepare_board(question, settings)
             return None
@@ -115,10 +123,12 @@ class Desk:
                 raise Fault(READONLY, "A statement that comes by GET may not write; use POST.")
         if self._session is None:
             self._session = Session(self._engine, user.name, self._database)
-        self._session.configure(settings)
+        self._session.configure({**settings, **PLAIN} if self._is_parted else settings)
+        self._session.counts = Counts()
         if self._kind == "INSERT":
-            self._sql = question.text
             insert = parse_insert(question.text)
+            # Rows in the statement are no tokens; a semicolon in them ends nothing.
+            self._sql = question.text if insert else single(question.text)
             if insert and question.text[insert.data_at :].strip(" \t\r\n;"):
                 return None
             self._insert = insert
@@ -142,6 +152,13 @@ class Desk:
     def _asked(self, question: Question) -> Generator[bytes, None, None]:
         session = self._open()
         marks = {"mark_as": question.query_id, "serial": self._serial}
+        if self._kind == "SELECT" and self._is_parted:
+            listed = self._header(question, session)
+            text = session.run(self._sql, "TSV", question.parameters, **marks)  # type: ignore[arg-type]
+            self.parts = parts(self._engine, text, session.counts.result_rows, listed)
+            if self.parts.rows:
+                yield self.parts.rows
+            return
         if self._kind == "SELECT" and question.format in _STREAMED:
             yield from session.stream(
                 self._sql,
@@ -237,9 +254,39 @@ class Desk:
             yield
 
     @property
-    def written(self) -> int:
-        """Rows the last statement wrote, including those into views."""
-        return self._session.written if self._session is not None else 0
+    def counts(self) -> Counts:
+        """What the last statement has read and written so far."""
+        return self._session.counts if self._session is not None else Counts()
+
+    def bring(self, name: str, structure: str, rows: MemoryFile, format_name: str) -> None:
+        """Gives the next statement a table of its client's, until `put_away`.
+
+        Args:
+            name: of the table.
+            structure: its columns, as in CREATE TABLE.
+            rows: its content.
+            format_name: of `rows`.
+
+        Raises:
+            Fault: the client is a board, or the table cannot be made.
+        """
+        if self._user.is_board:
+            raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} may bring no tables.")
+        if self._session is None:
+            self._session = Session(self._engine, self._user.name, self._database)
+        self._brought.append(name)
+        self._session.bring(name, structure, rows, format_name)
+
+    def put_away(self) -> None:
+        """Drops the tables that came with the last statement."""
+        while self._brought:
+            if self._session is not None:
+                self._session.drop(self._brought.pop())
+
+    @property
+    def database(self) -> str:
+        """The current database; the engine's `default` when empty."""
+        return self._session.database if self._session is not None else self._database
 
     def use(self, database: str) -> None:
         """Makes `database` the current one."""
@@ -274,8 +321,16 @@ class Desk:
                 raise Fault(UNKNOWN_SETTING, f"Unknown setting {name!r}.")
         return known
 
+    def _has_parts(self, sql: str, settings: Mapping[str, str]) -> bool:
+        """Whether the answer may have totals or extremes."""
+        lowered = sql.lower()
+        if "totals" in lowered or "extremes" in lowered:
+            return any(token.upper in ("TOTALS", "EXTREMES") for token in tokens(sql))
+        remembered = self._session is not None and self._session.remembers("extremes")
+        return remembered or settings.get("extremes", "0") not in ("0", "false")
+
     def _prepare_board(self, question: Question, settings: dict[str, str]) -> None:
-        allowed = board.settings(self._user, settings)
+        allowed = board.settings(self._user, settings) | (PLAIN if self._is_parted else {})
         board.checked_format(self._user, question.format)
         self._kind, self._sql = board.checked(
             self._engine, self._user, self._database, question.text
@@ -289,8 +344,6 @@ class Desk:
         self._session = Session(self._engine, self._user.name, self._database, dict(self._allowed))
 
     def _wanted(self, insert: Insert, question: Question) -> list[tuple[str, str]]:
-        if not insert.table:
-            raise Fault(NOT_IMPLEMENTED, "INSERT INTO FUNCTION needs its rows in the statement.")
         if self._catalog != self._engine.catalog:
             self._catalog = self._engine.catalog
             self._columns.clear()

@@ -14,23 +14,26 @@ import struct
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final
 
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
+    INCORRECT_DATA,
     NOT_IMPLEMENTED,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     UNKNOWN_PACKET,
     Fault,
+    where,
 )
+from infra.warehouse._types import check
 from infra.warehouse.access import User, Users
 from infra.warehouse.desk import Desk, Question
-from infra.warehouse.engine import Engine
+from infra.warehouse.engine import Engine, quoted
 from infra.warehouse.seats import NATIVE_IDLE_S, Room, Seats
-from infra.warehouse.watch import Watch
+from infra.warehouse.watch import Watch, let_read
 from infra.warehouse.wire import (
     REVISION,
     Block,
@@ -38,6 +41,7 @@ from infra.warehouse.wire import (
     FrameSource,
     MemoryFile,
     SocketSource,
+    WireColumns,
     first_columns,
     frame,
     packet,
@@ -50,7 +54,7 @@ log = logging.getLogger(__name__)
 _HELLO, _QUERY, _DATA, _CANCEL, _PING = range(5)
 # What the server sends.
 _S_HELLO, _S_DATA, _S_EXCEPTION, _S_PROGRESS, _S_PONG, _S_END, _S_PROFILE = range(7)
-_S_EVENTS = 14
+_S_TOTALS, _S_EXTREMES, _S_EVENTS = 7, 8, 14
 _IMPORTANT = 1
 _OLDEST: Final = 54429
 """Settings as texts; clients older than ClickHouse 20.1 are refused."""
@@ -146,10 +150,11 @@ class Server:
             client.serve()
         except Fault as fault:
             client.send_fault(fault)
+            let_read(connection)
         except (EOFError, OSError):
             pass
-        except Exception:
-            log.exception("a connection was closed because of an error of the server")
+        except Exception as error:
+            log.error("a connection was closed because of an error: %s", where(error))
             client.send_fault(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."))
         finally:
             client.close()
@@ -177,7 +182,7 @@ class _Client:
         self._block = Block(REVISION)
         self._rows = MemoryFile()
         self._desk: Desk | None = None
-        self._cancelled = self._lost = False
+        self._cancelled = self._torn = False
         self._sending = threading.Lock()
 
     def serve(self) -> None:
@@ -237,21 +242,24 @@ class _Client:
 
     def _answer(self, desk: Desk) -> None:
         query = self._query(desk.bounds.statement)
-        self._compressed, self._cancelled = query.compressed, False
-        if self._external_tables():
-            self.send_fault(Fault(NOT_IMPLEMENTED, "External tables are not supported."))
-            return
-        question = Question(query.text, query.query_id, query.settings, query.parameters, "Native")
+        self._compressed = query.compressed
+        question = Question(
+            query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
+        )
         try:
+            self._external_tables(desk)
             self._perform(desk, question)
             self._send(packet(_S_END))
         except Fault as fault:
-            if self._lost:
+            if self._torn:
+                # What is left of the block would be read as packets: data would be statements.
                 raise
             if not self._cancelled:
                 self.send_fault(fault)
             else:
                 self._send(packet(_S_END))
+        finally:
+            desk.put_away()
 
     def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
         with (
@@ -275,6 +283,7 @@ class _Client:
             self._desk.stop()
 
     def _perform(self, desk: Desk, question: Question) -> None:
+        self._cancelled = False
         insert = desk.prepare(question)
         if insert is not None:
             self._insert(desk, question)
@@ -292,25 +301,34 @@ class _Client:
                     self._send_block([self._block.header(self._block.columns)])
                 self._send_block(pieces)
                 blocks, rows, size = blocks + 1, rows + count, size + len(piece)
+        counts = desk.counts
         if not blocks and (columns := desk.columns(question)):
             self._send_block([self._block.header(columns)])
-        flag = b"\0"
+        for kind, part in ((_S_TOTALS, desk.parts.totals), (_S_EXTREMES, desk.parts.extremes)):
+            if part:
+                self._send_block(self._block.rows(BytesSource(part))[1], kind)
+        # How many rows there were before a LIMIT is unknown here: the last flag says so.
         self._send(
-            packet(_S_PROFILE, rows, blocks, size, flag, rows, flag), self._progress(rows, size)
+            packet(_S_PROFILE, rows, blocks, size, b"\0", rows, b"\0"),
+            self._progress(
+                counts.read_rows,
+                counts.read_bytes,
+                total=counts.read_rows,
+                elapsed_ns=counts.elapsed_ns,
+            ),
         )
 
     def _insert(self, desk: Desk, question: Question) -> None:
-        self._send_block([self._block.header(desk.columns(question))])
+        listed = desk.columns(question)
+        for _, kind in listed:
+            check(kind)  # while nothing is sent: later only closing the connection would do
+        self._send_block([self._block.header(listed)])
         self._rows.clear()
         total = written = 0
         while True:
-            kind = self._in.varint()
-            if kind == _CANCEL:
-                self._cancelled = True
+            rows = self._next_block(self._rows)
+            if self._cancelled:
                 return
-            if kind != _DATA:
-                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-            rows = self._receive_rows()
             if rows is None:
                 break
             total += rows
@@ -322,14 +340,6 @@ class _Client:
         self._send_events()
         self._send(self._progress(0, 0, total, written))
 
-    def _receive_rows(self) -> int | None:
-        try:
-            return self._receive(self._rows)
-        except Fault:
-            # Where the block ends is unknown: the rest of it would be read as packets.
-            self._lost = True
-            raise
-
     def _store(self, desk: Desk, question: Question) -> int:
         size = self._rows.size
         with self._watch.over(self._socket, self._gone, self._beat):
@@ -337,28 +347,63 @@ class _Client:
         self._rows.clear()
         return size
 
+    def _next_block(self, spool: MemoryFile) -> int | None:
+        """The rows of the next block of an INSERT; None for the last one or a cancel.
+
+        Raises:
+            Fault: the client sends something else; the connection is `_torn` then.
+        """
+        self._torn = True
+        kind = self._in.varint()
+        if kind == _CANCEL:
+            self._cancelled = True
+            rows = None
+        elif kind == _DATA:
+            rows = self._receive(spool)
+        else:
+            raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+        self._torn = False
+        return rows
+
     def _receive(self, spool: MemoryFile | None = None) -> int | None:
         """Reads a Data packet after its first byte; returns its rows, None for the last block."""
-        if self._in.text():
-            raise Fault(NOT_IMPLEMENTED, "External tables are not supported.")
+        if name := self._in.text():
+            raise Fault(UNKNOWN_PACKET, f"The table {name!r} came without a query.")
+        return self._block_of(spool)
+
+    def _block_of(self, spool: MemoryFile | None, listed: WireColumns | None = None) -> int | None:
         if not self._compressed:
-            return receive_block(self._in, self._revision, spool)
-        rows = receive_block(self._frames, self._revision, spool)
+            return receive_block(self._in, self._revision, spool, listed)
+        rows = receive_block(self._frames, self._revision, spool, listed)
         if not self._frames.used_up:
             raise Fault(UNKNOWN_PACKET, "A compressed block does not end where its frame ends.")
         return rows
 
-    def _external_tables(self) -> bool:
-        """Reads the blocks after a query; returns whether there were external tables."""
-        brought = False
-        while True:
-            if (kind := self._in.varint()) != _DATA:
-                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-            self._in.text()
-            source = self._frames if self._compressed else self._in
-            if receive_block(source, self._revision, None) is None:
-                return brought
-            brought = True
+    def _external_tables(self, desk: Desk) -> None:
+        """Reads the blocks after a query, and makes a temporary table of each that has a name."""
+        takes_rows = desk.bounds.rows > 0
+        with ExitStack() as open_files:
+            tables: dict[str, tuple[WireColumns, MemoryFile]] = {}
+            self._torn = True
+            while True:
+                if (kind := self._in.varint()) != _DATA:
+                    raise Fault(
+                        UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data."
+                    )
+                name, listed = self._in.text(), WireColumns()
+                if name not in tables:
+                    if len(tables) > sizes.TABLES:
+                        raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
+                    tables[name] = ([], open_files.enter_context(closing(MemoryFile())))
+                rows = tables[name][1]
+                if self._block_of(rows if takes_rows else None, listed) is None:
+                    break
+                tables[name] = (listed, rows)
+            self._torn = False
+            for name, (listed, rows) in tables.items():
+                if name:
+                    columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in listed)
+                    desk.bring(name, columns, rows, "Native")
 
     def _query(self, most: int = sizes.OWNER.statement) -> _Query:
         source, revision = self._in, self._revision
@@ -408,17 +453,26 @@ class _Client:
             left -= len(name) + len(value)
             yield name, flags, value
 
-    def _progress(self, rows: int, size: int, written: int = 0, bytes_written: int = 0) -> bytes:
-        elapsed = (0,) if self._revision >= 54460 else ()
-        return packet(_S_PROGRESS, rows, size, 0, written, bytes_written, *elapsed)
+    def _progress(
+        self,
+        rows: int,
+        size: int,
+        written: int = 0,
+        bytes_written: int = 0,
+        *,
+        total: int = 0,
+        elapsed_ns: int = 0,
+    ) -> bytes:
+        elapsed = (elapsed_ns,) if self._revision >= 54460 else ()
+        return packet(_S_PROGRESS, rows, size, total, written, bytes_written, *elapsed)
 
     def _send_events(self) -> None:
         # clickhouse-driver waits for events after each block it sends; the engine counts none.
         if self._revision >= 54456:
             self._send(packet(_S_EVENTS, ""), self._block.header(()))
 
-    def _send_block(self, pieces: list[bytes | memoryview]) -> None:
-        self._send(packet(_S_DATA, ""), *(frame(pieces) if self._compressed else pieces))
+    def _send_block(self, pieces: list[bytes | memoryview], kind: int = _S_DATA) -> None:
+        self._send(packet(kind, ""), *(frame(pieces) if self._compressed else pieces))
 
     def _send(self, *pieces: bytes | memoryview) -> None:
         with self._sending:

@@ -31,6 +31,10 @@ SPOOL_BYTES: Final = 2 * INSERT_BYTES
 """Of rows in memory with the block that passes the bound above."""
 HEAD_BYTES: Final = 256 << 10
 """Of the request line and the headers of an HTTP request together."""
+FORM_BYTES: Final = 64 << 20
+"""Of a form over HTTP, which is read whole before its parts are."""
+TABLES: Final = 100
+"""That come with one query."""
 TRAILERS: Final = 100
 """Lines after the last chunk of an HTTP body."""
 

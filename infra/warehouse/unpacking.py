@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import bz2
+import itertools
+import lzma
+import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +18,9 @@ import brotli
 import cramjam
 import lz4.frame
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
+from infra.warehouse.wire import ByteSource, FrameSource
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -25,6 +31,7 @@ PIECE_BYTES: Final = 1 << 20
 """Most bytes that one piece unpacks to; brotli's may be a little larger."""
 _SNAPPY_CHUNK: Final = 1 << 16
 """Most bytes that a chunk of snappy's framing format unpacks to, by its specification."""
+_HADOOP: Final = struct.Struct(">II")
 _SNAPPY_BEGIN: Final = b"\xff\x06\x00\x00sNaPpY"
 
 
@@ -38,7 +45,7 @@ def unpacked(encoding: str, raw: Iterable[bytes]) -> Iterator[bytes]:
     Raises:
         Fault: the encoding is unknown, or the body is damaged or ends too early.
     """
-    unpack = _KINDS.get(encoding)
+    unpack = _KINDS.get(encoding.strip().lower())
     if unpack is None:
         raise Fault(
             NOT_IMPLEMENTED, f"Content-Encoding {encoding[:40]!r} is not supported; use gzip."
@@ -49,7 +56,7 @@ def unpacked(encoding: str, raw: Iterable[bytes]) -> Iterator[bytes]:
 def _checked(encoding: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from pieces
-    except (zlib.error, zstd.ZstdError, brotli.error, RuntimeError, _Damaged) as error:
+    except _ERRORS as error:
         # The libraries' messages are about the form, never of the content.
         raise Fault(
             INCORRECT_DATA, f"The body cannot be unpacked as {encoding}: {error}.", do="Resend it."
@@ -58,6 +65,13 @@ def _checked(encoding: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 class _Damaged(Exception):
     """A body is not what its encoding says."""
+
+
+_ERRORS: Final = (
+    *(zlib.error, zstd.ZstdError, brotli.error, lzma.LZMAError, _Damaged),
+    # bz2 and lz4 have no error of their own.
+    *(OSError, RuntimeError),
+)
 
 
 class _Unpacker(Protocol):
@@ -132,6 +146,44 @@ def _brotli(raw: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _snappy(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Snappy in one of two layouts, told apart by how they begin."""
+    begin = b""
+    for each in raw:
+        begin += each
+        if len(begin) >= len(_SNAPPY_BEGIN):
+            break
+    if begin:
+        layout = _snappy_frames if begin.startswith(_SNAPPY_BEGIN) else _snappy_blocks
+        yield from layout(itertools.chain((begin,), raw))
+
+
+def _snappy_blocks(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Hadoop's layout, the one ClickHouse reads: the size unpacked, the size packed, a block."""
+    held = bytearray()
+    for each in raw:
+        held += each
+        while len(held) >= _HADOOP.size:
+            size, packed = _HADOOP.unpack_from(held)
+            if max(size, packed) > sizes.OWNER.frame:
+                raise _Damaged("a block is too large")
+            end = _HADOOP.size + packed
+            if len(held) < end:
+                break
+            block = bytes(held[_HADOOP.size : end])
+            del held[:end]
+            if _claimed(block[:5]) != size:
+                raise _Damaged("a block claims another size")
+            try:
+                piece = bytes(cramjam.snappy.decompress_raw(block))
+            except (cramjam.DecompressionError, OSError) as error:
+                raise _Damaged(str(error)) from None
+            if piece:
+                yield piece
+    if held:
+        raise _Damaged("it ends too early")
+
+
+def _snappy_frames(raw: Iterator[bytes]) -> Iterator[bytes]:
     """Chunks of snappy's framing format; cramjam checks each, but takes only whole streams."""
     held = bytearray()
     for each in raw:
@@ -179,9 +231,54 @@ _KINDS: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
     "": _plain,
     "identity": _plain,
     "gzip": _members(_Zlib),
+    "x-gzip": _members(_Zlib),
     "deflate": _members(_Zlib),
     "zstd": _members(zstd.ZstdDecompressor),
     "lz4": _members(_lz4),
+    "xz": _members(lzma.LZMADecompressor),
+    "bz2": _members(bz2.BZ2Decompressor),
     "br": _brotli,
     "snappy": _snappy,
 }
+
+
+class _Pieces(ByteSource):
+    """A stream of bytes in pieces."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._left = pieces
+
+    def fill(self) -> None:
+        """Takes the next piece."""
+        piece = next(self._left, None)
+        if piece is None:
+            raise EOFError
+        self.buffer, self.current_buffer_size = bytearray(piece), len(piece)
+
+    def more(self) -> bool:
+        """Whether any byte is left."""
+        while self.position == self.current_buffer_size:
+            try:
+                self.read_into_buffer()
+            except EOFError:
+                return False
+        return True
+
+
+def from_frames(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The content of ClickHouse's own compressed frames, as `decompress=1` announces them.
+
+    Raises:
+        Fault: a frame is damaged, does not fit its checksum, or is cut short.
+    """
+    raw = _Pieces(pieces)
+    frames = FrameSource(raw)
+    while raw.more():
+        try:
+            frames.fill()
+        except EOFError:
+            raise Fault(
+                INCORRECT_DATA, "The last of ClickHouse's frames is cut short.", do="Resend them."
+            ) from None
+        yield bytes(memoryview(frames.buffer)[: frames.current_buffer_size])

@@ -12,12 +12,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from infra.warehouse._fault import where
+
 log = logging.getLogger(__name__)
 
 _CANCEL = b"\x03"
 _BEAT_S = 10.0
 _PAUSE_S = 1.0
 """Longest wait of the watching thread, so that it ends soon after `close`."""
+
+
+_FAREWELL_S = 1.0
+_FAREWELL_BYTES = 1 << 16
 
 
 @dataclass
@@ -113,11 +119,27 @@ class Watch:
                 watched.gone(first == _CANCEL)
                 # The query may not have begun when it was to be ended.
                 watched.again_at = time.monotonic() + _PAUSE_S
-            except Exception:
-                log.exception("a query whose client is gone could not be ended")
+            except Exception as error:
+                log.error("a query whose client is gone could not be ended: %s", where(error))
 
 
 def hang_up(connection: socket.socket) -> None:
     """Ends a connection on which another thread waits."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
+
+
+def let_read(connection: socket.socket) -> None:
+    """Waits until the client has read the error that was sent, or for a moment.
+
+    A connection that is closed with bytes unread is reset, and its client never sees the error.
+    """
+    deadline = time.monotonic() + _FAREWELL_S
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not connection.recv(_FAREWELL_BYTES):
+                return
+    except OSError:
+        pass

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import http.client
 import http.server
 import io
 import itertools
-import json
 import logging
 import re
+import secrets
 import socket
+import string
 import threading
 import time
 import uuid
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, urlsplit
-
-import lz4.frame
+from urllib.parse import urlsplit
 
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
@@ -33,32 +29,24 @@ from infra.warehouse._fault import (
     QUERY_IS_TOO_LARGE,
     UNKNOWN_EXCEPTION,
     Fault,
+    where,
 )
 from infra.warehouse._sql import format_of, parse_insert, statement_kind
 from infra.warehouse.access import Users
+from infra.warehouse.answers import Encoder, summary
 from infra.warehouse.desk import Desk, Question
-from infra.warehouse.engine import Engine
+from infra.warehouse.engine import Counts, Engine
+from infra.warehouse.form import form
+from infra.warehouse.request import Options, bring, header_value, login
 from infra.warehouse.seats import HTTP_IDLE_S, Room, Seats
-from infra.warehouse.unpacking import unpacked
-from infra.warehouse.watch import Watch
+from infra.warehouse.unpacking import from_frames, unpacked
+from infra.warehouse.watch import Watch, let_read
 from infra.warehouse.wire import (
-    Block,
-    BytesSource,
     MemoryFile,
-    WireColumns,
-    first_columns,
-    frame,
 )
 
 log = logging.getLogger(__name__)
 
-_RESERVED: Final = frozenset(
-    """
-    user password query database default_format session_id session_timeout session_check query_id
-    compress decompress quota_key stacktrace role buffer_size wait_end_of_query close_session
-    client_protocol_version
-    """.split()  # noqa: SIM905
-)
 _STATUS: Final = {
     **dict.fromkeys((192, 193, 194, AUTHENTICATION_FAILED), 403),
     **dict.fromkeys((6, 26, 27, 36, 38, 41, 53, 62, 72, 457), 400),
@@ -74,6 +62,8 @@ _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
+_UNKNOWN_ROLE: Final = 511
+_TAG_LETTERS: Final = 16
 _READ_BYTES: Final = 1 << 20
 _STALL_S: Final = 300.0
 """A client may be silent so long in the middle of a request."""
@@ -128,7 +118,7 @@ class Web:
         self.seats.close()
 
     @contextlib.contextmanager
-    def desk(self, user: str, password: str, options: dict[str, str]) -> Iterator[Desk]:
+    def desk(self, user: str, password: str, options: Mapping[str, str]) -> Iterator[Desk]:
         """The desk of a request: its own, or that of the session it names."""
         who = self.users.login(user, password)
         name = options.get("session_id", "")
@@ -138,16 +128,20 @@ class Web:
                 yield desk
             return
         kept = self._session((user, name), lambda: Desk(self.engine, self.users, who, ""), options)
+        before = kept.desk.database
         try:
             if database:
                 kept.desk.use(database)
             yield kept.desk
         finally:
+            # Only this request has that database, unless its statement was USE.
+            if database and kept.desk.database == database:
+                kept.desk.use(before or "default")
             kept.until = time.monotonic() + float(options.get("session_timeout", _SESSION_S))
             kept.lock.release()
 
     def _session(
-        self, key: tuple[str, str], make: Callable[[], Desk], options: dict[str, str]
+        self, key: tuple[str, str], make: Callable[[], Desk], options: Mapping[str, str]
     ) -> _Kept:
         """The session, locked."""
         with self._lock:
@@ -228,14 +222,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         del format, args
 
     def _handle(self) -> None:
-        self._started = False
+        self._encoder: Encoder | None = None
+        self._tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_TAG_LETTERS))
         self.rfile = self._stream
         url = urlsplit(self.path)
-        options = dict(parse_qsl(url.query, keep_blank_values=True))
-        query_id = options.get("query_id") or str(uuid.uuid4())
+        options = Options(url.query)
+        query_id = str(uuid.uuid4())
         try:
             # Before any answer: an unread body would be parsed as the next request.
             body = _Body(self)
+            header_value("query_id", wanted := options.get("query_id") or query_id)
+            query_id = wanted
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
                 with self.server.web.seats.working(self.connection):
                     self._plain(200, b"Ok.\n")
@@ -243,38 +240,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._answer(options, query_id, body)
         except Fault as fault:
             self._fail(fault, query_id)
-        except (EOFError, OSError, binascii.Error):
+        except (EOFError, OSError):
             self.close_connection = True
-        except Exception:
-            log.exception("a request failed because of an error of the server")
+        except Exception as error:
+            log.error("a request failed because of an error: %s", where(error))
             self._fail(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."), query_id)
 
-    def _answer(self, options: dict[str, str], query_id: str, body: _Body) -> None:
-        user, password = self._credentials(options)
+    def _answer(self, options: Options, query_id: str, body: _Body) -> None:
+        user, password = login(self.headers, options)
+        options.setdefault("database", self.headers.get("X-ClickHouse-Database", ""))
+        for role in options.every("role"):
+            raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
         web = self.server.web
         with (
             web.desk(user, password, options) as desk,
             self._at_work(user),
             closing(MemoryFile()) as rows,
         ):
-            text = options.get("query", "")
-            if _takes_rows(text):
-                for piece in body.pieces(desk.bounds.rows):
-                    rows.append(piece)
-            else:
-                text = _split(text.encode(errors="surrogateescape"), body, rows, desk.bounds)
-            if not text.strip():
-                raise Fault(BAD_ARGUMENTS, "The query is empty.")
-            wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format")
-            question = Question(
-                text,
-                query_id,
-                [(name, value, True) for name, value in options.items() if _is_setting(name)],
-                {name[6:]: value for name, value in options.items() if name.startswith("param_")},
-                format_of(text) or wanted or "TabSeparated",
-                read_only=self.command == "GET",
-            )
-            self._perform(desk, question, rows, options)
+            try:
+                text = self._statement(options, desk, body, rows)
+                self._perform(desk, self._question(text, query_id, options), rows, options)
+            finally:
+                desk.put_away()
 
     @contextlib.contextmanager
     def _at_work(self, user: str) -> Iterator[None]:
@@ -283,49 +270,88 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with seats.working(self.connection):
             yield
 
-    def _perform(
-        self, desk: Desk, question: Question, rows: MemoryFile, options: dict[str, str]
-    ) -> None:
+    def _statement(self, options: Options, desk: Desk, body: _Body, rows: MemoryFile) -> str:
+        """The statement; its rows go to `rows`, and its tables to `desk`."""
+        bounds, framed = desk.bounds, options.get("decompress") == "1"
+        kind = self.headers.get("Content-Type", "")
+        if kind.lower().startswith("multipart/form-data"):
+            content = b"".join(body.pieces(sizes.FORM_BYTES, framed=framed))
+            for name, table in options.take_form(form(kind, content)):
+                bring(desk, name, table, options)
+        text = options.get("query", "")
+        if _takes_rows(text):
+            for piece in body.pieces(bounds.rows, framed=framed):
+                rows.append(piece)
+        else:
+            # As ClickHouse: what the address begins ends with a line, where a body follows.
+            begin = text + ("\n" if text and body.expected else "")
+            pieces = body.pieces(bounds.statement + bounds.rows, framed=framed)
+            text = _split(begin.encode(errors="surrogateescape"), pieces, rows, bounds)
+        if not text.strip():
+            raise Fault(BAD_ARGUMENTS, "The query is empty.")
+        return text
+
+    def _question(self, text: str, query_id: str, options: Options) -> Question:
+        wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format") or ""
+        # The answer repeats it; checked before anything is stored.
+        header_value("format", wanted)
+        return Question(
+            text,
+            query_id,
+            [(name, value, True) for name, value in options.items() if options.is_setting(name)],
+            {name[6:]: value for name, value in options.items() if name.startswith("param_")},
+            format_of(text) or wanted or "TabSeparated",
+            read_only=self.command == "GET",
+        )
+
+    def _perform(self, desk: Desk, question: Question, rows: MemoryFile, options: Options) -> None:
         watch = self.server.web.watch
         insert = desk.prepare(question)
         if insert is not None:
             with watch.over(self.connection, lambda cancelled: desk.stop()):
                 if rows.size:
                     desk.store(question, rows, insert.format or "Values")
-            self._head(question, desk.written, b"")
+            self._head(question, desk.counts, b"")
             return
-        encode = _Encoder(options, question, self.headers.get("Accept-Encoding", ""))
+        encoder = Encoder(options, question, self.headers.get("Accept-Encoding", ""))
         with (
             watch.over(self.connection, lambda cancelled: desk.stop()),
-            closing(desk.ask(question)) as pieces,
+            closing(desk.ask(question)) as asked,
         ):
+            pieces: Iterator[bytes] = asked
+            if options.get("wait_end_of_query") == "1":
+                pieces = iter(list(asked))
+            # Whatever fails before the first block fails with a status of its own.
             first = next(pieces, None)
-            if first is None and question.format == "Native" and (listed := desk.columns(question)):
-                # The format Native has no header of its own; a client that sends a protocol version
-                # gets a block without rows, as in the native protocol.
-                self._head(question, desk.written, None, encode.name)
-                self._chunk(encode.raw(encode.header(listed)))
+            counts = desk.counts
+            if first is not None:
+                encoder.zone(lambda columns: desk.zoned(columns, question), first)
+                content = encoder(first)
+            elif question.format == "Native":
+                # The format Native has no header of its own; a client that sends a protocol
+                # version gets a block without rows, as in the native protocol.
+                content = encoder.raw(encoder.header(desk.columns(question)))
             else:
-                self._head(question, desk.written, None, encode.name)
-                if first is not None:
-                    encode.zone(lambda columns: desk.zoned(columns, question), first)
-                    self._chunk(encode(first))
+                content = encoder.raw(b"")
+            self._head(question, counts, None, encoder.name)
+            self._encoder = encoder
+            self._chunk(content)
             for piece in pieces:
-                self._chunk(encode(piece))
-        self._chunk(encode.end())
+                self._chunk(encoder(piece))
+        self._chunk(encoder.end())
         self.wfile.write(b"0\r\n\r\n")
 
     def _head(
-        self, question: Question, written: int, content: bytes | None, encoding: str = ""
+        self, question: Question, counts: Counts, content: bytes | None, encoding: str = ""
     ) -> None:
         kind = next((kind for name, kind in _CONTENT_TYPES if name.search(question.format)), "")
+        answered = header_value("format", question.format)
         self.send_response(200)
         self.send_header("Content-Type", kind or "text/plain; charset=UTF-8")
-        self.send_header("X-ClickHouse-Query-Id", question.query_id)
-        self.send_header("X-ClickHouse-Format", question.format)
+        self.send_header("X-ClickHouse-Query-Id", header_value("query_id", question.query_id))
+        self.send_header("X-ClickHouse-Format", answered)
         self._about()
-        summary = {"read_rows": "0", "read_bytes": "0", "written_rows": str(written)}
-        self.send_header("X-ClickHouse-Summary", json.dumps({**summary, "result_rows": "0"}))
+        self.send_header("X-ClickHouse-Summary", summary(counts))
         if encoding:
             self.send_header("Content-Encoding", encoding)
         if content is None:
@@ -333,11 +359,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self._started = True
 
     def _about(self) -> None:
         self.send_header("X-ClickHouse-Server-Display-Name", "gulou")
         self.send_header("X-ClickHouse-Timezone", self.server.web.engine.timezone)
+        self.send_header("X-ClickHouse-Exception-Tag", self._tag)
 
     def _chunk(self, content: bytes) -> None:
         if content:
@@ -356,30 +382,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _fail(self, fault: Fault, query_id: str) -> None:
         text = f"Code: {fault.code}. {fault.text} (version {self.server.web.engine.version})\n"
-        content = text.encode(errors="replace")
+        content = text.encode(errors="surrogateescape")
         # An unread rest of the request would be parsed as the next one.
         self.close_connection = True
         with contextlib.suppress(OSError):
-            if self._started:
+            if self._encoder is not None:
                 # Without the last chunk, a client knows that the answer is incomplete.
-                self._chunk(b"\n" + content)
+                self._chunk(self._encoder.raw(self._tail(content)) + self._encoder.end())
                 return
             self._plain(
                 _STATUS.get(fault.code, 500),
                 content,
                 Connection="close",
                 X_ClickHouse_Exception_Code=str(fault.code),
-                X_ClickHouse_Query_Id=query_id,
+                X_ClickHouse_Exception_Tag=self._tag,
+                X_ClickHouse_Query_Id=header_value("query_id", query_id),
             )
+            let_read(self.connection)
 
-    def _credentials(self, options: dict[str, str]) -> tuple[str, str]:
-        if name := self.headers.get("X-ClickHouse-User"):
-            return name, self.headers.get("X-ClickHouse-Key", "")
-        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            name, _, password = base64.b64decode(value).decode().partition(":")
-            return name, password
-        return options.get("user", "default"), options.get("password", "")
+    def _tail(self, content: bytes) -> bytes:
+        """An error behind rows, between marks that no rows have."""
+        mark, tag = b"\r\n__exception__\r\n", self._tag.encode()
+        return b"%b%b\r\n%b%d %b%b" % (mark, tag, content, len(content), tag, mark)
 
 
 class _Head:
@@ -426,14 +450,18 @@ class _Body:
             handler.send_response_only(100)
             handler.end_headers()
 
-    def pieces(self, most: int) -> Iterator[bytes]:
-        """The body, unpacked, piece by piece.
+    def pieces(self, most: int, *, framed: bool = False) -> Iterator[bytes]:
+        """The body without its encodings, piece by piece.
+
+        Args:
+            most: bytes of it.
+            framed: it is made of ClickHouse's own compressed frames.
 
         Raises:
             Fault: it has more than `most` bytes, or is damaged.
         """
         size = 0
-        for piece in self._content:
+        for piece in from_frames(self._content) if framed else self._content:
             size += len(piece)
             if size > most:
                 raise Fault(
@@ -476,71 +504,6 @@ def _size(given: str, base: int, what: str) -> int:
     return int(given, base)
 
 
-class _Encoder:
-    """Encodes pieces of an answer as the client wants them.
-
-    Args:
-        options: of the request; `compress` and `client_protocol_version` change blocks.
-        question: for its format.
-        accepted: Accept-Encoding.
-    """
-
-    def __init__(self, options: dict[str, str], question: Question, accepted: str) -> None:
-        revision = int(options.get("client_protocol_version") or 0)
-        self._block = Block(revision) if revision and question.format == "Native" else None
-        self._frames = options.get("compress") == "1"
-        self.name = ""
-        self._pack: Callable[[bytes], bytes] = bytes
-        self._flush: Callable[[], bytes] = bytes
-        # Only with the setting, as on any server: a client that merely lists encodings in
-        # Accept-Encoding must not pay for compression.
-        if options.get("enable_http_compression") == "1" and not self._frames:
-            names = [each.split(";")[0].strip() for each in accepted.split(",")]
-            if "lz4" in names:
-                lz4_packer = lz4.frame.LZ4FrameCompressor()
-                begin = [lz4_packer.begin()]
-                self.name, self._flush = "lz4", lz4_packer.flush
-                self._pack = lambda piece: (
-                    (begin.pop() if begin else b"") + lz4_packer.compress(piece)
-                )
-            elif "gzip" in names or "deflate" in names:
-                self.name = "gzip" if "gzip" in names else "deflate"
-                packer = zlib.compressobj(1, wbits=31 if self.name == "gzip" else 15)
-                self._pack, self._flush = packer.compress, packer.flush
-
-    def __call__(self, piece: bytes) -> bytes:
-        """A piece of the engine's answer."""
-        if self._block is None:
-            return self.raw(piece)
-        source, parts = BytesSource(piece), []
-        while source.more():
-            parts += self._block.rows(source)[1]
-        return self.raw(b"".join(parts))
-
-    def zone(self, zoned: Callable[[WireColumns], list[str | None]], first: bytes) -> None:
-        """Restores the time zones that the format Native dropped; `first` is the first piece."""
-        if self._block is not None:
-            self._block.zoned = zoned(first_columns(first))
-
-    def header(self, columns: WireColumns) -> bytes:
-        """A block without rows, where the client knows blocks; nothing otherwise."""
-        return self._block.header(columns) if self._block is not None else b""
-
-    def raw(self, content: bytes) -> bytes:
-        """Bytes that are in their format already."""
-        if self._frames:
-            return b"".join(frame([content])) if content else b""
-        return self._pack(content)
-
-    def end(self) -> bytes:
-        """The bytes that end the answer."""
-        return self._flush()
-
-
-def _is_setting(name: str) -> bool:
-    return name not in _RESERVED and not name.startswith("param_")
-
-
 def _takes_rows(text: str) -> bool:
     """Whether `text` is an INSERT whose rows are the body."""
     if not text or statement_kind(text) != "INSERT":
@@ -549,13 +512,12 @@ def _takes_rows(text: str) -> bool:
     return insert is not None and not text[insert.data_at :].strip()
 
 
-def _split(begin: bytes, body: _Body, rows: MemoryFile, bounds: sizes.Bounds) -> str:
-    """The statement that `begin` and the body make; the rows after an INSERT go to `rows`.
+def _split(begin: bytes, pieces: Iterator[bytes], rows: MemoryFile, bounds: sizes.Bounds) -> str:
+    """The statement that `begin` and the body's pieces make; the rows after an INSERT go to `rows`.
 
     Raises:
         Fault: the statement or the rows are too large.
     """
-    pieces = body.pieces(bounds.statement + bounds.rows)
     held = bytearray(begin)
     for piece in pieces:
         held += piece

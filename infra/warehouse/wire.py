@@ -144,6 +144,10 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
             count -= taken
         return b"".join(parts)
 
+    def read_into(self, target: memoryview) -> None:
+        """Fills `target` with the next bytes."""
+        target[:] = self.read(len(target))
+
     def record(self, spool: Spool | None) -> None:
         """Writes everything read from here on to `spool`; None ends that."""
         if self._spool is not None:
@@ -216,13 +220,13 @@ class _UsedUp(Exception):
 
 
 class FrameSource(ByteSource):
-    """The unpacked bytes of a socket's compressed frames.
+    """The unpacked bytes of compressed frames.
 
     Attributes:
         most: bytes of a frame, before and after unpacking.
     """
 
-    def __init__(self, raw: SocketSource) -> None:
+    def __init__(self, raw: ByteSource) -> None:
         super().__init__()
         self._raw = raw
         self._packed = bytearray()
@@ -310,10 +314,21 @@ _INFO_WIDTHS = {1: 1, 2: 4}
 """Bytes of the fields of a block's info, by their numbers."""
 
 
-def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int | None:
+def receive_block(
+    source: ByteSource,
+    revision: int,
+    spool: Spool | None,
+    listed: WireColumns | None = None,
+) -> int | None:
     """Reads one block and puts it into `spool` in the format Native.
 
     The wire has two things that the format lacks: a block info, and one byte per column.
+
+    Args:
+        source: the client's bytes.
+        revision: of the client.
+        spool: None throws the block away.
+        listed: takes the names and types of the block's columns.
 
     Returns:
         Its number of rows; None for the block without columns that ends a series.
@@ -334,8 +349,12 @@ def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int
         spool.write([memoryview(make_varint(columns) + make_varint(rows))])
     source.record(spool)
     for _ in range(columns):
-        source.skip(sizes.checked(source.varint(), sizes.TEXT_BYTES, "a column's name"))
-        kind = source.text(sizes.TYPE_BYTES, "a column's type")
+        if listed is None:
+            source.skip(sizes.checked(source.varint(), sizes.TEXT_BYTES, "a column's name"))
+            kind = source.text(sizes.TYPE_BYTES, "a column's type")
+        else:
+            name, kind = source.text(), source.text(sizes.TYPE_BYTES, "a column's type")
+            listed.append((name, kind))
         if revision >= WITH_CUSTOM_SERIALIZATION and source.leave_out_byte():
             raise Fault(NOT_IMPLEMENTED, "Sparse columns in an INSERT are not supported.")
         walk(kind, rows, source)

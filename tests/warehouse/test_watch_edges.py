@@ -251,10 +251,11 @@ def test_a_query_that_cannot_be_ended_is_logged_and_the_next_one_is_watched(
         look(watch)
         look(watch)
 
-    assert [record.message for record in caplog.records] == [
-        "a query whose client is gone could not be ended"
-    ]
-    assert "RuntimeError: cancelled: True" in caplog.text
+    (record,) = caplog.records
+    assert record.message.startswith(
+        "a query whose client is gone could not be ended: RuntimeError at watch.py:"
+    )
+    assert "cancelled" not in caplog.text  # the text of an error may quote rows
 
 
 def test_a_beat_comes_every_10_seconds(

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import lz4.frame
 import pytest
@@ -18,7 +19,9 @@ import requests
 
 from infra.warehouse import EmbeddedClickHouse, sizes, web
 from infra.warehouse._fault import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, Fault
+from infra.warehouse.answers import Encoder
 from infra.warehouse.desk import Question
+from infra.warehouse.request import Options
 from infra.warehouse.seats import Room
 from infra.warehouse.wire import MemoryFile
 from tests.warehouse.by_hand import framed, frames
@@ -240,7 +243,7 @@ def test_a_body_is_unpacked_as_its_header_says(encoding: str, packed: bytes) -> 
 
 def test_an_encoding_nobody_knows_is_named() -> None:
     with pytest.raises(Fault) as refused:
-        body(BytesIO(b""), Content_Encoding="compress")
+        whole(body(BytesIO(b""), Content_Encoding="compress"))
 
     assert (refused.value.code, refused.value.what) == (
         NOT_IMPLEMENTED,
@@ -248,8 +251,8 @@ def test_an_encoding_nobody_knows_is_named() -> None:
     )
 
 
-def encoder(accepted: str = "", name: str = "TSV", **options: str) -> web._Encoder:
-    return web._Encoder(options, Question("", "", [], {}, name), accepted)
+def encoder(accepted: str = "", name: str = "TSV", **options: str) -> Encoder:
+    return Encoder(Options(urlencode(options)), Question("", "", [], {}, name), accepted)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +336,7 @@ def test_a_body_is_a_statement_and_its_rows(sent: bytes, statement: str, rows: b
     file = MemoryFile()
     try:
         whole_body = body(BytesIO(sent), Content_Length=str(len(sent)))
-        assert web._split(b"", whole_body, file, sizes.OWNER) == statement
+        assert web._split(b"", whole_body.pieces(1 << 40), file, sizes.OWNER) == statement
         file.seal()
         assert Path(file.path).read_bytes() == rows
     finally:
@@ -379,10 +382,9 @@ RESERVED = [
 
 def test_what_a_request_says_about_itself_is_no_setting(asked: Any) -> None:
     for name in RESERVED:
-        assert not web._is_setting(name), name
-    assert [web._is_setting(name) for name in ("param_a", "param", "max_threads", "users")] == [
-        *(False, True, True, True)
-    ]
+        assert not Options("").is_setting(name), name
+    names = ("param_a", "param", "max_threads", "users")
+    assert [Options("").is_setting(name) for name in names] == [*(False, True, True, True)]
     assert asked("SELECT {user:String}", params={"param_user": "x", "quota_key": "y"}).text == "x\n"
 
 
