@@ -15,6 +15,9 @@ VALUES_BYTES: Final = 4 << 20
 """Of all settings, and of all parameters, of one query."""
 FIXED_BYTES: Final = 1 << 20
 """Of a FixedString."""
+TOKENS: Final = 300_000
+"""Words and signs of a statement before its rows: more than fit the engine's own bound of 256 KiB,
+unless a setting raises that."""
 TYPE_BYTES: Final = 256 << 10
 """Of a column's type; an Enum16 of 10,000 values needs about as much."""
 TYPE_DEPTH: Final = 32
@@ -56,7 +59,7 @@ class Bounds:
 
 OWNER: Final = Bounds(statement=16 << 20, rows=INSERT_BYTES, frame=128 << 20)
 """Of a user who writes. Clients cut frames at 1 MB; clickhouse-go only after the column that passes
-10 MB. Tokenising a statement of this length takes seconds of one thread."""
+10 MB."""
 BOARD: Final = Bounds(statement=256 << 10, rows=0, frame=1 << 20)
 """Of a board's user, who sends no rows. The engine takes no longer statement from it either."""
 
