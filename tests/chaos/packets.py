@@ -6,7 +6,9 @@ each encoding. A seed decides what is changed in them; nothing else is random.
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import random
 import select
 import socket
@@ -264,6 +266,8 @@ _ENCODINGS: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
     ("lz4", lz4.frame.compress),
     ("br", lambda content: bytes(brotli.compress(content, quality=1))),
     ("snappy", lambda content: bytes(cramjam.snappy.compress(content))),
+    ("xz", lambda content: lzma.compress(content, preset=0)),
+    ("bz2", lambda content: bz2.compress(content, 1)),
 )
 
 
