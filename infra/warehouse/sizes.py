@@ -34,6 +34,8 @@ SPOOL_BYTES: Final = 2 * INSERT_BYTES
 """Of rows in memory with the block that passes the bound above."""
 HEAD_BYTES: Final = 256 << 10
 """Of the request line and the headers of an HTTP request together."""
+XZ_BYTES: Final = 128 << 20
+"""Of memory for one body of xz, whose head may ask for gigabytes; xz's own presets need 65 MB."""
 FORM_BYTES: Final = 64 << 20
 """Of a form over HTTP, which is read whole before its parts are."""
 TABLES: Final = 100

@@ -235,7 +235,7 @@ _KINDS: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
     "deflate": _members(_Zlib),
     "zstd": _members(zstd.ZstdDecompressor),
     "lz4": _members(_lz4),
-    "xz": _members(lzma.LZMADecompressor),
+    "xz": _members(lambda: lzma.LZMADecompressor(memlimit=sizes.XZ_BYTES)),
     "bz2": _members(bz2.BZ2Decompressor),
     "br": _brotli,
     "snappy": _snappy,
