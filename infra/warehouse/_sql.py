@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from infra.warehouse._fault import SYNTAX_ERROR, Fault
+from infra.warehouse import sizes
+from infra.warehouse._fault import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, Fault
 
 _TOKEN = re.compile(
     r"""(?P<gap>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
@@ -60,10 +61,22 @@ class Token:
 
 
 def tokens(sql: str, start: int = 0) -> Iterator[Token]:
-    """The tokens of `sql`, found on demand: data after VALUES is never scanned."""
+    """The tokens of `sql`, found on demand: data after VALUES is never scanned.
+
+    Raises:
+        Fault: there are too many; each costs a microsecond of a lock that all clients share.
+    """
+    count = 0
     for found in _TOKEN.finditer(sql, start):
         kind = "text" if found.lastgroup == "tag" else str(found.lastgroup)
         if kind != "gap":
+            count += 1
+            if count > sizes.TOKENS:
+                raise Fault(
+                    QUERY_IS_TOO_LARGE,
+                    f"The statement has more than {sizes.TOKENS} words and signs.",
+                    do="Put the values into a table and join it.",
+                )
             yield Token(kind, found[0], found.start())
 
 

@@ -137,12 +137,20 @@ class Server:
             for timeout in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 connection.setsockopt(socket.SOL_SOCKET, timeout, _STALL)
             if self.seats.enter(connection, address):
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+                self._seated(connection)
             else:
                 full = Fault(TOO_MANY_SIMULTANEOUS_QUERIES, "Every seat is taken.", do="Wait.")
                 with contextlib.suppress(OSError):
                     connection.send(_exception(full), socket.MSG_DONTWAIT)
                 connection.close()
+
+    def _seated(self, connection: socket.socket) -> None:
+        try:
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        except RuntimeError:  # the system has no thread left; whoever is served is served on
+            log.error("a connection was refused: the system gives no more threads")
+            self.seats.leave(connection)
+            connection.close()
 
     def _serve(self, connection: socket.socket) -> None:
         client = _Client(self._engine, self._users, self._watch, connection, self.seats)

@@ -15,6 +15,9 @@ VALUES_BYTES: Final = 4 << 20
 """Of all settings, and of all parameters, of one query."""
 FIXED_BYTES: Final = 1 << 20
 """Of a FixedString."""
+TOKENS: Final = 300_000
+"""Words and signs of a statement before its rows: more than fit the engine's own bound of 256 KiB,
+unless a setting raises that."""
 TYPE_BYTES: Final = 256 << 10
 """Of a column's type; an Enum16 of 10,000 values needs about as much."""
 TYPE_DEPTH: Final = 32
@@ -31,6 +34,8 @@ SPOOL_BYTES: Final = 2 * INSERT_BYTES
 """Of rows in memory with the block that passes the bound above."""
 HEAD_BYTES: Final = 256 << 10
 """Of the request line and the headers of an HTTP request together."""
+XZ_BYTES: Final = 128 << 20
+"""Of memory for one body of xz, whose head may ask for gigabytes; xz's own presets need 65 MB."""
 FORM_BYTES: Final = 64 << 20
 """Of a form over HTTP, which is read whole before its parts are."""
 TABLES: Final = 100
@@ -56,7 +61,7 @@ class Bounds:
 
 OWNER: Final = Bounds(statement=16 << 20, rows=INSERT_BYTES, frame=128 << 20)
 """Of a user who writes. Clients cut frames at 1 MB; clickhouse-go only after the column that passes
-10 MB. Tokenising a statement of this length takes seconds of one thread."""
+10 MB."""
 BOARD: Final = Bounds(statement=256 << 10, rows=0, frame=1 << 20)
 """Of a board's user, who sends no rows. The engine takes no longer statement from it either."""
 

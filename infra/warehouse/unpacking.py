@@ -31,6 +31,8 @@ PIECE_BYTES: Final = 1 << 20
 """Most bytes that one piece unpacks to; brotli's may be a little larger."""
 _SNAPPY_CHUNK: Final = 1 << 16
 """Most bytes that a chunk of snappy's framing format unpacks to, by its specification."""
+_SNAPPY_RATIO: Final = 64
+"""Three bytes of snappy stand for 64 at most; what claims more is no block of it."""
 _HADOOP: Final = struct.Struct(">II")
 _SNAPPY_BEGIN: Final = b"\xff\x06\x00\x00sNaPpY"
 
@@ -164,7 +166,7 @@ def _snappy_blocks(raw: Iterator[bytes]) -> Iterator[bytes]:
         held += each
         while len(held) >= _HADOOP.size:
             size, packed = _HADOOP.unpack_from(held)
-            if max(size, packed) > sizes.OWNER.frame:
+            if max(size, packed) > sizes.OWNER.frame or size > _SNAPPY_RATIO * packed:
                 raise _Damaged("a block is too large")
             end = _HADOOP.size + packed
             if len(held) < end:
@@ -235,7 +237,7 @@ _KINDS: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
     "deflate": _members(_Zlib),
     "zstd": _members(zstd.ZstdDecompressor),
     "lz4": _members(_lz4),
-    "xz": _members(lzma.LZMADecompressor),
+    "xz": _members(lambda: lzma.LZMADecompressor(memlimit=sizes.XZ_BYTES)),
     "bz2": _members(bz2.BZ2Decompressor),
     "br": _brotli,
     "snappy": _snappy,

@@ -101,7 +101,7 @@ class Watch:
             for each, hung_up in stirred:
                 self._ask(each, hung_up)
 
-    def _ask(self, watched: _Watched, hung_up: bool) -> None:
+    def _ask(self, watched: _Watched, hung_up: bool = False) -> None:
         # What a client sent ahead hides the end of its stream, so the event counts too.
         connection = watched.connection
         try:

@@ -275,7 +275,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         bounds, framed = desk.bounds, options.get("decompress") == "1"
         kind = self.headers.get("Content-Type", "")
         if kind.lower().startswith("multipart/form-data"):
-            content = b"".join(body.pieces(sizes.FORM_BYTES, framed=framed))
+            most = min(sizes.FORM_BYTES, bounds.statement + bounds.rows)
+            content = b"".join(body.pieces(most, framed=framed))
             for name, table in options.take_form(form(kind, content)):
                 bring(desk, name, table, options)
         text = options.get("query", "")

@@ -6,7 +6,9 @@ each encoding. A seed decides what is changed in them; nothing else is random.
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import random
 import select
 import socket
@@ -18,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -42,11 +45,12 @@ _USERS: Final = {
 }
 _ROWS: Final = [(n, f"row {n}", [n, n + 1], "一" if n % 2 else None) for n in range(50)]
 _CANARY: Final = "SELECT count(), sum(n), groupBitXor(cityHash64(n, s)) FROM fuzz.canary"
-_AHEAD: Final = 8
-"""Frames sent before any answer is waited for."""
+_AHEAD: Final = 4
+"""Frames sent before an answer is waited for."""
 _LONGEST: Final = 40
 """Frames of a connection that the server has not ended."""
 _PATIENCE_S: Final = 0.02
+"""A server that is silent so long waits for the rest of a packet, which never comes."""
 _INTERNAL: Final = "because of an error of the server"
 
 
@@ -144,7 +148,7 @@ class Mutator:
 
         A frame whose content is changed gets its checksum anew, so that the content is looked at.
         """
-        if (frame := self._frame(packet)) is not None and self.dice.random() < 0.5:
+        if (frame := self.frame(packet)) is not None and self.dice.random() < 0.5:
             at, end, content = frame
             return packet[:at] + framed(self.bytes(content)) + packet[end:]
         return self.bytes(packet)
@@ -156,7 +160,7 @@ class Mutator:
             self.dice.choice(self._WAYS)(self, changed)
         return bytes(changed)
 
-    def _frame(self, packet: bytes) -> tuple[int, int, bytes] | None:
+    def frame(self, packet: bytes) -> tuple[int, int, bytes] | None:
         """The LZ4 frame of a packet: where it begins and ends, and what it holds."""
         at = packet.find(b"\x82", 16) - 16
         if at < 0 or at + _FRAME.size > len(packet):
@@ -262,6 +266,8 @@ _ENCODINGS: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
     ("lz4", lz4.frame.compress),
     ("br", lambda content: bytes(brotli.compress(content, quality=1))),
     ("snappy", lambda content: bytes(cramjam.snappy.compress(content))),
+    ("xz", lambda content: lzma.compress(content, preset=0)),
+    ("bz2", lambda content: bz2.compress(content, 1)),
 )
 
 
@@ -330,7 +336,7 @@ class Field:
             owner.execute(sql)
         self._canary = owner.execute(_CANARY)
         owner.disconnect()
-        self._recorded = recorded(warehouse.host, warehouse.port)
+        self.recorded = recorded(warehouse.host, warehouse.port)
 
     def shoot(self, seed: int, count: int, shooters: int = 4) -> Volley:
         """Sends `count` frames from several connections at a time; stops at a failure."""
@@ -383,21 +389,15 @@ class Field:
             suppress(ConnectionError, TimeoutError),
             socket.create_connection((self._warehouse.host, port), timeout=30) as peer,
         ):
-            sent = 0
-            for what, frame in frames:
+            for sent, (what, frame) in enumerate(islice(frames, most), 1):
                 done.sent[what] += 1
-                sent += 1
                 peer.sendall(frame)
-                if sent % _AHEAD == 0 and not _open(peer):
+                if sent % _AHEAD == 0 and not _answers(peer):
                     return
-                if sent >= most:
-                    break
-            while _open(peer, _PATIENCE_S):
-                if not select.select([peer], [], [], _PATIENCE_S)[0]:
-                    return
+            _answers(peer)
 
     def _native(self, mutator: Mutator) -> Iterator[tuple[str, bytes]]:
-        dice, told = mutator.dice, mutator.dice.choice(self._recorded)
+        dice, told = mutator.dice, mutator.dice.choice(self.recorded)
         if dice.random() < 0.1:
             yield "native greetings, changed", mutator.bytes(told.hello)
         else:
@@ -438,12 +438,14 @@ class Field:
             return 0.0
 
 
-def _open(peer: socket.socket, patience_s: float = 0.0) -> bool:
-    """Reads what has come; False once the server has ended the connection."""
+def _answers(peer: socket.socket) -> bool:
+    """Reads what comes; False when the server waits for more of a packet, or ended it all."""
+    patience_s, answered = _PATIENCE_S, False
     while select.select([peer], [], [], patience_s)[0]:
         if not peer.recv(1 << 20):
             return False
-    return True
+        patience_s, answered = 0.0, True
+    return answered
 
 
 @contextmanager

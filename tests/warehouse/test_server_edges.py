@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.warehouse import server
+from infra.warehouse import server, sizes
 from infra.warehouse._fault import NOT_IMPLEMENTED, UNKNOWN_PACKET, Fault
 from infra.warehouse.access import User, Users, write_users
 from infra.warehouse.desk import Desk, Question
@@ -337,7 +337,7 @@ def test_an_insert_of_more_bytes_than_are_kept_is_stored_in_pieces(
     parts: list[int],
     size: int,
 ) -> None:
-    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    monkeypatch.setattr(sizes, "INSERT_BYTES", 20)
     values = iter(range(200))
     sent = [data(list(itertools.islice(values, rows))) for rows in blocks]
 
@@ -354,7 +354,7 @@ def test_an_insert_of_more_bytes_than_are_kept_is_stored_in_pieces(
 def test_a_piece_that_is_stored_stays_when_the_next_one_is_refused(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    monkeypatch.setattr(sizes, "INSERT_BYTES", 20)
     with pytest.raises(Fault) as refused:
         table.insert(data(range(11)) + data(range(190, 201)) + LAST)
 
@@ -365,7 +365,7 @@ def test_a_piece_that_is_stored_stays_when_the_next_one_is_refused(
 def test_a_cancelled_insert_stores_no_more_and_leaves_nothing_to_the_next_one(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    monkeypatch.setattr(sizes, "INSERT_BYTES", 20)
 
     assert table.insert(data(range(11)) + data(range(50, 60)) + b"\x03") == b""
     assert table.parts() == [11]
@@ -375,4 +375,4 @@ def test_a_cancelled_insert_stores_no_more_and_leaves_nothing_to_the_next_one(
 
 
 def test_512_mib_of_an_insert_are_kept() -> None:
-    assert server._INSERT_BYTES == 536_870_912
+    assert (sizes.INSERT_BYTES, sizes.OWNER.rows) == (536_870_912, 536_870_912)
