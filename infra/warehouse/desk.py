@@ -274,8 +274,8 @@ class Desk:
             raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} may bring no tables.")
         if self._session is None:
             self._session = Session(self._engine, self._user.name, self._database)
-        self._brought.append(name)
         self._session.bring(name, structure, rows, format_name)
+        self._brought.append(name)
 
     def put_away(self) -> None:
         """Drops the tables that came with the last statement."""

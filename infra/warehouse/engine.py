@@ -299,15 +299,23 @@ class Session:
             structure: its columns, as in CREATE TABLE.
             rows: its content.
             format_name: of `rows`.
+
+        Raises:
+            Fault: there is a table of that name, or the rows do not fit; then there is none of it.
         """
         self.run(f"CREATE TEMPORARY TABLE {quoted(name)} ({structure})", "Null")
-        if rows.size:
-            rows.seal()
+        if not rows.size:
+            return
+        rows.seal()
+        try:
             self.run(
                 f"INSERT INTO {quoted(name)} FROM INFILE '{rows.path}' COMPRESSION 'none' "
                 f"FORMAT {format_name}",
                 "Null",
             )
+        except Fault:
+            self.drop(name)
+            raise
 
     def drop(self, name: str) -> None:
         """Drops a temporary table, if there is one of that name."""
