@@ -200,7 +200,7 @@ def test_two_ways_of_logging_in_are_not_mixed(server: Address) -> None:
     )
 
     for options in mixed:
-        refused = requests.get(server.url, timeout=TIMEOUT_S, **options)  # type: ignore[arg-type]
+        refused = requests.get(server.url, timeout=TIMEOUT_S, **options)
 
         assert refused.headers["X-ClickHouse-Exception-Code"] == "516"
         assert "it is not allowed to" in refused.text
