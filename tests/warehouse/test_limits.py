@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import threading
@@ -145,10 +146,8 @@ class Pair:
     @property
     def ended(self) -> bool:
         """Whether the server has hung up."""
-        try:
-            return self.client.recv(1, socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
+        ready, _, _ = select.select([self.client], [], [], 0)
+        return bool(ready) and self.client.recv(1) == b""
 
 
 @pytest.fixture
