@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import threading
@@ -108,12 +109,26 @@ def test_an_unfinished_greeting_of_any_size_is_ended(warehouse: EmbeddedClickHou
         assert fault(peer) == 131
 
 
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def seats() -> Iterator[Callable[..., Seats]]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def seats(clock: Clock) -> Iterator[Callable[..., Seats]]:
     made: list[Seats] = []
 
     def make(**room: Any) -> Seats:
-        made.append(Seats(Room(**room)))
+        made.append(Seats(Room(**room), clock))
         return made[-1]
 
     yield make
@@ -131,10 +146,8 @@ class Pair:
     @property
     def ended(self) -> bool:
         """Whether the server has hung up."""
-        try:
-            return self.client.recv(1, socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
+        ready, _, _ = select.select([self.client], [], [], 0)
+        return bool(ready) and self.client.recv(1) == b""
 
 
 @pytest.fixture
@@ -152,53 +165,63 @@ def pairs() -> Iterator[Callable[[], Pair]]:
 
 
 def test_a_connection_without_a_login_is_ended_in_time_and_one_with_a_login_stays(
-    seats: Callable[..., Seats], pairs: Callable[[], Pair]
+    seats: Callable[..., Seats], pairs: Callable[[], Pair], clock: Clock
 ) -> None:
-    room = seats(login_s=0.1, idle_s=3600)
-    silent, known = pairs(), pairs()
-    room.enter(silent.server, "a")
-    room.enter(known.server, "a")
+    room = seats(login_s=10, idle_s=3600)
+    silent, known, late = pairs(), pairs(), pairs()
+    for each in (silent, known):
+        room.enter(each.server, "a")
     room.login(known.server, "gulou")
+    clock.now += 5
+    room.enter(late.server, "a")
+
+    clock.now += 5.1
 
     assert silent.client.recv(1) == b""  # blocks until it is ended
     assert not known.ended
+    assert not late.ended
 
 
 def test_a_connection_between_queries_is_ended_after_a_while_and_never_during_one(
-    seats: Callable[..., Seats], pairs: Callable[[], Pair]
+    seats: Callable[..., Seats], pairs: Callable[[], Pair], clock: Clock
 ) -> None:
-    room = seats(login_s=3600, idle_s=0.1)
+    room = seats(login_s=10, idle_s=3600)
     idle, working = pairs(), pairs()
     for each in (idle, working):
         room.enter(each.server, "a")
         room.login(each.server, "gulou")
 
     with room.working(working.server):
+        clock.now += 3600.1
         assert idle.client.recv(1) == b""
         assert not working.ended
+    clock.now += 3600.1
     assert working.client.recv(1) == b""
 
 
 def test_newcomers_take_the_seats_of_those_who_have_been_silent_longest(
-    seats: Callable[..., Seats], pairs: Callable[[], Pair]
+    seats: Callable[..., Seats], pairs: Callable[[], Pair], clock: Clock
 ) -> None:
     room = seats(seats=4, share=4, arriving=2)
     first, second, third = pairs(), pairs(), pairs()
 
-    assert all(room.enter(each.server, "a") for each in (first, second, third))
+    for each in (first, second, third):
+        assert room.enter(each.server, "a")
+        clock.now += 1
 
     assert [each.ended for each in (first, second, third)] == [True, False, False]
 
 
 def test_a_user_has_a_share_of_the_seats_and_the_rest_is_kept_for_others(
-    seats: Callable[..., Seats], pairs: Callable[[], Pair]
+    seats: Callable[..., Seats], pairs: Callable[[], Pair], clock: Clock
 ) -> None:
     room = seats(seats=4, share=2, arriving=4)
     greedy, other = [pairs() for _ in range(3)], pairs()
     with ExitStack() as at_work:
         for each in greedy[:2]:
-            room.enter(each.server, each.server.fileno())
+            room.enter(each.server, "a")
             room.login(each.server, "board")
+            clock.now += 1
             at_work.enter_context(room.working(each.server))
 
         room.enter(greedy[2].server, "c")
@@ -206,10 +229,12 @@ def test_a_user_has_a_share_of_the_seats_and_the_rest_is_kept_for_others(
             room.login(greedy[2].server, "board")
         room.enter(other.server, "d")
         room.login(other.server, "gulou")
-
-    # Between queries the one that has been silent longest makes room.
+        clock.now += 1
+    # Between queries one that is silent makes room.
     room.login(greedy[2].server, "board")
-    assert [each.ended for each in (*greedy, other)] == [True, False, False, False]
+    assert sum(each.ended for each in greedy[:2]) == 1
+    assert not greedy[2].ended
+    assert not other.ended
 
 
 def test_nobody_is_sent_away_from_work(
