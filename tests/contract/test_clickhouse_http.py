@@ -263,9 +263,10 @@ def test_clickhouse_connect_brings_tables(server: Address, in_form: bool) -> Non
 def test_clickhouse_connect_sees_an_error_behind_rows(server: Address) -> None:
     client = server.over_http()
 
+    answer = client.query(
+        "SELECT sleepEachRow(0.0001), throwIf(number = 2000, 'too late') FROM numbers(3000)",
+        settings={"max_block_size": 100, "wait_end_of_query": 0},
+    )
     with pytest.raises(StreamFailureError, match="too late"):
-        client.query(
-            "SELECT sleepEachRow(0.0001), throwIf(number = 2000, 'too late') FROM numbers(3000)",
-            settings={"max_block_size": 100, "wait_end_of_query": 0},
-        )
+        _ = answer.result_rows
     client.close()
