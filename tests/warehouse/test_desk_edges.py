@@ -206,6 +206,21 @@ def test_nothing_behind_an_insert_leaves_its_rows_to_the_client(desk: Desk, rest
     assert desk.prepare(question(f"INSERT INTO t FORMAT TSV{rest}")) is not None
 
 
+def test_a_table_that_cannot_be_brought_leaves_the_sessions_own_alone(desk: Desk) -> None:
+    ask(desk, "CREATE TEMPORARY TABLE kept (n UInt8)")
+    ask(desk, "INSERT INTO kept VALUES (5)")
+    with closing(MemoryFile()) as rows:
+        rows.append(b"not a number\n")
+        taken, _ = refused(lambda: desk.bring("kept", "n UInt8", rows, "TSV"))
+        unfit, _ = refused(lambda: desk.bring("other", "n UInt8", rows, "TSV"))
+    desk.put_away()
+
+    # The name is taken; the rows cannot be read, and nothing of their table is left.
+    assert (taken, unfit) == (57, 27)
+    assert ask(desk, "SELECT n FROM kept") == "5\n"
+    assert refused(lambda: ask(desk, "SELECT n FROM other"))[0] == 60
+
+
 def test_rows_behind_an_insert_are_stored_with_it(desk: Desk) -> None:
     assert answer(desk, question("INSERT INTO t FORMAT TSV\n5\n6\n")) == []
     assert (desk.counts.written_rows, ask(desk, "SELECT n FROM t ORDER BY n")) == (2, "5\n6\n")
