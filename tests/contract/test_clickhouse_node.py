@@ -66,7 +66,7 @@ def test_the_client_of_node_is_at_home(
     assert steps["select"]["got"] == "20000 199990000 19999"
     assert steps["stream"]["got"] == 20_000
     assert steps["parameters"]["got"] == "it's\t鼓楼 1,2"
-    assert steps["with totals"]["got"] == {"k": 0, "c": "20000"}
+    assert steps["with totals"]["got"] == {"k": 0, "c": 20_000}
     assert steps["error"]["got"].startswith("60 ")
     assert steps["error behind rows"]["got"].startswith("395 too late")
     assert steps["gone"]["got"] is True

@@ -57,7 +57,7 @@ await step("parameters", async () => {
 });
 await step("with totals", async () => {
   const answer = await client.query({
-    query: "SELECT n % 2 AS k, count() AS c FROM node GROUP BY k WITH TOTALS",
+    query: "SELECT n % 2 AS k, toUInt32(count()) AS c FROM node GROUP BY k WITH TOTALS",
     format: "JSON",
   });
   return (await answer.json()).totals;
