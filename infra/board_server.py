@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dashboards.server import ROLE, ServerConfig, application
+from dashboards.server import NAME, ROLE, ServerConfig, application
 from infra.http import Gate, Listening, serve, token_in
 from schemas.errors import GulouError
 
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
             token_in(given.token_file),
             closed=given.closed,
             role=ROLE,
+            name=NAME,
             grants=given.access,
         )
         config = ServerConfig(

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dashboards.layout import in_order
 from dashboards.publish import FOLDER, playlist
-from dashboards.server.answers import status_of
+from dashboards.server.answers import client_of, status_of
 from dashboards.server.api import Api
 from dashboards.server.page import Files
 from dashboards.server.queries import Queries
@@ -20,6 +20,7 @@ from dashboards.server.reader import Reader
 from dashboards.server.shelf import Record, Shelf
 from dashboards.server.sources import save_source
 from dashboards.server.stored import Stored
+from dashboards.server.turns import CLIENT
 from schemas.errors import GulouError, Misconfigured
 
 BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
@@ -85,7 +86,11 @@ def application(config: ServerConfig) -> web.Application:
 
 @web.middleware
 async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Turns our errors into Grafana's JSON; adds the server's clock to every API response."""
+    """Turns our errors into Grafana's JSON; adds the server's clock to every API response.
+
+    It also says for whom the request's queries run.
+    """
+    CLIENT.set(client_of(request))
     try:
         response: web.StreamResponse = await handler(request)
     except GulouError as error:

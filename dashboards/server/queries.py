@@ -13,12 +13,13 @@ from typing import Any
 from aiohttp import web
 
 from dashboards.roles import source_role
-from dashboards.server.answers import Denied, access_of, body_of
+from dashboards.server.answers import Denied, access_of, body_of, status_of
 from dashboards.server.frames import frames
 from dashboards.server.macros import Scope, expand
 from dashboards.server.reader import Answer, DataSource, Reader, source
 from dashboards.server.shelf import Record, Shelf
-from schemas.errors import GulouError, Refused, Unavailable
+from dashboards.server.turns import Crowded
+from schemas.errors import GulouError, Refused
 from schemas.grain import Access, may_see
 
 SHARE_CEILING_S = 30.0
@@ -156,9 +157,12 @@ class Queries:
         except GulouError as error:
             return _failed(error, "")
         key = (origin.uid, origin.version, sql, form, ask.ref)
-        return await self.reader.shared(
-            key, span.share_s, lambda: self._answer(origin, sql, form=form, ref=ask.ref)
-        )
+        try:
+            return await self.reader.shared(
+                key, span.share_s, lambda: self._answer(origin, sql, form=form, ref=ask.ref)
+            )
+        except Crowded as error:
+            return _failed(error, "")
 
     async def _answer(self, origin: DataSource, sql: str, *, form: int, ref: str) -> _Result:
         try:
@@ -177,7 +181,7 @@ def source_uid(named: object) -> str:
 
 
 def _failed(error: GulouError, sql: str) -> _Result:
-    status = 502 if isinstance(error, Unavailable) else 400
+    status = status_of(error)
     told: Record = {"error": str(error), "errorSource": "downstream", "status": status}
     if sql:
         told["frames"] = [{"schema": {"meta": {"executedQueryString": sql}, "fields": []}}]

@@ -15,11 +15,14 @@ from schemas.errors import Misconfigured
 from schemas.grain import Access, may_publish
 
 ROLE: web.RequestKey[str] = web.RequestKey("role", str)
+NAME: web.RequestKey[str] = web.RequestKey("name", str)
 LOGIN = "/login"
 HEALTH = "/api/health"
 _WITHOUT_TOKEN = (LOGIN, HEALTH)
 COOKIE = "gulou_session"
 SESSION_S = 90 * 86_400  # A wall is mounted once and must not ask for its token every week.
+
+_FORM_BYTES = 16 * 1024  # A login's: the token and an address to go back to.
 
 # Headers that a proxy adds: behind it, a connection from this machine may be anybody's.
 _FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
@@ -71,6 +74,7 @@ class Gate:
         token: the publisher's secret, "" for none.
         closed: ask for a token on this machine too.
         role: request key under which a part finds what the client's token is for, an `Access`.
+        name: request key under which it finds the name that the token was given to, if any.
         grants: file of access.
 
     Raises:
@@ -84,6 +88,7 @@ class Gate:
         *,
         closed: bool = False,
         role: web.RequestKey[str] = ROLE,
+        name: web.RequestKey[str] = NAME,
         grants: Path | None = None,
     ) -> None:
         if not token and not loopback(host):
@@ -92,7 +97,7 @@ class Gate:
                 do="Give it --token-file, or let it listen on 127.0.0.1.",
             )
         own = [Grant.of("publisher", "publisher", token)] if token else []
-        self._grants, self._key = Grants(grants, own), role
+        self._grants, self._key, self._name = Grants(grants, own), role, name
         self._free = not token
         self._open = loopback(host) and not closed
 
@@ -116,6 +121,10 @@ class Gate:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             gate._same_origin(request)
+            if request.headers.get("Content-Encoding", "identity") != "identity":
+                return web.json_response(
+                    {"message": "请求正文不能压缩：请去掉 Content-Encoding 再发。"}, status=415
+                )
             role = gate._role(request)
             if role is None and request.path not in _WITHOUT_TOKEN:
                 return gate._turned_away(request)
@@ -148,16 +157,21 @@ class Gate:
     def _role(self, request: web.Request) -> Access | None:
         if self._free:
             return None if _proxied(request) else "admin"
+        if grant := self._grant(request):
+            request[self._name] = grant.name
+            return grant.role
+        if "Authorization" in request.headers:
+            return None
+        return "viewer" if self._open and not _proxied(request) else None
+
+    def _grant(self, request: web.Request) -> Grant | None:
+        """The grant of the token or the session that came with the request."""
         if "Authorization" in request.headers:
             kind, _, given = request.headers["Authorization"].partition(" ")
-            grant = self._grants.by_token(given.strip()) if kind == "Bearer" else None
-            return grant.role if grant else None
-        grant = self._grants.by_token(request.query.get("token", "")) or self._grants.by_session(
+            return self._grants.by_token(given.strip()) if kind == "Bearer" else None
+        return self._grants.by_token(request.query.get("token", "")) or self._grants.by_session(
             request.cookies.get(COOKIE, "")
         )
-        if grant:
-            return grant.role
-        return "viewer" if self._open and not _proxied(request) else None
 
     def _publishes(self, request: web.Request, role: Access) -> bool:
         # A session never writes: a page of another site could make a browser send its cookie.
@@ -178,6 +192,10 @@ class Gate:
 
     async def login(self, request: web.Request) -> web.Response:
         """POST /login: a session for whoever knows the token."""
+        # From anybody: an unbounded form would be read up to the size of a board.
+        length = request.content_length
+        if length is None or length > _FORM_BYTES:
+            return web.json_response({"message": "登录请求太大。"}, status=413)
         form = await request.post()
         to = _inside(str(form.get("to") or "/"))
         token = str(form.get("token", ""))

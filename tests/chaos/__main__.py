@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: faults (`campaign`), then hostile statements (`statements`)."""
+"""`python -m tests.chaos`: faults (`campaign`), hostile statements, mutated packets."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import random
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from infra.settings import ROOT
 from tests.chaos.campaign import KILLS_LEAST, PLAN, Campaign, campaign
+from tests.chaos.packets import BESIDE_S, battlefield
 from tests.chaos.statements import ground
 
 _PAGE = ROOT / "docs" / "chaos.md"
 _STATEMENTS = "Hostile statements"
 _STATEMENTS_SENT = 100_000
+_PACKETS = "Mutated packets"
+_PACKETS_SENT = 1_000_000
 
 
 def main() -> int:
@@ -25,11 +30,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=50.0, help="stop breaking things after")
     parser.add_argument("--share", type=float, default=1.0, help="of the plan, 0.1 is a tenth")
     parser.add_argument("--dry", action="store_true", help="print instead of writing docs/chaos.md")
-    parser.add_argument("--only", choices=("faults", "statements"), help="one of the campaigns")
+    parser.add_argument("--only", choices=tuple(_CAMPAIGNS), help="one of the campaigns")
     options = parser.parse_args()
     _tell(f"seed {options.seed}")
-    failed = 0 if options.only == "statements" else _faults(options)
-    return failed or (0 if options.only == "faults" else _statements(options))
+    for name, run in _CAMPAIGNS.items():
+        if options.only in (None, name) and (failed := run(options)):
+            return failed
+    return 0
 
 
 def _faults(options: argparse.Namespace) -> int:
@@ -57,14 +64,36 @@ def _faults(options: argparse.Namespace) -> int:
 def _statements(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="gulou-chaos-") as home, ground(Path(home)) as there:
         done = there.attack(options.seed, round(_STATEMENTS_SENT * options.share))
-    if options.dry:
-        _tell(done.report())
-    else:
-        section = f"\n## {_STATEMENTS}\n\n{done.report()}"
-        others = re.sub(rf"\n## {_STATEMENTS}\n.*?(?=\n## |\Z)", "", _PAGE.read_text(), flags=re.S)
-        _PAGE.write_text(others + section)
+    _keep(options, _STATEMENTS, done.report())
     _tell("\n".join(done.reached))
     return 1 if done.reached else 0
+
+
+def _packets(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="gulou-chaos-") as home, battlefield(Path(home)) as at:
+        done = at.shoot(options.seed, round(_PACKETS_SENT * options.share))
+    if done.slowest_s > BESIDE_S:
+        done.failures.append(f"the client beside waited {done.slowest_s:.1f} s")
+    _keep(options, _PACKETS, done.report())
+    _tell("\n".join(done.failures))
+    return 1 if done.failures else 0
+
+
+def _keep(options: argparse.Namespace, title: str, report: str) -> None:
+    """Puts a campaign's section into the page, or prints it in a dry run."""
+    if options.dry:
+        _tell(report)
+        return
+    section = f"\n## {title}\n\n{report}"
+    others = re.sub(rf"\n## {title}\n.*?(?=\n## |\Z)", "", _PAGE.read_text(), flags=re.S)
+    _PAGE.write_text(others + section)
+
+
+_CAMPAIGNS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "faults": _faults,
+    "statements": _statements,
+    "packets": _packets,
+}
 
 
 def _tell(text: str) -> None:

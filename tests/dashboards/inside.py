@@ -12,8 +12,8 @@ from typing import Any
 import requests
 from aiohttp import web
 
-from dashboards.server import ROLE, ServerConfig, application
-from infra.http import Gate
+from dashboards.server import NAME, ROLE, ServerConfig, application
+from infra.http import Gate, runner_of
 
 WAIT_S = 15
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -64,10 +64,8 @@ def inside(
     thread.start()
 
     async def start() -> tuple[web.AppRunner, int]:
-        gate = Gate(host, token, closed=closed, role=ROLE)
-        runner = web.AppRunner(
-            gate.guard(application(config)), access_log=None, shutdown_timeout=1.0
-        )
+        gate = Gate(host, token, closed=closed, role=ROLE, name=NAME)
+        runner = runner_of(application(config), gate)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner, runner.addresses[0][1]

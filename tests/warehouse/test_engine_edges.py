@@ -238,10 +238,10 @@ def test_a_place_in_a_statement_is_told_without_the_mark_before_it(session: Sess
 def test_rows_written_are_those_of_the_last_statement(session: Session) -> None:
     session.run("CREATE TEMPORARY TABLE t (n UInt8)", "Null")
     session.run("INSERT INTO t VALUES (1), (2), (3)", "Null")
-    three = session.written
+    three = session.counts.written_rows
     session.run("SELECT 1", "TSV")
 
-    assert (three, session.written) == (3, 0)
+    assert (three, session.counts.written_rows) == (3, 0)
 
 
 def test_a_shorter_insert_stores_nothing_of_the_longer_one_before(session: Session) -> None:
