@@ -53,7 +53,7 @@ _PATIENCE_S: Final = 0.02
 """A server that is silent so long waits for the rest of a packet, which never comes."""
 _FIRST_QUERY: Final = b"\x01\x04fuzz"
 """A Query packet with the id that all recorded ones have."""
-_INTERNAL: Final = "because of an error of the server"
+_INTERNAL: Final = "because of an error: "
 
 
 class Relay:
