@@ -51,7 +51,9 @@ _LONGEST: Final = 40
 """Frames of a connection that the server has not ended."""
 _PATIENCE_S: Final = 0.02
 """A server that is silent so long waits for the rest of a packet, which never comes."""
-_INTERNAL: Final = "because of an error of the server"
+_FIRST_QUERY: Final = b"\x01\x04fuzz"
+"""A Query packet with the id that all recorded ones have."""
+_INTERNAL: Final = "because of an error: "
 
 
 class Relay:
@@ -101,13 +103,13 @@ def recorded(host: str, port: int) -> list[Recorded]:
             relay = Relay(host, port)
             password = str(_USERS[user]["password"])
             client = Client(*("127.0.0.1", relay.port, "", user, password), compression=compression)
-            client.connection.connect()
-            hello = b"".join(relay.sent)
             for sql, rows in asks:
                 client.execute(sql, rows, settings={"max_threads": 1}, query_id="fuzz")
             client.disconnect()
             relay.close()
-            rest = b"".join(relay.sent)[len(hello) :]
+            whole = b"".join(relay.sent)
+            hello = whole[: whole.index(_FIRST_QUERY)]
+            rest = whole[len(hello) :]
             found.append(Recorded(hello, _as_sent(relay.sent, len(hello), rest)))
     return found
 
