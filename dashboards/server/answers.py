@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 
 from dashboards.server.shelf import Conflict, Record
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
-from schemas.grain import Access
+from schemas.grain import Caller
 
-ROLE: web.RequestKey[str] = web.RequestKey("role", str)
-"""Request key of what the caller's token is for, an `Access`; set by the code that serves the app.
-Without it the caller is a viewer."""
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
+"""Request key of who asks; set by the code that serves the app. Without it, a viewer asks."""
 VERSION = "13.2.2"  # Version of the Grafana components that the page uses.
 
 
@@ -21,9 +20,9 @@ class Denied(Refused):
     """The caller's role may not see what was asked for."""
 
 
-def access_of(request: web.Request) -> Access:
-    """What the caller's token is for."""
-    return cast(Access, request.get(ROLE, "viewer"))
+def caller_of(request: web.Request) -> Caller:
+    """Who asks."""
+    return request.get(CALLER, Caller())
 
 
 def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:

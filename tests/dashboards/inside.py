@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from aiohttp import web
 
-from dashboards.server import ROLE, ServerConfig, application
+from dashboards.server import CALLER, ServerConfig, application
 from infra.http import Gate
 
 WAIT_S = 15
@@ -64,7 +64,7 @@ def inside(
     thread.start()
 
     async def start() -> tuple[web.AppRunner, int]:
-        gate = Gate(host, token, closed=closed, role=ROLE)
+        gate = Gate(host, token, closed=closed, caller=CALLER)
         runner = web.AppRunner(
             gate.guard(application(config)), access_log=None, shutdown_timeout=1.0
         )
