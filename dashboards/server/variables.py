@@ -213,8 +213,9 @@ class Variables:
         if self._county:
             listed = _within(self._county, listed, () if carried else asked or ())
             if listed.problem:
-                kept = tuple(Option(each, each) for each in asked or ())
-                return replace(listed, picked=kept)
+                return replace(listed, picked=tuple(Option(each, each) for each in asked or ()))
+            if not listed.model.get("includeAll"):
+                asked = [each for each in asked or () if each != ALL] or None
         return _chosen(listed, asked, parents, carried=carried)
 
     def _wanted(self, model: Record) -> list[str] | None:

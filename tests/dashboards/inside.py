@@ -7,6 +7,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -53,7 +54,12 @@ def without_times(value: Any) -> Any:
 
 @contextlib.contextmanager
 def inside(
-    config: ServerConfig, token: str = "", *, host: str = "127.0.0.1", closed: bool = False
+    config: ServerConfig,
+    token: str = "",
+    *,
+    host: str = "127.0.0.1",
+    closed: bool = False,
+    grants: Path | None = None,
 ) -> Iterator[Inside]:
     """Serves `config` behind the gate, on a free local port, until the block ends.
 
@@ -64,7 +70,7 @@ def inside(
     thread.start()
 
     async def start() -> tuple[web.AppRunner, int]:
-        gate = Gate(host, token, closed=closed, caller=CALLER)
+        gate = Gate(host, token, closed=closed, caller=CALLER, grants=grants)
         runner = web.AppRunner(
             gate.guard(application(config)), access_log=None, shutdown_timeout=1.0
         )
