@@ -10,7 +10,7 @@ from infra import desks
 from infra.database import apply_desks, divisions
 from infra.http import Grants
 from infra.settings import Settings
-from schemas.errors import GulouError, Unavailable
+from schemas.errors import GulouError, Misconfigured, Unavailable
 from schemas.grain import Access
 
 
@@ -42,12 +42,18 @@ def revoke(settings: Settings, name: str) -> bool:
 
     Raises:
         Refused: the name has no access.
-        Misconfigured: a city's own ClickHouse does not let Gulou drop a county's user.
+        Misconfigured: the name is shut out, but a city's own ClickHouse does not let Gulou drop a
+            county's user.
     """
     grants = Grants(settings.access_file)
     before = grants.counties()
     grants.revoke(name)
-    return grants.counties() == before or _in_step(settings)
+    try:
+        return grants.counties() == before or _in_step(settings)
+    except Misconfigured as error:
+        raise Misconfigured(
+            f"{name!r} has no access any more. {error.what}", do=error.do
+        ) from error
 
 
 def looks(
