@@ -156,13 +156,15 @@ def _users(client: Any, settings: Settings, place: Layout) -> Iterator[Change]:
         digest = hashlib.sha256("".join(wanted).encode()).hexdigest()[:32] if reader else ""
         if applied.get(key, "") == digest:
             continue
-        _managed(client, settings, wanted, reader or desks.reader(settings, name[-6:]), bool(reader))
+        _managed(
+            client, settings, wanted, reader or desks.reader(settings, name[-6:]), bool(reader)
+        )
         client.execute(_remembered(place, key, digest))
         yield Change(f"{'create' if reader else 'drop'} {key}", wanted)
 
 
 def _managed(
-    client: Any, settings: Settings, sql: Sequence[str], reader: desks.Reader, wanted: bool
+    client: Any, settings: Settings, sql: Sequence[str], reader: desks.DeskUser, wanted: bool
 ) -> None:
     """Runs statements about a user; whoever may not is content when an administrator has done it.
 
@@ -184,7 +186,7 @@ def _managed(
         ) from None
 
 
-def _logs_in(settings: Settings, reader: desks.Reader) -> bool:
+def _logs_in(settings: Settings, reader: desks.DeskUser) -> bool:
     client = replace(address(settings), user=reader.name, password=reader.password).connect()
     try:
         client.execute("SELECT 1")

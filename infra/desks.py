@@ -35,7 +35,7 @@ LIMITS: Final[Mapping[str, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class DeskUser:
     """The ClickHouse user of a county's clerks."""
 
     name: str
@@ -80,10 +80,10 @@ def password(key: str, code: str) -> str:
     return hmac.new(key.encode(), f"desk of {code}".encode(), hashlib.sha256).hexdigest()
 
 
-def reader(settings: Settings, code: str) -> Reader:
+def reader(settings: Settings, code: str) -> DeskUser:
     """The user of a county's clerks."""
     key = settings.secret(KEY).get_secret_value()
-    return Reader(
+    return DeskUser(
         f"{settings.clickhouse_desk_user}_{code}",
         password(key, code),
         f"{settings.desk_database}_{code}",
@@ -106,12 +106,12 @@ def write_users(settings: Settings) -> Path:
 
 def _users(settings: Settings) -> dict[str, dict[str, object]]:
     readers = [
-        Reader(
+        DeskUser(
             settings.clickhouse_board_user,
             settings.clickhouse_board_password.get_secret_value(),
             settings.published_database,
         ),
-        Reader(
+        DeskUser(
             settings.clickhouse_desk_user,
             settings.clickhouse_desk_password.get_secret_value(),
             settings.desk_database,

@@ -22,7 +22,8 @@ class Denied(Refused):
 
 def caller_of(request: web.Request) -> Caller:
     """Who asks."""
-    return request.get(CALLER, Caller())
+    caller: Caller = request.get(CALLER, Caller())
+    return caller
 
 
 def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:

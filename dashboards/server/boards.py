@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from dashboards.server.answers import (
-    caller_of,
     body_of,
+    caller_of,
     found,
     keep_permissions,
     no_permissions,

@@ -52,7 +52,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Inquiry:
     """One request for figures: who asks, for which range, and what goes on record of it.
 
     Attributes:
@@ -64,8 +64,8 @@ class Visit:
     look: Look
 
     @classmethod
-    def of(cls, request: web.Request, span: Span) -> Visit:
-        """The visit of a request; a board's address gives `uid` and `id`."""
+    def of(cls, request: web.Request, span: Span) -> Inquiry:
+        """The inquiry of a request; a board's address gives `uid` and `id`."""
         caller, panel = caller_of(request), request.match_info.get("id")
         look = Look(
             who=caller.name,
@@ -104,9 +104,7 @@ class _Result:
 class Queries:
     """Runs queries on the stored data sources, through one reader."""
 
-    def __init__(
-        self, store: Shelf, reader: Reader, looks: Looks, desks: Desks, zone: str
-    ) -> None:
+    def __init__(self, store: Shelf, reader: Reader, looks: Looks, desks: Desks, zone: str) -> None:
         self.store, self.reader, self.looks = store, reader, looks
         self.zone = zone
         self._desks = desks
@@ -124,18 +122,18 @@ class Queries:
         if not all(isinstance(each, dict) for each in asked):
             raise Refused("a query is no JSON object.", do="Send refId, datasource and rawSql.")
         asks = [Ask(str(each.get("refId") or "A"), each) for each in asked]
-        return await self.answered(asks, Visit.of(request, Span.of(body)))
+        return await self.answered(asks, Inquiry.of(request, Span.of(body)))
 
-    async def answered(self, asks: Sequence[Ask], visit: Visit) -> web.Response:
+    async def answered(self, asks: Sequence[Ask], inquiry: Inquiry) -> web.Response:
         """The frames or the error of each query, keyed by refId; status 400 if any query fails.
 
         Raises:
             Denied: a query needs figures that the caller may not see.
             Unavailable: a look at cases could not be recorded.
         """
-        origins = [await self._origin(each, visit) for each in asks]
+        origins = [await self._origin(each, inquiry) for each in asks]
         results = await asyncio.gather(
-            *(self._one(*each, visit.span) for each in zip(asks, origins, strict=True))
+            *(self._one(*each, inquiry.span) for each in zip(asks, origins, strict=True))
         )
         pairs = (
             json.dumps(each.ref).encode() + b":" + result.body
@@ -196,13 +194,13 @@ class Queries:
             return self._desks.origin(caller.county)
         return source(record, self.store.secret(record["uid"], "password"))
 
-    async def _origin(self, ask: Ask, visit: Visit) -> DataSource | GulouError:
+    async def _origin(self, ask: Ask, inquiry: Inquiry) -> DataSource | GulouError:
         """The source of a query; its error where only this query fails."""
         sql = str(ask.fields.get("rawSql") or "")
         said = {"sql": sql} if ask.values is None else {"variables": ask.values}
-        look = replace(visit.look, query=ask.ref, **said)
+        look = replace(inquiry.look, query=ask.ref, **said)
         try:
-            return await self.origin(ask.fields.get("datasource"), sql, visit.caller, look)
+            return await self.origin(ask.fields.get("datasource"), sql, inquiry.caller, look)
         except (Denied, Unavailable):
             raise  # for the whole request: nothing of it may be shown
         except GulouError as error:

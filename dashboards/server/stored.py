@@ -11,7 +11,7 @@ from aiohttp import web
 from dashboards.server.answers import found
 from dashboards.server.county import Outside
 from dashboards.server.filling import ALL, Filling, filled, filled_sql
-from dashboards.server.queries import Ask, Queries, Span, Visit, source_uid
+from dashboards.server.queries import Ask, Inquiry, Queries, Span, source_uid
 from dashboards.server.shelf import Conflict, Record, Shelf
 from dashboards.server.variables import Chosen, Nothing, OptionLists, Unknown, Variables
 from schemas.errors import Refused
@@ -46,12 +46,12 @@ class Stored:
         """
         asked = _values(request, _VALUE)
         carried = request.query.getall("carried", [])
-        board, visit = self._board(request), Visit.of(request, Span.of(request.query))
-        variables = Variables(board, self.queries, self._lists, visit, asked, carried)
+        board, inquiry = self._board(request), Inquiry.of(request, Span.of(request.query))
+        variables = Variables(board, self.queries, self._lists, inquiry, asked, carried)
         settled = await variables.all()
         for each in settled:
             if isinstance(each.problem, Outside) and each.name in asked:
-                await self._refused(visit, each.problem, {each.name: asked[each.name]}, each.name)
+                await self._refused(inquiry, each.problem, {each.name: asked[each.name]}, each.name)
         return web.json_response({"variables": [_told(each) for each in settled]})
 
     async def panel(self, request: web.Request) -> web.Response:
@@ -60,18 +60,18 @@ class Stored:
         `for-<name>` gives the one value of a repeated panel's copy, `intervalMs` the width of one
         of its points.
         """
-        board, visit = self._board(request), Visit.of(request, Span.of(request.query))
+        board, inquiry = self._board(request), Inquiry.of(request, Span.of(request.query))
         panel = found(_panel(board, int(request.match_info["id"])), "看板里没有这个面板")
         targets = _targets(panel, request.query.getall("ref", []))
         copy = {name: each for name, each in _values(request, _COPY).items() if any(each)}
         asked = _values(request, _VALUE) | copy
         uids = [source_uid(each.get("datasource") or panel.get("datasource")) for each in targets]
         sqls = [str(target["rawSql"]) for target in targets]
-        variables = Variables(board, self.queries, self._lists, visit, asked)
+        variables = Variables(board, self.queries, self._lists, inquiry, asked)
         try:
             fillings = _singled(await variables.fillings([*uids, *sqls]), copy)
         except Outside as problem:
-            await self._refused(visit, problem, asked)
+            await self._refused(inquiry, problem, asked)
             raise
         values = {
             name: ALL if each.everything else each.value
@@ -93,12 +93,12 @@ class Stored:
             )
             for target, uid, sql in zip(targets, uids, sqls, strict=True)
         ]
-        return await self.queries.answered(asks, visit)
+        return await self.queries.answered(asks, inquiry)
 
     async def _refused(
-        self, visit: Visit, problem: Outside, asked: Mapping[str, Any], variable: str = ""
+        self, inquiry: Inquiry, problem: Outside, asked: Mapping[str, Any], variable: str = ""
     ) -> None:
-        refused = replace(visit.look, variables=asked, variable=variable, refused=str(problem))
+        refused = replace(inquiry.look, variables=asked, variable=variable, refused=str(problem))
         await self.queries.looks.note(refused)
 
     def _board(self, request: web.Request) -> Record:

@@ -24,7 +24,7 @@ from dashboards.server.filling import (
     names_in,
 )
 from dashboards.server.frames import AnswerColumn
-from dashboards.server.queries import Queries, Visit, source_uid
+from dashboards.server.queries import Inquiry, Queries, source_uid
 from dashboards.server.shelf import Record
 from schemas.errors import GulouError, Misconfigured, Refused
 from schemas.grain import County
@@ -147,12 +147,12 @@ class Variables:
         board: Record,
         queries: Queries,
         lists: OptionLists,
-        visit: Visit,
+        inquiry: Inquiry,
         asked: Mapping[str, list[str]],
         carried: Collection[str] = (),
     ) -> None:
-        self._queries, self._lists, self._visit = queries, lists, visit
-        self._span, self._county = visit.span, visit.caller.county
+        self._queries, self._lists, self._inquiry = queries, lists, inquiry
+        self._span, self._county = inquiry.span, inquiry.caller.county
         self._asked, self._carried = asked, carried
         listed = (board.get("templating") or {}).get("list") or ()
         self._models = {str(each["name"]): each for each in listed if each.get("name")}
@@ -263,10 +263,8 @@ class Variables:
         uid = source_uid(model.get("datasource"))
         sql = filled_sql(raw, fillings)
         values = {n: each.value for n, each in fillings.items() if not n.startswith("__")}
-        look = replace(self._visit.look, variable=str(model["name"]), variables=values)
-        origin = await self._queries.origin(
-            filled(uid, fillings), sql, self._visit.caller, look
-        )
+        look = replace(self._inquiry.look, variable=str(model["name"]), variables=values)
+        origin = await self._queries.origin(filled(uid, fillings), sql, self._inquiry.caller, look)
         key = (origin.uid, origin.version, sql, model.get("regex"), model.get("sort"))
         # What changes with the range is asked anew, as in Grafana.
         lasting = model.get("refresh") != _AT_EVERY_RANGE and "$__" not in sql

@@ -288,10 +288,10 @@ class Layout:
         database: holds the truth and the figures.
         published: holds the views that viewers read.
         desk: holds the views that clerks read.
-        counties: codes of the counties with clerks of their own, who read a database each.
         zone: IANA name of the city's zone.
         cluster: name of a ClickHouse cluster; empty for one server. On a cluster the same
             declarations become Replicated engines created ON CLUSTER.
+        counties: codes of the counties with clerks of their own, who read a database each.
     """
 
     database: str = "gulou"

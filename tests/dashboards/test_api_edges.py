@@ -171,7 +171,11 @@ def test_a_kept_password_stays_where_nothing_changes_but_name_database_and_limit
 ) -> None:
     server.call("POST", "/api/datasources", {**PLACED, "secureJsonData": {"password": "kept"}})
     data = {**PLACED["jsonData"], "defaultDatabase": "x", "queryTimeout": "9", "dialTimeout": "1"}
-    for fields in (PLACED, {**PLACED, "name": "三", "isDefault": False}, {**PLACED, "jsonData": data}):
+    for fields in (
+        PLACED,
+        {**PLACED, "name": "三", "isDefault": False},
+        {**PLACED, "jsonData": data},
+    ):
         assert server.told("PUT", "/api/datasources/uid/one", fields)[0] == 200
     assert "kept" in (tmp_path / "state" / "secrets.json").read_text()
     # Without a password there is nothing to send.

@@ -340,4 +340,3 @@ def test_what_everybody_may_see_is_no_look_at_cases(doors: Doors) -> None:
         for panel in asking("gulou-wall"):
             assert doors.panel("gulou-wall", panel["id"], reader).status_code == 200
     assert doors.looked() == before
-

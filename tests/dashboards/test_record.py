@@ -111,7 +111,9 @@ def test_a_list_of_options_of_the_clerks_is_a_look_too(watched: Watched) -> None
     for _ in range(2):  # the second time, the list comes from memory
         path = f"/api/boards/cases/variables?{urlencode(SPAN)}"
         assert watched.call("GET", path, role="clerk").status_code == 200
-    assert [(each["variable"], each["panel"]) for each in watched.looked()] == [("county", None)] * 2
+    assert [(each["variable"], each["panel"]) for each in watched.looked()] == [
+        ("county", None)
+    ] * 2
 
 
 def test_a_publishers_own_query_is_on_record_with_its_sql(watched: Watched) -> None:

@@ -86,7 +86,9 @@ def test_no_view_with_places_is_missing_and_none_without_is_there(desk: Desk) ->
 def test_the_other_countys_rows_are_there_to_be_left_out(desk: Desk) -> None:
     others = {view for view, rows in desk.every.items() if any(THERE in str(r) for r in rows)}
     assert {"petitions_cases", "mediations_cases", "visits_by_village_day"} <= others
-    assert not any(THERE in str(row) for v, rows in desk.own.items() if v not in WHOLE for row in rows)
+    assert not any(
+        THERE in str(row) for v, rows in desk.own.items() if v not in WHOLE for row in rows
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,9 @@ def test_an_error_made_on_purpose_tells_nothing_of_another_county(desk: Desk) ->
         case = desk.every["petitions_cases"]
         there = next(row["case"] for row in case if row["county"] == THERE)
         own = next(row["case"] for row in case if row["county"] == HERE)
-        ask = "SELECT count() FROM petitions_cases(at = 1700000000000) WHERE intDiv(1, case != '{}')"
+        ask = (
+            "SELECT count() FROM petitions_cases(at = 1700000000000) WHERE intDiv(1, case != '{}')"
+        )
         assert client.execute(ask.format(there)) == [(2,)]
         with pytest.raises(ServerException, match="ivision by zero"):
             client.execute(ask.format(own))

@@ -178,7 +178,7 @@ def test_an_owner_who_may_make_no_users_is_told_what_an_administrator_has_to_run
 
 
 def test_the_statements_for_a_citys_own_clickhouse_are_such(warehouse: EmbeddedClickHouse) -> None:
-    reader = desks.Reader("desk_431230", "word", "gulou_desk_431230")
+    reader = desks.DeskUser("desk_431230", "word", "gulou_desk_431230")
     digest = "98c1eb4ee93476743763878fcb96a25fbc9a175074d64004779ecb5242f645e6"  # sha256sum of word
     user, grant = (
         "CREATE USER OR REPLACE desk_431230{0} IDENTIFIED WITH sha256_hash BY "
@@ -203,9 +203,7 @@ def test_a_user_that_an_administrator_has_made_is_taken(
 ) -> None:
     home, word = tmp_path / "home", tmp_path / "word"
     embedded = Settings().model_copy(update={"home": home})
-    Grants(embedded.access_file).add(
-        "desk-1", "clerk", desks.county(_divisions(embedded), COUNTY)
-    )
+    Grants(embedded.access_file).add("desk-1", "clerk", desks.county(_divisions(embedded), COUNTY))
     # This users file stands for what the administrator did.
     users = desks.write_users(embedded)
     word.write_text(embedded.clickhouse_password.get_secret_value())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -141,6 +141,7 @@ def test_the_file_holds_no_token_and_is_its_owners_alone(file: Path) -> None:
         assert asked(file, *tried, ("GET", f"/thing?token={digest}", {})) == [(401, "")] * 3
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_other_text_is_a_token(text: str) -> None:
     assert Grants(None).by_token(text) is None
