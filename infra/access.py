@@ -66,7 +66,7 @@ def looks(
 
 
 def _in_step(settings: Settings) -> bool:
-    """Brings ClickHouse's users and views in step with the grants; False when it does not answer."""
+    """Brings ClickHouse's users and views in step with the grants; False if it does not answer."""
     if not settings.clickhouse_host:
         desks.write_users(settings)
     try:
