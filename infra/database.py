@@ -146,25 +146,21 @@ def _gone(client: Any, place: Layout) -> Iterator[Change]:
 
 def _users(client: Any, settings: Settings, place: Layout) -> Iterator[Change]:
     """Makes and drops the users of desks on a city's own ClickHouse, one after the other."""
-    readers = {f"user {r.name}": r for r in (desks.reader(settings, c) for c in place.counties)}
+    to_be = {f"user {desks.reader(settings, county).name}" for county in place.counties}
     applied = {k: d for k, d in _applied(client, place).items() if k.startswith("user ") and d}
-    for key in sorted(readers.keys() | applied.keys()):
-        reader = readers.get(key)
+    for key in sorted(to_be | applied.keys()):
         name = key.removeprefix("user ")
-        drop = (f"DROP USER IF EXISTS `{name}`{place.on_cluster}",)
-        wanted = reader.made(place) if reader else drop
-        digest = hashlib.sha256("".join(wanted).encode()).hexdigest()[:32] if reader else ""
-        if applied.get(key, "") == digest:
-            continue
-        _managed(
-            client, settings, wanted, reader or desks.reader(settings, name[-6:]), bool(reader)
-        )
-        client.execute(_remembered(place, key, digest))
-        yield Change(f"{'create' if reader else 'drop'} {key}", wanted)
+        user = replace(desks.reader(settings, name[-6:]), name=name)
+        sql = user.made(place) if key in to_be else user.dropped(place)
+        digest = hashlib.sha256("".join(sql).encode()).hexdigest()[:32] if key in to_be else ""
+        if applied.get(key, "") != digest:
+            _managed(client, settings, sql, user, key in to_be)
+            client.execute(_remembered(place, key, digest))
+            yield Change(f"{'create' if key in to_be else 'drop'} {key}", sql)
 
 
 def _managed(
-    client: Any, settings: Settings, sql: Sequence[str], reader: desks.DeskUser, wanted: bool
+    client: Any, settings: Settings, sql: Sequence[str], user: desks.DeskUser, wanted: bool
 ) -> None:
     """Runs statements about a user; whoever may not is content when an administrator has done it.
 
@@ -177,17 +173,17 @@ def _managed(
     except ServerException as error:
         if error.code != _MAY_NOT:
             raise
-        if _logs_in(settings, reader) == wanted:
+        if _logs_in(settings, user) == wanted:
             return
         raise Misconfigured(
             f"ClickHouse's user {settings.clickhouse_user!r} may not make or drop the user "
-            f"{reader.name!r} of a county's clerks.",
+            f"{user.name!r} of a county's clerks.",
             do=f"Grant it ACCESS MANAGEMENT, or let an administrator run: {'; '.join(sql)}",
         ) from None
 
 
-def _logs_in(settings: Settings, reader: desks.DeskUser) -> bool:
-    client = replace(address(settings), user=reader.name, password=reader.password).connect()
+def _logs_in(settings: Settings, user: desks.DeskUser) -> bool:
+    client = replace(address(settings), user=user.name, password=user.password).connect()
     try:
         client.execute("SELECT 1")
     except DriverError:

@@ -56,6 +56,10 @@ class DeskUser:
             f"GRANT{layout.on_cluster} SELECT ON `{self.database}`.* TO `{self.name}`",
         )
 
+    def dropped(self, layout: Layout) -> tuple[str, ...]:
+        """The statement that drops it there."""
+        return (f"DROP USER IF EXISTS `{self.name}`{layout.on_cluster}",)
+
 
 def counties(settings: Settings) -> tuple[str, ...]:
     """Codes of the counties that have a desk."""

@@ -20,7 +20,7 @@ password = partial(desks.password, KEY)
 
 @contextlib.contextmanager
 def county_desks(shipped: Shipped, counties: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Makes what `gulou access add clerk NAME --county` makes; gives the database of each county."""
+    """Makes what `gulou access add clerk NAME --county` makes; gives each county's database."""
     layout = replace(shipped.city.layout, counties=tuple(counties))
     for statement in (*database_statements(layout), *desk_statements(families(), layout)):
         shipped.city.run(statement.sql)
