@@ -178,14 +178,15 @@ def _managed(
         raise Misconfigured(
             f"ClickHouse's user {settings.clickhouse_user!r} may not make or drop the user "
             f"{user.name!r} of a county's clerks.",
-            do=f"Grant it ACCESS MANAGEMENT, or let an administrator run: {'; '.join(sql)}",
+            do="Grant it ACCESS MANAGEMENT, and SELECT with GRANT OPTION on "
+            f"{settings.desk_database}_*.*; or let an administrator run: {'; '.join(sql)}",
         ) from None
 
 
 def _logs_in(settings: Settings, user: desks.DeskUser) -> bool:
     client = replace(address(settings), user=user.name, password=user.password).connect()
     try:
-        client.execute("SELECT 1")
+        client.execute(f"SELECT 1 FROM `{user.database}`.labels LIMIT 1")
     except DriverError:
         return False
     finally:
