@@ -43,8 +43,8 @@ def connected(town: Town, database: str) -> Client:
 def desk(whole_town: Town) -> Iterator[Desk]:
     whole_town.empty()
     for county in (HERE, THERE):
-        village = f"{county}{'100' if county == HERE else '001'}"
-        for n, place in enumerate((county, village)):
+        township = f"{county}{'100' if county == HERE else '001'}"
+        for n, place in enumerate((county, township)):
             name = f"{place}-{n}"
             whole_town.tell(
                 told("visit.recorded", name, "2021-03-01 09:00", place=place),
