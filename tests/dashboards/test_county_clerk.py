@@ -27,9 +27,10 @@ from tests.histories.told import ms, told
 from tests.town import Town
 
 TOKEN = "publishes"
+VILLAGES = {"431230": "431230100001", "431202": "431202001001"}
 HERE, THERE, EMPTY = "431230", "431202", "431221"
 NAME = "通道侗族自治县"
-OWN = {"county": HERE, "township": "431230100", "village": "", "grid": ""}
+PLACES = ("county", "township", "village", "grid")
 SPAN = {"from": str(ms("2021-06-01")), "to": str(ms("2021-06-15 13:59:59"))}
 BOARDS = {board["uid"]: board for board in every()}
 ACROSS = {"各县市区满意率"}
@@ -43,7 +44,6 @@ class Doors:
     server: Inside
     tokens: dict[str, str]
     looks: Path
-    village: str
 
     def get(self, path: str, reader: str, *fields: tuple[str, str]) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.tokens[reader]}"} if reader else {}
@@ -72,7 +72,7 @@ class Doors:
 def doors(whole_town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     whole_town.empty()
     shipped, root = whole_town.shipped, tmp_path_factory.mktemp("county")
-    village = _told(whole_town)
+    _told(whole_town)
     grants = Grants(root / "access.json")
     tokens = {
         "here": grants.add("desk-here", "clerk", County(HERE, NAME)),
@@ -94,24 +94,14 @@ def doors(whole_town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         county_desks(shipped, [HERE, THERE]),
         inside(config, TOKEN, grants=root / "access.json") as server,
     ):
-        yield Doors(server, tokens, root / "looks", village)
+        yield Doors(server, tokens, root / "looks")
     whole_town.empty()
 
 
-def _told(town: Town) -> str:
-    """Events of a county, and twice as many of another; returns the first one's village."""
-    villages = {
-        county: next(
-            row["code"]
-            for row in town.rows(
-                "SELECT code FROM gulou_published.divisions WHERE level = 'village' "
-                f"AND startsWith(code, '{county}') ORDER BY code LIMIT 1"
-            )
-        )
-        for county in (HERE, THERE)
-    }
+def _told(town: Town) -> None:
+    """Events of a county, and twice as many of another."""
     for county, number in ((HERE, 1), (THERE, 2)):
-        place = villages[county]
+        place = VILLAGES[county]
         for n in range(number):
             key = f"{county}-{n}"
             town.tell(
@@ -121,12 +111,11 @@ def _told(town: Town) -> str:
                 told("fund.disbursed", f"F-{key}", "2021-06-04 09:00", place=place, helped=2),
             )
     town.beat()
-    return villages[HERE]
 
 
-def own(doors: Doors, uid: str) -> dict[str, str]:
+def own(uid: str) -> dict[str, str]:
     """A place of the county for each variable of a board."""
-    village = doors.village
+    village = VILLAGES[HERE]
     places = {"county": HERE, "township": village[:9], "village": village, "grid": f"{village}001"}
     names = {each["name"] for each in BOARDS[uid]["templating"]["list"]}
     return {name: value for name, value in places.items() if name in names}
@@ -165,7 +154,7 @@ def test_a_county_sees_of_itself_what_a_clerk_of_all_counties_sees_of_it(
     doors: Doors, uid: str
 ) -> None:
     for panel in asking(uid):
-        title, values = panel["title"].removesuffix("${fresh}"), own(doors, uid)
+        title, values = panel["title"].removesuffix("${fresh}"), own(uid)
         mine = doors.panel(uid, panel["id"], "here", **values)
         whole = doors.panel(uid, panel["id"], "clerk", **values)
         if is_finer(panel):
@@ -200,7 +189,7 @@ def test_a_list_of_cases_has_the_countys_cases_alone(doors: Doors) -> None:
 @pytest.mark.parametrize("uid", sorted(uid for uid in BOARDS if uid != "gulou-wall"))
 def test_lists_of_places_hold_the_county_alone(doors: Doors, uid: str) -> None:
     listed = doors.variables(uid, "here")
-    places = {name: each for name, each in listed.items() if name in OWN}
+    places = {name: each for name, each in listed.items() if name in PLACES}
     for name, each in places.items():
         assert "unknown" not in each and "error" not in each, each
         codes = [option["value"] for option in each["options"]]
@@ -242,11 +231,11 @@ def test_a_place_outside_the_county_is_refused_and_never_a_zero(
 ) -> None:
     uid = "gulou-microgrid" if name == "grid" else "gulou-village"
     for panel in asking(uid)[:3]:
-        values = own(doors, uid) | {name: value}
+        values = own(uid) | {name: value}
         refused(doors, doors.panel(uid, panel["id"], "here", **values), place)
-        assert doors.panel(uid, panel["id"], "clerk", **own(doors, uid)).status_code == 200
-    told_ = doors.variables(uid, "here", **{name: value})[name]
-    assert told_["unknown"].startswith(f"您的账号只能查看{NAME}的数据，不能查看“{place}”。")
+        assert doors.panel(uid, panel["id"], "clerk", **own(uid)).status_code == 200
+    said = doors.variables(uid, "here", **{name: value})[name]
+    assert said["unknown"].startswith(f"您的账号只能查看{NAME}的数据，不能查看“{place}”。")
 
 
 def test_one_county_among_several_is_refused_all_the_same(doors: Doors) -> None:
@@ -281,7 +270,7 @@ def test_a_board_that_is_made_for_another_county_is_refused(doors: Doors) -> Non
     assert figures(doors.panel("of-another", 4, "here")) == {"A": [[[1]]]}
 
 
-def test_a_county_without_a_desk_is_said_to_have_none(doors: Doors, tmp_path: Path) -> None:
+def test_a_county_without_a_desk_is_said_to_have_none(tmp_path: Path) -> None:
     config = ServerConfig(tmp_path / "state", boards=Path(publish.__file__).parent / "json")
     grants = Grants(tmp_path / "access.json")
     token = grants.add("desk", "clerk", County(HERE, NAME))
@@ -290,10 +279,9 @@ def test_a_county_without_a_desk_is_said_to_have_none(doors: Doors, tmp_path: Pa
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     with inside(config, TOKEN, grants=tmp_path / "access.json") as server:
         assert server.call("POST", "/api/datasources", source, bearer).status_code == 200
-        doors_ = Doors(server, {"here": token}, config.state / "looks", doors.village)
-        doors_.tokens["publisher"] = TOKEN
-        doors_.publish({"uid": "cases", "panels": [{"id": 1, "targets": [_desk("SELECT 1")]}]})
-        answer = doors_.panel("cases", 1, "here")
+        doors = Doors(server, {"here": token}, config.state / "looks")
+        doors.publish({"uid": "cases", "panels": [{"id": 1, "targets": [_desk("SELECT 1")]}]})
+        answer = doors.panel("cases", 1, "here")
     # A published source is never asked with a county's password.
     (result,) = answer.json()["results"].values()
     assert (answer.status_code, f"没有{NAME}的数据源" in result["error"]) == (400, True)
