@@ -122,7 +122,10 @@ def _users(settings: Settings) -> dict[str, dict[str, object]]:
         ),
         *(reader(settings, code) for code in counties(settings)),
     ]
-    owner = {"password": settings.clickhouse_password.get_secret_value(), "role": "writer"}
+    owner: dict[str, object] = {
+        "password": settings.clickhouse_password.get_secret_value(),
+        "role": "writer",
+    }
     return {
         settings.clickhouse_user: owner,
         **{

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from dashboards.roles import SOURCES
 from dashboards.server.answers import Denied
@@ -76,7 +77,9 @@ class Desks:
         data["username"] = f"{data.get('username')}_{county.code}"
         data["defaultDatabase"] = f"{data.get('defaultDatabase')}_{county.code}"
         own = {"uid": f"{SOURCES['clerk']}-{county.code}", "version": 1, "jsonData": data}
-        return source({**self._clerks, **own}, self._password(county.code))
+        origin = source({**self._clerks, **own}, self._password(county.code))
+        # A board may name no county, and its figures are the county's all the same.
+        return replace(origin, note=f"仅含{county.name}")
 
 
 _HOW = "请从列表中另选；确需查看其他县市区的，请向管理员申请。"

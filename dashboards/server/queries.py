@@ -233,7 +233,8 @@ class Queries:
     async def _answer(self, origin: DataSource, sql: str, *, form: int, ref: str) -> _Result:
         try:
             answer = await self.reader.run(origin, sql)
-            notice = f"只显示前 {self.reader.rows} 行" if answer.cut else ""
+            cut = f"只显示前 {self.reader.rows} 行" if answer.cut else ""
+            notice = "，".join(filter(None, (origin.note, cut)))
             made = frames(answer.columns, ref=ref, form=form, sql=sql, notice=notice)
         except GulouError as error:
             return _failed(error, sql)

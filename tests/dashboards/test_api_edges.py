@@ -155,7 +155,8 @@ def test_a_kept_password_goes_to_no_other_place(
     hidden = {"secureJsonData": {"password": "kept", "tlsClientKey": "kept too"}}
     server.call("POST", "/api/datasources", {**PLACED, **hidden})
     other = {**PLACED, "jsonData": {**PLACED["jsonData"], **changed}}
-    for more in ({}, {"secureJsonData": {}}, {"secureJsonData": {"password": ""}}):
+    nothing: list[dict[str, Any]] = [{}, {"password": ""}, {"tlsClientKey": "anew"}]
+    for more in [{}, *({"secureJsonData": each} for each in nothing)]:
         code, told = server.told("PUT", "/api/datasources/uid/one", {**other, **more})
         assert (code, "the password it has is not sent there" in told["message"]) == (400, True)
     kept = shown(1, 1, **PLACED) | {"secureJsonFields": {"password": True, "tlsClientKey": True}}

@@ -270,6 +270,19 @@ def test_a_board_that_is_made_for_another_county_is_refused(doors: Doors) -> Non
     assert figures(doors.panel("of-another", 4, "here")) == {"A": [[[1]]]}
 
 
+def test_a_panel_of_cases_says_beside_a_countys_figures_which_county_they_are_of(
+    doors: Doors,
+) -> None:
+    sql = f"SELECT count() FROM petitions_cases(at = {SPAN['to']})"
+    doors.publish({"uid": "unplaced", "panels": [{"id": 1, "targets": [_desk(sql)]}]})
+    said = {
+        reader: frame["schema"]["meta"].get("notices")
+        for reader in ("here", "clerk")
+        for frame in doors.panel("unplaced", 1, reader).json()["results"]["A"]["frames"]
+    }
+    assert said == {"here": [{"severity": "warning", "text": f"仅含{NAME}"}], "clerk": None}
+
+
 def test_a_county_without_a_desk_is_said_to_have_none(tmp_path: Path) -> None:
     config = ServerConfig(tmp_path / "state", boards=Path(publish.__file__).parent / "json")
     grants = Grants(tmp_path / "access.json")

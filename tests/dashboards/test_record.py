@@ -57,7 +57,7 @@ class Watched:
 def watched(tmp_path: Path, city_source: dict[str, Any]) -> Iterator[Watched]:
     """With a board of one panel of two queries, one list of options and a text to search for."""
     grants = Grants(tmp_path / "access.json")
-    tokens = {role: grants.add(f"the {role}", role) for role in ACCESS}
+    tokens: dict[str, str] = {role: grants.add(f"the {role}", role) for role in ACCESS}
     desk = {**city_source, "uid": "gulou-desk", "name": "gulou-desk", "isDefault": False}
     (tmp_path / "sources.json").write_text(json.dumps([city_source, desk]))
     folder = tmp_path / "home" / "looks"

@@ -88,7 +88,9 @@ def test_the_last_clerk_of_a_county_closes_its_desk(nobody: Settings) -> None:
 
 
 def test_a_schemas_apply_keeps_desks_in_step(nobody: Settings) -> None:
-    Grants(nobody.access_file).add("desk-1", "clerk", desks.county(_divisions(nobody), COUNTY))
+    Grants(nobody.access_file).add(
+        "desk-1", "clerk", desks.county(database.divisions(nobody), COUNTY)
+    )
     made = {change.what for change in database.apply(nobody)}
     assert f"create view gulou_desk_{COUNTY}.petitions_cases" in made
     assert database.apply(nobody) == []
@@ -100,10 +102,6 @@ def test_a_schemas_apply_keeps_desks_in_step(nobody: Settings) -> None:
     gone = [change.what for change in database.apply(nobody)]
     assert gone == [f"drop database gulou_desk_{COUNTY}"]
     assert database.apply(nobody) == []
-
-
-def _divisions(settings: Settings) -> database.Divisions:
-    return database.divisions(settings)
 
 
 def test_a_citys_own_database_of_such_a_name_stays(nobody: Settings) -> None:
@@ -130,7 +128,7 @@ def test_a_county_that_the_city_does_not_have_is_refused_with_those_it_has(
 ) -> None:
     for given in ("431299", "431200", "长沙县", "431230101", ""):
         with pytest.raises(Refused, match=f"{COUNTY} {NAME}"):
-            desks.county(_divisions(nobody), given)
+            desks.county(database.divisions(nobody), given)
     assert Grants(nobody.access_file).all() == ()
 
 
@@ -203,7 +201,9 @@ def test_a_user_that_an_administrator_has_made_is_taken(
 ) -> None:
     home, word = tmp_path / "home", tmp_path / "word"
     embedded = Settings().model_copy(update={"home": home})
-    Grants(embedded.access_file).add("desk-1", "clerk", desks.county(_divisions(embedded), COUNTY))
+    Grants(embedded.access_file).add(
+        "desk-1", "clerk", desks.county(database.divisions(embedded), COUNTY)
+    )
     # This users file stands for what the administrator did.
     users = desks.write_users(embedded)
     word.write_text(embedded.clickhouse_password.get_secret_value())
