@@ -173,7 +173,8 @@ def _managed(
     except ServerException as error:
         if error.code != _MAY_NOT:
             raise
-        if _logs_in(settings, user) == wanted:
+        probe = f"SELECT 1 FROM `{user.database}`.labels LIMIT 1" if wanted else "SELECT 1"
+        if _answers(settings, user, probe) == wanted:
             return
         raise Misconfigured(
             f"ClickHouse's user {settings.clickhouse_user!r} may not make or drop the user "
@@ -183,10 +184,11 @@ def _managed(
         ) from None
 
 
-def _logs_in(settings: Settings, user: desks.DeskUser) -> bool:
+def _answers(settings: Settings, user: desks.DeskUser, probe: str) -> bool:
+    """Whether a user of a desk gets an answer."""
     client = replace(address(settings), user=user.name, password=user.password).connect()
     try:
-        client.execute(f"SELECT 1 FROM `{user.database}`.labels LIMIT 1")
+        client.execute(probe)
     except DriverError:
         return False
     finally:
