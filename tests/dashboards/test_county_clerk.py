@@ -18,6 +18,7 @@ import requests
 from dashboards import publish
 from dashboards.boards import every
 from dashboards.server import ServerConfig
+from dashboards.server.county import Outside, check, is_outside
 from dashboards.server.looks import recorded
 from infra.http import Grants
 from schemas.grain import County
@@ -236,6 +237,40 @@ def test_a_place_outside_the_county_is_refused_and_never_a_zero(
         assert doors.panel(uid, panel["id"], "clerk", **own(uid)).status_code == 200
     said = doors.variables(uid, "here", **{name: value})[name]
     assert said["unknown"].startswith(f"您的账号只能查看{NAME}的数据，不能查看“{place}”。")
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "outside"),
+    [
+        (HERE, HERE, False), (HERE, "431230100001001", False), (HERE, "431230100", False),
+        (HERE, THERE, True), (HERE, "431200", True), (HERE, "431202001001001", True),
+        # Not the form of a place's code, or of another province.
+        (HERE, "43120", False), (HERE, "4312021", False), (HERE, "110101", False), (HERE, "", False),
+        (HERE, "visits", False), (HERE, "$__all", False), (HERE, "P-431202", False),
+        # A city without one beginning of all its counties' codes.
+        ("500101", "500233", True), ("500233", "500233001", False),
+    ],
+)  # fmt: skip
+def test_a_place_is_known_by_the_form_of_its_code(code: str, value: str, outside: bool) -> None:
+    assert is_outside(County(code, NAME), value) is outside
+
+
+@pytest.mark.parametrize(
+    ("sql", "outside"),
+    [
+        (f"SELECT 1 WHERE county = '{HERE}'", ""),
+        (f"SELECT 1 WHERE county = '{THERE}'", THERE),
+        (f"SELECT decodeURLComponent('%7B{HERE}%2C{THERE}%7D')", THERE),
+        (f"SELECT 1 WHERE startsWith(village, '{THERE}001001')", f"{THERE}001001"),
+        ("SELECT 1 WHERE county != '431200' AND t > 1431202000 LIMIT 432000", ""),
+    ],
+)
+def test_filled_sql_is_refused_for_a_place_outside(sql: str, outside: str) -> None:
+    if outside:
+        with pytest.raises(Outside, match=outside):
+            check(County(HERE, NAME), sql)
+    else:
+        check(County(HERE, NAME), sql)
 
 
 def test_one_county_among_several_is_refused_all_the_same(doors: Doors) -> None:
