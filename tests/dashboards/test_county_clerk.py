@@ -246,7 +246,8 @@ def test_a_place_outside_the_county_is_refused_and_never_a_zero(
         (HERE, THERE, True), (HERE, "431200", True), (HERE, "431202001001001", True),
         # Not the form of a place's code, or of another province.
         (HERE, "43120", False), (HERE, "4312021", False), (HERE, "110101", False),
-        (HERE, "", False), (HERE, "visits", False), (HERE, "$__all", False), (HERE, "P-431202", False),
+        (HERE, "", False), (HERE, "visits", False), (HERE, "$__all", False),
+        (HERE, "P-431202", False),
         # A city without one beginning of all its counties' codes.
         ("500101", "500233", True), ("500233", "500233001", False),
     ],
