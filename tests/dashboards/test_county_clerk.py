@@ -150,26 +150,28 @@ def refused(doors: Doors, answer: requests.Response, place: str) -> None:
 # ----------------------------------------------------------------------------- what is shown
 
 
-@pytest.mark.parametrize("uid", sorted(BOARDS))
+@pytest.mark.parametrize("uid", sorted(u for u in BOARDS if any(map(is_finer, asking(u)))))
 def test_a_county_sees_of_itself_what_a_clerk_of_all_counties_sees_of_it(
     doors: Doors, uid: str
 ) -> None:
-    for panel in asking(uid):
-        title, values = panel["title"].removesuffix("${fresh}"), own(uid)
-        mine = doors.panel(uid, panel["id"], "here", **values)
-        whole = doors.panel(uid, panel["id"], "clerk", **values)
-        if is_finer(panel):
-            assert THERE not in mine.text and "鹤城" not in mine.text, title
+    for panel in filter(is_finer, asking(uid)):
+        title = panel["title"].removesuffix("${fresh}")
+        mine = doors.panel(uid, panel["id"], "here", **own(uid))
+        assert THERE not in mine.text and "鹤城" not in mine.text, title
         if title in ACROSS:
-            assert mine.status_code == 200
+            assert figures(mine)
         else:
-            assert figures(mine) == figures(whole), title
+            assert figures(mine) == figures(doors.panel(uid, panel["id"], "clerk", **own(uid)))
 
 
-def test_the_wall_is_the_city_for_a_countys_clerk_too(doors: Doors) -> None:
-    for panel in asking("gulou-wall"):
-        mine = doors.panel("gulou-wall", panel["id"], "here")
-        assert figures(mine) == figures(doors.panel("gulou-wall", panel["id"], ""))
+@pytest.mark.parametrize("uid", ["gulou-county", "gulou-wall"])
+def test_what_everybody_sees_a_countys_clerk_sees_too(doors: Doors, uid: str) -> None:
+    for panel in asking(uid):
+        if not any("pipeline" in target["rawSql"] for target in panel["targets"]):  # tells the time
+            mine, everybodys = (
+                doors.panel(uid, panel["id"], who, **own(uid)) for who in ("here", "")
+            )
+            assert figures(mine) == figures(everybodys), panel["title"]
 
 
 def test_a_list_of_cases_has_the_countys_cases_alone(doors: Doors) -> None:
@@ -234,7 +236,6 @@ def test_a_place_outside_the_county_is_refused_and_never_a_zero(
     for panel in asking(uid)[:3]:
         values = own(uid) | {name: value}
         refused(doors, doors.panel(uid, panel["id"], "here", **values), place)
-        assert doors.panel(uid, panel["id"], "clerk", **own(uid)).status_code == 200
     said = doors.variables(uid, "here", **{name: value})[name]
     assert said["unknown"].startswith(f"您的账号只能查看{NAME}的数据，不能查看“{place}”。")
 
@@ -372,8 +373,7 @@ def test_a_countys_looks_and_what_it_was_refused_are_on_record(doors: Doors) -> 
 
 
 def test_what_everybody_may_see_is_no_look_at_cases(doors: Doors) -> None:
-    before = doors.looked()
+    before, panel = doors.looked(), asking("gulou-wall")[0]
     for reader in ("", "here", "clerk", "auditor", "publisher"):
-        for panel in asking("gulou-wall"):
-            assert doors.panel("gulou-wall", panel["id"], reader).status_code == 200
+        assert doors.panel("gulou-wall", panel["id"], reader).status_code == 200
     assert doors.looked() == before
