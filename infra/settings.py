@@ -165,6 +165,11 @@ class Settings(BaseSettings):
 
     # -- boards
     board_port: Port = Field(default=13000, description="Board server; 0 is any free port.")
+    looks_months: int = Field(
+        default=6,
+        ge=6,
+        description="Months for which looks at case-level data stay on record; 6 at least.",
+    )
     grafana_url: str = Field(
         default="", description="The city's own Grafana; empty starts the embedded board server."
     )
@@ -348,6 +353,11 @@ class Settings(BaseSettings):
     def access_file(self) -> Path:
         """Who is let in to the boards: names, roles and digests of tokens."""
         return self.home / "secrets" / "access.json"
+
+    @property
+    def looks_folder(self) -> Path:
+        """Who looked at case-level data: a file a month."""
+        return self.home / "looks"
 
     def secret(self, name: str) -> SecretStr:
         """The secret `name` of this installation, made at its first use, mode 0600.

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, cast
+from typing import Any
 
 from aiohttp import web
 
 from dashboards.server.shelf import Conflict, Record
 from dashboards.server.turns import Crowded
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
-from schemas.grain import Access
+from schemas.grain import Caller
 
-ROLE: web.RequestKey[str] = web.RequestKey("role", str)
-"""Request key of what the caller's token is for, an `Access`; set by the code that serves the app.
-Without it the caller is a viewer."""
-NAME: web.RequestKey[str] = web.RequestKey("name", str)
-"""Request key of the name that the caller's token was given to; without it the caller has none."""
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
+"""Request key of who asks; set by the code that serves the app. Without it, a viewer asks."""
 VERSION = "13.2.2"  # Version of the Grafana components that the page uses.
 
 
@@ -25,14 +22,15 @@ class Denied(Refused):
     """The caller's role may not see what was asked for."""
 
 
-def access_of(request: web.Request) -> Access:
-    """What the caller's token is for."""
-    return cast(Access, request.get(ROLE, "viewer"))
+def caller_of(request: web.Request) -> Caller:
+    """Who asks."""
+    caller: Caller = request.get(CALLER, Caller())
+    return caller
 
 
 def client_of(request: web.Request) -> str:
     """Who shares one part of the queries: those of one token, else those of one address."""
-    name = request.get(NAME, "")
+    name = caller_of(request).name
     return f"token {name}" if name else f"address {request.remote or ''}"
 
 

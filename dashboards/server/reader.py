@@ -33,6 +33,7 @@ class DataSource:
         cafile: file of the certificates to trust if `secure`; empty trusts the usual ones. The
             plugin's own field holds the certificate's text, but the driver needs a file.
         settings: the data source's `customSettings`, sent with each query.
+        note: said beside each of its answers.
     """
 
     uid: str
@@ -47,6 +48,7 @@ class DataSource:
     dial_s: float = 10.0
     query_s: float = 60.0
     settings: tuple[tuple[str, str], ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

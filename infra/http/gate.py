@@ -12,10 +12,9 @@ from aiohttp import web
 
 from infra.http.grants import Grant, Grants, session_of
 from schemas.errors import Misconfigured
-from schemas.grain import Access, may_publish
+from schemas.grain import Caller, may_publish
 
-ROLE: web.RequestKey[str] = web.RequestKey("role", str)
-NAME: web.RequestKey[str] = web.RequestKey("name", str)
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 LOGIN = "/login"
 HEALTH = "/api/health"
 _WITHOUT_TOKEN = (LOGIN, HEALTH)
@@ -73,8 +72,7 @@ class Gate:
         host: address the server listens on.
         token: the publisher's secret, "" for none.
         closed: ask for a token on this machine too.
-        role: request key under which a part finds what the client's token is for, an `Access`.
-        name: request key under which it finds the name that the token was given to, if any.
+        caller: request key under which a part finds who asks.
         grants: file of access.
 
     Raises:
@@ -87,8 +85,7 @@ class Gate:
         token: str,
         *,
         closed: bool = False,
-        role: web.RequestKey[str] = ROLE,
-        name: web.RequestKey[str] = NAME,
+        caller: web.RequestKey[Caller] = CALLER,
         grants: Path | None = None,
     ) -> None:
         if not token and not loopback(host):
@@ -97,7 +94,7 @@ class Gate:
                 do="Give it --token-file, or let it listen on 127.0.0.1.",
             )
         own = [Grant.of("publisher", "publisher", token)] if token else []
-        self._grants, self._key, self._name = Grants(grants, own), role, name
+        self._grants, self._key = Grants(grants, own), caller
         self._free = not token
         self._open = loopback(host) and not closed
 
@@ -125,18 +122,18 @@ class Gate:
                 return web.json_response(
                     {"message": "请求正文不能压缩：请去掉 Content-Encoding 再发。"}, status=415
                 )
-            role = gate._role(request)
-            if role is None and request.path not in _WITHOUT_TOKEN:
+            caller = gate._caller(request)
+            if caller is None and request.path not in _WITHOUT_TOKEN:
                 return gate._turned_away(request)
-            if role is not None:
-                request[gate._key] = role
+            if caller is not None:
+                request[gate._key] = caller
             # A login is the only POST of a session: whatever else it may do is a GET.
             looks = request.method in ("GET", "HEAD") or request.path == LOGIN
-            if role and not looks and not gate._publishes(request, role):
+            if caller and not looks and not gate._publishes(request, caller):
                 return web.json_response(
                     {"message": "没有权限：会话只能查看，发布需要令牌。"}, status=403
                 )
-            if role and request.query.get("token") and request.method == "GET":
+            if caller and request.query.get("token") and request.method == "GET":
                 to = str(request.rel_url.without_query_params("token"))
                 return gate._welcomed(to, request.query["token"])
             return await handler(request)
@@ -154,28 +151,23 @@ class Gate:
                 text='{"message": "origin not allowed"}', content_type="application/json"
             )
 
-    def _role(self, request: web.Request) -> Access | None:
+    def _caller(self, request: web.Request) -> Caller | None:
         if self._free:
-            return None if _proxied(request) else "admin"
-        if grant := self._grant(request):
-            request[self._name] = grant.name
-            return grant.role
-        if "Authorization" in request.headers:
-            return None
-        return "viewer" if self._open and not _proxied(request) else None
-
-    def _grant(self, request: web.Request) -> Grant | None:
-        """The grant of the token or the session that came with the request."""
+            return None if _proxied(request) else Caller(access="admin")
         if "Authorization" in request.headers:
             kind, _, given = request.headers["Authorization"].partition(" ")
-            return self._grants.by_token(given.strip()) if kind == "Bearer" else None
-        return self._grants.by_token(request.query.get("token", "")) or self._grants.by_session(
+            grant = self._grants.by_token(given.strip()) if kind == "Bearer" else None
+            return grant.caller if grant else None
+        grant = self._grants.by_token(request.query.get("token", "")) or self._grants.by_session(
             request.cookies.get(COOKIE, "")
         )
+        if grant:
+            return grant.caller
+        return Caller() if self._open and not _proxied(request) else None
 
-    def _publishes(self, request: web.Request, role: Access) -> bool:
+    def _publishes(self, request: web.Request, caller: Caller) -> bool:
         # A session never writes: a page of another site could make a browser send its cookie.
-        return may_publish(role) and (self._free or "Authorization" in request.headers)
+        return may_publish(caller.access) and (self._free or "Authorization" in request.headers)
 
     def _turned_away(self, request: web.Request) -> web.Response:
         page = "text/html" in request.headers.get("Accept", "")
