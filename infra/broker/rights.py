@@ -144,9 +144,7 @@ def _exactly(right: ACL) -> ACLFilter:
     )
 
 
-def _set_passwords(
-    admin: KafkaAdminClient, users: Mapping[KafkaUser, Mapping[str, Any]]
-) -> None:
+def _set_passwords(admin: KafkaAdminClient, users: Mapping[KafkaUser, Mapping[str, Any]]) -> None:
     refused = admin.alter_user_scram_credentials(
         [
             UserScramCredentialUpsertion(
@@ -172,4 +170,3 @@ def _await_logins(users: Mapping[KafkaUser, Mapping[str, Any]]) -> None:
                 do="Look at Kafka's log.",
             )
         time.sleep(_POLL_S)
-

@@ -35,10 +35,10 @@ TIMEOUT_MS = 30_000
 def kafka(request: pytest.FixtureRequest) -> Kafka:
     if request.param == "embedded":
         broker: Broker = request.getfixturevalue("broker")
-        return {"bootstrap_servers": broker.bootstrap}
+        return broker.options
     if not REAL:
         pytest.skip("GULOU_TEST_KAFKA names no Kafka")
-    return given("kafka", kafka_bootstrap=REAL).kafka_options()
+    return given("kafka", kafka_bootstrap=REAL).kafka_options("admin")
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_another_partition_count_is_refused(kafka: Kafka, topic: str) -> None:
 
 def test_acknowledged_records_survive_a_hard_kill(tmp_path: Path) -> None:
     with Broker(tmp_path, cache=Settings.load().cache) as broker:
-        here: Kafka = {"bootstrap_servers": broker.bootstrap}
+        here: Kafka = broker.options
         created(here, [("visits", PARTITIONS, {})])
         sent = pairs(2_000)
         produced(here, "visits", sent)
