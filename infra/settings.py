@@ -342,7 +342,7 @@ class Settings(BaseSettings):
             raise Misconfigured(
                 f"GULOU_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol!r}, and nothing "
                 "says who logs in.",
-                do="Set GULOU_KAFKA_USERNAME and GULOU_KAFKA_PASSWORD_FILE, or GULOU_KAFKA_PASSWORDS.",
+                do="Set GULOU_KAFKA_USERNAME and _PASSWORD_FILE, or GULOU_KAFKA_PASSWORDS.",
             )
         return own, _read(self.kafka_passwords / own)
 

@@ -92,7 +92,7 @@ class Race:
         with self._ground.database() as settings:
             self._unfence(settings)
             client = self._ground.client(settings)
-            # Among Gulou's users of Kafka an auditor is the one that may read in a group of its own.
+            # Of Gulou's users at Kafka the auditor may read in groups of its own.
             name, kafka = settings.kafka_login("auditor")
             password = {
                 "BENCH_PASSWORD": settings.clickhouse_password.get_secret_value(),
