@@ -56,9 +56,13 @@ def test_the_engine_is_sized_for_two_cores_and_2_gb(engine: Engine) -> None:
         "max_server_memory_usage": "1500000000",  # 1.5 GB
         "memory_worker_use_cgroup": "0",
         "memory_worker_dynamic_hard_limit": "0",
+        "max_thread_pool_free_size": "32",
+        "max_parts_cleaning_thread_pool_size": "2",
+        "compiled_expression_cache_size": "16777216",  # 16 MiB
+        "query_condition_cache_size": "16777216",
         "mark_cache_size": "67108864",  # 64 MiB
         "primary_index_cache_size": "67108864",
-        "index_mark_cache_size": "16777216",  # 16 MiB
+        "index_mark_cache_size": "16777216",
         "uncompressed_cache_size": "0",
         "mmap_cache_size": "0",
     }
