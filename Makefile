@@ -65,7 +65,7 @@ bench-big: $(VENV)/.ready-test $(VENV)-bench/.ready ## the same with a larger hi
 mutants: $(VENV)/.ready-test ## put small faults in and count those the tests notice (hours)
 	@$(RUN) -m tests.mutants $(ARGS)
 
-chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared; 100,000 hostile statements (an hour)
+chaos: $(VENV)/.ready-test ## at least 50 kills under load, 100,000 hostile statements, a soak (hours)
 	@$(RUN) -m tests.chaos $(ARGS)
 
 boards: $(VENV)/.ready ## write the boards into dashboards/json
