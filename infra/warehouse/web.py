@@ -27,6 +27,7 @@ from infra.warehouse._fault import (
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
+    TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     Fault,
 )
@@ -67,6 +68,10 @@ _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
+_INVALID_SESSION_TIMEOUT: Final = 374
+_LONGEST_SESSION_S: Final = 3600
+_MOST_SESSIONS: Final = 256
+"""Named sessions kept between requests; each holds a session of the engine."""
 _BODY_BYTES: Final = 1 << 30
 """Largest request body: an INSERT stays in memory until all of it has arrived."""
 _READ_BYTES: Final = 1 << 20
@@ -123,13 +128,14 @@ class Web:
             with closing(Desk(self.engine, self.users, who, database)) as desk:
                 yield desk
             return
+        patience_s = _session_timeout(options)
         kept = self._session((user, name), lambda: Desk(self.engine, self.users, who, ""), options)
         try:
             if database:
                 kept.desk.use(database)
             yield kept.desk
         finally:
-            kept.until = time.monotonic() + float(options.get("session_timeout", _SESSION_S))
+            kept.until = time.monotonic() + patience_s
             kept.lock.release()
 
     def _session(
@@ -145,6 +151,12 @@ class Web:
             if kept is None:
                 if options.get("session_check") == "1":
                     raise Fault(_SESSION_NOT_FOUND, f"Session {key[1]} not found.")
+                if len(self._kept) >= _MOST_SESSIONS:
+                    raise Fault(
+                        TOO_MANY_SIMULTANEOUS_QUERIES,
+                        f"{_MOST_SESSIONS} sessions with a session_id are kept already.",
+                        do="Ask without a session_id, or with a shorter session_timeout.",
+                    )
                 kept = self._kept[key] = _Kept(make(), now)
             if kept.lock.acquire(blocking=False):
                 return kept
@@ -153,6 +165,18 @@ class Web:
         if not kept.lock.acquire(timeout=_HANDOVER_S):
             raise Fault(_SESSION_IS_LOCKED, f"Session {key[1]} is locked by a concurrent client.")
         return kept
+
+
+def _session_timeout(options: dict[str, str]) -> int:
+    """Seconds that a named session outlives its request."""
+    text = options.get("session_timeout", str(_SESSION_S))
+    # Digits only: to Python "nan" and "inf" are numbers too, and such a session would never end.
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= _LONGEST_SESSION_S):
+        raise Fault(
+            _INVALID_SESSION_TIMEOUT,
+            f"The session_timeout {text[:20]!r} is not from 0 to {_LONGEST_SESSION_S} seconds.",
+        )
+    return int(text[:9])
 
 
 class _Listener(http.server.ThreadingHTTPServer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 import zlib
 from collections.abc import Iterator
 from email.message import Message
@@ -395,6 +396,28 @@ def test_one_client_more_than_256_is_closed_at_once(others: int, served: bool) -
         for each in (*crowd, ours):
             each.close()
         listener.server_close()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1.5", "3601", "9" * 20, "", "²"])
+def test_no_client_keeps_a_session_for_ever(asked: Any, seconds: str) -> None:
+    answer = asked("SELECT 1", params={"session_id": "long", "session_timeout": seconds})
+
+    # ClickHouse's INVALID_SESSION_TIMEOUT.
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "374"
+    assert "is not from 0 to 3600 seconds" in answer.text
+
+
+def test_named_sessions_are_bounded_and_those_that_are_over_make_room(asked: Any) -> None:
+    for number in range(300):
+        name = f"bounded-{number}"
+        if not asked("SELECT 1", params={"session_id": name, "session_timeout": "2"}).ok:
+            break
+
+    refused = asked("SELECT 1", params={"session_id": "one-more", "session_timeout": "2"})
+    assert (refused.headers["X-ClickHouse-Exception-Code"], number <= 256) == ("202", True)
+    deadline = time.monotonic() + 60
+    while not asked("SELECT 1", params={"session_id": "later", "session_timeout": "0"}).ok:
+        assert time.monotonic() < deadline
 
 
 def test_a_session_that_is_over_is_forgotten_and_one_that_is_not_stays(asked: Any) -> None:
