@@ -99,8 +99,15 @@ def _set_configs(admin: KafkaAdminClient, declared: Mapping[str, Mapping[str, st
         for name, config in declared.items()
         if (differing := {k: v for k, v in config.items() if live[name].get(k) != v})
     ]
-    if changed:
-        admin.alter_configs(changed)
+    if not changed:
+        return
+    # The client returns what Kafka refused, and raises nothing.
+    for name, said in admin.alter_configs(changed, raise_on_unknown=False)["topic"].items():
+        if said != "OK":
+            raise Unavailable(
+                f"Kafka did not set the configuration of topic {name!r}: {said}.",
+                do="The user that starts Gulou needs the rights to read and alter it.",
+            )
 
 
 def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -231,7 +231,9 @@ def test_nobody_without_a_password_gets_an_answer(guarded: Guarded) -> None:
     host, port = guarded.broker.host, guarded.broker.port
     # DeleteTopics, version 1: key 20, correlation 7, client "x"; one topic, timeout.
     name = EVENTS.encode()
-    body = struct.pack(">hhih1sih", 20, 1, 7, 1, b"x", 1, len(name)) + name + struct.pack(">i", 1000)
+    body = (
+        struct.pack(">hhih1sih", 20, 1, 7, 1, b"x", 1, len(name)) + name + struct.pack(">i", 1000)
+    )
 
     with socket.create_connection((host, port), timeout=PATIENCE_S) as connection:
         connection.sendall(struct.pack(">i", len(body)) + body)
@@ -349,4 +351,3 @@ def test_passwords_are_in_no_log_and_in_no_file_that_others_may_read(guarded: Gu
         if any(secret.encode() in file.read_bytes() for secret in secrets):
             assert not file.stat().st_mode & 0o077, file
             assert file.suffix != ".log"
-

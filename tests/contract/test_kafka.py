@@ -21,7 +21,7 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, ensure_topics, topic_configs
 from infra.settings import Settings
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, Unavailable
 from tests.contract.conftest import given
 
 REAL = os.environ.get("GULOU_TEST_KAFKA", "")
@@ -206,6 +206,13 @@ def test_a_topic_is_kept_for_ever_and_its_declared_values_are_restored(
         "retention.ms": "-1",
         "cleanup.policy": "delete",
     }.items() <= restored.items()
+
+
+def test_a_value_that_kafka_refuses_is_said(kafka: Kafka, topic: str) -> None:
+    with pytest.raises(
+        Unavailable, match=f"did not set the configuration of topic '{topic}': .*-7"
+    ):
+        created(kafka, [(topic, PARTITIONS, {"retention.ms": "-7"})])
 
 
 def test_another_partition_count_is_refused(kafka: Kafka, topic: str) -> None:
