@@ -39,6 +39,12 @@ KafkaUser = Literal["admin", "producer", "worker", "auditor"]
 """As whom a part acts at Kafka: who makes topics, sends events, counts them, only reads."""
 KAFKA_USERS: tuple[KafkaUser, ...] = get_args(KafkaUser)
 
+
+def kafka_name(user: KafkaUser) -> str:
+    """The user's name at Kafka, and that of its password's file."""
+    return f"gulou-{user}"
+
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Milliseconds = Annotated[int, Field(ge=1)]
 
@@ -332,7 +338,7 @@ class Settings(BaseSettings):
         Raises:
             Misconfigured: a city's Kafka asks for a password, and no setting says where it is.
         """
-        own = f"gulou-{user}"
+        own = kafka_name(user)
         if not self.kafka_bootstrap:
             return own, self.secret(f"kafka/{own}")
         if self.kafka_username:

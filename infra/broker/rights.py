@@ -21,7 +21,7 @@ from kafka.admin import (
 )
 
 from infra.broker.topics import answers, connected
-from infra.settings import KAFKA_USERS, SCRAM, KafkaUser
+from infra.settings import KAFKA_USERS, SCRAM, KafkaUser, kafka_name
 from schemas import names
 from schemas.errors import Unavailable
 
@@ -84,9 +84,8 @@ def ensure_rights(
     _await_logins(users)
 
 
-def principal(user: KafkaUser) -> str:
-    """The user's name in Kafka's rights."""
-    return f"User:gulou-{user}"
+def _principal(user: KafkaUser) -> str:
+    return f"User:{kafka_name(user)}"
 
 
 def _declared(topics: Sequence[str]) -> Iterator[ACL]:
@@ -94,7 +93,7 @@ def _declared(topics: Sequence[str]) -> Iterator[ACL]:
         for right in rights:
             for pattern in _patterns(right.over, user, topics):
                 for operation in right.operations:
-                    yield ACL(principal(user), "*", operation, ACLPermissionType.ALLOW, pattern)
+                    yield ACL(_principal(user), "*", operation, ACLPermissionType.ALLOW, pattern)
 
 
 def _patterns(over: Over, user: KafkaUser, topics: Sequence[str]) -> list[ResourcePattern]:
@@ -109,14 +108,14 @@ def _patterns(over: Over, user: KafkaUser, topics: Sequence[str]) -> list[Resour
         case "the workers' group":
             return [ResourcePattern(ResourceType.GROUP, names.CONSUMER_GROUP)]
         case "own groups":
-            return [ResourcePattern(ResourceType.GROUP, f"gulou-{user}", _PREFIX)]
+            return [ResourcePattern(ResourceType.GROUP, kafka_name(user), _PREFIX)]
 
 
 def _set_rights(admin: KafkaAdminClient, declared: set[ACL]) -> None:
     everything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
     found: set[ACL] = set()
     for user in KAFKA_USERS:
-        rights, _ = admin.describe_acls(_filter(principal(user), everything))
+        rights, _ = admin.describe_acls(_filter(_principal(user), everything))
         found.update(rights)
     if missing := declared - found:
         failed = admin.create_acls(list(missing))["failed"]

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: faults (`campaign`), hostile statements (`statements`), a soak (`soak`)."""
+"""`python -m tests.chaos`: faults (`campaign`), hostile statements (`statements`), a `soak`."""
 
 from __future__ import annotations
 
