@@ -22,8 +22,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import Misconfigured
 
-# kafka-python says of every login without TLS that the password travels in the clear. By SCRAM it
-# does not, and by PLAIN only the embedded broker logs in to itself.
+# kafka-python warns at every login without TLS that the password travels in the clear. By SCRAM it
+# does not; PLAIN without TLS is the embedded broker's login to itself, or what a city has chosen.
 logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)
 
 PREFIX = "GULOU_"

@@ -37,7 +37,7 @@ from kafka.errors import (
     TopicDeletionDisabledError,
 )
 
-from infra.broker import Broker, ensure_rights, ensure_topics
+from infra.broker import Broker, Topic, ensure_rights, ensure_topics
 from infra.settings import KAFKA_USERS, KafkaUser, Settings
 
 EVENTS, DEAD, GROUP = "visits", "visits.dead", "gulou-ingest"
@@ -65,7 +65,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     with Broker(home / "kafka", cache=Settings.load().cache) as broker:
         found = Guarded(broker, Settings.load(home=home, kafka_port=broker.port))
         found.let_in(EVENTS)
-        topics = [(EVENTS, 1, {}), (DEAD, 1, {})]
+        topics: list[Topic] = [(EVENTS, 1, {}), (DEAD, 1, {})]
         login = found.settings.kafka_options("admin")
         ensure_topics(login["bootstrap_servers"], topics, options=login)
         for topic, user in ((EVENTS, "producer"), (DEAD, "worker")):
