@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         default="127.0.0.1",
-        description="Address the embedded parts listen on.",
+        description="Address the embedded parts listen on, without TLS.",
     )
     maven_url: str = Field(
         default="",
