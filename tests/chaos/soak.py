@@ -233,7 +233,7 @@ class Soak:
             sent=self.sent,
             asked=self.asked,
             unanswered=self.unanswered,
-            verdict="none" if not failures else f"**{len(failures)}**",
+            verdict=len(failures) or "none",
             lines=f"\n{lines}" if lines else "",
             broken=broken,
             rows=rows,
@@ -242,13 +242,11 @@ class Soak:
         )
 
 
-_SECTION: Final = """Of {day}, seed {seed}: {minutes:.0f} minutes, one worker, {sent:,} messages, \
-{asked:,} panels asked
-for by a screen, {unanswered:,} of them without an answer because something was down. Every \
-{sample:.0f} s the memory
-(MB), threads and open files of each part were read. Growth is the median slope (Theil and Sen)
-within the lives of its process after the first {warm:.0f} minutes; `tests/chaos/growth.py` has the
-bounds. At the end the oracle compared every row and figure with Kafka.
+_SECTION: Final = """Of {day}, seed {seed}: {minutes:.0f} minutes, one worker, {sent:,} messages. A screen asked for
+{asked:,} panels; {unanswered:,} had no answer because something was down. Every {sample:.0f} s the
+memory (MB), threads and open files of each part were read. Growth is the median slope (Theil and
+Sen) within the lives of its process after the first {warm:.0f} minutes; `tests/chaos/growth.py` has
+the bounds. At the end the oracle compared every row and figure with Kafka.
 
 **What grew or differed: {verdict}.**
 {lines}
