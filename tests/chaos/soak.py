@@ -242,7 +242,8 @@ class Soak:
         )
 
 
-_SECTION: Final = """Of {day}, seed {seed}: {minutes:.0f} minutes, one worker, {sent:,} messages. A screen asked for
+_SECTION: Final = """\
+Of {day}, seed {seed}: {minutes:.0f} minutes, one worker, {sent:,} messages. A screen asked for
 {asked:,} panels; {unanswered:,} had no answer because something was down. Every {sample:.0f} s the
 memory (MB), threads and open files of each part were read. Growth is the median slope (Theil and
 Sen) within the lives of its process after the first {warm:.0f} minutes; `tests/chaos/growth.py` has
