@@ -46,22 +46,21 @@ class Guarded:
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
-    kafka = Broker(tmp_path / "kafka", cache=Settings.load().cache)
-    kafka.start()
-    (tmp_path / "password").write_text(f"{kafka.options['sasl_plain_password']}\n")
     (tmp_path / "wrong").write_text("guessed")
-    settings = Settings.load(
-        home=tmp_path / "home",
-        kafka_bootstrap=kafka.bootstrap,
-        kafka_security_protocol="SASL_PLAINTEXT",
-        kafka_sasl_mechanism="PLAIN",
-        kafka_username=kafka.options["sasl_plain_username"],
-        kafka_password_file=tmp_path / "password",
-        **ZERO,
-    )
-    mistaken = settings.model_copy(update={"kafka_password_file": tmp_path / "wrong"})
-    yield Guarded(settings, mistaken)
-    kafka.stop()
+    with Broker(tmp_path / "kafka", cache=Settings.load().cache) as kafka:
+        (tmp_path / "password").write_text(f"{kafka.options['sasl_plain_password']}\n")
+        settings = Settings.load(
+            home=tmp_path / "home",
+            kafka_bootstrap=kafka.bootstrap,
+            kafka_security_protocol="SASL_PLAINTEXT",
+            kafka_sasl_mechanism="PLAIN",
+            kafka_username=kafka.options["sasl_plain_username"],
+            kafka_password_file=tmp_path / "password",
+            **ZERO,
+        )
+        yield Guarded(
+            settings, settings.model_copy(update={"kafka_password_file": tmp_path / "wrong"})
+        )
 
 
 @pytest.mark.stack
