@@ -78,19 +78,20 @@ def test_clearing_merged_parts_leaves_no_thread_for_each_part(session: Session) 
     session.run("CREATE DATABASE cleared ENGINE = Atomic", "Null")
     session.run(
         "CREATE TABLE cleared.t (n UInt64) ENGINE = MergeTree ORDER BY n PARTITION BY n % 100 "
-        "SETTINGS old_parts_lifetime = 1, cleanup_delay_period = 1, max_cleanup_delay_period = 1, "
+        "SETTINGS cleanup_delay_period = 1, max_cleanup_delay_period = 1, "
         "cleanup_delay_period_random_add = 0, merge_tree_clear_old_parts_interval_seconds = 1",
         "Null",
     )
-    gone = "SELECT count() FROM system.parts WHERE database = 'cleared' AND NOT active"
+    merged = "SELECT count() FROM system.parts WHERE database = 'cleared' AND NOT active"
     # The engine clears up to a hundred parts in one thread.
     for _ in range(2):
         session.run("INSERT INTO cleared.t SELECT number FROM numbers(100)", "Null")
+    session.run("OPTIMIZE TABLE cleared.t FINAL", "Null")
+    assert int(session.run(merged, "TSV")) == 200
     before = process.num_threads()
 
-    session.run("OPTIMIZE TABLE cleared.t FINAL", "Null")
-    assert session.run(gone, "TSV") != b"0\n"
-    until(lambda: session.run(gone, "TSV") == b"0\n", "the merged parts were cleared")
+    session.run("ALTER TABLE cleared.t MODIFY SETTING old_parts_lifetime = 1", "Null")
+    until(lambda: session.run(merged, "TSV") == b"0\n", "the merged parts were cleared")
 
     # Without a limit the engine starts threads for them, up to 128, and keeps them.
     assert process.num_threads() < before + 40
