@@ -65,7 +65,7 @@ bench-big: $(VENV)/.ready-test $(VENV)-bench/.ready ## the same with a larger hi
 mutants: $(VENV)/.ready-test ## put small faults in and count those the tests notice (hours)
 	@$(RUN) -m tests.mutants $(ARGS)
 
-chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared; hostile statements and packets (an hour)
+chaos: $(VENV)/.ready-test ## at least 50 kills under load, hostile statements and packets, a soak (hours)
 	@$(RUN) -m tests.chaos $(ARGS)
 
 suites: $(VENV)/.ready-test ## clients' own test suites against the embedded ClickHouse (an hour)

@@ -19,10 +19,17 @@ from dashboards.edition import Edition
 from dashboards.roles import SOURCES
 from infra import _child, desks
 from infra._files import write_private
-from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
+from infra.broker import (
+    MAX_MESSAGE_BYTES,
+    Broker,
+    Topic,
+    answers,
+    ensure_rights,
+    ensure_topics,
+)
 from infra.database import address, apply
 from infra.http import HEALTH
-from infra.settings import Settings
+from infra.settings import KAFKA_USERS, Settings
 from infra.warehouse import EmbeddedClickHouse, confinement
 from schemas import names
 from schemas.errors import GulouError
@@ -73,7 +80,11 @@ def parts(settings: Settings) -> list[Part | Step]:
     """The parts and steps of an installation in starting order, without a city's own servers."""
     found: list[Part | Step] = []
     if not settings.kafka_bootstrap:
-        found.append(_kafka(settings))
+        broker = _broker(settings)
+        found += [
+            _kafka(settings, broker),
+            Step("letting users in to Kafka", lambda: _let_in(settings, broker)),
+        ]
     if not settings.clickhouse_host:
         found.append(_clickhouse(settings))
     found.append(Step("creating topics", lambda: _create_topics(settings)))
@@ -114,18 +125,29 @@ def _create_topics(settings: Settings) -> None:
         settings.bootstrap,
         topics(),
         replication=settings.kafka_replication,
-        options=settings.kafka_options(),
+        options=settings.kafka_options("admin"),
     )
 
 
-def _kafka(settings: Settings) -> Part:
-    broker = Broker(
+def _broker(settings: Settings) -> Broker:
+    return Broker(
         settings.home / "kafka",
         settings.kafka_port,
         cache=settings.cache,
         host=settings.host,
         mirror=settings.maven_url,
     )
+
+
+def _let_in(settings: Settings, broker: Broker) -> None:
+    ensure_rights(
+        broker.options,
+        {user: settings.kafka_options(user) for user in KAFKA_USERS},
+        [family.topic for family in families()],
+    )
+
+
+def _kafka(settings: Settings, broker: Broker) -> Part:
     return Part(
         "kafka",
         broker.prepare,
@@ -249,7 +271,9 @@ def _all_embedded(settings: Settings) -> bool:
 def _away(settings: Settings) -> str:
     """Names those of the city's own Kafka and ClickHouse that do not answer."""
     found = []
-    if settings.kafka_bootstrap and not answers(settings.bootstrap, settings.kafka_options()):
+    if settings.kafka_bootstrap and not answers(
+        settings.bootstrap, settings.kafka_options("admin")
+    ):
         found.append(f"Kafka at {settings.bootstrap}")
     if settings.clickhouse_host and not _logs_in(settings):
         host, port = settings.clickhouse_address

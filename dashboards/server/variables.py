@@ -112,7 +112,10 @@ class OptionLists:
 
     def __init__(self) -> None:
         self._held: dict[object, tuple[float, tuple[Option, ...]]] = {}
-        self._options = 0
+        self._weight = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
 
     def held(self, key: object) -> tuple[Option, ...] | None:
         """The list under a key while it is young enough."""
@@ -120,16 +123,27 @@ class OptionLists:
         return found if time.monotonic() < until else None
 
     def keep(self, key: object, options: tuple[Option, ...]) -> None:
-        """Holds a list; the oldest go when all together are too long."""
+        """Holds a list; those too old go, and the oldest when all together are too long."""
+        now = time.monotonic()
         self._drop(key)
-        self._held[key] = (time.monotonic() + OPTIONS_S, options)
-        self._options += len(options)
-        while self._options > _MOST_OPTIONS and len(self._held) > 1:
-            self._drop(next(iter(self._held)))
+        self._held[key] = (now + OPTIONS_S, options)
+        self._weight += _weight(options)
+        while len(self._held) > 1:
+            # The first is the oldest: a list that is kept again goes to the end.
+            oldest = next(iter(self._held))
+            if self._weight <= _MOST_OPTIONS and self._held[oldest][0] > now:
+                return
+            self._drop(oldest)
 
     def _drop(self, key: object) -> None:
-        _, options = self._held.pop(key, (0.0, ()))
-        self._options -= len(options)
+        found = self._held.pop(key, None)
+        if found is not None:
+            self._weight -= _weight(found[1])
+
+
+def _weight(options: tuple[Option, ...]) -> int:
+    """An empty list counts too: its key is a whole statement, and there may be any number."""
+    return 1 + len(options)
 
 
 class Variables:

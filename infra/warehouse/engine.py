@@ -30,6 +30,14 @@ _SERVER: Final = {
     "background_pool_size": 2,
     "background_merges_mutations_concurrency_ratio": 2,
     "background_schedule_pool_size": 4,
+    # Threads without work: by default a thousand stay for ever, each with memory of its own, and
+    # one clearing of merged parts alone starts over a hundred (D-123).
+    "max_thread_pool_free_size": 32,
+    "max_parts_cleaning_thread_pool_size": 2,
+    "max_active_parts_loading_thread_pool_size": 2,
+    "max_outdated_parts_loading_thread_pool_size": 2,
+    "max_unexpected_parts_loading_thread_pool_size": 2,
+    "database_catalog_drop_table_concurrency": 2,
     # The process may take 2 GB; allocator, code and Python need their share.
     "max_server_memory_usage": 1_500_000_000,
     # Ignore the memory of other processes in the container or on the machine: because of a large
@@ -39,6 +47,8 @@ _SERVER: Final = {
     "mark_cache_size": 64 << 20,
     "primary_index_cache_size": 64 << 20,
     "index_mark_cache_size": 16 << 20,
+    "compiled_expression_cache_size": 16 << 20,
+    "query_condition_cache_size": 16 << 20,
     "uncompressed_cache_size": 0,
     "mmap_cache_size": 0,
 }

@@ -27,6 +27,7 @@ from infra.warehouse._fault import (
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
     QUERY_IS_TOO_LARGE,
+    TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     Fault,
     where,
@@ -62,6 +63,10 @@ _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
+_INVALID_SESSION_TIMEOUT: Final = 374
+_LONGEST_SESSION_S: Final = 3600
+_MOST_SESSIONS: Final = 256
+"""Named sessions kept between requests; each holds a session of the engine."""
 _UNKNOWN_ROLE: Final = 511
 _TAG_LETTERS: Final = 16
 _READ_BYTES: Final = 1 << 20
@@ -127,6 +132,7 @@ class Web:
             with closing(Desk(self.engine, self.users, who, database)) as desk:
                 yield desk
             return
+        patience_s = _session_timeout(options)
         kept = self._session((user, name), lambda: Desk(self.engine, self.users, who, ""), options)
         before = kept.desk.database
         try:
@@ -137,7 +143,7 @@ class Web:
             # Only this request has that database, unless its statement was USE.
             if database and kept.desk.database == database:
                 kept.desk.use(before or "default")
-            kept.until = time.monotonic() + float(options.get("session_timeout", _SESSION_S))
+            kept.until = time.monotonic() + patience_s
             kept.lock.release()
 
     def _session(
@@ -153,6 +159,12 @@ class Web:
             if kept is None:
                 if options.get("session_check") == "1":
                     raise Fault(_SESSION_NOT_FOUND, f"Session {key[1]} not found.")
+                if len(self._kept) >= _MOST_SESSIONS:
+                    raise Fault(
+                        TOO_MANY_SIMULTANEOUS_QUERIES,
+                        f"{_MOST_SESSIONS} sessions with a session_id are kept already.",
+                        do="Ask without a session_id, or with a shorter session_timeout.",
+                    )
                 kept = self._kept[key] = _Kept(make(), now)
             if kept.lock.acquire(blocking=False):
                 return kept
@@ -167,6 +179,18 @@ _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
     b"X-ClickHouse-Exception-Code: 202\r\n\r\n"
 )
+
+
+def _session_timeout(options: Mapping[str, str]) -> int:
+    """Seconds that a named session outlives its request."""
+    text = options.get("session_timeout", str(_SESSION_S))
+    # Digits only: to Python "nan" and "inf" are numbers too, and such a session would never end.
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= _LONGEST_SESSION_S):
+        raise Fault(
+            _INVALID_SESSION_TIMEOUT,
+            f"The session_timeout {text[:20]!r} is not from 0 to {_LONGEST_SESSION_S} seconds.",
+        )
+    return int(text[:9])
 
 
 class _Listener(http.server.ThreadingHTTPServer):

@@ -428,6 +428,35 @@ def test_a_client_without_a_seat_is_told_so() -> None:
         serving.close()
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1.5", "3601", "9" * 20, "", "²"])
+def test_no_client_keeps_a_session_for_ever(asked: Any, seconds: str) -> None:
+    answer = asked("SELECT 1", params={"session_id": "long", "session_timeout": seconds})
+
+    # ClickHouse's INVALID_SESSION_TIMEOUT.
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "374"
+    assert "is not from 0 to 3600 seconds" in answer.text
+
+
+def test_named_sessions_are_bounded_and_one_that_is_over_makes_room(asked: Any) -> None:
+    def ask(name: str, seconds: int) -> requests.Response:
+        options = {"session_id": name, "session_timeout": str(seconds)}
+        answer: requests.Response = asked("SELECT 1", params=options)
+        return answer
+
+    names = [f"bounded-{number}" for number in range(257)]
+    answers = {name: ask(name, 3600) for name in names}
+    kept = [name for name in names if answers[name].ok]
+    refused = [each for each in answers.values() if not each.ok]
+    # Sessions of other tests may be among the 256.
+    assert 0 < len(kept) <= 256
+    assert {each.headers["X-ClickHouse-Exception-Code"] for each in refused} == {"202"}
+
+    assert ask(kept[0], 0).ok
+    assert ask("one-more", 0).ok
+    for name in kept[1:]:
+        assert ask(name, 0).ok
+
+
 def test_a_session_that_is_over_is_forgotten_and_one_that_is_not_stays(asked: Any) -> None:
     def ask(sql: str, name: str, **options: str) -> str:
         answer = asked(sql, params={"session_id": name, **options})
