@@ -336,7 +336,9 @@ def mark(serial: int, query_id: str, user: str) -> str:
 
     The engine assigns its own query ids and accepts none; the comment carries the client's id.
     """
-    return f"/*{serial} {quote(query_id, safe='')} {quote(user, safe='')}*/ "
+    # A client's id may hold any byte.
+    told = quote(query_id, safe="", errors="surrogateescape")
+    return f"/*{serial} {told} {quote(user, safe='')}*/ "
 
 
 _MARK = r"'^/\\*[0-9]+ ([^ ]*) ([^ ]*)\\*/ '"

@@ -262,7 +262,7 @@ class Mutator:
 
 _ENCODINGS: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
     ("", bytes),
-    ("gzip", lambda content: gzip.compress(content, 1)),
+    ("gzip", lambda content: gzip.compress(content, 1, mtime=0)),
     ("deflate", lambda content: zlib.compress(content, 1)),
     ("zstd", lambda content: bytes(cramjam.zstd.compress(content, 1))),
     ("lz4", lz4.frame.compress),
