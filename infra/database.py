@@ -29,6 +29,7 @@ from streams.connection import Address
 
 _APPLIED = "applied"
 _MAY_NOT = 497
+_NO_LOGIN = (192, 193, 194, 516)
 _COMMENT = re.compile(r"\sCOMMENT '(?:[^'\\]|\\.)*'")
 
 
@@ -174,7 +175,8 @@ def _managed(
         if error.code != _MAY_NOT:
             raise
         probe = f"SELECT 1 FROM `{user.database}`.labels LIMIT 1" if wanted else "SELECT 1"
-        if _answers(settings, user, probe) == wanted:
+        code = _fault(settings, user, probe)
+        if (code == 0) if wanted else (code in _NO_LOGIN):
             return
         raise Misconfigured(
             f"ClickHouse's user {settings.clickhouse_user!r} may not make or drop the user "
@@ -184,16 +186,16 @@ def _managed(
         ) from None
 
 
-def _answers(settings: Settings, user: desks.DeskUser, probe: str) -> bool:
-    """Whether a user of a desk gets an answer."""
+def _fault(settings: Settings, user: desks.DeskUser, probe: str) -> int:
+    """The code of the error that a user of a desk gets; 0 for an answer."""
     client = replace(address(settings), user=user.name, password=user.password).connect()
     try:
         client.execute(probe)
-    except DriverError:
-        return False
+    except DriverError as error:
+        return int(error.code)
     finally:
         client.disconnect()
-    return True
+    return 0
 
 
 def _applied(client: Any, place: Layout) -> Mapping[str, str]:
