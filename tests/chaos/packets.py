@@ -39,7 +39,7 @@ GROWTH_MB: Final = 200
 """Most that the server's memory may grow over a campaign."""
 BESIDE_S: Final = 1.0
 """Longest answer of the client beside it; judged by the campaign alone, on a machine at rest."""
-_USERS: Final = {
+_USERS: Final[dict[str, dict[str, object]]] = {
     "gulou": {"password": "tower", "role": "writer"},
     "board": {"password": "drum", "role": "board", "databases": ["fuzz"]},
 }
@@ -152,15 +152,15 @@ class Mutator:
         """
         if (frame := self.frame(packet)) is not None and self.dice.random() < 0.5:
             at, end, content = frame
-            return packet[:at] + framed(self.bytes(content)) + packet[end:]
-        return self.bytes(packet)
+            return packet[:at] + framed(self.changed(content)) + packet[end:]
+        return self.changed(packet)
 
-    def bytes(self, content: bytes) -> bytes:
+    def changed(self, content: bytes) -> bytes:
         """`content` with one to three changes."""
-        changed = bytearray(content)
+        mutable = bytearray(content)
         for _ in range(self.dice.choice((1, 1, 1, 2, 3))):
-            self.dice.choice(self._WAYS)(self, changed)
-        return bytes(changed)
+            self.dice.choice(self._WAYS)(self, mutable)
+        return bytes(mutable)
 
     def frame(self, packet: bytes) -> tuple[int, int, bytes] | None:
         """The LZ4 frame of a packet: where it begins and ends, and what it holds."""
@@ -233,10 +233,10 @@ class Mutator:
         if where == "bomb":
             content += bytes(self.dice.choice((1 << 16, 1 << 22, 20 << 20)))
         if where == "content":
-            content = self.bytes(content)
+            content = self.changed(content)
         packed = pack(content)
         if where == "packed":
-            packed = self.bytes(packed)
+            packed = self.changed(packed)
         user, password = self.dice.choice((("gulou", "tower"), ("board", "drum")))
         query = f"/?query={insert.decode().replace(' ', '%20')}" if in_url else "/?x_fuzz=1"
         head = (
@@ -247,8 +247,8 @@ class Mutator:
         body = b"Content-Length: %d\r\n\r\n" % len(packed) + packed
         if self.dice.random() < 0.4:
             body = b"Transfer-Encoding: chunked\r\n\r\n" + self._chunks(packed)
-        whole = (self.bytes(head) if where == "head" else head) + body
-        return self.bytes(whole) if where == "whole" else whole
+        whole = (self.changed(head) if where == "head" else head) + body
+        return self.changed(whole) if where == "whole" else whole
 
     def _chunks(self, content: bytes) -> bytes:
         size = self.dice.choice((1 << 30, 100, 7)) if len(content) < 4096 else 1 << 30
@@ -401,7 +401,7 @@ class Field:
     def _native(self, mutator: Mutator) -> Iterator[tuple[str, bytes]]:
         dice, told = mutator.dice, mutator.dice.choice(self.recorded)
         if dice.random() < 0.1:
-            yield "native greetings, changed", mutator.bytes(told.hello)
+            yield "native greetings, changed", mutator.changed(told.hello)
         else:
             yield "native greetings", told.hello
         while True:

@@ -49,10 +49,9 @@ def greeted(warehouse: EmbeddedClickHouse, user: str = "gulou") -> socket.socket
     """A connection after the greeting, made by hand."""
     password = {"gulou": "tower", "board": "drum"}[user]
     peer = socket.create_connection((warehouse.host, warehouse.port), timeout=DEADLINE_S)
-    parts = [b"driver", b"\x18\x08", bytes(make_varint(54429)), b"", user, password]
-    texts = [each.encode() if isinstance(each, str) else each for each in parts]
-    name, version, revision, *rest = texts
-    hello = b"\0" + sized(name) + version + revision + b"".join(map(sized, rest))
+    revision = bytes(make_varint(54429))
+    login = b"".join(sized(each.encode()) for each in ("", user, password))
+    hello = b"\0" + sized(b"driver") + b"\x18\x08" + revision + login
     peer.sendall(hello)
     assert peer.recv(1) == b"\0"
     peer.recv(100)
