@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 from tests.mutants.experience import Experience
 from tests.mutants.notes import ByHand, by_hand, note
-from tests.mutants.report import DOCS, Campaign, dumped, published
+from tests.mutants.report import DOCS, Campaign, dumped, last, published
 from tests.mutants.sites import PLACES, ROOT, Site, draw, every_site
 from tests.mutants.trial import Verdict, Workspace
 
@@ -99,6 +99,8 @@ class _Bench:
         _KEPT.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=_KEPT, ignore_cleanup_errors=True)
         self._experience = Experience(_KEPT)
+        for what, verdict in last().items():
+            self._experience.noticed(what.partition(":")[0], verdict.by)
         self._free: queue.Queue[Workspace] = queue.Queue()
         for n in range(self._spaces):
             copy = Path(self._folder.name) / f"copy{n}"

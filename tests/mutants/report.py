@@ -158,7 +158,19 @@ def dumped(figures: Mapping[str, Any]) -> str:
 
 def published(commit: str) -> dict[str, Verdict]:
     """The verdicts in docs/mutants.json, if they are on this code."""
-    said = json.loads((DOCS / "mutants.json").read_text(encoding="utf-8"))
-    if said["commit"] != commit:
-        return {}
+    said = _said()
+    return _verdicts(said) if said["commit"] == commit else {}
+
+
+def last() -> dict[str, Verdict]:
+    """The faults that the last campaign's tests noticed, on whatever code."""
+    return {what: verdict for what, verdict in _verdicts(_said()).items() if verdict.killed}
+
+
+def _said() -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((DOCS / "mutants.json").read_text(encoding="utf-8"))
+    return said
+
+
+def _verdicts(said: Mapping[str, Any]) -> dict[str, Verdict]:
     return {what: Verdict(**verdict) for what, verdict in said["verdicts"].items()}
