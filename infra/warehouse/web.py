@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
+    ACCESS_DENIED,
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
@@ -483,16 +484,18 @@ class _Body:
             framed: it is made of ClickHouse's own compressed frames.
 
         Raises:
-            Fault: it has more than `most` bytes, or is damaged.
+            Fault: it has more than `most` bytes, 0 where a user may store nothing, or is damaged.
         """
         size = 0
         for piece in from_frames(self._content) if framed else self._content:
             size += len(piece)
+            if size > most == 0:
+                raise Fault(ACCESS_DENIED, "This user reads; the request holds rows to store.")
             if size > most:
                 raise Fault(
                     QUERY_IS_TOO_LARGE,
                     f"The request has more than {most} bytes.",
-                    do="Send the rows in several INSERTs." if most else "Send no rows.",
+                    do="Send the rows in several INSERTs.",
                 )
             yield piece
 
