@@ -9,11 +9,10 @@ import pytest
 from dashboards.boards._default import of_family
 from schemas.families import families
 from schemas.family import Family
-from tests.dashboards.test_pictures import shown
+from tests.dashboards.test_pictures import COUNTY, shown
 
 FORM = tuple[str, str, dict[str, str]]
 """Kind of picture, format of its numbers, formats of single columns by shown name."""
-COUNTY: Final = {"县市区": "text", "code": "hidden"}
 OF_CASES: Final[dict[str, FORM]] = {
     "未结件所处环节（件）": ("barchart", "count", {}),
     "未结件龄（件）": ("barchart", "count", {}),
@@ -22,7 +21,7 @@ OF_CASES: Final[dict[str, FORM]] = {
 OF_CLOCKS: Final[dict[str, FORM]] = {
     "法定时限（件）": ("table", "count", {"按期率": "rate.1", "时限": "text", "依据": "text"}),
 }
-# Money is in ten thousands of yuan: to the thousand, as the shipped boards write it.
+# Money is in 10,000 yuan, written to 1,000 yuan as on the shipped boards.
 OF_A_LEDGER: Final[dict[str, FORM]] = {
     "各县市区余额（万元）": (
         "table",

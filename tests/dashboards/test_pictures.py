@@ -65,6 +65,16 @@ def shown(panel: dict[str, Any]) -> Picture:
     )
 
 
+def display_names(panel: dict[str, Any]) -> dict[str, str]:
+    """The name that a panel shows for a column, by column."""
+    return {
+        each["matcher"]["options"]: p["value"]
+        for each in panel["fieldConfig"]["overrides"]
+        for p in each["properties"]
+        if p["id"] == "displayName"
+    }
+
+
 PERCENT, BAR, RING = "rate.1", "barchart", "piechart"
 COUNTY: Final = {"县市区": "text", "code": "hidden"}
 STEPS: Final = {"用时中位数（天）": ".1", "从": "text", "到": "text"}
@@ -328,9 +338,7 @@ def test_the_map_draws_each_county_where_it_lies_as_large_as_its_figure() -> Non
     assert style["size"]["min"] < style["size"]["max"]
     assert (outlines["type"], markers["type"]) == ("geojson", "markers")
     # The tooltip says which figure it is.
-    names = {each["matcher"]["options"]: {p["id"]: p["value"] for p in each["properties"]}
-             for each in panel["fieldConfig"]["overrides"]}  # fmt: skip
-    assert names["value"]["displayName"] == "${figure:text}"
+    assert display_names(panel)["value"] == "${figure:text}"
     # The centre of the city.
     view = panel["options"]["view"]
     assert (view["lat"], view["lon"], view["zoom"]) == (27.3, 109.9, 7.6)
@@ -350,12 +358,7 @@ NAMES_OF_LINES: Final = {
 @pytest.mark.parametrize("uid", TABLES)
 def test_every_column_and_line_has_a_chinese_name_of_its_own(uid: str) -> None:
     for panel in pictures(uid):
-        named = {
-            each["matcher"]["options"]: p["value"]
-            for each in panel["fieldConfig"]["overrides"]
-            for p in each["properties"]
-            if p["id"] == "displayName"
-        }
+        named = display_names(panel)
         assert len(set(named.values())) == len(named), panel["title"]
         if panel["type"] == "timeseries" and panel["title"] != "走访趋势（户次）":
             lines = NAMES_OF_LINES.get((uid, panel["title"])) or NAMES_OF_LINES[panel["title"]]

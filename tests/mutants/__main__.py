@@ -99,8 +99,6 @@ class _Bench:
         _KEPT.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=_KEPT, ignore_cleanup_errors=True)
         self._experience = Experience(_KEPT)
-        for what, verdict in last().items():
-            self._experience.noticed(what.partition(":")[0], verdict.by)
         self._free: queue.Queue[Workspace] = queue.Queue()
         for n in range(self._spaces):
             copy = Path(self._folder.name) / f"copy{n}"
@@ -111,6 +109,9 @@ class _Bench:
             for line in self._memory.read_text(encoding="utf-8").splitlines():
                 said = json.loads(line)
                 self.kept[said["fault"]] = Verdict(**said["verdict"])
+        for what, verdict in (last() | self.kept).items():
+            if verdict.killed:
+                self._experience.noticed(what.partition(":")[0], verdict.by)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,10 +139,11 @@ class _Bench:
 
     def _one(self, fault: tuple[str, str, str, str]) -> Verdict:
         what, path, changed, within = fault
+        before = self.known(what)
         verdict = self._remembered(
             what, lambda space, known: space.try_out(path, changed, within, known)
         )
-        if verdict.killed:
+        if verdict.killed and verdict is not before:
             self._experience.noticed(path, verdict.by)
         return verdict
 
