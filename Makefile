@@ -15,7 +15,7 @@ GENERATED := docs/settings.md docs/schemas docs/sql docs/samples CATALOG.md
 # Arguments for the command: make up ARGS=--no-live
 ARGS ?=
 
-.PHONY: help setup up down status test check page format generated audit bench bench-big mutants chaos boards catalog lock clean ci
+.PHONY: help setup up down status test check page format generated audit bench bench-big mutants chaos suites boards catalog lock clean ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -65,8 +65,11 @@ bench-big: $(VENV)/.ready-test $(VENV)-bench/.ready ## the same with a larger hi
 mutants: $(VENV)/.ready-test ## put small faults in and count those the tests notice (hours)
 	@$(RUN) -m tests.mutants $(ARGS)
 
-chaos: $(VENV)/.ready-test ## at least 50 kills under load, every row compared; 100,000 hostile statements (an hour)
+chaos: $(VENV)/.ready-test ## at least 50 kills under load, hostile statements and packets, a soak (hours)
 	@$(RUN) -m tests.chaos $(ARGS)
+
+suites: $(VENV)/.ready-test ## clients' own test suites against the embedded ClickHouse (an hour)
+	@$(RUN) -m tests.suites $(ARGS)
 
 boards: $(VENV)/.ready ## write the boards into dashboards/json
 	@$(RUN) -m dashboards.boards

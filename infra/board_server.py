@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
-from dashboards.server import ROLE, ServerConfig, application
+from dashboards.server import CALLER, ServerConfig, application
+from infra import desks
 from infra.http import Gate, Listening, serve, token_in
 from schemas.errors import GulouError
 
@@ -19,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, required=True, help="directory of what is published")
     parser.add_argument("--token-file", type=Path, help="file that holds the publisher's token")
     parser.add_argument("--access", type=Path, help="file of those who are let in besides")
+    parser.add_argument("--desk-key", type=Path, help="file with the key of counties' passwords")
+    parser.add_argument("--looks", type=Path, help="folder of the record of looks at cases")
+    parser.add_argument("--looks-months", type=int, default=6, help="how long it is kept")
     parser.add_argument("--data-sources", type=Path, help="JSON file, stored at each start")
     parser.add_argument("--boards", type=Path, help="directory of board JSON, stored at each start")
     parser.add_argument("--outlines", type=Path, help="GeoJSON file of the counties")
@@ -32,9 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
             given.host,
             token_in(given.token_file),
             closed=given.closed,
-            role=ROLE,
+            caller=CALLER,
             grants=given.access,
         )
+        key = token_in(given.desk_key)
         config = ServerConfig(
             state=given.state,
             data_sources=given.data_sources,
@@ -43,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
             zone=given.zone,
             rows=given.rows,
             query_s=given.query_seconds,
+            looks=given.looks,
+            looks_months=given.looks_months,
+            desk_password=partial(desks.password, key) if key else None,
         )
         listening = Listening("the board server", given.host, given.port)
         serve(lambda: application(config), listening, gate)

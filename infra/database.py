@@ -10,20 +10,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from clickhouse_driver.errors import Error as DriverError
+from clickhouse_driver.errors import ServerException
+
+from infra import desks
 from infra.settings import Settings
 from schemas import names
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, Unavailable
 from schemas.families import families
 from schemas.reference.divisions import SHIPPED, Divisions, microgrids, parent
 from schemas.sql.columns import quoted
-from schemas.sql.tables import Layout, Statement, database_statements, statements
+from schemas.sql.tables import Layout, Statement, database_statements, desk_statements, statements
 from streams.connection import Address
 
 _APPLIED = "applied"
+_MAY_NOT = 497
+_NO_LOGIN = (192, 193, 194, 516)
 _COMMENT = re.compile(r"\sCOMMENT '(?:[^'\\]|\\.)*'")
 
 
@@ -83,28 +89,129 @@ def apply(settings: Settings) -> list[Change]:
             "(name String, digest String, at DateTime64(3) DEFAULT now64(3)) "
             f"ENGINE = {place.engine('ReplacingMergeTree')}(at) ORDER BY name"
         )
-        done = list(_plan(client, place))
+        done = list(_plan(client, place, statements(families(), place)))
         for change in done:
             for sql in change.sql:
                 client.execute(sql)
         _reference(client, place, settings)
     finally:
         client.disconnect()
-    return done
+    return [*done, *apply_desks(settings)]
 
 
-def _plan(client: Any, place: Layout) -> Iterator[Change]:
+def apply_desks(settings: Settings) -> list[Change]:
+    """Makes the desks of counties that have clerks of their own, and drops the others.
+
+    Nothing else changes, so it may run while workers write.
+
+    Raises:
+        Misconfigured: a city's own ClickHouse lets Gulou make or drop no user.
+        Unavailable: ClickHouse does not answer, or nothing was ever applied there.
+    """
+    place = replace(layout(settings), counties=desks.counties(settings))
+    client = address(settings).connect()
+    try:
+        gone = list(_gone(client, place))
+        for change in gone:
+            client.execute(change.sql[0])
+        for statement in database_statements(place):
+            if statement.database in place.desks.values():
+                client.execute(statement.sql)
+        done = list(_plan(client, place, desk_statements(families(), place)))
+        for change in done:
+            for sql in change.sql:
+                client.execute(sql)
+        users = list(_users(client, settings, place)) if settings.clickhouse_host else []
+    except ServerException:
+        raise
+    except (DriverError, OSError, EOFError) as error:
+        raise Unavailable(
+            f"ClickHouse does not answer ({type(error).__name__}).", do="See: gulou status"
+        ) from error
+    finally:
+        client.disconnect()
+    return [*gone, *done, *users]
+
+
+def _gone(client: Any, place: Layout) -> Iterator[Change]:
+    """Drops the databases of desks that are no more; they hold nothing but views."""
+    desk = re.compile(rf"{re.escape(place.desk)}_[0-9]{{6}}")
+    ours = {name.partition(".")[0] for name in _applied(client, place)}
+    for (database,) in client.execute("SELECT name FROM system.databases ORDER BY name"):
+        wanted = database in place.desks.values()
+        # Only what Gulou made: a city may have a database of such a name.
+        if database in ours and desk.fullmatch(database) and not wanted:
+            drop = f"DROP DATABASE IF EXISTS `{database}`{place.on_cluster} SYNC"
+            yield Change(f"drop database {database}", (drop,))
+
+
+def _users(client: Any, settings: Settings, place: Layout) -> Iterator[Change]:
+    """Makes and drops the users of desks on a city's own ClickHouse, one after the other."""
+    to_be = {f"user {desks.reader(settings, county).name}" for county in place.counties}
+    applied = {k: d for k, d in _applied(client, place).items() if k.startswith("user ") and d}
+    for key in sorted(to_be | applied.keys()):
+        name = key.removeprefix("user ")
+        user = replace(desks.reader(settings, name[-6:]), name=name)
+        sql = user.made(place) if key in to_be else user.dropped(place)
+        digest = hashlib.sha256("".join(sql).encode()).hexdigest()[:32] if key in to_be else ""
+        if applied.get(key, "") != digest:
+            _managed(client, settings, sql, user, key in to_be)
+            client.execute(_remembered(place, key, digest))
+            yield Change(f"{'create' if key in to_be else 'drop'} {key}", sql)
+
+
+def _managed(
+    client: Any, settings: Settings, sql: Sequence[str], user: desks.DeskUser, wanted: bool
+) -> None:
+    """Runs statements about a user; whoever may not is content when an administrator has done it.
+
+    Raises:
+        Misconfigured: the user is not as wanted, and may not be made so.
+    """
+    try:
+        for statement in sql:
+            client.execute(statement)
+    except ServerException as error:
+        if error.code != _MAY_NOT:
+            raise
+        probe = f"SELECT 1 FROM `{user.database}`.labels LIMIT 1" if wanted else "SELECT 1"
+        code = _fault(settings, user, probe)
+        if (code == 0) if wanted else (code in _NO_LOGIN):
+            return
+        raise Misconfigured(
+            f"ClickHouse's user {settings.clickhouse_user!r} may not make or drop the user "
+            f"{user.name!r} of a county's clerks.",
+            do="Grant it ACCESS MANAGEMENT, and SELECT with GRANT OPTION on "
+            f"{settings.desk_database}_*.*; or let an administrator run: {'; '.join(sql)}",
+        ) from None
+
+
+def _fault(settings: Settings, user: desks.DeskUser, probe: str) -> int:
+    """The code of the error that a user of a desk gets; 0 for an answer."""
+    client = replace(address(settings), user=user.name, password=user.password).connect()
+    try:
+        client.execute(probe)
+    except DriverError as error:
+        return int(error.code)
+    finally:
+        client.disconnect()
+    return 0
+
+
+def _applied(client: Any, place: Layout) -> Mapping[str, str]:
+    """Digest by name of what was applied."""
+    return dict(client.execute(f"SELECT name, digest FROM `{place.database}`.`{_APPLIED}` FINAL"))
+
+
+def _plan(client: Any, place: Layout, declared: Sequence[Statement]) -> Iterator[Change]:
     there = {
         (database, name)
         for database, name in client.execute(
             "SELECT database, name FROM system.tables WHERE database IN %(dbs)s",
-            {"dbs": [place.database, *place.views.values()]},
+            {"dbs": sorted({"", *(statement.database for statement in declared)})},
         )
     }
-    applied = dict(
-        client.execute(f"SELECT name, digest FROM `{place.database}`.`{_APPLIED}` FINAL")
-    )
-    declared = statements(families(), place)
+    applied = _applied(client, place)
     yield from _dropped(there, applied.keys(), declared, place)
     rebuilt: set[str] = set()
     for statement in declared:
@@ -142,7 +249,7 @@ def _dropped(
     """
     wanted = {(statement.database, statement.name) for statement in declared}
     for database, name in sorted(there):
-        made = database in place.views.values() and f"{database}.{name}" in applied
+        made = database != place.database and f"{database}.{name}" in applied
         if made and (database, name) not in wanted:
             drop = f"DROP VIEW `{database}`.`{name}`{place.on_cluster} SYNC"
             yield Change(f"drop view {database}.{name}", (drop,))
@@ -186,10 +293,13 @@ def _rebuild(table: str, declared: Sequence[Statement], place: Layout) -> Change
 
 def _remember(statement: Statement, place: Layout) -> str:
     """The statement that records what was applied."""
-    full = f"{statement.database}.{statement.name}"
+    return _remembered(place, f"{statement.database}.{statement.name}", _digest(statement))
+
+
+def _remembered(place: Layout, name: str, digest: str) -> str:
     return (
         f"INSERT INTO `{place.database}`.`{_APPLIED}` (name, digest) "
-        f"SELECT {quoted(full)}, {quoted(_digest(statement))}"
+        f"SELECT {quoted(name)}, {quoted(digest)}"
     )
 
 

@@ -210,7 +210,7 @@ def _city(settings: Settings, keys: Vault) -> City:
 
 
 def _options(settings: Settings) -> dict[str, Any]:
-    return {k: v for k, v in settings.kafka_options().items() if k != "bootstrap_servers"}
+    return {k: v for k, v in settings.kafka_options("producer").items() if k != "bootstrap_servers"}
 
 
 class Interrupted(Exception):

@@ -17,13 +17,20 @@ from clickhouse_driver.errors import Error as ClickHouseError
 from dashboards.boards import write
 from dashboards.edition import Edition
 from dashboards.roles import SOURCES
-from infra import _child
+from infra import _child, desks
 from infra._files import write_private
-from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, answers, ensure_topics
+from infra.broker import (
+    MAX_MESSAGE_BYTES,
+    Broker,
+    Topic,
+    answers,
+    ensure_rights,
+    ensure_topics,
+)
 from infra.database import address, apply
 from infra.http import HEALTH
-from infra.settings import Settings
-from infra.warehouse import EmbeddedClickHouse, access, confinement
+from infra.settings import KAFKA_USERS, Settings
+from infra.warehouse import EmbeddedClickHouse, confinement
 from schemas import names
 from schemas.errors import GulouError
 from schemas.families import families
@@ -34,11 +41,6 @@ _PROBE_S = 2.0
 _ANSWER_S = 10.0
 _DEAD_LETTERS_KEPT_MS = 180 * 86_400_000
 """Dead letters hold refused messages, perhaps personal data: kept half a year, not for ever."""
-_BOARD_LIMITS = {
-    "max_execution_time": 30,  # seconds
-    "max_result_rows": 100_000,
-    "max_memory_usage": 1_000_000_000,  # bytes
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ def parts(settings: Settings) -> list[Part | Step]:
     """The parts and steps of an installation in starting order, without a city's own servers."""
     found: list[Part | Step] = []
     if not settings.kafka_bootstrap:
-        found.append(_kafka(settings))
+        broker = _broker(settings)
+        found += [
+            _kafka(settings, broker),
+            Step("letting users in to Kafka", lambda: _let_in(settings, broker)),
+        ]
     if not settings.clickhouse_host:
         found.append(_clickhouse(settings))
     found.append(Step("creating topics", lambda: _create_topics(settings)))
@@ -119,18 +125,29 @@ def _create_topics(settings: Settings) -> None:
         settings.bootstrap,
         topics(),
         replication=settings.kafka_replication,
-        options=settings.kafka_options(),
+        options=settings.kafka_options("admin"),
     )
 
 
-def _kafka(settings: Settings) -> Part:
-    broker = Broker(
+def _broker(settings: Settings) -> Broker:
+    return Broker(
         settings.home / "kafka",
         settings.kafka_port,
         cache=settings.cache,
         host=settings.host,
         mirror=settings.maven_url,
     )
+
+
+def _let_in(settings: Settings, broker: Broker) -> None:
+    ensure_rights(
+        broker.options,
+        {user: settings.kafka_options(user) for user in KAFKA_USERS},
+        [family.topic for family in families()],
+    )
+
+
+def _kafka(settings: Settings, broker: Broker) -> Part:
     return Part(
         "kafka",
         broker.prepare,
@@ -149,8 +166,7 @@ def _clickhouse(settings: Settings) -> Part:
         _child.claim(
             host, http_port, part="ClickHouse over HTTP", variable="GULOU_CLICKHOUSE_HTTP_PORT"
         )
-        users = settings.home / "run" / "users.json"
-        access.write_users(users, _users(settings))
+        users = desks.write_users(settings)
         return [
             sys.executable, "-m", "infra.warehouse",
             "--data", str(settings.home / "clickhouse"),
@@ -187,27 +203,6 @@ def _logs_in(settings: Settings) -> bool:
         return False
     finally:
         client.disconnect()
-
-
-def _users(settings: Settings) -> dict[str, dict[str, object]]:
-    return {
-        settings.clickhouse_user: {
-            "password": settings.clickhouse_password.get_secret_value(),
-            "role": "writer",
-        },
-        settings.clickhouse_board_user: {
-            "password": settings.clickhouse_board_password.get_secret_value(),
-            "role": "board",
-            "databases": [settings.published_database],
-            "limits": _BOARD_LIMITS,
-        },
-        settings.clickhouse_desk_user: {
-            "password": settings.clickhouse_desk_password.get_secret_value(),
-            "role": "board",
-            "databases": [settings.desk_database],
-            "limits": _BOARD_LIMITS,
-        },
-    }
 
 
 def _http_part(
@@ -276,7 +271,9 @@ def _all_embedded(settings: Settings) -> bool:
 def _away(settings: Settings) -> str:
     """Names those of the city's own Kafka and ClickHouse that do not answer."""
     found = []
-    if settings.kafka_bootstrap and not answers(settings.bootstrap, settings.kafka_options()):
+    if settings.kafka_bootstrap and not answers(
+        settings.bootstrap, settings.kafka_options("admin")
+    ):
         found.append(f"Kafka at {settings.bootstrap}")
     if settings.clickhouse_host and not _logs_in(settings):
         host, port = settings.clickhouse_address
@@ -290,6 +287,7 @@ def _boards(settings: Settings) -> Part:
 
     def arguments() -> list[str]:
         settings.secret(token.name)
+        settings.secret(desks.KEY)
         made_for = [board_source(settings, role) for role in ROLES]
         sources = settings.home / "run" / "data-sources.json"
         write_private(sources, json.dumps(made_for))
@@ -301,6 +299,9 @@ def _boards(settings: Settings) -> Part:
             "--state", str(state),
             "--token-file", str(token),
             "--access", str(settings.access_file),
+            "--desk-key", str(settings.home / "secrets" / desks.KEY),
+            "--looks", str(settings.looks_folder),
+            "--looks-months", str(settings.looks_months),
             "--data-sources", str(sources),
             "--boards", str(made),
             *(["--outlines", str(chosen.map.file)] if chosen.map else []),

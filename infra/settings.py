@@ -7,13 +7,14 @@ One declaration = variable, default and doc: the field `flush_ms` is the variabl
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import secrets
 import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -21,12 +22,28 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import Misconfigured
 
+# kafka-python warns at every login without TLS that the password travels in the clear. By SCRAM it
+# does not; PLAIN without TLS is the embedded broker's login to itself, or what a city has chosen.
+logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)
+
 PREFIX = "GULOU_"
 ROOT = Path(__file__).resolve().parents[1]
 # A checkout keeps its data beside its code, wherever the command is called from.
 _VAR = (ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()) / "var"
 _DOC = ROOT / "docs" / "settings.md"
 _MB = 1024 * 1024
+
+SCRAM = "SCRAM-SHA-512"
+"""How the users of the embedded Kafka log in."""
+KafkaUser = Literal["admin", "producer", "worker", "auditor"]
+"""As whom a part acts at Kafka: who makes topics, sends events, counts them, only reads."""
+KAFKA_USERS: tuple[KafkaUser, ...] = get_args(KafkaUser)
+
+
+def kafka_name(user: KafkaUser) -> str:
+    """The user's name at Kafka, and that of its password's file."""
+    return f"gulou-{user}"
+
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Milliseconds = Annotated[int, Field(ge=1)]
@@ -51,7 +68,7 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         default="127.0.0.1",
-        description="Address the embedded parts listen on; Kafka asks nobody for a password.",
+        description="Address the embedded parts listen on, without TLS.",
     )
     maven_url: str = Field(
         default="",
@@ -104,9 +121,18 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         default="SCRAM-SHA-512", description="Used with SASL_PLAINTEXT and SASL_SSL."
     )
-    kafka_username: str = Field(default="", description="SASL user name.")
+    kafka_username: str = Field(
+        default="",
+        description="SASL user of every part at the city's own Kafka; empty: each part has its "
+        "own: gulou-admin, gulou-producer, gulou-worker, gulou-auditor.",
+    )
     kafka_password_file: Path | None = Field(
-        default=None, description="File with the SASL password."
+        default=None, description="File with the password of that user."
+    )
+    kafka_passwords: Path | None = Field(
+        default=None,
+        description="Folder with the passwords of the parts' own users, a file named after each; "
+        "the embedded Kafka's are made at first start, in secrets/kafka.",
     )
     kafka_ssl_cafile: Path | None = Field(
         default=None, description="Certificates to trust; empty is the system's."
@@ -165,6 +191,11 @@ class Settings(BaseSettings):
 
     # -- boards
     board_port: Port = Field(default=13000, description="Board server; 0 is any free port.")
+    looks_months: int = Field(
+        default=6,
+        ge=6,
+        description="Months for which looks at case-level data stay on record; 6 at least.",
+    )
     grafana_url: str = Field(
         default="", description="The city's own Grafana; empty starts the embedded board server."
     )
@@ -284,36 +315,57 @@ class Settings(BaseSettings):
         """Kafka's address, the city's own or the embedded one's."""
         return self.kafka_bootstrap or f"{self.host}:{self.kafka_port}"
 
-    def kafka_options(self) -> dict[str, Any]:
-        """Keyword arguments for any client of kafka-python."""
+    @property
+    def kafka_protocol(self) -> str:
+        """How to talk to Kafka, the city's own or the embedded one."""
+        return self.kafka_security_protocol if self.kafka_bootstrap else "SASL_PLAINTEXT"
+
+    def kafka_options(self, user: KafkaUser) -> dict[str, Any]:
+        """Keyword arguments for any client of kafka-python that acts as `user`."""
         options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap,
-            "security_protocol": self.kafka_security_protocol,
+            "security_protocol": self.kafka_protocol,
         }
-        if self.kafka_security_protocol.startswith("SASL"):
+        if self.kafka_protocol.startswith("SASL"):
+            name, password = self.kafka_login(user)
             options |= {
-                "sasl_mechanism": self.kafka_sasl_mechanism,
-                "sasl_plain_username": self.kafka_username,
-                "sasl_plain_password": self.kafka_password.get_secret_value(),
+                "sasl_mechanism": self.kafka_sasl_mechanism if self.kafka_bootstrap else SCRAM,
+                "sasl_plain_username": name,
+                "sasl_plain_password": password.get_secret_value(),
             }
         if (context := self.kafka_tls()) is not None:
             options["ssl_context"] = context
         return options
 
+    def kafka_login(self, user: KafkaUser) -> tuple[str, SecretStr]:
+        """Name and password at Kafka of the part that acts as `user`.
+
+        Raises:
+            Misconfigured: a city's Kafka asks for a password, and no setting says where it is.
+        """
+        own = kafka_name(user)
+        if not self.kafka_bootstrap:
+            return own, self.secret(f"kafka/{own}")
+        if self.kafka_username:
+            file = self.kafka_password_file
+            return self.kafka_username, _read(file) if file else SecretStr("")
+        if self.kafka_passwords is None:
+            raise Misconfigured(
+                f"GULOU_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol!r}, and nothing "
+                "says who logs in.",
+                do="Set GULOU_KAFKA_USERNAME and _PASSWORD_FILE, or GULOU_KAFKA_PASSWORDS.",
+            )
+        return own, _read(self.kafka_passwords / own)
+
     def kafka_tls(self) -> ssl.SSLContext | None:
         """TLS context for kafka-python, aiokafka and Faust; None where TLS is off."""
-        if not self.kafka_security_protocol.endswith("SSL"):
+        if not self.kafka_protocol.endswith("SSL"):
             return None
         context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
         context.check_hostname = self.kafka_ssl_check_hostname
         if self.kafka_ssl_certfile:
             context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
         return context
-
-    @property
-    def kafka_password(self) -> SecretStr:
-        """SASL password; empty when no file is named."""
-        return _read(self.kafka_password_file) if self.kafka_password_file else SecretStr("")
 
     @property
     def clickhouse_address(self) -> tuple[str, int]:
@@ -349,15 +401,20 @@ class Settings(BaseSettings):
         """Who is let in to the boards: names, roles and digests of tokens."""
         return self.home / "secrets" / "access.json"
 
+    @property
+    def looks_folder(self) -> Path:
+        """Who looked at case-level data: a file a month."""
+        return self.home / "looks"
+
     def secret(self, name: str) -> SecretStr:
         """The secret `name` of this installation, made at its first use, mode 0600.
 
         32 random bytes in URL-safe letters. Losing the folder `secrets` loses the guarded data.
         """
-        folder = self.home / "secrets"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = folder / name
-        made = folder / f".{name}.{os.getpid()}"
+        file = self.home / "secrets" / name
+        for folder in (self.home / "secrets", file.parent):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = file.with_name(f".{file.name}.{os.getpid()}")
         if not file.exists():
             # Written aside and linked: two starts at once must agree on one complete secret.
             made.touch(mode=0o600, exist_ok=False)

@@ -41,12 +41,13 @@ def configure(settings: Settings, index: int = 0) -> WorkerConfig:
 
 def _credentials(settings: Settings) -> object:
     """Faust's form of the Kafka security settings; None for a plain connection."""
-    context = settings.kafka_tls()
-    if settings.kafka_security_protocol.startswith("SASL"):
+    options = settings.kafka_options("worker")
+    context = options.get("ssl_context")
+    if "sasl_mechanism" in options:
         return faust.SASLCredentials(
-            username=settings.kafka_username,
-            password=settings.kafka_password.get_secret_value(),
-            mechanism=settings.kafka_sasl_mechanism,
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
             ssl_context=context,
         )
     return faust.SSLCredentials(context) if context is not None else None

@@ -1,4 +1,4 @@
-"""Who sees what: the two roles of views, and the grain at which a viewer sees a measure.
+"""Who sees what: the roles of views, the county of a clerk, and the grain that viewers see.
 
 A viewer reads walls and public boards; a clerk works on the cases. Each measure declares the finest
 place and period at which a viewer sees it. Anything finer is in the clerks' views alone, so that a
@@ -21,6 +21,32 @@ and admins also change boards and send SQL of their own."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
 """Levels of place, widest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class County:
+    """The county to which a clerk is bound.
+
+    Attributes:
+        code: six digits; the codes of all places in it begin with them.
+    """
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: of the token's owner; empty for whoever came without a token.
+        county: of a clerk who sees the clerks' figures of one county alone; None: of all.
+    """
+
+    name: str = ""
+    access: Access = "viewer"
+    county: County | None = None
 
 
 def may_see(access: Access, role: Role) -> bool:

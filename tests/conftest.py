@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.broker import Broker
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.warehouse import EmbeddedClickHouse
 from tests.live import Live, without_boards
+from tests.openkafka import OpenKafka
 from tests.town import Town, town
 
 
@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """An embedded Kafka shared by the session: use your own topics, and leave it running."""
-    with Broker(tmp_path_factory.mktemp("kafka"), cache=Settings().cache) as running:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenKafka]:
+    """A Kafka without users, shared by the session: use your own topics, leave it running."""
+    with OpenKafka(tmp_path_factory.mktemp("kafka")) as running:
         yield running
 
 

@@ -15,7 +15,10 @@ from infra import database as apply
 from infra.parts import Part, Step, parts
 from infra.settings import Settings
 from infra.stack import Stack
+from producers.client import Producer
+from producers.vault import Vault
 from schemas.names import CONSUMER_GROUP
+from schemas.reference.divisions import Divisions
 from tests.histories.small import Message
 from tests.oracle import BOOK, Oracle, Place, Topic
 
@@ -40,7 +43,7 @@ class Live:
     def producer(self) -> Any:
         """A plain producer, which sends any bytes, valid or not."""
         return KafkaProducer(
-            bootstrap_servers=self.settings.bootstrap,
+            **self.settings.kafka_options("producer"),
             acks="all",
             linger_ms=5,
             max_request_size=8_000_000,
@@ -64,6 +67,12 @@ class Live:
             each.get(60)
         return len(sent)
 
+    def producing(self, vault: Vault) -> Producer:
+        """Gulou's own producer, with the keys of `vault`."""
+        options = self.settings.kafka_options("producer")
+        address = options.pop("bootstrap_servers")
+        return Producer(address, vault, Divisions.load(), options=options)
+
     def client(self, **settings: Any) -> Any:
         """A new clickhouse-driver client of the user that owns the events."""
         return apply.address(self.settings).connect(**settings)
@@ -79,7 +88,7 @@ class Live:
 
     def ends(self, topics: Iterable[str] | None = None) -> dict[tuple[str, int], int]:
         """Offset after the last message, per partition with any message."""
-        consumer = KafkaConsumer(bootstrap_servers=self.settings.bootstrap, group_id=None)
+        consumer = self._reader()
         try:
             names = [each.topic for each in self.topics] if topics is None else topics
             places = [TopicPartition(t, n) for t in names for n in consumer.partitions_for_topic(t)]
@@ -131,7 +140,8 @@ class Live:
 
     def oracle(self) -> Oracle:
         """The oracle over all current messages."""
-        return Oracle(self.settings.bootstrap, self.ask, self.topics, poisoned=self.poisoned)
+        kafka = self.settings.kafka_options("auditor")
+        return Oracle(kafka, self.ask, self.topics, poisoned=self.poisoned)
 
     def differences(self) -> list[str]:
         """The oracle's differences once everything is counted."""
@@ -166,7 +176,7 @@ class Live:
     def _committed(self, ends: dict[tuple[str, int], int], to: str) -> bool:
         """Whether the commit succeeded: only an empty group lets an outsider commit."""
         consumer = KafkaConsumer(
-            bootstrap_servers=self.settings.bootstrap,
+            **self.settings.kafka_options("worker"),
             group_id=CONSUMER_GROUP,
             enable_auto_commit=False,
         )
@@ -182,6 +192,9 @@ class Live:
         finally:
             consumer.close()
 
+    def _reader(self) -> KafkaConsumer:
+        return KafkaConsumer(**self.settings.kafka_options("auditor"), group_id=None)
+
     def log(self, name: str) -> str:
         """The log of a part."""
         path = self.settings.home / "log" / f"{name}.log"
@@ -192,7 +205,7 @@ class Live:
         found: dict[tuple[str, int, int], dict[str, Any]] = {}
         topics = [f"{each.topic}.dead" for each in self.topics]
         ends = self.ends(topics)
-        consumer = KafkaConsumer(bootstrap_servers=self.settings.bootstrap, group_id=None)
+        consumer = self._reader()
         try:
             places = [TopicPartition(*place) for place in ends]
             consumer.assign(places)

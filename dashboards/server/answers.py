@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any, cast
+from typing import Any, Final
 
 from aiohttp import web
 
 from dashboards.server.shelf import Conflict, Record
+from dashboards.server.turns import Crowded
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
-from schemas.grain import Access
+from schemas.grain import Caller
 
-ROLE: web.RequestKey[str] = web.RequestKey("role", str)
-"""Request key of what the caller's token is for, an `Access`; set by the code that serves the app.
-Without it the caller is a viewer."""
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
+"""Request key of who asks; set by the code that serves the app. Without it, a viewer asks."""
 VERSION = "13.2.2"  # Version of the Grafana components that the page uses.
 
 
@@ -21,9 +22,16 @@ class Denied(Refused):
     """The caller's role may not see what was asked for."""
 
 
-def access_of(request: web.Request) -> Access:
-    """What the caller's token is for."""
-    return cast(Access, request.get(ROLE, "viewer"))
+def caller_of(request: web.Request) -> Caller:
+    """Who asks."""
+    caller: Caller = request.get(CALLER, Caller())
+    return caller
+
+
+def client_of(request: web.Request) -> str:
+    """Who shares one part of the queries: those of one token, else those of one address."""
+    name = caller_of(request).name
+    return f"token {name}" if name else f"address {request.remote or ''}"
 
 
 def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:
@@ -37,6 +45,8 @@ def status_of(error: GulouError) -> int:
         return 403
     if isinstance(error, Conflict):
         return 412
+    if isinstance(error, Crowded):
+        return 429
     if isinstance(error, Unavailable):
         return 502
     return 400 if isinstance(error, Refused | Misconfigured) else 500
@@ -46,15 +56,34 @@ async def body_of(request: web.Request) -> Record:
     """The request's JSON object.
 
     Raises:
-        Refused: the body is not a JSON object.
+        Refused: the body is not a JSON object, or has too many brackets within brackets.
     """
     try:
-        body = await request.json()
-    except ValueError:
+        text = await request.text()
+        if _depth(text) > _DEPTH:
+            raise Refused(f"bad request data: deeper than {_DEPTH} brackets.", do="Flatten it.")
+        body = json.loads(text)
+    except (ValueError, LookupError):  # LookupError: a charset that nobody knows
         body = None
     if not isinstance(body, dict):
         raise Refused("bad request data: a JSON object is needed.", do="Send one.")
     return body
+
+
+_DEPTH: Final = 100  # A board has about fifteen; Python's own parsers end at a thousand.
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|".*|[\[{]|[\]}]', re.DOTALL)
+
+
+def _depth(text: str) -> int:
+    """The most brackets within brackets in a JSON text."""
+    deepest = depth = 0
+    for each in _BRACKETS.finditer(text):
+        if each[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif each[0] in "]}":
+            depth -= 1
+    return deepest
 
 
 def found(record: Record | None, message: str) -> Record:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from dashboards.server.answers import VERSION, access_of, reply
+from dashboards.server.answers import VERSION, caller_of, reply
 from dashboards.server.boards import Boards
 from dashboards.server.folders import Folders
 from dashboards.server.playlists import Playlists
@@ -39,9 +39,10 @@ class Api:
 
     async def user(self, request: web.Request) -> web.Response:
         """GET /api/user."""
-        access = access_of(request)
+        caller = caller_of(request)
+        name = caller.name or caller.access
         return web.json_response(
-            {"id": 1, "login": access, "name": access, "orgId": 1, "isGrafanaAdmin": False}
+            {"id": 1, "login": name, "name": name, "orgId": 1, "isGrafanaAdmin": False}
         )
 
     async def org(self, _request: web.Request) -> web.Response:

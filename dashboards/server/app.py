@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,18 @@ from aiohttp import web
 
 from dashboards.layout import in_order
 from dashboards.publish import FOLDER, playlist
-from dashboards.server.answers import status_of
+from dashboards.roles import SOURCES
+from dashboards.server.answers import client_of, status_of
 from dashboards.server.api import Api
+from dashboards.server.county import Desks
+from dashboards.server.looks import Looks
 from dashboards.server.page import Files
 from dashboards.server.queries import Queries
 from dashboards.server.reader import Reader
 from dashboards.server.shelf import Record, Shelf
 from dashboards.server.sources import save_source
 from dashboards.server.stored import Stored
+from dashboards.server.turns import CLIENT
 from schemas.errors import GulouError, Misconfigured
 
 BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
@@ -39,6 +44,10 @@ class ServerConfig:
         zone: time zone of `$__dateFilter`; Grafana's container uses UTC.
         rows: rows kept of a query's result.
         query_s: maximum run time of a query.
+        looks: folder of the record of looks at case-level data; by default one in `state`.
+        looks_months: months for which the record is kept.
+        desk_password: gives the password of a county's ClickHouse user by the county's code; None:
+            no county has one.
     """
 
     state: Path
@@ -48,6 +57,9 @@ class ServerConfig:
     zone: str = "UTC"
     rows: int = 10_000
     query_s: float = 30.0
+    looks: Path | None = None
+    looks_months: int = 6
+    desk_password: Callable[[str], str] | None = None
 
 
 def application(config: ServerConfig) -> web.Application:
@@ -57,10 +69,12 @@ def application(config: ServerConfig) -> web.Application:
         Misconfigured: a provisioning file is unreadable or has the wrong shape.
     """
     store = Shelf(config.state)
-    _provision(store, config)
+    provided = _provision(store, config)
+    clerks = next((each for each in provided if each.get("uid") == SOURCES["clerk"]), None)
+    looks = Looks(config.looks or config.state / "looks", config.looks_months, config.zone)
     reader = Reader(config.rows, config.query_s)
     files = Files(config.outlines)
-    queries = Queries(store, reader, config.zone)
+    queries = Queries(store, reader, looks, Desks(clerks, config.desk_password), config.zone)
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_told])
     app.router.add_routes(queries.routes())
     app.router.add_routes(Stored(store, queries).routes())
@@ -78,6 +92,7 @@ def application(config: ServerConfig) -> web.Application:
 
     async def close(_app: web.Application) -> None:
         reader.close()
+        looks.close()
 
     app.on_cleanup.append(close)
     return app
@@ -85,7 +100,11 @@ def application(config: ServerConfig) -> web.Application:
 
 @web.middleware
 async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Turns our errors into Grafana's JSON; adds the server's clock to every API response."""
+    """Turns our errors into Grafana's JSON; adds the server's clock to every API response.
+
+    It also says for whom the request's queries run.
+    """
+    CLIENT.set(client_of(request))
     try:
         response: web.StreamResponse = await handler(request)
     except GulouError as error:
@@ -97,15 +116,18 @@ async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
     return response
 
 
-def _provision(store: Shelf, config: ServerConfig) -> None:
+def _provision(store: Shelf, config: ServerConfig) -> list[Record]:
+    """Stores what the server is started with; returns its data sources."""
+    rows: list[Record] = []
     if config.data_sources:
         content = _json(config.data_sources)
-        rows = content.get("datasources") if isinstance(content, dict) else content
-        if not isinstance(rows, list):
+        listed = content.get("datasources") if isinstance(content, dict) else content
+        if not isinstance(listed, list):
             raise Misconfigured(
                 f"{config.data_sources} holds no list of data sources.",
                 do="Write a list, or an object with `datasources`.",
             )
+        rows = listed
         for fields in rows:
             old = store.find("datasources", uid=fields.get("uid"))
             old = old or store.find("datasources", name=fields.get("name"))
@@ -118,6 +140,7 @@ def _provision(store: Shelf, config: ServerConfig) -> None:
             shipped.append(_json(path))
             store.put_board(shipped[-1], folder=folder, overwrite=True, message="provisioned")
         _playlist(store, playlist(sorted(shipped, key=in_order)))
+    return rows
 
 
 def _home(store: Shelf) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from dashboards.server.answers import (
-    access_of,
     body_of,
+    caller_of,
     found,
     keep_permissions,
     no_permissions,
@@ -94,7 +94,7 @@ class Boards:
             "folderUid": record["folderUid"],
             "folderId": folder.get("id", 0),
             "folderTitle": folder.get("title", GENERAL),
-            "canSave": may_publish(access_of(request)),
+            "canSave": may_publish(caller_of(request).access),
             "provisioned": False,
         }
         return web.json_response({"dashboard": record["dashboard"], "meta": meta})

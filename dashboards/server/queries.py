@@ -7,19 +7,22 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
 from dashboards.roles import source_role
-from dashboards.server.answers import Denied, access_of, body_of
+from dashboards.server.answers import Denied, body_of, caller_of, status_of
+from dashboards.server.county import Desks, check
 from dashboards.server.frames import frames
+from dashboards.server.looks import Look, Looks
 from dashboards.server.macros import Scope, expand
 from dashboards.server.reader import Answer, DataSource, Reader, source
 from dashboards.server.shelf import Record, Shelf
+from dashboards.server.turns import Crowded
 from schemas.errors import GulouError, Refused, Unavailable
-from schemas.grain import Access, may_see
+from schemas.grain import Caller, may_see
 
 SHARE_CEILING_S = 30.0
 _HOW = "请用经办人员的访问令牌登录，令牌由管理员发放。"
@@ -50,15 +53,47 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One request for figures: who asks, for which range, and what goes on record of it.
+
+    Attributes:
+        look: of the whole request; each query adds its letter and values.
+    """
+
+    caller: Caller
+    span: Span
+    look: Look
+
+    @classmethod
+    def of(cls, request: web.Request, span: Span) -> Inquiry:
+        """The inquiry of a request; a board's address gives `uid` and `id`."""
+        caller, panel = caller_of(request), request.match_info.get("id")
+        look = Look(
+            who=caller.name,
+            role=caller.access,
+            county=caller.county.code if caller.county else "",
+            address=request.remote or "",
+            forwarded=request.headers.get("X-Forwarded-For", ""),
+            board=request.match_info.get("uid", ""),
+            panel=int(panel) if panel else None,
+            since=span.start_ms,
+            until=span.end_ms,
+        )
+        return cls(caller, span, look)
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One query: a target of a panel with its variables filled in, or one that a publisher sent.
 
     Attributes:
         fields: as in Grafana's API; `datasource`, `rawSql`, `format`, `intervalMs` are read.
+        values: of the variables that are filled in; None of a publisher's own query.
     """
 
     ref: str
     fields: Mapping[str, Any]
+    values: Mapping[str, Any] | None = field(default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +105,10 @@ class _Result:
 class Queries:
     """Runs queries on the stored data sources, through one reader."""
 
-    def __init__(self, store: Shelf, reader: Reader, zone: str) -> None:
-        self.store = store
-        self.reader = reader
+    def __init__(self, store: Shelf, reader: Reader, looks: Looks, desks: Desks, zone: str) -> None:
+        self.store, self.reader, self.looks = store, reader, looks
         self.zone = zone
+        self._desks = desks
 
     def routes(self) -> list[web.RouteDef]:
         """The route of publishers, who write their own SQL."""
@@ -88,15 +123,19 @@ class Queries:
         if not all(isinstance(each, dict) for each in asked):
             raise Refused("a query is no JSON object.", do="Send refId, datasource and rawSql.")
         asks = [Ask(str(each.get("refId") or "A"), each) for each in asked]
-        return await self.answered(asks, Span.of(body), access_of(request))
+        return await self.answered(asks, Inquiry.of(request, Span.of(body)))
 
-    async def answered(self, asks: Sequence[Ask], span: Span, access: Access) -> web.Response:
+    async def answered(self, asks: Sequence[Ask], inquiry: Inquiry) -> web.Response:
         """The frames or the error of each query, keyed by refId; status 400 if any query fails.
 
         Raises:
-            Denied: a query needs a data source that the caller may not ask.
+            Denied: a query needs figures that the caller may not see.
+            Unavailable: a look at cases could not be recorded.
         """
-        results = await asyncio.gather(*(self._one(each, span, access) for each in asks))
+        origins = [await self._origin(each, inquiry) for each in asks]
+        results = await asyncio.gather(
+            *(self._one(*each, inquiry.span) for each in zip(asks, origins, strict=True))
+        )
         pairs = (
             json.dumps(each.ref).encode() + b":" + result.body
             for each, result in zip(asks, results, strict=True)
@@ -117,13 +156,20 @@ class Queries:
         key = ("table", origin.uid, origin.version, text)
         return await self.reader.shared(key, span.share_s, lambda: self.reader.run(origin, text))
 
-    def origin(self, named: object, access: Access) -> DataSource:
-        """The data source of a reference: an object with a uid, a uid, or nothing for the default.
+    async def origin(self, named: object, sql: str, caller: Caller, look: Look) -> DataSource:
+        """The data source that answers a query, once the look is on record if it is one at cases.
+
+        Args:
+            named: an object with a uid, a uid, or nothing for the default.
+            sql: the query, with its variables filled in.
+            caller: who asks. The clerk of a county gets that county's source for the clerks'.
+            look: what to record.
 
         Raises:
-            Denied: the caller may not ask it.
+            Denied: the caller may not ask it, or not this.
             Refused: there is none of this uid.
             Misconfigured: it is not one this server can ask.
+            Unavailable: the look could not be recorded.
         """
         uid = source_uid(named)
         record = self.store.find("datasources", uid=uid) if uid else None
@@ -131,14 +177,41 @@ class Queries:
             record = self.store.find("datasources", isDefault=True)
         if record is None:
             raise Refused(f"data source {uid!r} not found.", do="Publish it, or choose another.")
-        if not may_see(access, source_role(record)):
+        if source_role(record) == "viewer":
+            return source(record, self.store.secret(record["uid"], "password"))
+        try:
+            origin = self._of_clerks(record, sql, caller)
+        except Denied as refused:
+            await self.looks.note(replace(look, refused=str(refused)))
+            raise
+        await self.looks.note(look)
+        return origin
+
+    def _of_clerks(self, record: Record, sql: str, caller: Caller) -> DataSource:
+        if not may_see(caller.access, source_role(record)):
             raise Denied("此图的数据仅供经办人员查看，当前身份不能查看。", do=_HOW)
+        if caller.county:
+            check(caller.county, sql)
+            return self._desks.origin(caller.county)
         return source(record, self.store.secret(record["uid"], "password"))
 
-    async def _one(self, ask: Ask, span: Span, access: Access) -> _Result:
-        asked = ask.fields
+    async def _origin(self, ask: Ask, inquiry: Inquiry) -> DataSource | GulouError:
+        """The source of a query; its error where only this query fails."""
+        sql = str(ask.fields.get("rawSql") or "")
+        said = {"sql": sql} if ask.values is None else {"variables": ask.values}
+        look = replace(inquiry.look, query=ask.ref, **said)
         try:
-            origin = self.origin(asked.get("datasource"), access)
+            return await self.origin(ask.fields.get("datasource"), sql, inquiry.caller, look)
+        except (Denied, Unavailable):
+            raise  # for the whole request: nothing of it may be shown
+        except GulouError as error:
+            return error
+
+    async def _one(self, ask: Ask, origin: DataSource | GulouError, span: Span) -> _Result:
+        asked = ask.fields
+        if isinstance(origin, GulouError):
+            return _failed(origin, "")
+        try:
             form = _form(asked.get("format"))
             scope = Scope(
                 span.start_ms,
@@ -151,19 +224,21 @@ class Queries:
             sql = expand(str(asked.get("rawSql") or ""), scope)
             if not sql.strip():
                 raise Refused("the query is empty.", do="Write the panel's SQL.")
-        except Denied:
-            raise  # 403 for the whole request
         except GulouError as error:
             return _failed(error, "")
         key = (origin.uid, origin.version, sql, form, ask.ref)
-        return await self.reader.shared(
-            key, span.share_s, lambda: self._answer(origin, sql, form=form, ref=ask.ref)
-        )
+        try:
+            return await self.reader.shared(
+                key, span.share_s, lambda: self._answer(origin, sql, form=form, ref=ask.ref)
+            )
+        except Crowded as error:
+            return _failed(error, "")
 
     async def _answer(self, origin: DataSource, sql: str, *, form: int, ref: str) -> _Result:
         try:
             answer = await self.reader.run(origin, sql)
-            notice = f"只显示前 {self.reader.rows} 行" if answer.cut else ""
+            cut = f"只显示前 {self.reader.rows} 行" if answer.cut else ""
+            notice = "，".join(filter(None, (origin.note, cut)))
             made = frames(answer.columns, ref=ref, form=form, sql=sql, notice=notice)
         except GulouError as error:
             return _failed(error, sql)
@@ -177,7 +252,7 @@ def source_uid(named: object) -> str:
 
 
 def _failed(error: GulouError, sql: str) -> _Result:
-    status = 502 if isinstance(error, Unavailable) else 400
+    status = status_of(error)
     told: Record = {"error": str(error), "errorSource": "downstream", "status": status}
     if sql:
         told["frames"] = [{"schema": {"meta": {"executedQueryString": sql}, "fields": []}}]

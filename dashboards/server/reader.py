@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import clickhouse_driver
@@ -15,12 +18,10 @@ from clickhouse_driver.errors import Error as DriverError
 from clickhouse_driver.errors import ServerException
 
 from dashboards.server.frames import AnswerColumn, column
+from dashboards.server.turns import CLIENT, Ticket, Turns
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 T = TypeVar("T")
-
-PARALLEL_QUERIES = 8
-"""Threads for queries; further queries wait in the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class DataSource:
         cafile: file of the certificates to trust if `secure`; empty trusts the usual ones. The
             plugin's own field holds the certificate's text, but the driver needs a file.
         settings: the data source's `customSettings`, sent with each query.
+        note: said beside each of its answers.
     """
 
     uid: str
@@ -46,6 +48,7 @@ class DataSource:
     dial_s: float = 10.0
     query_s: float = 60.0
     settings: tuple[tuple[str, str], ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,11 @@ class Reader:
     def __init__(self, rows: int, seconds: float) -> None:
         self.rows = rows
         self.seconds = seconds
-        self._threads = ThreadPoolExecutor(PARALLEL_QUERIES, thread_name_prefix="board-query")
+        self.turns = Turns()
+        self._threads = ThreadPoolExecutor(self.turns.at_once, thread_name_prefix="board-query")
         self._lock = threading.Lock()
         self._idle: dict[str, _Idle] = {}
-        self._shared: dict[object, tuple[asyncio.Task[Any], float | None]] = {}
+        self._shared: dict[object, _Shared] = {}
 
     async def shared(
         self, key: object, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]
@@ -116,39 +120,82 @@ class Reader:
         """Result of `work` for `key`, at most `seconds` old; all callers share one run.
 
         Callers share an error too: fifty walls must not query a struggling server fifty times.
+        When all of them have left, the run is cancelled.
+
+        Raises:
+            Crowded: the caller's client has too many queries waiting.
         """
         loop = asyncio.get_running_loop()
-        task, ended = self._shared.get(key, (None, None))
-        if task is None or (ended is not None and loop.time() - ended > seconds):
-            task = loop.create_task(work())
-            self._shared[key] = (task, None)
-            task.add_done_callback(lambda done: self._keep(key, done, seconds))
-        # Shielded: a screen that disconnects must not cancel the query that others wait for.
-        answer: T = await asyncio.shield(task)
+        one = self._shared.get(key)
+        if one is None or (one.ended is not None and loop.time() - one.ended > seconds):
+            one = self._begun(key, seconds, work)
+        elif one.ended is None:
+            self.turns.join(one.ticket, CLIENT.get())
+        one.waiting += 1
+        try:
+            # Shielded: a screen that disconnects must not cancel the query that others wait for.
+            answer: T = await asyncio.shield(one.task)
+        finally:
+            one.waiting -= 1
+            if not one.waiting and not one.task.done():
+                one.task.cancel()
+                self._drop(key, one)
         return answer
 
-    def _keep(self, key: object, done: asyncio.Task[Any], seconds: float) -> None:
-        if not done.cancelled():
-            done.exception()  # Else asyncio logs it when all screens have disconnected.
-        loop = asyncio.get_running_loop()
-        kept = (done, loop.time())
-        if self._shared.get(key, (None, None))[0] is done:
-            self._shared[key] = kept
-        loop.call_later(seconds, self._drop, key, kept)
+    def _begun(
+        self, key: object, seconds: float, work: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> _Shared:
+        ticket = self.turns.ticket(CLIENT.get())
+        context = copy_context()
+        context.run(_TICKET.set, ticket)
+        task = asyncio.get_running_loop().create_task(work(), context=context)
+        one = self._shared[key] = _Shared(task, ticket)
+        task.add_done_callback(lambda _: self._keep(key, one, seconds))
+        return one
 
-    def _drop(self, key: object, kept: tuple[asyncio.Task[Any], float]) -> None:
-        if self._shared.get(key) == kept:
+    def _keep(self, key: object, one: _Shared, seconds: float) -> None:
+        self.turns.drop(one.ticket)
+        if not one.task.cancelled():
+            one.task.exception()  # Else asyncio logs it when all screens have disconnected.
+        loop = asyncio.get_running_loop()
+        one.ended = loop.time()
+        loop.call_later(seconds, self._drop, key, one)
+
+    def _drop(self, key: object, one: _Shared) -> None:
+        if self._shared.get(key) is one:
             del self._shared[key]
 
     async def run(self, origin: DataSource, sql: str) -> Answer:
-        """The answer of one query.
+        """The answer of one query, in its client's turn; cancelled, the query ends in ClickHouse.
 
         Raises:
+            Crowded: the client has too many queries waiting.
             Refused: ClickHouse refused the query; the message is ClickHouse's.
             Unavailable: ClickHouse does not answer.
         """
+        ticket = _TICKET.get()
+        if ticket is None or ticket.taken:
+            ticket = self.turns.ticket(CLIENT.get())
+        end = await self.turns.turn(ticket)
+        going = _Going()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._run, origin, sql)
+        try:
+            done = loop.run_in_executor(self._threads, self._run, origin, sql, going)
+        except RuntimeError:  # the server stops
+            end()
+            raise
+
+        def ended(done: asyncio.Future[Answer]) -> None:
+            end()
+            if not done.cancelled():
+                done.exception()  # Nobody may be left who reads it.
+
+        done.add_done_callback(ended)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            going.stop()
+            raise
 
     def forget(self, uid: str) -> None:
         """Closes the connections of a data source that was changed or removed."""
@@ -163,10 +210,11 @@ class Reader:
         for uid in list(self._idle):
             self.forget(uid)
 
-    def _run(self, origin: DataSource, sql: str) -> Answer:
+    def _run(self, origin: DataSource, sql: str, going: _Going) -> Answer:
         client = self._taken(origin) or _client(origin, self.seconds)
         try:
-            answer = _answer(client, sql, self.rows)
+            with going.over(client):
+                answer = _answer(client, sql, self.rows)
         except ServerException as error:
             self._given_back(origin, client)
             raise Refused(_message(error)) from None
@@ -210,6 +258,57 @@ class _Idle:
 
     version: int
     clients: list[clickhouse_driver.Client] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class _Shared:
+    """One run that several callers wait for, and its result for a while."""
+
+    task: asyncio.Task[Any]
+    ticket: Ticket
+    waiting: int = 0
+    ended: float | None = None
+
+
+_TICKET: Final[ContextVar[Ticket | None]] = ContextVar("ticket", default=None)
+"""The place in the queues of the run that the current task does."""
+
+
+class _Going:
+    """A query that runs in a thread and may be ended by another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: clickhouse_driver.Client | None = None
+        self._stopped = False
+
+    @contextmanager
+    def over(self, client: clickhouse_driver.Client) -> Iterator[None]:
+        """While `client` is asked; connects it first, so that there is something to end.
+
+        Raises:
+            EOFError: it was stopped before it began.
+        """
+        if not client.connection.connected:
+            client.connection.connect()
+        with self._lock:
+            if self._stopped:
+                raise EOFError
+            self._client = client
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._client = None
+
+    def stop(self) -> None:
+        """Hangs up: ClickHouse ends a query whose client is gone."""
+        with self._lock:
+            self._stopped = True
+            connection = self._client.connection.socket if self._client else None
+            if connection is not None:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 def _client(origin: DataSource, ceiling_s: float) -> clickhouse_driver.Client:

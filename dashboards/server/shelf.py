@@ -93,8 +93,8 @@ class Shelf:
         """Deletes a record."""
         self._lists[kind] = [r for r in self._lists[kind] if r is not record]
         self._save(kind)
-        if kind == "datasources" and self._secrets.pop(record["uid"], None) is not None:
-            _write(self.root / "secrets.json", self._secrets)
+        if kind == "datasources":
+            self.forget_secrets(record["uid"])
 
     # --------------------------------------------------------------------------------- secrets
 
@@ -102,6 +102,11 @@ class Shelf:
         """Adds to a data source's secrets; secrets not in `fields` keep their values."""
         self._secrets[uid] = {**self._secrets.get(uid, {}), **fields}
         _write(self.root / "secrets.json", self._secrets)
+
+    def forget_secrets(self, uid: str) -> None:
+        """Removes all secrets of a data source."""
+        if self._secrets.pop(uid, None) is not None:
+            _write(self.root / "secrets.json", self._secrets)
 
     def secret(self, uid: str, name: str) -> str:
         """A secret of a data source; empty if it has none of this name."""

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from aiohttp import web
 
-from dashboards.server.answers import body_of, found, reply
+from dashboards.server.answers import Denied, body_of, caller_of, found, reply
 from dashboards.server.reader import Reader, source
 from dashboards.server.shelf import Conflict, Record, Shelf
 from schemas.errors import GulouError, Refused
+from schemas.grain import may_publish
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+_SAME_PLACE: Final = frozenset(
+    ("defaultDatabase", "dialTimeout", "queryTimeout", "timeout", "customSettings")
+)
+"""Fields that do not say where a password is sent, as whose, or who can read it on the way."""
 
 
 def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Record:
     """Adds or changes a data source; secrets are stored apart and never returned.
 
     Raises:
-        Refused: no name or no type.
+        Refused: no name or no type; or another place to send the password to, and no password.
         Conflict: another data source has the name.
     """
     fields = dict(fields)
@@ -28,6 +37,14 @@ def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Reco
     twin = store.find("datasources", name=fields["name"])
     if twin and (old is None or twin["uid"] != old["uid"]):
         raise Conflict("data source with the same name already exists", do="Update it by its uid.")
+    if old and store.secret_names(old["uid"]) and _place(old) != _place({**old, **fields}):
+        if not hidden.get("password"):
+            raise Refused(
+                f"data source {old['name']!r} gets another server, port, protocol or user; the "
+                "password it has is not sent there.",
+                do="Send the password again, as secureJsonData.password.",
+            )
+        store.forget_secrets(old["uid"])
     record = store.change("datasources", old, fields) if old else store.add("datasources", fields)
     if record.get("isDefault"):
         for other in list(store.all("datasources")):
@@ -36,6 +53,24 @@ def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Reco
     if hidden:
         store.keep_secrets(record["uid"], {str(k): str(v) for k, v in hidden.items()})
     return record
+
+
+def _place(record: Record) -> Record:
+    """What says where the secrets of a data source are sent."""
+    data = record.get("jsonData") or {}
+    sent = {name: value for name, value in data.items() if name not in _SAME_PLACE}
+    return {"type": record.get("type"), **sent}
+
+
+def _publishers(handler: Handler) -> Handler:
+    """The handler, for those alone who may publish: it tells servers and users."""
+
+    async def checked(request: web.Request) -> web.Response:
+        if not may_publish(caller_of(request).access):
+            raise Denied("数据源仅供发布人员查看和修改。", do="请使用发布令牌。")
+        return await handler(request)
+
+    return checked
 
 
 class Sources:
@@ -47,21 +82,22 @@ class Sources:
 
     def routes(self) -> list[web.RouteDef]:
         """Its routes."""
-        every = []
+        every: list[tuple[str, str, Handler]] = []
         for way in ("uid/{uid}", "name/{name}", r"{id:\d+}"):
             path = f"/api/datasources/{way}"
             every += [
-                web.get(path, self.source),
-                web.put(path, self.put_source),
-                web.delete(path, self.delete_source),
+                ("GET", path, self.source),
+                ("PUT", path, self.put_source),
+                ("DELETE", path, self.delete_source),
             ]
-        return [
-            web.get("/api/datasources", self.sources),
-            web.post("/api/datasources", self.post_source),
-            web.get("/api/datasources/id/{name}", self.source_id),
-            web.get("/api/datasources/uid/{uid}/health", self.source_health),
+        routes: list[tuple[str, str, Handler]] = [
+            ("GET", "/api/datasources", self.sources),
+            ("POST", "/api/datasources", self.post_source),
+            ("GET", "/api/datasources/id/{name}", self.source_id),
+            ("GET", "/api/datasources/uid/{uid}/health", self.source_health),
             *every,
         ]
+        return [web.route(method, path, _publishers(each)) for method, path, each in routes]
 
     def _shown(self, record: Record) -> Record:
         names = self.store.secret_names(record["uid"])

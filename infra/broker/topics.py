@@ -41,7 +41,7 @@ def ensure_topics(
             follows from key and count, so changing it would separate an event from its repeat.
         Unavailable: Kafka does not answer, or refuses.
     """
-    with _admin(bootstrap, _TIMEOUT_MS, options) as admin:
+    with connected({**(options or {}), "bootstrap_servers": bootstrap}) as admin:
         found = {
             each["name"]: len(each["partitions"])
             for each in admin.describe_topics()
@@ -72,7 +72,7 @@ def topic_configs(
     bootstrap: str, names: Sequence[str], options: Mapping[str, Any] | None = None
 ) -> dict[str, dict[str, str]]:
     """Every effective config value of each topic, the broker's defaults included."""
-    with _admin(bootstrap, _TIMEOUT_MS, options) as admin:
+    with connected({**(options or {}), "bootstrap_servers": bootstrap}) as admin:
         return _configs(admin, names)
 
 
@@ -84,7 +84,7 @@ def answers(bootstrap: str, options: Mapping[str, Any] | None = None) -> bool:
 def cluster(bootstrap: str, options: Mapping[str, Any] | None = None) -> str:
     """The id of the cluster that answers there within 5 s; empty when none does."""
     try:
-        with _admin(bootstrap, _PROBE_MS, options) as admin:
+        with connected({**(options or {}), "bootstrap_servers": bootstrap}, _PROBE_MS) as admin:
             found = admin.describe_cluster()
     except Unavailable:
         return ""
@@ -99,8 +99,15 @@ def _set_configs(admin: KafkaAdminClient, declared: Mapping[str, Mapping[str, st
         for name, config in declared.items()
         if (differing := {k: v for k, v in config.items() if live[name].get(k) != v})
     ]
-    if changed:
-        admin.alter_configs(changed)
+    if not changed:
+        return
+    # The client returns what Kafka refused, and raises nothing.
+    for name, said in admin.alter_configs(changed, raise_on_unknown=False)["topic"].items():
+        if said != "OK":
+            raise Unavailable(
+                f"Kafka did not set the configuration of topic {name!r}: {said}.",
+                do="The user that starts Gulou needs the rights to read and alter it.",
+            )
 
 
 def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -116,15 +123,22 @@ def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[st
 
 
 @contextmanager
-def _admin(
-    bootstrap: str, timeout_ms: int, options: Mapping[str, Any] | None
+def connected(
+    options: Mapping[str, Any], timeout_ms: int = _TIMEOUT_MS
 ) -> Iterator[KafkaAdminClient]:
-    """Turns kafka-python's errors into ours, so that no caller needs to know both trees."""
+    """A client of Kafka's admin calls; turns kafka-python's errors into ours.
+
+    Args:
+        options: address and login (`Settings.kafka_options`).
+        timeout_ms: longest wait for the connection and for each answer.
+
+    Raises:
+        Unavailable: Kafka does not answer, or refuses.
+    """
     try:
         client = KafkaAdminClient(
             **{
-                **(options or {}),
-                "bootstrap_servers": bootstrap,
+                **options,
                 "request_timeout_ms": timeout_ms,
                 "bootstrap_timeout_ms": timeout_ms,
             }
@@ -135,6 +149,6 @@ def _admin(
             client.close()
     except KafkaError as error:
         raise Unavailable(
-            f"Kafka at {bootstrap} does not answer as it should: {error}.",
+            f"Kafka at {options['bootstrap_servers']} does not answer as it should: {error}.",
             do="Check that it runs and that the GULOU_KAFKA_ settings point at it.",
         ) from error

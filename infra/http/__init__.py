@@ -2,6 +2,16 @@
 
 from infra.http.gate import HEALTH, Gate, loopback, token_in
 from infra.http.grants import ACCESS, Grants
-from infra.http.serving import Listening, serve
+from infra.http.serving import Listening, runner_of, serve
 
-__all__ = ["ACCESS", "HEALTH", "Gate", "Grants", "Listening", "loopback", "serve", "token_in"]
+__all__ = [
+    "ACCESS",
+    "HEALTH",
+    "Gate",
+    "Grants",
+    "Listening",
+    "loopback",
+    "runner_of",
+    "serve",
+    "token_in",
+]

@@ -12,14 +12,16 @@ from aiohttp import web
 
 from infra.http.grants import Grant, Grants, session_of
 from schemas.errors import Misconfigured
-from schemas.grain import Access, may_publish
+from schemas.grain import Caller, may_publish
 
-ROLE: web.RequestKey[str] = web.RequestKey("role", str)
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 LOGIN = "/login"
 HEALTH = "/api/health"
 _WITHOUT_TOKEN = (LOGIN, HEALTH)
 COOKIE = "gulou_session"
 SESSION_S = 90 * 86_400  # A wall is mounted once and must not ask for its token every week.
+
+_FORM_BYTES = 16 * 1024  # A login's: the token and an address to go back to.
 
 # Headers that a proxy adds: behind it, a connection from this machine may be anybody's.
 _FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
@@ -70,7 +72,7 @@ class Gate:
         host: address the server listens on.
         token: the publisher's secret, "" for none.
         closed: ask for a token on this machine too.
-        role: request key under which a part finds what the client's token is for, an `Access`.
+        caller: request key under which a part finds who asks.
         grants: file of access.
 
     Raises:
@@ -83,7 +85,7 @@ class Gate:
         token: str,
         *,
         closed: bool = False,
-        role: web.RequestKey[str] = ROLE,
+        caller: web.RequestKey[Caller] = CALLER,
         grants: Path | None = None,
     ) -> None:
         if not token and not loopback(host):
@@ -92,7 +94,7 @@ class Gate:
                 do="Give it --token-file, or let it listen on 127.0.0.1.",
             )
         own = [Grant.of("publisher", "publisher", token)] if token else []
-        self._grants, self._key = Grants(grants, own), role
+        self._grants, self._key = Grants(grants, own), caller
         self._free = not token
         self._open = loopback(host) and not closed
 
@@ -116,18 +118,22 @@ class Gate:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             gate._same_origin(request)
-            role = gate._role(request)
-            if role is None and request.path not in _WITHOUT_TOKEN:
+            if request.headers.get("Content-Encoding", "identity") != "identity":
+                return web.json_response(
+                    {"message": "请求正文不能压缩：请去掉 Content-Encoding 再发。"}, status=415
+                )
+            caller = gate._caller(request)
+            if caller is None and request.path not in _WITHOUT_TOKEN:
                 return gate._turned_away(request)
-            if role is not None:
-                request[gate._key] = role
+            if caller is not None:
+                request[gate._key] = caller
             # A login is the only POST of a session: whatever else it may do is a GET.
             looks = request.method in ("GET", "HEAD") or request.path == LOGIN
-            if role and not looks and not gate._publishes(request, role):
+            if caller and not looks and not gate._publishes(request, caller):
                 return web.json_response(
                     {"message": "没有权限：会话只能查看，发布需要令牌。"}, status=403
                 )
-            if role and request.query.get("token") and request.method == "GET":
+            if caller and request.query.get("token") and request.method == "GET":
                 to = str(request.rel_url.without_query_params("token"))
                 return gate._welcomed(to, request.query["token"])
             return await handler(request)
@@ -145,23 +151,23 @@ class Gate:
                 text='{"message": "origin not allowed"}', content_type="application/json"
             )
 
-    def _role(self, request: web.Request) -> Access | None:
+    def _caller(self, request: web.Request) -> Caller | None:
         if self._free:
-            return None if _proxied(request) else "admin"
+            return None if _proxied(request) else Caller(access="admin")
         if "Authorization" in request.headers:
             kind, _, given = request.headers["Authorization"].partition(" ")
             grant = self._grants.by_token(given.strip()) if kind == "Bearer" else None
-            return grant.role if grant else None
+            return grant.caller if grant else None
         grant = self._grants.by_token(request.query.get("token", "")) or self._grants.by_session(
             request.cookies.get(COOKIE, "")
         )
         if grant:
-            return grant.role
-        return "viewer" if self._open and not _proxied(request) else None
+            return grant.caller
+        return Caller() if self._open and not _proxied(request) else None
 
-    def _publishes(self, request: web.Request, role: Access) -> bool:
+    def _publishes(self, request: web.Request, caller: Caller) -> bool:
         # A session never writes: a page of another site could make a browser send its cookie.
-        return may_publish(role) and (self._free or "Authorization" in request.headers)
+        return may_publish(caller.access) and (self._free or "Authorization" in request.headers)
 
     def _turned_away(self, request: web.Request) -> web.Response:
         page = "text/html" in request.headers.get("Accept", "")
@@ -178,6 +184,10 @@ class Gate:
 
     async def login(self, request: web.Request) -> web.Response:
         """POST /login: a session for whoever knows the token."""
+        # From anybody: an unbounded form would be read up to the size of a board.
+        length = request.content_length
+        if length is None or length > _FORM_BYTES:
+            return web.json_response({"message": "登录请求太大。"}, status=413)
         form = await request.post()
         to = _inside(str(form.get("to") or "/"))
         token = str(form.get("token", ""))

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,11 @@ from typing import Final, get_args
 
 from infra._files import write_private
 from schemas.errors import Misconfigured, Refused
-from schemas.grain import Access
+from schemas.grain import Access, Caller, County
 
 ACCESS: Final[tuple[Access, ...]] = get_args(Access)
+_COUNTY: Final = re.compile("[0-9]{6}")
+_AGAIN: Final = "Revoke that name and add it again."
 
 
 def session_of(token: str) -> str:
@@ -40,6 +43,7 @@ class Grant:
         role: what it may do.
         token: SHA-256 of its token. session: of the cookie that a login with the token sets.
         since: when it was added, ISO 8601 in UTC.
+        county: code of the one county whose clerk it is, with its name; both empty: of none.
     """
 
     name: str
@@ -47,11 +51,22 @@ class Grant:
     token: str
     session: str
     since: str
+    county: str = ""
+    county_name: str = ""
 
     @classmethod
-    def of(cls, name: str, role: Access, token: str, since: str = "") -> Grant:
+    def of(
+        cls, name: str, role: Access, token: str, since: str = "", county: County | None = None
+    ) -> Grant:
         """The grant of a token that is known."""
-        return cls(name, role, _digest(token), _digest(session_of(token)), since)
+        bound = (county.code, county.name) if county else ()
+        return cls(name, role, _digest(token), _digest(session_of(token)), since, *bound)
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks with its token."""
+        county = County(self.county, self.county_name) if self.county else None
+        return Caller(self.name, self.role, county)
 
 
 class Grants:
@@ -81,6 +96,10 @@ class Grants:
                 self._stamp = stamp
             return (*self._own, *self._read)
 
+    def counties(self) -> tuple[str, ...]:
+        """Codes of the counties that have clerks of their own, in ascending order."""
+        return tuple(sorted({grant.county for grant in self.all() if grant.county}))
+
     def by_token(self, token: str) -> Grant | None:
         """The grant of a token."""
         return self._found("token", _digest(token)) if token else None
@@ -89,18 +108,25 @@ class Grants:
         """The grant of a session's cookie."""
         return self._found("session", _digest(session)) if session else None
 
-    def add(self, name: str, role: Access) -> str:
+    def add(self, name: str, role: Access, county: County | None = None) -> str:
         """Adds a grant; returns its token, which is stored nowhere.
 
+        Args:
+            name: of a wall, a desk or a program.
+            role: what it may do.
+            county: binds a clerk to one county.
+
         Raises:
-            Refused: the name has a grant already.
+            Refused: the name has a grant already, or a role that is no clerk's has a county.
         """
+        if county and role != "clerk":
+            raise Refused(f"{role} {name!r} has no county.", do="Only a clerk is bound to one.")
         token = secrets.token_urlsafe(32)
         with self._changing() as kept:
             if any(grant.name == name for grant in kept):
                 raise Refused(f"{name!r} has access already.", do="Revoke it first, or choose one.")
             since = datetime.now(UTC).isoformat(timespec="seconds")
-            kept.append(Grant.of(name, role, token, since))
+            kept.append(Grant.of(name, role, token, since, county))
         return token
 
     def revoke(self, name: str) -> None:
@@ -138,9 +164,12 @@ class Grants:
                 f"{self._file} is no file of access ({type(error).__name__}).",
                 do="Put back a copy, or remove it and add everybody again.",
             ) from error
-        unknown = [grant.role for grant in grants if grant.role not in ACCESS]
-        if unknown:
-            raise Misconfigured(f"{self._file} has a role {unknown[0]!r}.", do="Revoke that name.")
+        for grant in grants:
+            if grant.role not in ACCESS:
+                raise Misconfigured(f"{self._file} has a role {grant.role!r}.", do=_AGAIN)
+            # The code becomes part of a database's name.
+            if grant.county and not (grant.role == "clerk" and _COUNTY.fullmatch(grant.county)):
+                raise Misconfigured(f"{self._file} has a county {grant.county!r}.", do=_AGAIN)
         return grants
 
     @contextmanager

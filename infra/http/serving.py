@@ -45,8 +45,21 @@ def serve(make: Callable[[], web.Application], listening: Listening, gate: Gate)
     asyncio.run(_serve(make, listening, gate))
 
 
+def runner_of(app: web.Application, gate: Gate) -> web.AppRunner:
+    """Runs the application behind the gate."""
+    return web.AppRunner(
+        gate.guard(app),
+        access_log=None,
+        shutdown_timeout=2.0,
+        # A client that leaves ends what was done for it.
+        handler_cancellation=True,
+        # A packed body is refused (gate), so none is unpacked before its size is known.
+        auto_decompress=False,
+    )
+
+
 async def _serve(make: Callable[[], web.Application], listening: Listening, gate: Gate) -> None:
-    runner = web.AppRunner(gate.guard(make()), access_log=None, shutdown_timeout=2.0)
+    runner = runner_of(make(), gate)
     await runner.setup()
     try:
         site = web.TCPSite(runner, listening.host, listening.port)

@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -42,6 +43,9 @@ def main() -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Every connection needs a file or two, and the engine keeps many open.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # First: the child should have nothing of this process, neither its ports nor its threads.
     porter = Porter(options.users)
     # The engine reads TZ once, when it loads; it has no setting for it.

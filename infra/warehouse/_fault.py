@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from pathlib import Path
 
 from schemas.errors import GulouError
 
@@ -15,8 +17,12 @@ SYNTAX_ERROR = 62
 UNKNOWN_DATABASE = 81
 UNKNOWN_SETTING = 115
 INCORRECT_DATA = 117
+TOO_LARGE_STRING_SIZE = 131
 READONLY = 164
 TOO_MANY_SIMULTANEOUS_QUERIES = 202
+QUERY_IS_TOO_LARGE = 223
+MEMORY_LIMIT_EXCEEDED = 241
+TOO_DEEP_RECURSION = 306
 QUERY_WAS_CANCELLED = 394
 ACCESS_DENIED = 497
 AUTHENTICATION_FAILED = 516
@@ -32,8 +38,12 @@ _NAMES = {
     UNKNOWN_DATABASE: "UNKNOWN_DATABASE",
     UNKNOWN_SETTING: "UNKNOWN_SETTING",
     INCORRECT_DATA: "INCORRECT_DATA",
+    TOO_LARGE_STRING_SIZE: "TOO_LARGE_STRING_SIZE",
     READONLY: "READONLY",
     TOO_MANY_SIMULTANEOUS_QUERIES: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    QUERY_IS_TOO_LARGE: "QUERY_IS_TOO_LARGE",
+    MEMORY_LIMIT_EXCEEDED: "MEMORY_LIMIT_EXCEEDED",
+    TOO_DEEP_RECURSION: "TOO_DEEP_RECURSION",
     QUERY_WAS_CANCELLED: "QUERY_WAS_CANCELLED",
     ACCESS_DENIED: "ACCESS_DENIED",
     AUTHENTICATION_FAILED: "AUTHENTICATION_FAILED",
@@ -71,6 +81,13 @@ def _revive(code: int, what: str, do: str) -> Fault:
     return Fault(code, what, do=do)
 
 
+def where(error: BaseException) -> str:
+    """Kind and place of an error for the log; never its text, which may quote rows."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = (f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in frames)
+    return f"{type(error).__name__} at {' > '.join(places)}"
+
+
 def from_engine(error: Exception, shift: int = 0) -> Fault:
     """The engine's exception as a `Fault`; its text names the code once, not twice.
 
@@ -78,12 +95,16 @@ def from_engine(error: Exception, shift: int = 0) -> Fault:
         error: the engine's exception.
         shift: characters put before the statement; subtracted from the engine's positions.
     """
-    text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        # The engine's text quotes the statement, whose bytes need not be UTF-8.
+        text = error.object.decode(errors="surrogateescape")
+    else:
+        text = str(error)
     found = list(_ENGINE.finditer(text))
     if not found:
         return Fault(UNKNOWN_EXCEPTION, text)
     # Some paths wrap an exception into another of the same code; the innermost is the clearest.
-    heads = [each for each in found if each.start() == 0 or text[: each.start()].endswith(": ")]
+    heads = [each for each in found if each.start() == 0 or text.endswith(": ", 0, each.start())]
     message = _VERSION.sub("", text[(heads or found)[-1].end() :])
     if shift:
         message = re.sub(

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from infra.warehouse._fault import SYNTAX_ERROR, Fault
+from infra.warehouse import sizes
+from infra.warehouse._fault import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, Fault
 
 _TOKEN = re.compile(
     r"""(?P<gap>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
@@ -60,10 +61,22 @@ class Token:
 
 
 def tokens(sql: str, start: int = 0) -> Iterator[Token]:
-    """The tokens of `sql`, found on demand: data after VALUES is never scanned."""
+    """The tokens of `sql`, found on demand: data after VALUES is never scanned.
+
+    Raises:
+        Fault: there are too many; each costs a microsecond of a lock that all clients share.
+    """
+    count = 0
     for found in _TOKEN.finditer(sql, start):
         kind = "text" if found.lastgroup == "tag" else str(found.lastgroup)
         if kind != "gap":
+            count += 1
+            if count > sizes.TOKENS:
+                raise Fault(
+                    QUERY_IS_TOO_LARGE,
+                    f"The statement has more than {sizes.TOKENS} words and signs.",
+                    do="Put the values into a table and join it.",
+                )
             yield Token(kind, found[0], found.start())
 
 
@@ -74,7 +87,7 @@ class Insert:
     target: str
     """The text between INSERT INTO and SETTINGS or the data: table and columns, as written."""
     table: str
-    """The table alone, as written; empty when it is a table function."""
+    """What DESCRIBE TABLE takes to list the rows' columns: a table or a table function."""
     columns: tuple[str, ...]
     """Names in the column list; empty when there is none."""
     every_but: tuple[str, ...]
@@ -84,9 +97,15 @@ class Insert:
     format: str
     data_at: int
     """Offset in the statement where inline data would begin."""
+    around_input: tuple[str, str, str] | None = None
+    """In INSERT … SELECT … FROM input(…): the text before, the arguments, the text after."""
 
     def from_file(self, path: str, format_name: str) -> str:
         """The statement that reads the rows from a file instead."""
+        if self.around_input is not None:
+            before, structure, after = self.around_input
+            source = f"file('{path}', '{format_name}', {structure}, 'none')"
+            return f"INSERT INTO {self.target} {self.settings} {before}{source}{after}"
         return (
             f"INSERT INTO {self.target} FROM INFILE '{path}' COMPRESSION 'none' "
             f"{self.settings} FORMAT {format_name}"
@@ -94,11 +113,28 @@ class Insert:
 
 
 def statement_kind(sql: str) -> str:
-    """The first keyword in upper case; SELECT also for a query in brackets or after WITH."""
-    for token in tokens(sql):
+    """The first keyword in upper case; SELECT also for a query in brackets.
+
+    What follows WITH and its names decides: WITH 1 AS y INSERT INTO t SELECT y is an INSERT.
+    """
+    stream = tokens(sql)
+    for token in stream:
+        if token.upper == "WITH":
+            return _kind_after_with(stream)
         if token.text != "(":
-            return "SELECT" if token.upper == "WITH" else token.upper or token.text
+            return token.upper or token.text
     raise Fault(SYNTAX_ERROR, "Syntax error: the query is empty.")
+
+
+def _kind_after_with(stream: Iterator[Token]) -> str:
+    depth, before = 0, ""
+    for token in stream:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        named = before in ("AS", ".")
+        if not depth and token.upper in ("SELECT", "INSERT") and not named:
+            return token.upper
+        before = token.upper or token.text
+    return "SELECT"
 
 
 def single(sql: str) -> str:
@@ -145,18 +181,19 @@ def _format(sql: str) -> tuple[Token, Token] | None:
 def parse_insert(sql: str) -> Insert | None:
     """The INSERT, when its rows come from outside or follow VALUES or FORMAT; else None."""
     stream = _Lookahead(tokens(sql))
-    stream.take("INSERT")
+    if not stream.take("INSERT"):
+        return None
     stream.take("INTO")
     stream.take("TABLE")
     start = stream.next.start if stream.next else len(sql)
     is_function = stream.take("FUNCTION")
+    named = stream.next.start if stream.next else len(sql)
     end = _name(stream)
-    table = "" if is_function else sql[start:end]
-    columns: list[Token] = []
+    table, columns = sql[named:end], list[Token]()
     if stream.next is not None and stream.next.text == "(":
         columns, after = _brackets(stream)
         if is_function:
-            end, columns = after, []
+            end, table, columns = after, sql[named:after], []
             if stream.next is not None and stream.next.text == "(":
                 columns, end = _brackets(stream)
         elif _is_query(columns):
@@ -174,20 +211,67 @@ def parse_insert(sql: str) -> Insert | None:
             format_name = stream.next.text if stream.next is not None else ""
         elif token.text == ";":
             break
+        elif token.upper in ("SELECT", "WITH"):
+            return _with_input(sql, stream, sql[start:end], settings)
         else:
             return None
-    names = [each.name for each in columns if each.name]
-    but = tuple(names[1:]) if names[:1] and names[0].upper() == "EXCEPT" else ()
-    stars = any(each.text == "*" for each in columns)
     return Insert(
         sql[start:end],
         table,
-        () if stars or but else tuple(names),
-        but,
+        *_column_list(columns),
         settings,
         format_name,
         stream.next.end if stream.next is not None and format_name else len(sql),
     )
+
+
+def _column_list(inside: Sequence[Token]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names in a column list, and names after `* EXCEPT`; no names stand for all columns."""
+    names: list[str] = []
+    dotted = False
+    for token in inside:
+        if token.name and dotted:  # a column of a Nested: n.x
+            names[-1] += f".{token.name}"
+        elif token.name:
+            names.append(token.name)
+        dotted = token.text == "." and bool(names)
+    if names[:1] and names[0].upper() == "EXCEPT" and len(names) > 1:
+        return (), tuple(names[1:])
+    if any(token.text == "*" for token in inside):
+        return (), ()
+    return tuple(names), ()
+
+
+def _with_input(sql: str, stream: _Lookahead, target: str, settings: str) -> Insert | None:
+    """INSERT … SELECT … FROM input(…), whose rows come from outside; None without input(…)."""
+    begin = stream.next.start if stream.next is not None else len(sql)
+    around: tuple[int, int, int, int] | None = None
+    depth, before, end = 0, "", len(sql)
+    while (token := stream.next) is not None:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if not depth and token.text == ";":
+            end = token.start
+            break
+        stream.move()
+        if token.name == "input" and before == "FROM" and stream.next and stream.next.text == "(":
+            opening = stream.next.end
+            inside, closing = _brackets(stream)
+            around = (token.start, opening, inside[-1].start, closing)
+        elif not depth and token.upper == "FORMAT" and stream.next and stream.next.name:
+            if around is None:
+                return None
+            name = stream.next
+            parts = _around(sql, begin, around, token.start)
+            return Insert(target, f"null({parts[1]})", (), (), settings, name.text, name.end, parts)
+        before = token.upper
+    if around is None:
+        return None
+    parts = _around(sql, begin, around, end)
+    return Insert(target, f"null({parts[1]})", (), (), settings, "", len(sql), parts)
+
+
+def _around(sql: str, begin: int, at: tuple[int, int, int, int], end: int) -> tuple[str, str, str]:
+    return sql[begin : at[0]], sql[at[1] : at[2]], sql[at[3] : end]
 
 
 class _Lookahead:
@@ -238,10 +322,13 @@ def _is_query(inside: Sequence[Token]) -> bool:
 def _settings(stream: _Lookahead, sql: str) -> str:
     assert stream.next is not None
     start = end = stream.next.start
-    while stream.next is not None and stream.next.upper not in ("VALUES", "FORMAT", "SELECT"):
+    while stream.next is not None and stream.next.upper not in _AFTER_SETTINGS:
         end = stream.next.end
         stream.move()
     return sql[start:end]
+
+
+_AFTER_SETTINGS = frozenset(("VALUES", "FORMAT", "SELECT", "WITH"))
 
 
 def mark(serial: int, query_id: str, user: str) -> str:
@@ -249,7 +336,9 @@ def mark(serial: int, query_id: str, user: str) -> str:
 
     The engine assigns its own query ids and accepts none; the comment carries the client's id.
     """
-    return f"/*{serial} {quote(query_id, safe='')} {quote(user, safe='')}*/ "
+    # A client's id may hold any byte.
+    told = quote(query_id, safe="", errors="surrogateescape")
+    return f"/*{serial} {told} {quote(user, safe='')}*/ "
 
 
 _MARK = r"'^/\\*[0-9]+ ([^ ]*) ([^ ]*)\\*/ '"

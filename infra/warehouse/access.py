@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from infra._files import write_private
 from infra.warehouse._fault import AUTHENTICATION_FAILED, Fault
+from infra.warehouse.seats import Running
 from schemas.errors import Misconfigured
 
 LIMITS: Final[Mapping[str, int]] = {
@@ -20,6 +21,8 @@ LIMITS: Final[Mapping[str, int]] = {
     "max_memory_usage": 500_000_000,  # bytes
 }
 """Limits of a board's user when the users file names none."""
+_RUNNING: Final[Mapping[str, int]] = {"board": 16, "writer": 100}
+"""Queries of one user at a time, by role; a board server asks 8 at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class User:
     def is_board(self) -> bool:
         """Whether only published relations may be read."""
         return self.role == "board"
+
+    @property
+    def running(self) -> int:
+        """Queries at a time."""
+        return _RUNNING[self.role]
 
 
 class Users:
@@ -54,6 +62,8 @@ class Users:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] = (0, 0)
         self._users: dict[str, User] = {}
+        self.running = Running()
+        """The queries of all users, on both ports."""
         self.reload()
 
     def reload(self) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from infra.warehouse import gate as board
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
     ACCESS_DENIED,
-    NOT_IMPLEMENTED,
+    QUERY_WAS_CANCELLED,
     READONLY,
     UNKNOWN_SETTING,
     Fault,
@@ -26,7 +27,8 @@ from infra.warehouse._sql import (
     without_format,
 )
 from infra.warehouse.access import User, Users
-from infra.warehouse.engine import Engine, Session
+from infra.warehouse.engine import Counts, Engine, Session
+from infra.warehouse.totals import PLAIN, Parts, parts
 from infra.warehouse.wire import MemoryFile
 
 _NO_SUCH_COLUMN = 16
@@ -56,6 +58,7 @@ class Question:
         parameters: values of `{name:Type}`, escaped as in TSV.
         format: of the answer, where the statement names none.
         read_only: it may change nothing, because it came by GET.
+        parted: totals and extremes go apart from the rows, as in the native protocol.
     """
 
     text: str
@@ -64,6 +67,7 @@ class Question:
     parameters: Mapping[str, str]
     format: str
     read_only: bool = False
+    parted: bool = False
 
 
 class Desk:
@@ -75,14 +79,24 @@ class Desk:
         self._session: Session | None = None
         self._sql = self._kind = ""
         self._serial = 0
+        self._stopped = False
         self._insert: Insert | None = None
         self._allowed: tuple[tuple[str, str], ...] = ()
         self._catalog = 0
         self._columns: dict[str, list[tuple[str, str, str]]] = {}
+        self._brought: list[str] = []
+        self._is_parted = False
+        self.parts = Parts(b"", b"", b"")
+        """Totals and extremes of the last statement."""
         if user.is_board:
             self._database = board.database(user, database)
         elif database:
             self._session = Session(engine, user.name, database)
+
+    @property
+    def bounds(self) -> sizes.Bounds:
+        """The most that the client may send."""
+        return sizes.BOARD if self._user.is_board else sizes.OWNER
 
     def prepare(self, question: Question) -> Insert | None:
         """Reads the statement; returns it when it is an INSERT whose rows the client sends.
@@ -94,7 +108,10 @@ class Desk:
         if user is None:
             raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} is gone.")
         self._user, self._serial, self._insert = user, self._engine.serial(), None
+        self._stopped = False
         settings = self._known(question.settings)
+        self.parts = Parts(b"", b"", b"")
+        self._is_parted = question.parted and self._has_parts(question.text, settings)
         if user.is_board:
             self._prepare_board(question, settings)
             return None
@@ -106,10 +123,12 @@ class Desk:
                 raise Fault(READONLY, "A statement that comes by GET may not write; use POST.")
         if self._session is None:
             self._session = Session(self._engine, user.name, self._database)
-        self._session.configure(settings)
+        self._session.configure({**settings, **PLAIN} if self._is_parted else settings)
+        self._session.counts = Counts()
         if self._kind == "INSERT":
-            self._sql = question.text
             insert = parse_insert(question.text)
+            # Rows in the statement are no tokens; a semicolon in them ends nothing.
+            self._sql = question.text if insert else single(question.text)
             if insert and question.text[insert.data_at :].strip(" \t\r\n;"):
                 return None
             self._insert = insert
@@ -123,9 +142,23 @@ class Desk:
         """Runs the statement that `prepare` read; yields pieces, in Native one block each.
 
         Only a SELECT in a simple format gives several pieces: the engine streams nothing else.
+
+        Raises:
+            Fault: the engine's, or too many queries of the user run already.
         """
+        with self._turn():
+            yield from self._asked(question)
+
+    def _asked(self, question: Question) -> Generator[bytes, None, None]:
         session = self._open()
         marks = {"mark_as": question.query_id, "serial": self._serial}
+        if self._kind == "SELECT" and self._is_parted:
+            listed = self._header(question, session)
+            text = session.run(self._sql, "TSV", question.parameters, **marks)  # type: ignore[arg-type]
+            self.parts = parts(self._engine, text, session.counts.result_rows, listed)
+            if self.parts.rows:
+                yield self.parts.rows
+            return
         if self._kind == "SELECT" and question.format in _STREAMED:
             yield from session.stream(
                 self._sql,
@@ -201,19 +234,59 @@ class Desk:
     def store(self, question: Question, rows: MemoryFile, format_name: str) -> None:
         """Runs the INSERT that `prepare` returned, with `rows` as its rows."""
         assert self._insert is not None
-        self._open().insert(
-            self._insert,
-            rows,
-            format_name,
-            question.parameters,
-            mark_as=question.query_id,
-            serial=self._serial,
-        )
+        with self._turn():
+            self._open().insert(
+                self._insert,
+                rows,
+                format_name,
+                question.parameters,
+                mark_as=question.query_id,
+                serial=self._serial,
+            )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The user's turn to run a query; an error where the client has left meanwhile."""
+        running = self._users.running
+        with running.turn(self._user.name, self._user.running, lambda: self._stopped):
+            if self._stopped:
+                raise Fault(QUERY_WAS_CANCELLED, "The query was cancelled.")
+            yield
 
     @property
-    def written(self) -> int:
-        """Rows the last statement wrote, including those into views."""
-        return self._session.written if self._session is not None else 0
+    def counts(self) -> Counts:
+        """What the last statement has read and written so far."""
+        return self._session.counts if self._session is not None else Counts()
+
+    def bring(self, name: str, structure: str, rows: MemoryFile, format_name: str) -> None:
+        """Gives the next statement a table of its client's, until `put_away`.
+
+        Args:
+            name: of the table.
+            structure: its columns, as in CREATE TABLE.
+            rows: its content.
+            format_name: of `rows`.
+
+        Raises:
+            Fault: the client is a board, or the table cannot be made.
+        """
+        if self._user.is_board:
+            raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} may bring no tables.")
+        if self._session is None:
+            self._session = Session(self._engine, self._user.name, self._database)
+        self._session.bring(name, structure, rows, format_name)
+        self._brought.append(name)
+
+    def put_away(self) -> None:
+        """Drops the tables that came with the last statement."""
+        while self._brought:
+            if self._session is not None:
+                self._session.drop(self._brought.pop())
+
+    @property
+    def database(self) -> str:
+        """The current database; the engine's `default` when empty."""
+        return self._session.database if self._session is not None else self._database
 
     def use(self, database: str) -> None:
         """Makes `database` the current one."""
@@ -225,6 +298,8 @@ class Desk:
 
     def stop(self) -> None:
         """Ends the running statement; may be called from any thread."""
+        self._stopped = True
+        self._users.running.wake()
         self._engine.kill(self._serial)
 
     def close(self) -> None:
@@ -246,8 +321,16 @@ class Desk:
                 raise Fault(UNKNOWN_SETTING, f"Unknown setting {name!r}.")
         return known
 
+    def _has_parts(self, sql: str, settings: Mapping[str, str]) -> bool:
+        """Whether the answer may have totals or extremes."""
+        lowered = sql.lower()
+        if "totals" in lowered or "extremes" in lowered:
+            return any(token.upper in ("TOTALS", "EXTREMES") for token in tokens(sql))
+        remembered = self._session is not None and self._session.remembers("extremes")
+        return remembered or settings.get("extremes", "0") not in ("0", "false")
+
     def _prepare_board(self, question: Question, settings: dict[str, str]) -> None:
-        allowed = board.settings(self._user, settings)
+        allowed = board.settings(self._user, settings) | (PLAIN if self._is_parted else {})
         board.checked_format(self._user, question.format)
         self._kind, self._sql = board.checked(
             self._engine, self._user, self._database, question.text
@@ -261,8 +344,6 @@ class Desk:
         self._session = Session(self._engine, self._user.name, self._database, dict(self._allowed))
 
     def _wanted(self, insert: Insert, question: Question) -> list[tuple[str, str]]:
-        if not insert.table:
-            raise Fault(NOT_IMPLEMENTED, "INSERT INTO FUNCTION needs its rows in the statement.")
         if self._catalog != self._engine.catalog:
             self._catalog = self._engine.catalog
             self._columns.clear()

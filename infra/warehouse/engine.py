@@ -9,8 +9,10 @@ import itertools
 import json
 import logging
 import os
+import re
 import sys
 import threading
+import time
 from collections.abc import Generator, Mapping
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
@@ -28,6 +30,14 @@ _SERVER: Final = {
     "background_pool_size": 2,
     "background_merges_mutations_concurrency_ratio": 2,
     "background_schedule_pool_size": 4,
+    # Threads without work: by default a thousand stay for ever, each with memory of its own, and
+    # one clearing of merged parts alone starts over a hundred (D-123).
+    "max_thread_pool_free_size": 32,
+    "max_parts_cleaning_thread_pool_size": 2,
+    "max_active_parts_loading_thread_pool_size": 2,
+    "max_outdated_parts_loading_thread_pool_size": 2,
+    "max_unexpected_parts_loading_thread_pool_size": 2,
+    "database_catalog_drop_table_concurrency": 2,
     # The process may take 2 GB; allocator, code and Python need their share.
     "max_server_memory_usage": 1_500_000_000,
     # Ignore the memory of other processes in the container or on the machine: because of a large
@@ -37,6 +47,8 @@ _SERVER: Final = {
     "mark_cache_size": 64 << 20,
     "primary_index_cache_size": 64 << 20,
     "index_mark_cache_size": 16 << 20,
+    "compiled_expression_cache_size": 16 << 20,
+    "query_condition_cache_size": 16 << 20,
     "uncompressed_cache_size": 0,
     "mmap_cache_size": 0,
 }
@@ -74,6 +86,8 @@ class Engine:
         options = "&".join(f"{name}={value}" for name, value in _SERVER.items())
         self._address = f"{data.absolute()}?{options}"
         self._control_lock = threading.Lock()
+        self._kill_lock = threading.Lock()
+        self._to_kill: set[int] = set()
         self._serials = itertools.count(1)
         self.catalog = 0
         """Counts changes of tables; a cached answer is valid for one count."""
@@ -93,11 +107,18 @@ class Engine:
         return next(self._serials)
 
     def kill(self, serial: int) -> None:
-        """Ends the query of that number, if it runs; does not wait for it."""
+        """Ends the query of that number, if it runs; does not wait for it.
+
+        One statement ends all that are to be ended by then: a crowd that leaves holds nobody up.
+        """
+        with self._kill_lock:
+            self._to_kill.add(serial)
         with self._control_lock:
-            self._control.run(
-                f"KILL QUERY WHERE startsWith(query, '/*{serial} ') ASYNC", "Null", mark_as=""
-            )
+            with self._kill_lock:
+                serials, self._to_kill = self._to_kill, set()
+            if serials:
+                marked = " OR ".join(f"startsWith(query, '/*{each} ')" for each in sorted(serials))
+                self._control.run(f"KILL QUERY WHERE {marked} ASYNC", "Null", mark_as="")
 
     def ask(self, sql: str, **parameters: str) -> list[list[str]]:
         """Runs a query of the server itself; returns rows of texts."""
@@ -118,6 +139,33 @@ class Engine:
         with self._control_lock:
             self._control.close()
         self._lock_file.close()
+
+
+class Counts:
+    """What a statement has read and written so far.
+
+    Args:
+        began: of `time.monotonic_ns`.
+    """
+
+    def __init__(self, began: int = 0) -> None:
+        self._began = began
+        self.read_rows = self.read_bytes = 0
+        """Read from tables, functions and files."""
+        self.result_rows = self.result_bytes = 0
+        self.written_rows = self.written_bytes = 0
+        """Including those into views."""
+        self.elapsed_ns = 0
+
+    def add(self, result: Any) -> None:
+        """Counts a result of the engine, or a piece of one."""
+        self.read_rows += result.storage_rows_read()
+        self.read_bytes += result.storage_bytes_read()
+        self.result_rows += result.rows_read()
+        self.result_bytes += result.bytes_read()
+        self.written_rows += result.rows_written()
+        self.written_bytes += result.bytes_written()
+        self.elapsed_ns = time.monotonic_ns() - self._began
 
 
 class Session:
@@ -141,8 +189,8 @@ class Session:
         self._connection: Any = engine.connect()
         self._base: dict[str, str] = dict(_PINNED)
         self._applied: dict[str, str] = {}
-        self.written = 0
-        """Rows the last statement wrote, including those into views."""
+        self.counts = Counts()
+        """Of the last statement; while it streams, up to the last piece."""
         self.database = ""
         """The current one; the engine's `default` when empty."""
         if database:
@@ -151,7 +199,7 @@ class Session:
 
     def use(self, database: str) -> None:
         """Makes `database` the current one."""
-        self.run(f"USE {_quoted(database)}", "Null")
+        self.run(f"USE {quoted(database)}", "Null")
         self.database = database
 
     def configure(self, settings: Mapping[str, str]) -> None:
@@ -191,12 +239,16 @@ class Session:
             serial: number to `kill` it by.
         """
         comment = "" if mark_as is None else mark(serial, mark_as, self._user)
+        began = time.monotonic_ns()
         try:
-            result = self._open().query(comment + sql, format_name, params=dict(parameters or {}))
+            result = self._open().query(
+                _sent(comment + sql), format_name, params=_texts(parameters)
+            )
             content: bytes = result.bytes()
-            self.written = result.rows_written()
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise from_engine(error, len(comment)) from None
+        self.counts = Counts(began)
+        self.counts.add(result)
         return content
 
     def stream(
@@ -214,22 +266,24 @@ class Session:
         """
         comment = mark(serial, mark_as, self._user)
         connection = self._open()
+        self.counts = counts = Counts(time.monotonic_ns())
         try:
             result = connection.send_query(
-                comment + sql, format_name, params=dict(parameters or {})
+                _sent(comment + sql), format_name, params=_texts(parameters)
             )
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise from_engine(error, len(comment)) from None
         ended = False
         try:
             while True:
                 piece = connection.streaming_fetch_result(result)
                 content = piece.bytes()
+                counts.add(piece)
                 if not content:
                     ended = True
                     return
                 yield content
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             ended = True
             raise from_engine(error, len(comment)) from None
         finally:
@@ -255,6 +309,40 @@ class Session:
         rows.seal()
         sql = insert.from_file(rows.path, format_name)
         self.run(sql, "Null", parameters, mark_as=mark_as, serial=serial)
+
+    def bring(self, name: str, structure: str, rows: MemoryFile, format_name: str) -> None:
+        """Makes a temporary table of rows that a client sent beside its query.
+
+        Args:
+            name: of the table.
+            structure: its columns, as in CREATE TABLE.
+            rows: its content.
+            format_name: of `rows`.
+
+        Raises:
+            Fault: there is a table of that name, or the rows do not fit; then there is none of it.
+        """
+        self.run(f"CREATE TEMPORARY TABLE {quoted(name)} ({structure})", "Null")
+        if not rows.size:
+            return
+        rows.seal()
+        try:
+            self.run(
+                f"INSERT INTO {quoted(name)} FROM INFILE '{rows.path}' COMPRESSION 'none' "
+                f"FORMAT {format_name}",
+                "Null",
+            )
+        except Fault:
+            self.drop(name)
+            raise
+
+    def drop(self, name: str) -> None:
+        """Drops a temporary table, if there is one of that name."""
+        self.run(f"DROP TEMPORARY TABLE IF EXISTS {quoted(name)}", "Null")
+
+    def remembers(self, setting: str) -> bool:
+        """Whether the client has changed this setting by a SET statement."""
+        return setting in self._base
 
     def remember_settings(self) -> None:
         """Keeps what a SET statement of the client has changed."""
@@ -320,12 +408,29 @@ def _locked(data: Path) -> IO[str]:
     return file
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as an identifier."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 def _literal(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _sent(text: str) -> bytes:
+    """A text as the client's bytes, which need not be UTF-8."""
+    return text.encode(errors="surrogateescape")
+
+
+def _texts(parameters: Mapping[str, str] | None) -> dict[str, str]:
+    """Parameters, which the engine takes as UTF-8 only: other bytes become escapes, as in TSV."""
+    return {
+        name: _NO_UTF8.sub(lambda each: f"\\x{ord(each[0]) - 0xDC00:02x}", value)
+        for name, value in (parameters or {}).items()
+    }
+
+
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 def _escaped(value: str) -> str:

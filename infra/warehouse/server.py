@@ -6,6 +6,7 @@ blocking source, and an event loop would add a cost to every packet of the hot p
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import socket
@@ -13,21 +14,26 @@ import struct
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
+    INCORRECT_DATA,
     NOT_IMPLEMENTED,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     UNKNOWN_PACKET,
     Fault,
+    where,
 )
+from infra.warehouse._types import check
 from infra.warehouse.access import User, Users
 from infra.warehouse.desk import Desk, Question
-from infra.warehouse.engine import Engine
-from infra.warehouse.watch import Watch, hang_up
+from infra.warehouse.engine import Engine, quoted
+from infra.warehouse.seats import NATIVE_IDLE_S, Room, Seats
+from infra.warehouse.watch import Watch, let_read
 from infra.warehouse.wire import (
     REVISION,
     Block,
@@ -35,6 +41,7 @@ from infra.warehouse.wire import (
     FrameSource,
     MemoryFile,
     SocketSource,
+    WireColumns,
     first_columns,
     frame,
     packet,
@@ -47,13 +54,14 @@ log = logging.getLogger(__name__)
 _HELLO, _QUERY, _DATA, _CANCEL, _PING = range(5)
 # What the server sends.
 _S_HELLO, _S_DATA, _S_EXCEPTION, _S_PROGRESS, _S_PONG, _S_END, _S_PROFILE = range(7)
-_S_EVENTS = 14
+_S_TOTALS, _S_EXTREMES, _S_EVENTS = 7, 8, 14
 _IMPORTANT = 1
 _OLDEST: Final = 54429
 """Settings as texts; clients older than ClickHouse 20.1 are refused."""
-_MOST_CONNECTIONS: Final = 256
-_INSERT_BYTES: Final = 512 << 20
-"""Most bytes kept in memory before storing; a larger INSERT is several, as on any server."""
+_ROOM: Final = Room(idle_s=NATIVE_IDLE_S)
+_ACCEPT_AGAIN_S: Final = 0.05
+_STALL: Final = struct.pack("ll", 300, 0)
+"""Seconds: a client may be silent so long in the middle of a packet, as with a real server."""
 
 
 @dataclass
@@ -86,71 +94,94 @@ class Server:
         users: who may ask.
         listener: where clients come in, from `listen`.
         watch: notices clients that hang up or cancel while their query runs.
+        room: how many clients it serves.
     """
 
-    def __init__(self, engine: Engine, users: Users, listener: socket.socket, watch: Watch) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        users: Users,
+        listener: socket.socket,
+        watch: Watch,
+        room: Room = _ROOM,
+    ) -> None:
         self._engine, self._users, self._watch = engine, users, watch
         self._listener = listener
         self.port: int = listener.getsockname()[1]
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self.seats = Seats(room)
+        self._closed = False
         self._thread = threading.Thread(target=self._accept, name="native", daemon=True)
         self._thread.start()
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Disconnects every client and ends its running query."""
+        self._closed = True
         # Another thread waits in accept(), and closing alone would not wake it.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            for each in self._open:
-                hang_up(each)
+        self.seats.close()
         deadline = time.monotonic() + timeout_s
-        while self._open and time.monotonic() < deadline:
+        while len(self.seats) and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def _accept(self) -> None:
-        while True:
+        while not self._closed:
             try:
-                connection, _ = self._listener.accept()
+                connection, (address, *_) = self._listener.accept()
             except OSError:
-                return
+                # Out of file descriptors for a moment, or closed.
+                time.sleep(_ACCEPT_AGAIN_S)
+                continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            with self._lock:
-                self._open.add(connection)
+            for timeout in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                connection.setsockopt(socket.SOL_SOCKET, timeout, _STALL)
+            if self.seats.enter(connection, address):
+                self._seated(connection)
+            else:
+                full = Fault(TOO_MANY_SIMULTANEOUS_QUERIES, "Every seat is taken.", do="Wait.")
+                with contextlib.suppress(OSError):
+                    connection.send(_exception(full), socket.MSG_DONTWAIT)
+                connection.close()
+
+    def _seated(self, connection: socket.socket) -> None:
+        try:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        except RuntimeError:  # the system has no thread left; whoever is served is served on
+            log.error("a connection was refused: the system gives no more threads")
+            self.seats.leave(connection)
+            connection.close()
 
     def _serve(self, connection: socket.socket) -> None:
-        client = _Client(self._engine, self._users, self._watch, connection)
+        client = _Client(self._engine, self._users, self._watch, connection, self.seats)
         try:
-            if len(self._open) > _MOST_CONNECTIONS:
-                raise Fault(
-                    TOO_MANY_SIMULTANEOUS_QUERIES,
-                    f"There are {_MOST_CONNECTIONS} connections already.",
-                    do="Close some.",
-                )
             client.serve()
         except Fault as fault:
             client.send_fault(fault)
+            let_read(connection)
         except (EOFError, OSError):
             pass
-        except Exception:
-            log.exception("a connection was closed because of an error of the server")
+        except Exception as error:
+            log.error("a connection was closed because of an error: %s", where(error))
             client.send_fault(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."))
         finally:
             client.close()
+            self.seats.leave(connection)
             connection.close()
-            with self._lock:
-                self._open.discard(connection)
 
 
 class _Client:
     """One connection."""
 
     def __init__(
-        self, engine: Engine, users: Users, watch: Watch, connection: socket.socket
+        self,
+        engine: Engine,
+        users: Users,
+        watch: Watch,
+        connection: socket.socket,
+        seats: Seats,
     ) -> None:
+        self._seats = seats
         self._engine, self._users, self._watch, self._socket = engine, users, watch, connection
         self._in = SocketSource(connection)
         self._frames = FrameSource(self._in)
@@ -159,22 +190,31 @@ class _Client:
         self._block = Block(REVISION)
         self._rows = MemoryFile()
         self._desk: Desk | None = None
-        self._cancelled = False
+        self._cancelled = self._torn = False
         self._sending = threading.Lock()
 
     def serve(self) -> None:
         user, database = self._greet()
+        self._seats.login(self._socket, user.name)
         self._desk = Desk(self._engine, self._users, user, database)
+        self._frames.most = self._desk.bounds.frame
         while True:
-            kind = self._in.varint()
+            kind = self._next()
             if kind == _PING:
                 self._send(packet(_S_PONG))
             elif kind == _QUERY:
-                self._answer(self._desk)
+                with self._seats.working(self._socket):
+                    self._answer(self._desk)
             elif kind == _DATA:
                 self._receive()
             elif kind != _CANCEL:
                 raise Fault(UNKNOWN_PACKET, f"Unknown packet {kind} from client.")
+
+    def _next(self) -> int:
+        """The kind of the next packet; between packets the seats say how long to wait."""
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return self._in.varint()
 
     def close(self) -> None:
         if self._desk is not None:
@@ -182,19 +222,17 @@ class _Client:
         self._rows.close()
 
     def send_fault(self, fault: Fault) -> None:
-        try:
-            code = struct.pack("<i", fault.code)
-            self._send(packet(_S_EXCEPTION, code, "DB::Exception", fault.text, "", b"\0"))
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            self._send(_exception(fault))
 
     def _greet(self) -> tuple[User, str]:
         if (kind := self._in.varint()) != _HELLO:
             raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Hello.")
-        self._in.text()
+        most = sizes.HELLO_BYTES
+        self._in.text(most)
         self._in.varint(), self._in.varint()
         self._revision = min(self._in.varint(), REVISION)
-        database, name, password = self._in.text(), self._in.text(), self._in.text()
+        database, name, password = (self._in.text(most) for _ in range(3))
         if self._revision < _OLDEST:
             raise Fault(NOT_IMPLEMENTED, f"Revision {self._revision} is too old.")
         self._block = Block(self._revision)
@@ -207,24 +245,29 @@ class _Client:
             )
         )
         if self._revision >= 54458:
-            self._in.text()  # quota key
+            self._in.text(most)  # quota key
         return user, database
 
     def _answer(self, desk: Desk) -> None:
-        query = self._query()
-        self._compressed, self._cancelled = query.compressed, False
-        if self._external_tables():
-            self.send_fault(Fault(NOT_IMPLEMENTED, "External tables are not supported."))
-            return
-        question = Question(query.text, query.query_id, query.settings, query.parameters, "Native")
+        query = self._query(desk.bounds.statement)
+        self._compressed = query.compressed
+        question = Question(
+            query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
+        )
         try:
+            self._external_tables(desk)
             self._perform(desk, question)
             self._send(packet(_S_END))
         except Fault as fault:
+            if self._torn:
+                # What is left of the block would be read as packets: data would be statements.
+                raise
             if not self._cancelled:
                 self.send_fault(fault)
             else:
                 self._send(packet(_S_END))
+        finally:
+            desk.put_away()
 
     def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
         with (
@@ -248,6 +291,7 @@ class _Client:
             self._desk.stop()
 
     def _perform(self, desk: Desk, question: Question) -> None:
+        self._cancelled = False
         insert = desk.prepare(question)
         if insert is not None:
             self._insert(desk, question)
@@ -265,30 +309,39 @@ class _Client:
                     self._send_block([self._block.header(self._block.columns)])
                 self._send_block(pieces)
                 blocks, rows, size = blocks + 1, rows + count, size + len(piece)
+        counts = desk.counts
         if not blocks and (columns := desk.columns(question)):
             self._send_block([self._block.header(columns)])
-        flag = b"\0"
+        for kind, part in ((_S_TOTALS, desk.parts.totals), (_S_EXTREMES, desk.parts.extremes)):
+            if part:
+                self._send_block(self._block.rows(BytesSource(part))[1], kind)
+        # How many rows there were before a LIMIT is unknown here: the last flag says so.
         self._send(
-            packet(_S_PROFILE, rows, blocks, size, flag, rows, flag), self._progress(rows, size)
+            packet(_S_PROFILE, rows, blocks, size, b"\0", rows, b"\0"),
+            self._progress(
+                counts.read_rows,
+                counts.read_bytes,
+                total=counts.read_rows,
+                elapsed_ns=counts.elapsed_ns,
+            ),
         )
 
     def _insert(self, desk: Desk, question: Question) -> None:
-        self._send_block([self._block.header(desk.columns(question))])
+        listed = desk.columns(question)
+        for _, kind in listed:
+            check(kind)  # while nothing is sent: later only closing the connection would do
+        self._send_block([self._block.header(listed)])
         self._rows.clear()
         total = written = 0
         while True:
-            kind = self._in.varint()
-            if kind == _CANCEL:
-                self._cancelled = True
+            rows = self._next_block(self._rows)
+            if self._cancelled:
                 return
-            if kind != _DATA:
-                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-            rows = self._receive(self._rows)
             if rows is None:
                 break
             total += rows
             self._send_events()
-            if self._rows.size > _INSERT_BYTES:
+            if self._rows.size > sizes.INSERT_BYTES:
                 written += self._store(desk, question)
         if self._rows.size:
             written += self._store(desk, question)
@@ -302,30 +355,65 @@ class _Client:
         self._rows.clear()
         return size
 
+    def _next_block(self, spool: MemoryFile) -> int | None:
+        """The rows of the next block of an INSERT; None for the last one or a cancel.
+
+        Raises:
+            Fault: the client sends something else; the connection is `_torn` then.
+        """
+        self._torn = True
+        kind = self._in.varint()
+        if kind == _CANCEL:
+            self._cancelled = True
+            rows = None
+        elif kind == _DATA:
+            rows = self._receive(spool)
+        else:
+            raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+        self._torn = False
+        return rows
+
     def _receive(self, spool: MemoryFile | None = None) -> int | None:
         """Reads a Data packet after its first byte; returns its rows, None for the last block."""
-        if self._in.text():
-            raise Fault(NOT_IMPLEMENTED, "External tables are not supported.")
+        if name := self._in.text():
+            raise Fault(UNKNOWN_PACKET, f"The table {name!r} came without a query.")
+        return self._block_of(spool)
+
+    def _block_of(self, spool: MemoryFile | None, listed: WireColumns | None = None) -> int | None:
         if not self._compressed:
-            return receive_block(self._in, self._revision, spool)
-        rows = receive_block(self._frames, self._revision, spool)
+            return receive_block(self._in, self._revision, spool, listed)
+        rows = receive_block(self._frames, self._revision, spool, listed)
         if not self._frames.used_up:
             raise Fault(UNKNOWN_PACKET, "A compressed block does not end where its frame ends.")
         return rows
 
-    def _external_tables(self) -> bool:
-        """Reads the blocks after a query; returns whether there were external tables."""
-        brought = False
-        while True:
-            if (kind := self._in.varint()) != _DATA:
-                raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-            self._in.text()
-            source = self._frames if self._compressed else self._in
-            if receive_block(source, self._revision, None) is None:
-                return brought
-            brought = True
+    def _external_tables(self, desk: Desk) -> None:
+        """Reads the blocks after a query, and makes a temporary table of each that has a name."""
+        takes_rows = desk.bounds.rows > 0
+        with ExitStack() as open_files:
+            tables: dict[str, tuple[WireColumns, MemoryFile]] = {}
+            self._torn = True
+            while True:
+                if (kind := self._in.varint()) != _DATA:
+                    raise Fault(
+                        UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data."
+                    )
+                name, listed = self._in.text(), WireColumns()
+                if name not in tables:
+                    if len(tables) > sizes.TABLES:
+                        raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
+                    tables[name] = ([], open_files.enter_context(closing(MemoryFile())))
+                rows = tables[name][1]
+                if self._block_of(rows if takes_rows else None, listed) is None:
+                    break
+                tables[name] = (listed, rows)
+            self._torn = False
+            for name, (listed, rows) in tables.items():
+                if name:
+                    columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in listed)
+                    desk.bring(name, columns, rows, "Native")
 
-    def _query(self) -> _Query:
+    def _query(self, most: int = sizes.OWNER.statement) -> _Query:
         source, revision = self._in, self._revision
         query_id = source.text()
         self._skip_client_info()
@@ -336,7 +424,7 @@ class _Client:
             source.text()  # interserver secret
         source.varint()  # stage
         compressed = bool(source.varint())
-        text = source.text()
+        text = source.text(most, "the statement")
         parameters = {}
         if revision >= 54459:
             parameters = {name: _undumped(value) for name, _, value in self._settings()}
@@ -367,24 +455,41 @@ class _Client:
                 source.varint()  # parallel replicas
 
     def _settings(self) -> Iterator[tuple[str, int, str]]:
+        left = sizes.VALUES_BYTES
         while name := self._in.text():
-            yield name, self._in.varint(), self._in.text()
+            flags, value = self._in.varint(), self._in.text(left, "the settings or parameters")
+            left -= len(name) + len(value)
+            yield name, flags, value
 
-    def _progress(self, rows: int, size: int, written: int = 0, bytes_written: int = 0) -> bytes:
-        elapsed = (0,) if self._revision >= 54460 else ()
-        return packet(_S_PROGRESS, rows, size, 0, written, bytes_written, *elapsed)
+    def _progress(
+        self,
+        rows: int,
+        size: int,
+        written: int = 0,
+        bytes_written: int = 0,
+        *,
+        total: int = 0,
+        elapsed_ns: int = 0,
+    ) -> bytes:
+        elapsed = (elapsed_ns,) if self._revision >= 54460 else ()
+        return packet(_S_PROGRESS, rows, size, total, written, bytes_written, *elapsed)
 
     def _send_events(self) -> None:
         # clickhouse-driver waits for events after each block it sends; the engine counts none.
         if self._revision >= 54456:
             self._send(packet(_S_EVENTS, ""), self._block.header(()))
 
-    def _send_block(self, pieces: list[bytes | memoryview]) -> None:
-        self._send(packet(_S_DATA, ""), *(frame(pieces) if self._compressed else pieces))
+    def _send_block(self, pieces: list[bytes | memoryview], kind: int = _S_DATA) -> None:
+        self._send(packet(kind, ""), *(frame(pieces) if self._compressed else pieces))
 
     def _send(self, *pieces: bytes | memoryview) -> None:
         with self._sending:
             self._socket.sendall(b"".join(pieces))
+
+
+def _exception(fault: Fault) -> bytes:
+    code = struct.pack("<i", fault.code)
+    return packet(_S_EXCEPTION, code, "DB::Exception", fault.text, "", b"\0")
 
 
 def _undumped(value: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from infra.warehouse._fault import where
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +22,18 @@ _PAUSE_S = 1.0
 """Longest wait of the watching thread, so that it ends soon after `close`."""
 
 
+_FAREWELL_S = 1.0
+_FAREWELL_BYTES = 1 << 16
+
+
 @dataclass
 class _Watched:
     connection: socket.socket
     gone: Callable[[bool], None]
     beat: Callable[[], None]
     beat_at: float
+    again_at: float = math.inf
+    """When to tell once more that the client is gone."""
 
 
 class Watch:
@@ -49,8 +58,8 @@ class Watch:
 
         Args:
             connection: the client's.
-            gone: called when the client gives up: with True when it cancelled, False when it hung
-                up.
+            gone: called when the client gives up, and every second from then on, because its query
+                may not have begun: with True when it cancelled, False when it hung up.
             beat: called every 10 s; clients give up on a server that is silent for minutes.
         """
         if self._poll is None:  # macOS: a query runs to its end even when its client is gone
@@ -79,32 +88,58 @@ class Watch:
             ready = self._poll.poll(_PAUSE_S)
             now = time.monotonic()
             with self._lock:
-                stirred = [self._watched[number] for number, _ in ready if number in self._watched]
+                events = dict(ready)
+                stirred = [
+                    (each, bool(events.get(number, 0) & (select.EPOLLRDHUP | select.EPOLLHUP)))
+                    for number, each in self._watched.items()
+                    if number in events or each.again_at <= now
+                ]
                 for each in self._watched.values():
                     if each.beat_at <= now:
                         each.beat_at = now + _BEAT_S
                         each.beat()
-            for each in stirred:
-                self._ask(each)
+            for each, hung_up in stirred:
+                self._ask(each, hung_up)
 
-    def _ask(self, watched: _Watched) -> None:
+    def _ask(self, watched: _Watched, hung_up: bool = False) -> None:
+        # What a client sent ahead hides the end of its stream, so the event counts too.
         connection = watched.connection
         try:
             # With a timeout, Python itself waits for the first byte; a copy of the socket has none.
             with socket.fromfd(connection.fileno(), connection.family, connection.type) as copy:
                 first = copy.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return
+            if not hung_up:
+                return
+            first = b""
         except OSError:
             first = b""
-        if first in (b"", _CANCEL):
+        if hung_up or first in (b"", _CANCEL):
             try:
                 watched.gone(first == _CANCEL)
-            except Exception:
-                log.exception("a query whose client is gone could not be ended")
+                # The query may not have begun when it was to be ended.
+                watched.again_at = time.monotonic() + _PAUSE_S
+            except Exception as error:
+                log.error("a query whose client is gone could not be ended: %s", where(error))
 
 
 def hang_up(connection: socket.socket) -> None:
     """Ends a connection on which another thread waits."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
+
+
+def let_read(connection: socket.socket) -> None:
+    """Waits until the client has read the error that was sent, or for a moment.
+
+    A connection that is closed with bytes unread is reset, and its client never sees the error.
+    """
+    deadline = time.monotonic() + _FAREWELL_S
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not connection.recv(_FAREWELL_BYTES):
+                return
+    except OSError:
+        pass

@@ -2,57 +2,53 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
+import http.client
 import http.server
-import json
+import io
+import itertools
 import logging
 import re
+import secrets
 import socket
+import string
 import threading
 import time
 import uuid
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
-import cramjam
-import lz4.frame
-
+from infra.warehouse import sizes
 from infra.warehouse._fault import (
+    ACCESS_DENIED,
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
+    QUERY_IS_TOO_LARGE,
+    TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     Fault,
+    where,
 )
 from infra.warehouse._sql import format_of, parse_insert, statement_kind
 from infra.warehouse.access import Users
+from infra.warehouse.answers import Packing, summary
 from infra.warehouse.desk import Desk, Question
-from infra.warehouse.engine import Engine
-from infra.warehouse.watch import Watch, hang_up
+from infra.warehouse.engine import Counts, Engine
+from infra.warehouse.form import form
+from infra.warehouse.request import Options, bring, header_value, login
+from infra.warehouse.seats import HTTP_IDLE_S, Room, Seats
+from infra.warehouse.unpacking import from_frames, unpacked
+from infra.warehouse.watch import Watch, let_read
 from infra.warehouse.wire import (
-    Block,
-    BytesSource,
     MemoryFile,
-    WireColumns,
-    first_columns,
-    frame,
 )
 
 log = logging.getLogger(__name__)
 
-_RESERVED: Final = frozenset(
-    """
-    user password query database default_format session_id session_timeout session_check query_id
-    compress decompress quota_key stacktrace role buffer_size wait_end_of_query close_session
-    client_protocol_version
-    """.split()  # noqa: SIM905
-)
 _STATUS: Final = {
     **dict.fromkeys((192, 193, 194, AUTHENTICATION_FAILED), 403),
     **dict.fromkeys((6, 26, 27, 36, 38, 41, 53, 62, 72, 457), 400),
@@ -61,18 +57,23 @@ _STATUS: Final = {
     62: 400,
     159: 408,
     202: 503,
+    QUERY_IS_TOO_LARGE: 413,
     373: 503,
 }
 _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
-_BODY_BYTES: Final = 1 << 30
-"""Largest request body: an INSERT stays in memory until all of it has arrived."""
+_INVALID_SESSION_TIMEOUT: Final = 374
+_LONGEST_SESSION_S: Final = 3600
+_MOST_SESSIONS: Final = 256
+"""Named sessions kept between requests; each holds a session of the engine."""
+_UNKNOWN_ROLE: Final = 511
+_TAG_LETTERS: Final = 16
 _READ_BYTES: Final = 1 << 20
-_IDLE_S: Final = 300.0
-_MOST_CLIENTS: Final = 256
-"""Connections, each with a thread; a further one is closed at once."""
+_STALL_S: Final = 300.0
+"""A client may be silent so long in the middle of a request."""
+_ROOM: Final = Room(idle_s=HTTP_IDLE_S)
 _CONTENT_TYPES: Final = (
     (re.compile("JSONEachRow|NDJSON|JSONLines"), "application/x-ndjson; charset=UTF-8"),
     (re.compile("^JSON"), "application/json; charset=UTF-8"),
@@ -99,8 +100,16 @@ def listen(host: str, port: int) -> _Listener:
 class Web:
     """Serves until `close`; the arguments are those of the native server."""
 
-    def __init__(self, engine: Engine, users: Users, listener: _Listener, watch: Watch) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        users: Users,
+        listener: _Listener,
+        watch: Watch,
+        room: Room = _ROOM,
+    ) -> None:
         self.engine, self.users, self.watch = engine, users, watch
+        self.seats = Seats(room)
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
         self._server = listener
@@ -112,9 +121,10 @@ class Web:
         """Disconnects every client and ends its running query."""
         self._server.shutdown()
         self._server.server_close()
+        self.seats.close()
 
     @contextlib.contextmanager
-    def desk(self, user: str, password: str, options: dict[str, str]) -> Iterator[Desk]:
+    def desk(self, user: str, password: str, options: Mapping[str, str]) -> Iterator[Desk]:
         """The desk of a request: its own, or that of the session it names."""
         who = self.users.login(user, password)
         name = options.get("session_id", "")
@@ -123,17 +133,22 @@ class Web:
             with closing(Desk(self.engine, self.users, who, database)) as desk:
                 yield desk
             return
+        patience_s = _session_timeout(options)
         kept = self._session((user, name), lambda: Desk(self.engine, self.users, who, ""), options)
+        before = kept.desk.database
         try:
             if database:
                 kept.desk.use(database)
             yield kept.desk
         finally:
-            kept.until = time.monotonic() + float(options.get("session_timeout", _SESSION_S))
+            # Only this request has that database, unless its statement was USE.
+            if database and kept.desk.database == database:
+                kept.desk.use(before or "default")
+            kept.until = time.monotonic() + patience_s
             kept.lock.release()
 
     def _session(
-        self, key: tuple[str, str], make: Callable[[], Desk], options: dict[str, str]
+        self, key: tuple[str, str], make: Callable[[], Desk], options: Mapping[str, str]
     ) -> _Kept:
         """The session, locked."""
         with self._lock:
@@ -145,6 +160,12 @@ class Web:
             if kept is None:
                 if options.get("session_check") == "1":
                     raise Fault(_SESSION_NOT_FOUND, f"Session {key[1]} not found.")
+                if len(self._kept) >= _MOST_SESSIONS:
+                    raise Fault(
+                        TOO_MANY_SIMULTANEOUS_QUERIES,
+                        f"{_MOST_SESSIONS} sessions with a session_id are kept already.",
+                        do="Ask without a session_id, or with a shorter session_timeout.",
+                    )
                 kept = self._kept[key] = _Kept(make(), now)
             if kept.lock.acquire(blocking=False):
                 return kept
@@ -155,6 +176,24 @@ class Web:
         return kept
 
 
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
+    b"X-ClickHouse-Exception-Code: 202\r\n\r\n"
+)
+
+
+def _session_timeout(options: Mapping[str, str]) -> int:
+    """Seconds that a named session outlives its request."""
+    text = options.get("session_timeout", str(_SESSION_S))
+    # Digits only: to Python "nan" and "inf" are numbers too, and such a session would never end.
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= _LONGEST_SESSION_S):
+        raise Fault(
+            _INVALID_SESSION_TIMEOUT,
+            f"The session_timeout {text[:20]!r} is not from 0 to {_LONGEST_SESSION_S} seconds.",
+        )
+    return int(text[:9])
+
+
 class _Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
@@ -162,25 +201,17 @@ class _Listener(http.server.ThreadingHTTPServer):
     block_on_close = False
     web: Web
 
-    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
-        self._clients: set[socket.socket] = set()
-        super().__init__(address, handler)
-
     def process_request(self, request: Any, client_address: Any) -> None:
-        if len(self._clients) >= _MOST_CLIENTS:
-            request.close()
+        if self.web.seats.enter(request, client_address[0]):
+            super().process_request(request, client_address)
             return
-        self._clients.add(request)
-        super().process_request(request, client_address)
+        with contextlib.suppress(OSError):
+            request.send(_FULL, socket.MSG_DONTWAIT)
+        request.close()
 
     def shutdown_request(self, request: Any) -> None:
-        self._clients.discard(request)
+        self.web.seats.leave(request)
         super().shutdown_request(request)
-
-    def server_close(self) -> None:
-        super().server_close()
-        for each in list(self._clients):
-            hang_up(each)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("a client of HTTP is gone", exc_info=True)
@@ -190,9 +221,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "ClickHouse"
     sys_version = ""
-    timeout = _IDLE_S
+    timeout = _STALL_S
     disable_nagle_algorithm = True
     server: _Listener
+
+    def setup(self) -> None:
+        super().setup()
+        self._stream = self.rfile
+
+    def handle_one_request(self) -> None:
+        self.rfile = cast(io.BufferedIOBase, _Head(self._stream))
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._handle()
@@ -208,90 +247,137 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         del format, args
 
     def _handle(self) -> None:
-        self._started = False
+        self._packing: Packing | None = None
+        self._tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_TAG_LETTERS))
+        self.rfile = self._stream
         url = urlsplit(self.path)
-        options = dict(parse_qsl(url.query, keep_blank_values=True))
-        query_id = options.get("query_id") or str(uuid.uuid4())
+        options = Options(url.query)
+        query_id = str(uuid.uuid4())
         try:
             # Before any answer: an unread body would be parsed as the next request.
             body = _Body(self)
+            header_value("query_id", wanted := options.get("query_id") or query_id)
+            query_id = wanted
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
-                self._plain(200, b"Ok.\n")
+                with self.server.web.seats.working(self.connection):
+                    self._plain(200, b"Ok.\n")
             else:
                 self._answer(options, query_id, body)
         except Fault as fault:
             self._fail(fault, query_id)
-        except (EOFError, OSError, binascii.Error):
+        except (EOFError, OSError):
             self.close_connection = True
-        except Exception:
-            log.exception("a request failed because of an error of the server")
+        except Exception as error:
+            log.error("a request failed because of an error: %s", where(error))
             self._fail(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."), query_id)
 
-    def _answer(self, options: dict[str, str], query_id: str, body: _Body) -> None:
-        user, password = self._credentials(options)
+    def _answer(self, options: Options, query_id: str, body: _Body) -> None:
+        user, password = login(self.headers, options)
+        options.setdefault("database", self.headers.get("X-ClickHouse-Database", ""))
+        for role in options.every("role"):
+            raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
         web = self.server.web
-        with web.desk(user, password, options) as desk, closing(MemoryFile()) as rows:
-            text = options.get("query", "")
-            if _takes_rows(text):
-                body.into(rows)
-            else:
-                text = _split(text.encode(errors="surrogateescape") + body.read(), rows)
-            if not text.strip():
-                raise Fault(BAD_ARGUMENTS, "The query is empty.")
-            wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format")
-            question = Question(
-                text,
-                query_id,
-                [(name, value, True) for name, value in options.items() if _is_setting(name)],
-                {name[6:]: value for name, value in options.items() if name.startswith("param_")},
-                format_of(text) or wanted or "TabSeparated",
-                read_only=self.command == "GET",
-            )
-            self._perform(desk, question, rows, options)
+        with (
+            web.desk(user, password, options) as desk,
+            self._at_work(user),
+            closing(MemoryFile()) as rows,
+        ):
+            try:
+                text = self._statement(options, desk, body, rows)
+                self._perform(desk, self._question(text, query_id, options), rows, options)
+            finally:
+                desk.put_away()
 
-    def _perform(
-        self, desk: Desk, question: Question, rows: MemoryFile, options: dict[str, str]
-    ) -> None:
+    @contextlib.contextmanager
+    def _at_work(self, user: str) -> Iterator[None]:
+        seats = self.server.web.seats
+        seats.login(self.connection, user)
+        with seats.working(self.connection):
+            yield
+
+    def _statement(self, options: Options, desk: Desk, body: _Body, rows: MemoryFile) -> str:
+        """The statement; its rows go to `rows`, and its tables to `desk`."""
+        bounds, framed = desk.bounds, options.get("decompress") == "1"
+        kind = self.headers.get("Content-Type", "")
+        if kind.lower().startswith("multipart/form-data"):
+            most = min(sizes.FORM_BYTES, bounds.statement + bounds.rows)
+            content = b"".join(body.pieces(most, framed=framed))
+            for name, table in options.take_form(form(kind, content)):
+                bring(desk, name, table, options)
+        text = options.get("query", "")
+        if _takes_rows(text):
+            for piece in body.pieces(bounds.rows, framed=framed):
+                rows.append(piece)
+        else:
+            # As ClickHouse: what the address begins ends with a line, where a body follows.
+            begin = text + ("\n" if text and body.expected else "")
+            pieces = body.pieces(bounds.statement + bounds.rows, framed=framed)
+            text = _split(begin.encode(errors="surrogateescape"), pieces, rows, bounds)
+        if not text.strip():
+            raise Fault(BAD_ARGUMENTS, "The query is empty.")
+        return text
+
+    def _question(self, text: str, query_id: str, options: Options) -> Question:
+        wanted = self.headers.get("X-ClickHouse-Format") or options.get("default_format") or ""
+        # The answer repeats it; checked before anything is stored.
+        header_value("format", wanted)
+        return Question(
+            text,
+            query_id,
+            [(name, value, True) for name, value in options.items() if options.is_setting(name)],
+            {name[6:]: value for name, value in options.items() if name.startswith("param_")},
+            format_of(text) or wanted or "TabSeparated",
+            read_only=self.command == "GET",
+        )
+
+    def _perform(self, desk: Desk, question: Question, rows: MemoryFile, options: Options) -> None:
         watch = self.server.web.watch
         insert = desk.prepare(question)
         if insert is not None:
             with watch.over(self.connection, lambda cancelled: desk.stop()):
                 if rows.size:
                     desk.store(question, rows, insert.format or "Values")
-            self._head(question, desk.written, b"")
+            self._head(question, desk.counts, b"")
             return
-        encode = _Encoder(options, question, self.headers.get("Accept-Encoding", ""))
+        packing = Packing(options, question, self.headers.get("Accept-Encoding", ""))
         with (
             watch.over(self.connection, lambda cancelled: desk.stop()),
-            closing(desk.ask(question)) as pieces,
+            closing(desk.ask(question)) as asked,
         ):
+            pieces: Iterator[bytes] = asked
+            if options.get("wait_end_of_query") == "1":
+                pieces = iter(list(asked))
+            # Whatever fails before the first block fails with a status of its own.
             first = next(pieces, None)
-            if first is None and question.format == "Native" and (listed := desk.columns(question)):
-                # The format Native has no header of its own; a client that sends a protocol version
-                # gets a block without rows, as in the native protocol.
-                self._head(question, desk.written, None, encode.name)
-                self._chunk(encode.raw(encode.header(listed)))
+            counts = desk.counts
+            if first is not None:
+                packing.zone(lambda columns: desk.zoned(columns, question), first)
+                content = packing(first)
+            elif question.format == "Native":
+                # The format Native has no header of its own; a client that sends a protocol
+                # version gets a block without rows, as in the native protocol.
+                content = packing.raw(packing.header(desk.columns(question)))
             else:
-                self._head(question, desk.written, None, encode.name)
-                if first is not None:
-                    encode.zone(lambda columns: desk.zoned(columns, question), first)
-                    self._chunk(encode(first))
+                content = packing.raw(b"")
+            self._head(question, counts, None, packing.name)
+            self._packing = packing
+            self._chunk(content)
             for piece in pieces:
-                self._chunk(encode(piece))
-        self._chunk(encode.end())
+                self._chunk(packing(piece))
+        self._chunk(packing.end())
         self.wfile.write(b"0\r\n\r\n")
 
     def _head(
-        self, question: Question, written: int, content: bytes | None, encoding: str = ""
+        self, question: Question, counts: Counts, content: bytes | None, encoding: str = ""
     ) -> None:
         kind = next((kind for name, kind in _CONTENT_TYPES if name.search(question.format)), "")
+        answered = header_value("format", question.format)
         self.send_response(200)
         self.send_header("Content-Type", kind or "text/plain; charset=UTF-8")
-        self.send_header("X-ClickHouse-Query-Id", question.query_id)
-        self.send_header("X-ClickHouse-Format", question.format)
+        self.send_header("X-ClickHouse-Query-Id", header_value("query_id", question.query_id))
+        self.send_header("X-ClickHouse-Format", answered)
         self._about()
-        summary = {"read_rows": "0", "read_bytes": "0", "written_rows": str(written)}
-        self.send_header("X-ClickHouse-Summary", json.dumps({**summary, "result_rows": "0"}))
+        self.send_header("X-ClickHouse-Summary", summary(counts))
         if encoding:
             self.send_header("Content-Encoding", encoding)
         if content is None:
@@ -299,11 +385,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self._started = True
 
     def _about(self) -> None:
         self.send_header("X-ClickHouse-Server-Display-Name", "gulou")
         self.send_header("X-ClickHouse-Timezone", self.server.web.engine.timezone)
+        self.send_header("X-ClickHouse-Exception-Tag", self._tag)
 
     def _chunk(self, content: bytes) -> None:
         if content:
@@ -322,166 +408,128 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _fail(self, fault: Fault, query_id: str) -> None:
         text = f"Code: {fault.code}. {fault.text} (version {self.server.web.engine.version})\n"
-        content = text.encode(errors="replace")
+        content = text.encode(errors="surrogateescape")
         # An unread rest of the request would be parsed as the next one.
         self.close_connection = True
         with contextlib.suppress(OSError):
-            if self._started:
+            if self._packing is not None:
                 # Without the last chunk, a client knows that the answer is incomplete.
-                self._chunk(b"\n" + content)
+                self._chunk(self._packing.raw(self._tail(content)) + self._packing.end())
                 return
             self._plain(
                 _STATUS.get(fault.code, 500),
                 content,
                 Connection="close",
                 X_ClickHouse_Exception_Code=str(fault.code),
-                X_ClickHouse_Query_Id=query_id,
+                X_ClickHouse_Exception_Tag=self._tag,
+                X_ClickHouse_Query_Id=header_value("query_id", query_id),
             )
+            let_read(self.connection)
 
-    def _credentials(self, options: dict[str, str]) -> tuple[str, str]:
-        if name := self.headers.get("X-ClickHouse-User"):
-            return name, self.headers.get("X-ClickHouse-Key", "")
-        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            name, _, password = base64.b64decode(value).decode().partition(":")
-            return name, password
-        return options.get("user", "default"), options.get("password", "")
+    def _tail(self, content: bytes) -> bytes:
+        """An error behind rows, between marks that no rows have."""
+        mark, tag = b"\r\n__exception__\r\n", self._tag.encode()
+        return b"%b%b\r\n%b%d %b%b" % (mark, tag, content, len(content), tag, mark)
+
+
+class _Head:
+    """The request line and the headers of one request, bounded together.
+
+    Each line and the number of lines have bounds in Python's own server: 6 MB in all, from anybody.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream, self._left = stream, sizes.HEAD_BYTES
+
+    def readline(self, most: int = -1) -> bytes:
+        """The next line.
+
+        Raises:
+            http.client.LineTooLong: there were too many bytes of them.
+        """
+        line = self._stream.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.LineTooLong("header line")
+        return line
+
+    def close(self) -> None:
+        """Closes the stream behind it."""
+        self._stream.close()
 
 
 class _Body:
-    """The body of a request."""
+    """The body of a request.
+
+    Raises:
+        Fault: its headers cannot be understood.
+    """
 
     def __init__(self, handler: _Handler) -> None:
         self._file = handler.rfile
         headers = handler.headers
         self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._length = int(headers.get("Content-Length") or 0)
-        self._decode = _decoder(headers.get("Content-Encoding", ""))
+        self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
+        self._content = unpacked(headers.get("Content-Encoding", ""), self._raw())
         self.expected = self._chunked or bool(self._length)
         if headers.get("Expect", "").lower() == "100-continue":
             handler.send_response_only(100)
             handler.end_headers()
 
-    def read(self) -> bytes:
-        """The whole body."""
-        return b"".join(self._pieces())
+    def pieces(self, most: int, *, framed: bool = False) -> Iterator[bytes]:
+        """The body without its encodings, piece by piece.
 
-    def into(self, rows: MemoryFile) -> None:
-        """Appends the whole body to `rows`."""
-        for piece in self._pieces():
-            if piece:
-                rows.append(piece)
+        Args:
+            most: bytes of it.
+            framed: it is made of ClickHouse's own compressed frames.
 
-    def _pieces(self) -> Iterator[bytes]:
+        Raises:
+            Fault: it has more than `most` bytes, 0 where a user may store nothing, or is damaged.
+        """
         size = 0
-        for raw in self._raw():
-            piece = self._decode(raw)
+        for piece in from_frames(self._content) if framed else self._content:
             size += len(piece)
-            if size > _BODY_BYTES:
-                raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
+            if size > most == 0:
+                raise Fault(ACCESS_DENIED, "This user reads; the request holds rows to store.")
+            if size > most:
+                raise Fault(
+                    QUERY_IS_TOO_LARGE,
+                    f"The request has more than {most} bytes.",
+                    do="Send the rows in several INSERTs.",
+                )
             yield piece
 
     def _raw(self) -> Iterator[bytes]:
         if not self._chunked:
-            left = self._length
-            while left:
-                left -= len(piece := self._file.read(min(left, _READ_BYTES)))
-                if not piece:
-                    raise EOFError
-                yield piece
+            yield from self._read(self._length)
             return
-        while size := int(self._file.readline(1024).split(b";")[0], 16):
-            if size > _BODY_BYTES:
-                raise Fault(NOT_IMPLEMENTED, f"The request has more than {_BODY_BYTES} bytes.")
-            yield self._file.read(size)
-            self._file.readline(8)
-        while self._file.readline(65536).strip():
-            pass
+        while size := _size(self._line(1024).split(b";")[0].decode("latin-1"), 16, "a chunk"):
+            yield from self._read(size)
+            if self._line(8):
+                raise Fault(BAD_ARGUMENTS, "A chunk of the request does not end where it says.")
+        for _ in range(sizes.TRAILERS):
+            if not self._line(1 << 16):
+                return
+        raise Fault(BAD_ARGUMENTS, "The request has too many lines after its last chunk.")
+
+    def _read(self, left: int) -> Iterator[bytes]:
+        while left:
+            left -= len(piece := self._file.read(min(left, _READ_BYTES)))
+            if not piece:
+                raise EOFError
+            yield piece
+
+    def _line(self, most: int) -> bytes:
+        return self._file.readline(most).strip(b"\r\n")
 
 
-def _decoder(encoding: str) -> Callable[[bytes], bytes]:
-    if not encoding or encoding == "identity":
-        return bytes
-    if encoding in ("gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
-    if encoding == "lz4":
-        unpacker = lz4.frame.LZ4FrameDecompressor()
-        return lambda piece: bytes(unpacker.decompress(piece))
-    kinds = {"zstd": cramjam.zstd, "br": cramjam.brotli, "snappy": cramjam.snappy}
-    if encoding not in kinds:
-        raise Fault(NOT_IMPLEMENTED, f"Content-Encoding {encoding!r} is not supported; use gzip.")
-    other = kinds[encoding].Decompressor()
-
-    def decode(piece: bytes) -> bytes:
-        other.decompress(piece)
-        return bytes(other.flush())
-
-    return decode
-
-
-class _Encoder:
-    """Encodes pieces of an answer as the client wants them.
-
-    Args:
-        options: of the request; `compress` and `client_protocol_version` change blocks.
-        question: for its format.
-        accepted: Accept-Encoding.
-    """
-
-    def __init__(self, options: dict[str, str], question: Question, accepted: str) -> None:
-        revision = int(options.get("client_protocol_version") or 0)
-        self._block = Block(revision) if revision and question.format == "Native" else None
-        self._frames = options.get("compress") == "1"
-        self.name = ""
-        self._pack: Callable[[bytes], bytes] = bytes
-        self._flush: Callable[[], bytes] = bytes
-        # Only with the setting, as on any server: a client that merely lists encodings in
-        # Accept-Encoding must not pay for compression.
-        if options.get("enable_http_compression") == "1" and not self._frames:
-            names = [each.split(";")[0].strip() for each in accepted.split(",")]
-            if "lz4" in names:
-                lz4_packer = lz4.frame.LZ4FrameCompressor()
-                begin = [lz4_packer.begin()]
-                self.name, self._flush = "lz4", lz4_packer.flush
-                self._pack = lambda piece: (
-                    (begin.pop() if begin else b"") + lz4_packer.compress(piece)
-                )
-            elif "gzip" in names or "deflate" in names:
-                self.name = "gzip" if "gzip" in names else "deflate"
-                packer = zlib.compressobj(1, wbits=31 if self.name == "gzip" else 15)
-                self._pack, self._flush = packer.compress, packer.flush
-
-    def __call__(self, piece: bytes) -> bytes:
-        """A piece of the engine's answer."""
-        if self._block is None:
-            return self.raw(piece)
-        source, parts = BytesSource(piece), []
-        while source.more():
-            parts += self._block.rows(source)[1]
-        return self.raw(b"".join(parts))
-
-    def zone(self, zoned: Callable[[WireColumns], list[str | None]], first: bytes) -> None:
-        """Restores the time zones that the format Native dropped; `first` is the first piece."""
-        if self._block is not None:
-            self._block.zoned = zoned(first_columns(first))
-
-    def header(self, columns: WireColumns) -> bytes:
-        """A block without rows, where the client knows blocks; nothing otherwise."""
-        return self._block.header(columns) if self._block is not None else b""
-
-    def raw(self, content: bytes) -> bytes:
-        """Bytes that are in their format already."""
-        if self._frames:
-            return b"".join(frame([content])) if content else b""
-        return self._pack(content)
-
-    def end(self) -> bytes:
-        """The bytes that end the answer."""
-        return self._flush()
-
-
-def _is_setting(name: str) -> bool:
-    return name not in _RESERVED and not name.startswith("param_")
+def _size(given: str, base: int, what: str) -> int:
+    """A number of bytes in a request; at most 16 digits, no sign, no underscores."""
+    digits = "0123456789abcdefABCDEF" if base == 16 else "0123456789"
+    given = given.strip(" \t")
+    if not given or len(given) > 16 or given.strip(digits):
+        raise Fault(BAD_ARGUMENTS, f"The size of {what} is no number: {given[:40]!r}.")
+    return int(given, base)
 
 
 def _takes_rows(text: str) -> bool:
@@ -492,16 +540,32 @@ def _takes_rows(text: str) -> bool:
     return insert is not None and not text[insert.data_at :].strip()
 
 
-def _split(content: bytes, rows: MemoryFile) -> str:
-    """The statement of a body; the rows after an INSERT go to `rows`."""
+def _split(begin: bytes, pieces: Iterator[bytes], rows: MemoryFile, bounds: sizes.Bounds) -> str:
+    """The statement that `begin` and the body's pieces make; the rows after an INSERT go to `rows`.
+
+    Raises:
+        Fault: the statement or the rows are too large.
+    """
+    held = bytearray(begin)
+    for piece in pieces:
+        held += piece
+        if len(held) > bounds.statement:
+            break
     # One character per byte: rows need not be text, and offsets must be byte offsets.
-    head = content.decode("latin-1")
+    head = held.decode("latin-1")
     if head.strip() and statement_kind(head) == "INSERT" and (insert := parse_insert(head)):
-        data = _LINE_END.sub(b"", content[insert.data_at :], count=1)
-        if data:
-            rows.append(data)
-        content = content[: insert.data_at]
-    return content.decode(errors="surrogateescape")
+        data = _LINE_END.sub(b"", bytes(held[insert.data_at :]), count=1)
+        for piece in itertools.chain((data,), pieces):
+            if piece:
+                rows.append(piece)
+        del held[insert.data_at :]
+    if len(held) > bounds.statement:
+        raise Fault(
+            QUERY_IS_TOO_LARGE,
+            f"The statement has more than {bounds.statement} bytes.",
+            do="Put the values into a table and join it.",
+        )
+    return held.decode(errors="surrogateescape")
 
 
 _LINE_END = re.compile(rb"\A[ \t]*;?[ \t]*\r?\n?")

@@ -19,6 +19,7 @@ from clickhouse_cityhash.cityhash import CityHash128
 from clickhouse_driver.bufferedreader import BufferedReader
 from clickhouse_driver.varint import make_varint, read_varint
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
 from infra.warehouse._types import walk
 
@@ -30,8 +31,10 @@ LZ4, ZSTD, PLAIN = 0x82, 0x90, 0x02
 _FRAME = struct.Struct("<QQBII")
 """128-bit hash (high half first), method, compressed size plus 9 header bytes, raw size."""
 _FRAME_TAIL = struct.Struct("<BII")
-_MOST_FRAME_BYTES = 1 << 30
-"""ClickHouse's own limit of a frame."""
+_LZ4_RATIO = 255
+"""LZ4 never packs better; a frame that claims more is refused before it is read."""
+_PIECE_BYTES = 1 << 20
+"""Read at a time of a frame: memory grows with what arrives, not with what is claimed."""
 _SOCKET_BYTES = 1 << 18
 _OWN_FILES = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _STRINGS_AT_ONCE = 1024
@@ -103,18 +106,23 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
         """Moves on by `count` strings with their lengths.
 
         The compiled reader walks them, but only inside the buffer: when a string continues in the
-        next buffer, it also asks for the one after that, which a waiting client never sends.
+        next buffer, it also asks for the one after that, which a waiting client never sends. Not
+        by its `read_strings_arrow`, which crashes on a length near 2⁶⁴ (D-116); `read_strings`
+        fails on it.
+
+        Raises:
+            Fault: a string claims more bytes than an INSERT may have.
         """
         while count:
             batch = min(count, _STRINGS_AT_ONCE)
             start = self.position
             self._strict = True
             try:
-                self.read_strings_arrow(batch)
-            except _UsedUp:
+                self.read_strings(batch)
+            except (_UsedUp, SystemError):
                 self._strict, self.position = False, start
                 for _ in range(batch):
-                    self.skip(self.varint())
+                    self.skip(sizes.checked(self.varint(), sizes.INSERT_BYTES, "a string"))
             finally:
                 self._strict = False
             count -= batch
@@ -136,6 +144,10 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
             count -= taken
         return b"".join(parts)
 
+    def read_into(self, target: memoryview) -> None:
+        """Fills `target` with the next bytes."""
+        target[:] = self.read(len(target))
+
     def record(self, spool: Spool | None) -> None:
         """Writes everything read from here on to `spool`; None ends that."""
         if self._spool is not None:
@@ -155,9 +167,14 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
         """An unsigned LEB128 number."""
         return cast(int, read_varint(self))
 
-    def text(self) -> str:
-        """A string, preceded by its length."""
-        return self.read(self.varint()).decode(errors="surrogateescape")
+    def text(self, most: int = sizes.TEXT_BYTES, what: str = "a text") -> str:
+        """A string, preceded by its length.
+
+        Raises:
+            Fault: the length is beyond `most` bytes; none of them is read.
+        """
+        size = sizes.checked(self.varint(), most, what)
+        return self.read(size).decode(errors="surrogateescape")
 
     def _keep(self) -> None:
         if self._spool is not None and self.position > self._kept:
@@ -203,29 +220,52 @@ class _UsedUp(Exception):
 
 
 class FrameSource(ByteSource):
-    """The unpacked bytes of a socket's compressed frames."""
+    """The unpacked bytes of compressed frames.
 
-    def __init__(self, raw: SocketSource) -> None:
+    Attributes:
+        most: bytes of a frame, before and after unpacking.
+    """
+
+    def __init__(self, raw: ByteSource) -> None:
         super().__init__()
         self._raw = raw
         self._packed = bytearray()
+        self.most = sizes.OWNER.frame
 
     def fill(self) -> None:
-        """Reads one frame, checks its hash, and unpacks it."""
+        """Reads one frame, checks its hash, and unpacks it.
+
+        Raises:
+            Fault: it claims more than is allowed or possible, or is damaged.
+        """
         high, low, method, packed, size = _FRAME.unpack(self._raw.read(_FRAME.size))
-        if not _FRAME_TAIL.size <= packed <= _MOST_FRAME_BYTES or size > _MOST_FRAME_BYTES:
+        content = packed - _FRAME_TAIL.size
+        most = self.most if method == ZSTD else min(self.most, content * _LZ4_RATIO)
+        if not 0 <= content <= self.most or size > most:
             raise Fault(INCORRECT_DATA, f"A compressed frame claims {packed} and {size} bytes.")
-        if len(self._packed) < packed:
-            self._packed = bytearray(packed)
-        view = memoryview(self._packed)[:packed]
-        _FRAME_TAIL.pack_into(view, 0, method, packed, size)
-        self._raw.read_into(view[_FRAME_TAIL.size :])
-        if CityHash128(view) != (high << 64) + low:
+        # As bytes: the hash of any other buffer holds on to it for ever, 1 MB a connection.
+        body = _FRAME_TAIL.pack(method, packed, size) + self._receive(content)
+        if CityHash128(body) != (high << 64) + low:
             raise Fault(INCORRECT_DATA, "A compressed frame does not fit its checksum.")
-        if len(self.buffer) < size:
+        if len(self.buffer) < size or len(self.buffer) > max(size, sizes.KEPT_BYTES):
             self.buffer = bytearray(size)
-        _unpack(method, view[_FRAME_TAIL.size :], memoryview(self.buffer)[:size])
+        packed_content = memoryview(body)[_FRAME_TAIL.size :]
+        _unpack(method, packed_content, memoryview(self.buffer)[:size])
         self.current_buffer_size = size
+
+    def _receive(self, count: int) -> bytes:
+        """The next `count` bytes of the socket; memory grows with what arrives."""
+        if len(self._packed) > sizes.KEPT_BYTES:
+            self._packed = bytearray()
+        done = 0
+        while done < count:
+            end = min(count, max(len(self._packed), done + _PIECE_BYTES))
+            if len(self._packed) < end:
+                self._packed.extend(bytes(end - len(self._packed)))
+            with memoryview(self._packed) as whole, whole[done:end] as piece:
+                self._raw.read_into(piece)
+            done = end
+        return bytes(memoryview(self._packed)[:count])
 
     @property
     def used_up(self) -> bool:
@@ -270,25 +310,51 @@ def _unpack(method: int, packed: memoryview, target: memoryview) -> None:
         raise Fault(INCORRECT_DATA, f"A frame unpacked to {done} bytes instead of {len(target)}.")
 
 
-def receive_block(source: ByteSource, revision: int, spool: Spool | None) -> int | None:
+_INFO_WIDTHS = {1: 1, 2: 4}
+"""Bytes of the fields of a block's info, by their numbers."""
+
+
+def receive_block(
+    source: ByteSource,
+    revision: int,
+    spool: Spool | None,
+    listed: WireColumns | None = None,
+) -> int | None:
     """Reads one block and puts it into `spool` in the format Native.
 
     The wire has two things that the format lacks: a block info, and one byte per column.
 
+    Args:
+        source: the client's bytes.
+        revision: of the client.
+        spool: None throws the block away.
+        listed: takes the names and types of the block's columns.
+
     Returns:
         Its number of rows; None for the block without columns that ends a series.
+
+    Raises:
+        Fault: it cannot be walked, or is larger than allowed; where it ends is then unknown.
     """
     while field := source.varint():
-        source.skip({1: 1, 2: 4}[field])
+        if field not in _INFO_WIDTHS:
+            raise Fault(INCORRECT_DATA, f"Unknown field {field} in the info of a block.")
+        source.skip(_INFO_WIDTHS[field])
     columns, rows = source.varint(), source.varint()
+    if columns > sizes.COLUMNS or rows > sizes.ROWS:
+        raise Fault(INCORRECT_DATA, f"A block claims {columns} columns and {rows} rows.")
     if not columns:
         return None
     if spool is not None:
         spool.write([memoryview(make_varint(columns) + make_varint(rows))])
     source.record(spool)
     for _ in range(columns):
-        source.skip(source.varint())
-        kind = source.text()
+        if listed is None:
+            source.skip(sizes.checked(source.varint(), sizes.TEXT_BYTES, "a column's name"))
+            kind = source.text(sizes.TYPE_BYTES, "a column's type")
+        else:
+            name, kind = source.text(), source.text(sizes.TYPE_BYTES, "a column's type")
+            listed.append((name, kind))
         if revision >= WITH_CUSTOM_SERIALIZATION and source.leave_out_byte():
             raise Fault(NOT_IMPLEMENTED, "Sparse columns in an INSERT are not supported.")
         walk(kind, rows, source)
@@ -325,7 +391,7 @@ class Block:
         for _ in range(columns):
             name = native.text()
             before = native.position
-            kind = native.text()
+            kind = native.text(sizes.TYPE_BYTES)
             zoned = self.zoned[len(self.columns)] if self.zoned else None
             self.columns.append((name, zoned or kind))
             if zoned:
@@ -393,10 +459,15 @@ class MemoryFile:
         return f"{_OWN_FILES}/{self._fd}"
 
     def write(self, pieces: list[memoryview]) -> None:
-        """Appends."""
+        """Appends.
+
+        Raises:
+            Fault: it would hold more than `sizes.SPOOL_BYTES`.
+        """
         for start in range(0, len(pieces), _MOST_VIEWS):
             batch = pieces[start : start + _MOST_VIEWS]
             wanted = sum(map(len, batch))
+            sizes.checked(self.size + wanted, sizes.SPOOL_BYTES, "an INSERT's block of rows")
             done = os.writev(self._fd, batch)
             while done < wanted:  # a signal, or more than 2 GB
                 done += os.write(self._fd, b"".join(batch)[done:])

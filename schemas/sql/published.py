@@ -5,7 +5,8 @@
 and `_steps` derive from a family's rollups and case fold; `<topic>_balances(at)` from its ledger;
 `<topic>_<diary>(at)`, `_covered(at)` and `_by_grid_day` from its diary.
 Viewers and clerks each have a database of them, made from these same functions. The viewers' lacks
-the views and the columns that are finer than the grain that a measure declares.
+the views and the columns that are finer than the grain that a measure declares. The clerks of one
+county have a database with the clerks' views, narrowed to the county.
 A parameterised view judges by the instant `at`, in ms since 1970, never by the wall clock. From a
 board: `petitions_pending(at = toUnixTimestamp64Milli($__toTime_ms))`.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from schemas import names
@@ -45,6 +47,10 @@ from schemas.sql.targets import target
 from schemas.sql.watched import watched
 from schemas.words import Text
 
+_PLACE: Final = {"divisions": "code"}
+"""Column with the code of a row's place, of the views where it is not `county`."""
+_PLACELESS: Final = frozenset(("labels",))
+"""Views that a county's clerks read whole: words, no figures."""
 _GRAINS: Final = {"hour": "小时", "day": "日期", "year": "年份"}
 
 
@@ -71,6 +77,22 @@ def published(
                 f"two published views have the name {view.name!r}: {other.zh} and {view.zh}."
             )
         views[view.name] = view
+    return found
+
+
+def narrowed(views: Sequence[PublishedView], county: str) -> list[PublishedView]:
+    """The views with the rows of one county alone; `county` is its code.
+
+    A view whose rows have no place is left out: the pipeline is the whole city's.
+    """
+    found = []
+    for view in views:
+        place = _PLACE.get(view.name, "county")
+        if view.name in _PLACELESS:
+            found.append(view)
+        elif place in view.columns:
+            only = f"WHERE startsWith({place}, {quoted(county)})"
+            found.append(replace(view, sql=f"SELECT * FROM (\n{view.sql}\n)\n{only}"))
     return found
 
 

@@ -1,8 +1,9 @@
 """ClickHouse text derived from the classes: events tables, targets, views, published views.
 
 Text only, no connection: `infra/database.py` compares it with the live schema and applies it.
-There are three databases. One holds the truth and the figures, the others hold only published
-views: one those of viewers, one those of clerks. Boards, reports and auditors read only these two.
+One database holds the truth and the figures, the others hold only published views: one those of
+viewers, one those of clerks, and one a county that has clerks of its own. Boards, reports and
+auditors read only these.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from schemas.family import Family
 from schemas.grain import Role
 from schemas.projections import CaseFold, Projection, Rollup
 from schemas.sql.columns import KPART, TOPIC, TYPE, Column, PublishedView, moment, quoted
-from schemas.sql.published import published
+from schemas.sql.published import narrowed, published
 from schemas.sql.statuses import STATUSES
 from schemas.sql.targets import columns, key, select, target, view
 from schemas.words import Text
@@ -290,6 +291,7 @@ class Layout:
         zone: IANA name of the city's zone.
         cluster: name of a ClickHouse cluster; empty for one server. On a cluster the same
             declarations become Replicated engines created ON CLUSTER.
+        counties: codes of the counties with clerks of their own, who read a database each.
     """
 
     database: str = "gulou"
@@ -297,11 +299,17 @@ class Layout:
     desk: str = "gulou_desk"
     zone: str = "Asia/Shanghai"
     cluster: str = ""
+    counties: tuple[str, ...] = ()
 
     @property
     def views(self) -> Mapping[Role, str]:
         """The database of the published views of each role."""
         return {"viewer": self.published, "clerk": self.desk}
+
+    @property
+    def desks(self) -> Mapping[str, str]:
+        """The database of the published views of each county that has clerks of its own."""
+        return {county: f"{self.desk}_{county}" for county in self.counties}
 
     def engine(self, plain: str) -> str:
         """`MergeTree` or its replicated form."""
@@ -331,7 +339,7 @@ def database_statements(layout: Layout) -> list[Statement]:
             "database",
             f"CREATE DATABASE IF NOT EXISTS `{name}`{layout.on_cluster} ENGINE = Atomic",
         )
-        for name in (layout.database, *layout.views.values())
+        for name in (layout.database, *layout.views.values(), *layout.desks.values())
     ]
 
 
@@ -347,7 +355,17 @@ def statements(families: Sequence[Family], layout: Layout) -> list[Statement]:
     for role, database in layout.views.items():
         views = published(families, layout.database, layout.zone, role)
         found += [_published(view, layout, database) for view in views]
-    return found
+    return found + desk_statements(families, layout)
+
+
+def desk_statements(families: Sequence[Family], layout: Layout) -> list[Statement]:
+    """The views of the counties that have clerks of their own."""
+    views = published(families, layout.database, layout.zone, "clerk") if layout.counties else []
+    return [
+        _published(view, layout, database)
+        for county, database in layout.desks.items()
+        for view in narrowed(views, county)
+    ]
 
 
 def _table(

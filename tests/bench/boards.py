@@ -90,7 +90,7 @@ def _url(settings: Settings) -> str:
 
 
 def _producer(settings: Settings) -> BulkProducer:
-    options = settings.kafka_options()
+    options = settings.kafka_options("producer")
     return BulkProducer(options.pop("bootstrap_servers"), options=options)
 
 

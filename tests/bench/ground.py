@@ -96,7 +96,7 @@ class Ground:
         The file omits messages that are not JSON objects, a few dozen of a million.
         """
         done = 0
-        options = self.settings.kafka_options()
+        options = self.settings.kafka_options("producer")
         producer = BulkProducer(options.pop("bootstrap_servers"), options=options)
         with producer as kafka, copy.open("wb") as lines:
             for day in History(self.city(), SEED, scale=_HISTORY_SCALE):

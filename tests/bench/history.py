@@ -46,7 +46,7 @@ def measure(ground: Ground, scale: float) -> Figures:
 
         thread = threading.Thread(target=look)
         thread.start()
-        options = settings.kafka_options()
+        options = settings.kafka_options("producer")
         with BulkProducer(options.pop("bootstrap_servers"), options=options) as kafka:
             messages = play(History(ground.city(), SEED, scale=scale), kafka.send_bytes)
             kafka.flush()

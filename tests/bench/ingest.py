@@ -92,7 +92,13 @@ class Race:
         with self._ground.database() as settings:
             self._unfence(settings)
             client = self._ground.client(settings)
-            password = {"BENCH_PASSWORD": settings.clickhouse_password.get_secret_value()}
+            # Of Gulou's users at Kafka the auditor may read in groups of its own.
+            name, kafka = settings.kafka_login("auditor")
+            password = {
+                "BENCH_PASSWORD": settings.clickhouse_password.get_secret_value(),
+                "BENCH_KAFKA_USER": name,
+                "BENCH_KAFKA_PASSWORD": kafka.get_secret_value(),
+            }
             given = {"python": python} if python else {}
             with Program(command, settings, extra=password, **given) as running:
 

@@ -78,7 +78,7 @@ def measure(ground: Ground, run: int, seconds: float) -> Latency:
         watch = _Watch(ground, settings)
         thread = threading.Thread(target=watch.run, daemon=True)
         thread.start()
-        options = settings.kafka_options()
+        options = settings.kafka_options("producer")
         before = _already(ground, settings)
         with BulkProducer(options.pop("bootstrap_servers"), options=options) as kafka:
             events = live(ground.city(), SEED + 1000 * run, RATE)

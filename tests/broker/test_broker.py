@@ -18,7 +18,7 @@ CACHE = Settings.load().cache
 
 
 def cluster_id(broker: Broker) -> str:
-    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    admin = KafkaAdminClient(**broker.options)
     found: str = admin.describe_cluster()["cluster_id"]
     admin.close()
     return found

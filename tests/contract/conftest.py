@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -75,16 +76,27 @@ class Address:
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
-        yield Address(
-            running.host,
-            running.port,
-            running.user,
-            running.password,
-            running.http_port,
-            running.pid,
-        )
+        yield running
+
+
+@pytest.fixture(scope="session")
+def embedded_log(embedded_server: EmbeddedClickHouse) -> Path:
+    return embedded_server.log
+
+
+@pytest.fixture(scope="session")
+def embedded(embedded_server: EmbeddedClickHouse) -> Address:
+    running = embedded_server
+    return Address(
+        running.host,
+        running.port,
+        running.user,
+        running.password,
+        running.http_port,
+        running.pid,
+    )
 
 
 def given(server: str, **known: Any) -> Settings:

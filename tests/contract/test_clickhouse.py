@@ -404,6 +404,13 @@ def test_profile_and_progress_tell_how_much_there_was(client: Client) -> None:
     assert client.last_query.progress.rows == 1000
 
 
+def test_progress_counts_what_was_read_not_what_was_sent(client: Client) -> None:
+    client.execute("SELECT number FROM numbers(1000) WHERE number % 100 = 0")
+
+    assert client.last_query.profile_info.rows == 10
+    assert (client.last_query.progress.rows, client.last_query.progress.bytes) == (1000, 8000)
+
+
 def test_the_zone_of_the_server_is_the_citys(server: Address, client: Client) -> None:
     if server.pid is None:
         pytest.skip("a real server's zone is its own")
@@ -412,25 +419,70 @@ def test_the_zone_of_the_server_is_the_citys(server: Address, client: Client) ->
     assert found == [("Asia/Shanghai", datetime(1970, 1, 1, 8))]  # noqa: DTZ001
 
 
-def test_totals_come_beside_the_rows(client: Client, gap: Callable[[str], None]) -> None:
-    gap("the engine as a library keeps totals to itself; no query of Gulou asks for them")
+def test_totals_and_extremes_come_beside_the_rows(client: Client) -> None:
+    sql = "SELECT number % 2 AS k, count() AS c FROM numbers(5) GROUP BY k WITH TOTALS ORDER BY k"
 
-    rows = client.execute("SELECT number % 2 AS k, count() FROM numbers(5) GROUP BY k WITH TOTALS")
+    # 0, 2, 4 and 1, 3; the driver puts totals and extremes behind the rows.
+    assert client.execute(sql) == [(0, 3), (1, 2), (0, 5)]
+    assert client.execute(sql, settings={"extremes": 1}) == [(0, 3), (1, 2), (0, 5), (0, 2), (1, 3)]
+    assert client.execute("SELECT number FROM numbers(3)", settings={"extremes": 1}) == [
+        (0,),
+        (1,),
+        (2,),
+        (0,),
+        (2,),
+    ]
+    # No row has totals too.
+    none = "SELECT number AS k, count() FROM numbers(0) GROUP BY k WITH TOTALS"
+    assert client.execute(none) == [(0, 0)]
+    assert client.execute("SELECT 1") == [(1,)]
 
-    assert rows[-1] == (0, 5)
 
-
-def test_a_query_may_bring_a_table_along(client: Client, gap: Callable[[str], None]) -> None:
-    gap("tables that come with a query are refused; Gulou brings none")
-
-    found = client.execute(
-        "SELECT sum(n) FROM brought",
-        external_tables=[
-            {"name": "brought", "structure": [("n", "UInt8")], "data": [{"n": 1}, {"n": 2}]}
-        ],
+def test_totals_keep_values_as_they_are(client: Client) -> None:
+    values = (
+        "'a\\tb\\nc' AS text, NULL::Nullable(String) AS none, '' AS empty, "
+        "toDateTime('2026-11-01 05:30:00', 'UTC') AS at, [1, 2]::Array(UInt8) AS list, "
+        "-1.5::Decimal(9, 2) AS money, map('k', 1) AS named"
     )
 
-    assert found == [(3,)]
+    plain = client.execute(f"SELECT {values}")
+    (row, totals) = client.execute(
+        f"SELECT any(text), any(none), any(empty), any(at), any(list), any(money), any(named) "
+        f"FROM (SELECT {values}) GROUP BY ignore(text) WITH TOTALS"
+    )
+
+    assert [row] == plain
+    assert totals == row
+
+
+def test_a_query_may_bring_tables_along(client: Client) -> None:
+    brought = [
+        {"name": "one", "structure": [("n", "UInt8")], "data": [{"n": 1}, {"n": 2}]},
+        {
+            "name": "two",
+            "structure": [("n", "UInt8"), ("s", "LowCardinality(String)")],
+            "data": [{"n": 2, "s": "x"}],
+        },
+    ]
+
+    found = client.execute("SELECT n, s FROM one JOIN two USING n", external_tables=brought)
+    again = client.execute("SELECT sum(n) FROM one", external_tables=brought[:1])
+    with pytest.raises(ServerException) as gone:
+        client.execute("SELECT * FROM one")
+
+    assert (found, again, code(gone)) == ([(2, "x")], [(3,)], 60)
+
+
+def test_a_table_that_cannot_be_made_is_an_error_of_its_query(client: Client) -> None:
+    client.execute("CREATE TEMPORARY TABLE kept (n UInt8)")
+    client.execute("INSERT INTO kept VALUES", [(5,)])
+    table = {"name": "kept", "structure": [("n", "UInt8")], "data": [{"n": 1}]}
+
+    with pytest.raises(ServerException) as refused:
+        client.execute("SELECT n FROM kept", external_tables=[table])
+
+    assert code(refused) == 57
+    assert client.execute("SELECT 1") == [(1,)]
 
 
 def test_past_queries_are_logged(client: Client, gap: Callable[[str], None]) -> None:

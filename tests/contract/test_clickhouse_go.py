@@ -42,15 +42,22 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(BUILD_S + 120)
-@pytest.mark.parametrize("protocol", ["native", "http"])
+@pytest.mark.parametrize(
+    ("protocol", "packing"),
+    [
+        *(("native", packing) for packing in ("", "none", "zstd")),
+        *(("http", packing) for packing in ("", "none", "lz4", "zstd", "br")),
+    ],
+)
 def test_the_driver_of_grafanas_plugin_is_at_home(
-    server: Address, database: str, program: Path, protocol: str
+    server: Address, database: str, program: Path, protocol: str, packing: str
 ) -> None:
     port = server.port if protocol == "native" else server.http_port
     done = subprocess.run(
         [
             *(str(program), "-address", f"{server.host}:{port}", "-protocol", protocol),
             *("-user", server.user, "-database", database, "-table", f"{database}.go"),
+            *("-compression", packing),
             *(("-secure", "-ca", server.cafile) if server.secure else ()),
         ],
         env={**os.environ, "GULOU_TEST_PASSWORD": server.password},
@@ -69,3 +76,8 @@ def test_the_driver_of_grafanas_plugin_is_at_home(
     assert steps["no rows"]["got"] == "[one text] false"
     assert steps["unknown table"]["got"] == "60"
     assert steps["cancelled"]["got"] == "true true"
+    assert steps["select kinds"]["got"] == "2 7 x 9"
+    # 0 + 1 + … + 9
+    assert steps["brought"]["got"] == "45"
+    if protocol == "native":
+        assert steps["totals"]["got"] == "0 5"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from clickhouse_connect.driver.exceptions import DatabaseError
+from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
+from clickhouse_connect.driver.external import ExternalData
 
 from tests.contract.conftest import Address
 
@@ -226,3 +227,46 @@ def test_clickhouse_connect_streams_many_blocks_and_sees_errors(server: Address)
 
     # 0 + 1 + … + 299,999
     assert (total, found) == (44_999_850_000, [(42,)])
+
+
+@pytest.mark.parametrize("compress", [False, "gzip", "lz4", "zstd", "br"])
+def test_clickhouse_connect_packs_rows_and_answers(
+    server: Address, database: str, compress: str | bool
+) -> None:
+    client = server.over_http(compress=compress)
+    client.command(f"CREATE TABLE {database}.t (n UInt64, s String) ENGINE = MergeTree ORDER BY n")
+    client.insert(f"{database}.t", [[n, f"鼓楼 {n}"] for n in range(30_000)])
+
+    found = client.query(f"SELECT n, s FROM {database}.t ORDER BY n").result_rows
+    client.close()
+
+    assert found == [(n, f"鼓楼 {n}") for n in range(30_000)]
+
+
+@pytest.mark.parametrize("in_form", [False, True])
+def test_clickhouse_connect_brings_tables(server: Address, in_form: bool) -> None:
+    client = server.over_http(form_encode_query_params=in_form)
+    brought = ExternalData(
+        file_name="brought", data=b"1,x\n2,y\n", fmt="CSV", structure=["n UInt8", "s String"]
+    )
+
+    found = client.query(
+        "SELECT s FROM brought WHERE n > {least:UInt8}",
+        parameters={"least": 1},
+        external_data=brought,
+    ).result_rows
+    client.close()
+
+    assert found == [("y",)]
+
+
+def test_clickhouse_connect_sees_an_error_behind_rows(server: Address) -> None:
+    client = server.over_http()
+
+    answer = client.query(
+        "SELECT sleepEachRow(0.0001), throwIf(number = 2000, 'too late') FROM numbers(3000)",
+        settings={"max_block_size": 100, "wait_end_of_query": 0},
+    )
+    with pytest.raises(StreamFailureError, match="too late"):
+        _ = answer.result_rows
+    client.close()

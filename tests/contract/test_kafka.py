@@ -21,7 +21,7 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 
 from infra.broker import MAX_MESSAGE_BYTES, Broker, Topic, ensure_topics, topic_configs
 from infra.settings import Settings
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, Unavailable
 from tests.contract.conftest import given
 
 REAL = os.environ.get("GULOU_TEST_KAFKA", "")
@@ -35,10 +35,10 @@ TIMEOUT_MS = 30_000
 def kafka(request: pytest.FixtureRequest) -> Kafka:
     if request.param == "embedded":
         broker: Broker = request.getfixturevalue("broker")
-        return {"bootstrap_servers": broker.bootstrap}
+        return broker.options
     if not REAL:
         pytest.skip("GULOU_TEST_KAFKA names no Kafka")
-    return given("kafka", kafka_bootstrap=REAL).kafka_options()
+    return given("kafka", kafka_bootstrap=REAL).kafka_options("admin")
 
 
 @pytest.fixture
@@ -208,6 +208,11 @@ def test_a_topic_is_kept_for_ever_and_its_declared_values_are_restored(
     }.items() <= restored.items()
 
 
+def test_a_value_that_kafka_refuses_is_said(kafka: Kafka, topic: str) -> None:
+    with pytest.raises(Unavailable, match=f"not set the configuration of topic '{topic}'.*-7"):
+        created(kafka, [(topic, PARTITIONS, {"retention.ms": "-7"})])
+
+
 def test_another_partition_count_is_refused(kafka: Kafka, topic: str) -> None:
     with pytest.raises(Misconfigured, match=f"{topic}.* has 4 partitions .*; 6 are declared"):
         created(kafka, [(topic, 6, {})])
@@ -215,7 +220,7 @@ def test_another_partition_count_is_refused(kafka: Kafka, topic: str) -> None:
 
 def test_acknowledged_records_survive_a_hard_kill(tmp_path: Path) -> None:
     with Broker(tmp_path, cache=Settings.load().cache) as broker:
-        here: Kafka = {"bootstrap_servers": broker.bootstrap}
+        here: Kafka = broker.options
         created(here, [("visits", PARTITIONS, {})])
         sent = pairs(2_000)
         produced(here, "visits", sent)

@@ -23,7 +23,7 @@ def test_a_real_kafka_is_logged_in_to_as_the_product_does(
     }.items():
         monkeypatch.setenv(f"GULOU_TEST_KAFKA_{name}", value)
 
-    options = given("kafka", kafka_bootstrap="kafka1:9093").kafka_options()
+    options = given("kafka", kafka_bootstrap="kafka1:9093").kafka_options("admin")
 
     context = options.pop("ssl_context")
     assert isinstance(context, ssl.SSLContext)

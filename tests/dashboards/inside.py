@@ -7,13 +7,14 @@ import contextlib
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import requests
 from aiohttp import web
 
-from dashboards.server import ROLE, ServerConfig, application
-from infra.http import Gate
+from dashboards.server import CALLER, ServerConfig, application
+from infra.http import Gate, runner_of
 
 WAIT_S = 15
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -53,7 +54,12 @@ def without_times(value: Any) -> Any:
 
 @contextlib.contextmanager
 def inside(
-    config: ServerConfig, token: str = "", *, host: str = "127.0.0.1", closed: bool = False
+    config: ServerConfig,
+    token: str = "",
+    *,
+    host: str = "127.0.0.1",
+    closed: bool = False,
+    grants: Path | None = None,
 ) -> Iterator[Inside]:
     """Serves `config` behind the gate, on a free local port, until the block ends.
 
@@ -64,10 +70,8 @@ def inside(
     thread.start()
 
     async def start() -> tuple[web.AppRunner, int]:
-        gate = Gate(host, token, closed=closed, role=ROLE)
-        runner = web.AppRunner(
-            gate.guard(application(config)), access_log=None, shutdown_timeout=1.0
-        )
+        gate = Gate(host, token, closed=closed, caller=CALLER, grants=grants)
+        runner = runner_of(application(config), gate)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner, runner.addresses[0][1]

@@ -251,7 +251,7 @@ def test_without_a_token_no_word_signs_in() -> None:
     gate = Gate("127.0.0.1", "")
     assert [gate._grants.by_token(word) for word in ("", "x")] == [None, None]
     request = SimpleNamespace(headers={"Via": "1.1 proxy"})
-    assert gate._role(cast(web.Request, request)) is None
+    assert gate._caller(cast(web.Request, request)) is None
 
 
 # ------------------------------------------------------------------------------------- files

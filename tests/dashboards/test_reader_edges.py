@@ -16,7 +16,7 @@ from clickhouse_driver.errors import ServerException
 from dashboards.server import app as board_server
 from dashboards.server import queries as board_queries
 from dashboards.server.app import ServerConfig
-from dashboards.server.reader import DataSource, Reader, _client, _message, source
+from dashboards.server.reader import DataSource, Reader, _client, _Going, _message, source
 from infra.warehouse import EmbeddedClickHouse
 from schemas.errors import Misconfigured, Refused
 from tests.dashboards.inside import Inside, inside
@@ -355,13 +355,13 @@ def test_connections_wait_for_the_next_query_until_their_source_changes(
         return {uid: (idle.version, len(idle.clients)) for uid, idle in reader._idle.items()}
 
     for _ in range(2):
-        reader._run(made[0], "SELECT 1")
+        reader._run(made[0], "SELECT 1", _Going())
         assert waiting() == {"live": (1, 1)}
     old = reader._idle["live"].clients[0]
     with pytest.raises(Refused, match="code: 47"):  # a failed query keeps its connection
-        reader._run(made[0], "SELECT nope")
+        reader._run(made[0], "SELECT nope", _Going())
     assert (waiting(), reader._idle["live"].clients) == ({"live": (1, 1)}, [old])
-    reader._run(made[1], "SELECT 1")
+    reader._run(made[1], "SELECT 1", _Going())
     assert (waiting(), old.connection.connected) == ({"live": (2, 1)}, False)
     # A late query of the earlier version leaves no connection behind.
     late = _client(made[0], 30.0)

@@ -13,6 +13,7 @@ from clickhouse_driver.errors import ServerException
 from schemas.grain import PLACES, Place, Role
 from tests.dashboards.shipped import PASSWORD, USERS
 from tests.histories.told import ms
+from tests.schemas.conftest import City
 from tests.town import Town
 
 Rows = list[dict[str, Any]]
@@ -24,18 +25,22 @@ _LEVELS: Final[Mapping[int, Place]] = dict(zip((6, 9, 12, 15), PLACES, strict=Tr
 def everything(town: Town, role: Role, instants: Sequence[str] = ()) -> dict[str, Rows]:
     """Rows of every view that the role's user finds; a view with `at` once for each instant."""
     with _connected(town, role) as client:
-        asking = replace(town.shipped.city, client=client)
-        found: dict[str, Rows] = {}
-        for (name,) in client.execute("SHOW TABLES"):
-            try:
-                found[name] = asking.rows(f"SELECT * FROM {name}")
-            except ServerException:
-                calls = (f"{name}(at = {ms(at)})" for at in instants)
-                found[name] = [
-                    {"at": at, **row}
-                    for at, call in zip(instants, calls, strict=True)
-                    for row in asking.rows(f"SELECT * FROM {call}")
-                ]
+        return found_by(replace(town.shipped.city, client=client), instants)
+
+
+def found_by(asking: City, instants: Sequence[str] = ()) -> dict[str, Rows]:
+    """Rows of every view that the user of a connection finds, see `everything`."""
+    found: dict[str, Rows] = {}
+    for (name,) in asking.client.execute("SHOW TABLES"):
+        try:
+            found[name] = asking.rows(f"SELECT * FROM {name}")
+        except ServerException:
+            calls = (f"{name}(at = {ms(at)})" for at in instants)
+            found[name] = [
+                {"at": at, **row}
+                for at, call in zip(instants, calls, strict=True)
+                for row in asking.rows(f"SELECT * FROM {call}")
+            ]
     return found
 
 

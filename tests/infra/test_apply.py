@@ -21,6 +21,7 @@ def elsewhere(warehouse: EmbeddedClickHouse, tmp_path: Path, database: str) -> S
     password.write_text(warehouse.password, encoding="utf-8")
     return Settings().model_copy(
         update={
+            "home": tmp_path / "home",  # nobody is let in to it
             "clickhouse_host": warehouse.host,
             "clickhouse_port": warehouse.port,
             "clickhouse_user": warehouse.user,

@@ -23,10 +23,10 @@ from typer.testing import CliRunner
 
 from infra import _presence
 from infra._child import free_port
-from infra.broker import Broker
 from infra.cli.main import app
 from infra.parts import topics
 from infra.settings import Settings
+from tests.openkafka import OpenKafka
 
 GULOU = Path(sys.executable).with_name("gulou")
 
@@ -142,15 +142,15 @@ def rights_of_others(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[Broker]:
+def own_kafka(tmp_path: Path) -> Iterator[OpenKafka]:
     """A Kafka that a city runs itself."""
-    with Broker(tmp_path / "kafka", cache=Settings.load().cache) as running:
+    with OpenKafka(tmp_path / "kafka") as running:
         yield running
 
 
 @pytest.mark.stack
 def test_into_a_citys_own_kafka_go_no_invented_events_unless_asked_for(
-    env: dict[str, str], own_kafka: Broker, stopped_after: None
+    env: dict[str, str], own_kafka: OpenKafka, stopped_after: None
 ) -> None:
     own = {**env, "GULOU_KAFKA_BOOTSTRAP": own_kafka.bootstrap}
     assert gulou(own, "up", "--detach").returncode == 0
@@ -170,7 +170,7 @@ def test_into_a_citys_own_kafka_go_no_invented_events_unless_asked_for(
     assert f"No invented events go to {own_kafka.bootstrap}." in log
 
 
-def events(kafka: Broker) -> int:
+def events(kafka: OpenKafka) -> int:
     consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
     places = [
         TopicPartition(topic, n) for topic, partitions, _ in topics() for n in range(partitions)

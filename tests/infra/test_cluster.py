@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from infra.settings import Settings
 from infra.warehouse import EmbeddedClickHouse
 from infra.worker import configure
 from schemas.errors import Misconfigured
+from schemas.families import families
+from schemas.sql.tables import statements
 
 
 def settings(warehouse: EmbeddedClickHouse, home: Path) -> Settings:
@@ -36,7 +39,7 @@ def test_on_a_cluster_all_that_is_planned_goes_to_every_server_and_is_replicated
     warehouse: EmbeddedClickHouse, tmp_path: Path
 ) -> None:
     given = settings(warehouse, tmp_path)
-    place = apply.layout(given)
+    place = replace(apply.layout(given), counties=("431230",))
     client = apply.address(given).connect()
     client.execute(f"CREATE DATABASE {given.database}")
     client.execute(
@@ -48,7 +51,8 @@ def test_on_a_cluster_all_that_is_planned_goes_to_every_server_and_is_replicated
         f"CREATE TABLE {given.database}.events_visits (koff Int64) ENGINE = MergeTree ORDER BY koff"
     )
     try:
-        planned = [sql for change in apply._plan(client, place) for sql in change.sql]
+        declared = statements(families(), place)
+        planned = [sql for change in apply._plan(client, place, declared) for sql in change.sql]
     finally:
         client.disconnect()
 

@@ -30,7 +30,7 @@ DEADLINE_S = 60
 def kafka(tmp_path: Path) -> Iterator[Stack]:
     """A Kafka with its topics; once killed, it stays away longer than the delivery timeout."""
     ports = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
-    wanted = ("kafka", "creating topics")
+    wanted = ("kafka", "letting users in to Kafka", "creating topics")
     with Stack(
         Settings.load(home=tmp_path / "home", **ports),
         lambda settings: [each for each in parts(settings) if each.name in wanted],
@@ -41,7 +41,7 @@ def kafka(tmp_path: Path) -> Iterator[Stack]:
 
 def messages(stack: Stack) -> list[bytes]:
     """Every message now in Kafka."""
-    consumer = KafkaConsumer(bootstrap_servers=stack.settings.bootstrap, group_id=None)
+    consumer = KafkaConsumer(**stack.settings.kafka_options("auditor"), group_id=None)
     places = [
         TopicPartition(family.topic, n) for family in families() for n in range(family.partitions)
     ]

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from infra.cli.main import app
 from infra.http import ACCESS, Gate, Grants
-from infra.http.gate import COOKIE, ROLE
+from infra.http.gate import CALLER, COOKIE
 from schemas.errors import Misconfigured, Refused
-from schemas.grain import Access, may_publish, may_see
+from schemas.grain import Access, Caller, County, may_publish, may_see
 
 OWN = "the publisher's own"
 
@@ -30,7 +30,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def _role(request: web.Request) -> web.Response:
-    return web.json_response({"role": request.get(ROLE)})
+    return web.json_response({"role": request[CALLER].access})
 
 
 def asked(
@@ -141,10 +141,36 @@ def test_the_file_holds_no_token_and_is_its_owners_alone(file: Path) -> None:
         assert asked(file, *tried, ("GET", f"/thing?token={digest}", {})) == [(401, "")] * 3
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_other_text_is_a_token(text: str) -> None:
     assert Grants(None).by_token(text) is None
     assert Grants(None).by_session(text) is None
+
+
+def test_a_clerk_may_be_bound_to_a_county_and_nobody_else(file: Path) -> None:
+    grants, here = Grants(file), County("431230", "通道侗族自治县")
+    bound, free = grants.add("desk-1", "clerk", here), grants.add("desk-2", "clerk")
+    assert [grant.caller for grant in Grants(file).all()] == [
+        Caller("desk-1", "clerk", here), Caller("desk-2", "clerk")
+    ]  # fmt: skip
+    assert Grants(file).counties() == ("431230",)
+    others = [role for role in ACCESS if role != "clerk"]
+    for role in others:
+        with pytest.raises(Refused, match="Only a clerk"):
+            grants.add("somebody", role, here)
+    assert asked(file, *(("GET", "/thing", bearer(token)) for token in (bound, free))) == [
+        (200, "clerk"), (200, "clerk")
+    ]  # fmt: skip
+    grants.revoke("desk-1")
+    assert Grants(file).counties() == ()
+
+
+def test_a_file_of_access_from_before_counties_is_read(file: Path) -> None:
+    Grants(file).add("wall", "viewer")
+    (said,) = json.loads(file.read_text())
+    file.write_text(json.dumps([{k: v for k, v in said.items() if not k.startswith("county")}]))
+    assert [grant.caller for grant in Grants(file).all()] == [Caller("wall", "viewer")]
 
 
 def test_nobody_but_this_machine_looks_without_a_token(file: Path) -> None:
@@ -173,7 +199,10 @@ def test_a_name_has_one_grant_and_an_unknown_one_none_to_revoke(file: Path) -> N
 @pytest.mark.parametrize(
     "content",
     ["", "{}", "[1]", '[{"name": "x"}]',
-     '[{"name": "x", "role": "king", "token": "", "session": "", "since": ""}]'],
+     '[{"name": "x", "role": "king", "token": "", "session": "", "since": ""}]',
+     '[{"name": "x", "role": "clerk", "token": "", "session": "", "since": "", "county": "43`"}]',
+     '[{"name": "x", "role": "admin", "token": "", "session": "", "since": "", '
+     '"county": "431230"}]'],
 )  # fmt: skip
 def test_a_broken_file_of_access_lets_nobody_in_and_says_so(file: Path, content: str) -> None:
     file.parent.mkdir()

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from infra._child import free_port
-from infra.broker import Broker
 from infra.parts import Part
 from infra.settings import Settings
 from infra.stack import Stack
@@ -21,6 +20,7 @@ from schemas.errors import Halted
 from tests.histories.small import History
 from tests.infra.test_stack import FAST, listens, script, settings
 from tests.live import Live, without_boards
+from tests.openkafka import OpenKafka
 
 PATIENCE_S = 120.0
 ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
@@ -124,9 +124,9 @@ def test_a_stack_that_waits_for_a_server_outside_stops_at_once(tmp_path: Path) -
     assert len(told) == 1
 
 
-def citys_own(tmp_path: Path, outside: Broker | EmbeddedClickHouse) -> Settings:
+def citys_own(tmp_path: Path, outside: OpenKafka | EmbeddedClickHouse) -> Settings:
     given: dict[str, object] = {**ZERO, "home": tmp_path / "home", "watchdog_s": 5}
-    if isinstance(outside, Broker):
+    if isinstance(outside, OpenKafka):
         return Settings.load(**given, kafka_bootstrap=outside.bootstrap)
     (tmp_path / "password").write_text(outside.password)
     given |= {
@@ -144,8 +144,8 @@ def test_a_worker_outlasts_an_outage_of_a_citys_own_server_and_counts_on(
     tmp_path: Path, name: str
 ) -> None:
     told: list[str] = []
-    outside: Broker | EmbeddedClickHouse = (
-        Broker(tmp_path / "kafka", 0, cache=Settings.load().cache)
+    outside: OpenKafka | EmbeddedClickHouse = (
+        OpenKafka(tmp_path / "kafka")
         if name == "Kafka"
         else EmbeddedClickHouse(tmp_path / "clickhouse")
     )

@@ -34,8 +34,6 @@ from tests.live import Live, without_boards
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
-USER, PASSWORD = "gulou", "s3cret-of-the-city"
-PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 
 
 @dataclass(frozen=True)
@@ -48,32 +46,21 @@ class Guarded:
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
-    port, guarded_port, controller = free_port(), free_port(), free_port()
-    here = f"PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{guarded_port}"
-    properties = {
-        "listeners": f"{here},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": here,
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,"
-        "SASL_PLAINTEXT:SASL_PLAINTEXT",
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.sasl_plaintext.plain.sasl.jaas.config": f"{PLAIN} required "
-        f'user_{USER}="{PASSWORD}";',
-    }
-    (tmp_path / "password").write_text(f"{PASSWORD}\n")
     (tmp_path / "wrong").write_text("guessed")
-    settings = Settings.load(
-        home=tmp_path / "home",
-        kafka_bootstrap=f"127.0.0.1:{guarded_port}",
-        kafka_security_protocol="SASL_PLAINTEXT",
-        kafka_sasl_mechanism="PLAIN",
-        kafka_username=USER,
-        kafka_password_file=tmp_path / "password",
-        **ZERO,
-    )
-    mistaken = settings.model_copy(update={"kafka_password_file": tmp_path / "wrong"})
-    with Broker(tmp_path / "kafka", port, cache=settings.cache, properties=properties):
-        yield Guarded(settings, mistaken)
+    with Broker(tmp_path / "kafka", cache=Settings.load().cache) as kafka:
+        (tmp_path / "password").write_text(f"{kafka.options['sasl_plain_password']}\n")
+        settings = Settings.load(
+            home=tmp_path / "home",
+            kafka_bootstrap=kafka.bootstrap,
+            kafka_security_protocol="SASL_PLAINTEXT",
+            kafka_sasl_mechanism="PLAIN",
+            kafka_username=kafka.options["sasl_plain_username"],
+            kafka_password_file=tmp_path / "password",
+            **ZERO,
+        )
+        yield Guarded(
+            settings, settings.model_copy(update={"kafka_password_file": tmp_path / "wrong"})
+        )
 
 
 @pytest.mark.stack
@@ -104,7 +91,7 @@ def test_every_client_logs_in_to_a_kafka_that_asks_for_a_password(
 
 
 def dead(settings: Settings) -> int:
-    consumer = KafkaConsumer(**settings.kafka_options())
+    consumer = KafkaConsumer(**settings.kafka_options("auditor"))
     try:
         topics = [name for name in consumer.topics() if name.endswith(".dead")]
         return sum(consumer.end_offsets([TopicPartition(name, 0) for name in topics]).values())
@@ -113,8 +100,8 @@ def dead(settings: Settings) -> int:
 
 
 def test_a_wrong_password_for_kafka_is_one_sentence(guarded: Guarded) -> None:
-    assert answers(guarded.settings.bootstrap, guarded.settings.kafka_options())
-    assert not answers(guarded.mistaken.bootstrap, guarded.mistaken.kafka_options())
+    assert answers(guarded.settings.bootstrap, guarded.settings.kafka_options("auditor"))
+    assert not answers(guarded.mistaken.bootstrap, guarded.mistaken.kafka_options("auditor"))
     with pytest.raises(Unavailable, match="No Kafka answers at"):
         feed.simulate(guarded.mistaken, 7, scale=0.0005, rate=None, on_progress=lambda _: None)
 

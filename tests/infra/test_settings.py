@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import Settings, document, settings_table
+from infra.settings import KAFKA_USERS, Settings, document, settings_table
 from schemas.errors import Misconfigured
 
 
@@ -22,10 +22,62 @@ def test_without_variables_everything_is_embedded_and_on_this_machine_only() -> 
 
     assert (found.host, found.bootstrap) == ("127.0.0.1", "127.0.0.1:19092")
     assert found.clickhouse_address == ("127.0.0.1", 19000)
-    assert found.kafka_options() == {
+
+
+def test_each_part_logs_in_to_the_embedded_kafka_as_a_user_of_its_own(tmp_path: Path) -> None:
+    found = Settings.load(home=tmp_path, kafka_security_protocol="SSL", kafka_username="citys-own")
+
+    options = {user: found.kafka_options(user) for user in KAFKA_USERS}
+
+    assert {user: each["sasl_plain_username"] for user, each in options.items()} == {
+        "admin": "gulou-admin",
+        "producer": "gulou-producer",
+        "worker": "gulou-worker",
+        "auditor": "gulou-auditor",
+    }
+    passwords = {each.pop("sasl_plain_password") for each in options.values()}
+    assert len(passwords) == len(KAFKA_USERS)
+    kept = list((tmp_path / "secrets" / "kafka").iterdir())
+    assert {file.read_text() for file in kept} == passwords
+    assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
+    assert stat.S_IMODE(kept[0].parent.stat().st_mode) == 0o700
+    assert options["worker"] == {
         "bootstrap_servers": "127.0.0.1:19092",
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "gulou-worker",
+    }
+
+
+def test_a_citys_kafka_without_passwords_is_asked_without_one() -> None:
+    assert Settings.load(kafka_bootstrap="kafka1:9092").kafka_options("producer") == {
+        "bootstrap_servers": "kafka1:9092",
         "security_protocol": "PLAINTEXT",
     }
+
+
+def test_a_city_may_give_each_part_a_user_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "gulou-worker").write_text("the worker's\n")
+    found = Settings.load(
+        kafka_bootstrap="kafka1:9092",
+        kafka_security_protocol="SASL_PLAINTEXT",
+        kafka_passwords=tmp_path,
+    )
+
+    name, password = found.kafka_login("worker")
+
+    assert (name, password.get_secret_value()) == ("gulou-worker", "the worker's")
+    with pytest.raises(Misconfigured, match="gulou-producer' cannot be read: No such file"):
+        found.kafka_login("producer")
+
+
+def test_a_kafka_that_asks_for_a_password_which_nobody_has_set_is_one_sentence() -> None:
+    found = Settings.load(kafka_bootstrap="kafka1:9092", kafka_security_protocol="SASL_SSL")
+
+    with pytest.raises(Misconfigured, match="'SASL_SSL', and nothing says who logs in") as refused:
+        found.kafka_options("worker")
+
+    assert "GULOU_KAFKA_PASSWORDS" in refused.value.do
 
 
 def test_a_city_points_every_client_at_its_own_servers(
@@ -44,7 +96,7 @@ def test_a_city_points_every_client_at_its_own_servers(
         monkeypatch.setenv(name, value)
 
     found = Settings.load()
-    options = found.kafka_options()
+    options = found.kafka_options("admin")
 
     assert options.pop("ssl_context").check_hostname
     assert options == {
@@ -113,10 +165,12 @@ def test_a_secret_is_made_once_kept_for_its_owner_only_and_never_shown(tmp_path:
 
 
 def test_a_secret_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    settings = Settings.load(kafka_password_file=tmp_path / "none")
+    settings = Settings.load(
+        kafka_bootstrap="kafka1:9092", kafka_username="gulou", kafka_password_file=tmp_path / "none"
+    )
 
     with pytest.raises(Misconfigured, match="none' cannot be read: No such file"):
-        _ = settings.kafka_password
+        settings.kafka_login("worker")
 
 
 def test_every_setting_is_documented_and_the_page_is_up_to_date() -> None:

@@ -263,23 +263,28 @@ def test_a_citys_own_kafka_is_not_started(tmp_path: Path) -> None:
 
 
 def test_kafka_comes_back_after_a_hard_kill_with_its_topics(tmp_path: Path) -> None:
-    only_kafka = Stack(settings(tmp_path), lambda s: [p for p in parts(s) if p.name == "kafka"])
+    only_kafka = Stack(settings(tmp_path), lambda s: parts(s)[:2])
     with only_kafka as running:
         bootstrap = running.settings.bootstrap
-        ensure_topics(bootstrap, [("visits", 4, {})])
+        login = running.settings.kafka_options("admin")
+        ensure_topics(bootstrap, [("visits", 4, {})], options=login)
 
         running.kill("kafka")
         running.await_ready("kafka", restarts=1)
 
-        assert answers(bootstrap)
+        assert answers(bootstrap, login)
         with pytest.raises(Misconfigured, match="4 partitions"):
-            ensure_topics(bootstrap, [("visits", 5, {})])
+            ensure_topics(bootstrap, [("visits", 5, {})], options=login)
 
 
 def test_every_family_gets_its_topics_as_they_are_declared(tmp_path: Path) -> None:
-    wanted = ("kafka", "creating topics")
+    wanted = ("kafka", "letting users in to Kafka", "creating topics")
     with Stack(settings(tmp_path), lambda s: [p for p in parts(s) if p.name in wanted]) as running:
-        found = topic_configs(running.settings.bootstrap, ["petitions", "petitions.dead"])
+        found = topic_configs(
+            running.settings.bootstrap,
+            ["petitions", "petitions.dead"],
+            running.settings.kafka_options("admin"),
+        )
 
     assert found["petitions"]["message.timestamp.type"] == "LogAppendTime"
     assert found["petitions"]["retention.ms"] == "-1"

@@ -76,6 +76,8 @@ _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
                            "tests/dashboards/test_pictures.py"),
     "dashboards/server/macros.py": ("tests/dashboards/test_macros.py",),
     "dashboards/server/frames.py": ("tests/dashboards/test_frames.py",),
+    "dashboards/server/county.py": ("tests/dashboards/test_county_clerk.py",),
+    "dashboards/server/looks.py": ("tests/dashboards/test_record.py",),
     "dashboards/server/": ("tests/dashboards/test_server.py", "tests/dashboards/test_api_edges.py"),
     "dashboards/publish.py": ("tests/dashboards/test_publish.py",),
     "dashboards/": ("tests/dashboards/test_key_figures.py", "tests/dashboards/test_pictures.py"),
@@ -96,8 +98,10 @@ _TESTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "infra/warehouse/": (("tests/warehouse", "tests/contract", "tests/infra/test_apply.py",
                           "tests/infra/test_cluster.py"), ("tests/infra/test_outages.py",)),
     "infra/database.py": (("tests/infra/test_apply_plan.py", "tests/infra/test_apply.py",
-                           "tests/infra/test_cluster.py"), ()),
-    "infra/http/": (("tests/infra/test_http.py", "tests/dashboards/test_page_doors.py",
+                           "tests/infra/test_cluster.py", "tests/infra/test_desks.py"), ()),
+    "infra/desks.py": (("tests/infra/test_desks.py",), ()),
+    "infra/http/": (("tests/infra/test_http.py", "tests/infra/test_grants.py",
+                     "tests/dashboards/test_page_doors.py",
                      "tests/dashboards/test_server.py"), ()),
 }  # fmt: skip
 """All tests that watch a place: those that need no running stack or browser, and those that do."""

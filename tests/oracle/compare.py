@@ -28,9 +28,9 @@ _STORED = (
 )
 
 
-def read(bootstrap: str, topic: str) -> dict[int, list[Record]]:
+def read(kafka: Mapping[str, Any], topic: str) -> dict[int, list[Record]]:
     """Every message of a topic by partition, from the first up to the end at the call."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None)
+    consumer = KafkaConsumer(**kafka, enable_auto_commit=False, group_id=None)
     try:
         places = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic))]
         consumer.assign(places)
@@ -53,7 +53,7 @@ class Oracle:
     """Compares a running system with the messages in Kafka.
 
     Args:
-        source: Kafka's address, or a function that returns the messages of a topic.
+        source: Kafka's address and login, or a function that returns the messages of a topic.
         ask: runs a query on ClickHouse, with `settings`, and returns its rows.
         topics: topics to compare.
         poisoned: events on which a view was made to fail.
@@ -61,14 +61,14 @@ class Oracle:
 
     def __init__(
         self,
-        source: str | Source,
+        source: Mapping[str, Any] | Source,
         ask: Callable[..., Any],
         topics: Iterable[Topic] = tuple(BOOK.values()),
         *,
         database: str = "gulou",
         poisoned: Iterable[Place] = (),
     ) -> None:
-        self._read = partial(read, source) if isinstance(source, str) else source
+        self._read = source if callable(source) else partial(read, source)
         self._ask, self._database = ask, database
         self._topics = tuple(topics)
         self._poisoned = set(poisoned)

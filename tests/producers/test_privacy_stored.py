@@ -13,7 +13,6 @@ from producers.client import Producer
 from producers.ledgers.importing import import_ledger
 from producers.vault import Vault
 from schemas.families import families
-from schemas.reference.divisions import Divisions
 from tests.live import Live
 from tests.oracle.compare import read
 from tests.producers.traces import (
@@ -63,7 +62,7 @@ EVENTS = 7
 @pytest.fixture(scope="module")
 def producer(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Producer]:
     vault = Vault(tmp_path_factory.mktemp("keys") / "vault.sqlite")
-    with vault, Producer(live.settings.bootstrap, vault, Divisions.load()) as sending:
+    with vault, live.producing(vault) as sending:
         yield sending
 
 
@@ -116,7 +115,7 @@ def test_no_cell_about_a_person_is_in_kafka_in_clickhouse_or_in_any_file_of_the_
     for family in families():
         messages = [
             part or b""
-            for records in read(live.settings.bootstrap, family.topic).values()
+            for records in read(live.settings.kafka_options("auditor"), family.topic).values()
             for record in records
             for part in (record.key, record.value)
         ]

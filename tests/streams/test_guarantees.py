@@ -104,7 +104,7 @@ def test_a_message_larger_than_its_letter_may_be_is_refused_and_the_stream_goes_
     # Some 20 kB in Kafka, 17 MB when unpacked: more than a topic of letters takes.
     large = b'{"note": "' + b" " * 17_000_000 + b'"}'
     sending = KafkaProducer(
-        bootstrap_servers=live.settings.bootstrap,
+        **live.settings.kafka_options("producer"),
         acks="all",
         compression_type="gzip",
         max_request_size=20_000_000,

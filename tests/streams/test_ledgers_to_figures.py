@@ -12,7 +12,6 @@ import pytest
 from producers.client import Producer
 from producers.ledgers.importing import ImportReport, import_ledger
 from producers.vault import Vault
-from schemas.reference.divisions import Divisions
 from tests.live import Live
 from tests.producers import petition_figures
 from tests.producers.test_ledgers import EVENTS, HERE
@@ -23,7 +22,7 @@ DIRTY = HERE / "dirty.xlsx"
 @pytest.fixture(scope="module")
 def producer(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Producer]:
     vault = Vault(tmp_path_factory.mktemp("keys") / "vault.sqlite")
-    with vault, Producer(live.settings.bootstrap, vault, Divisions.load()) as sending:
+    with vault, live.producing(vault) as sending:
         yield sending
 
 

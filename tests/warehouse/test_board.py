@@ -52,7 +52,8 @@ ALLOWED = [
     ("SELECT DISTINCT c.database FROM system.columns AS c", [("city_published",)]),
     ("SELECT n FROM v WHERE n IN (SELECT n FROM v AS w WHERE w.n = 7) LIMIT 1 BY n", [(7,)]),
     ("SELECT v.n FROM v ORDER BY v.n ASC NULLS FIRST LIMIT 1 OFFSET 0", [(7,)]),
-    ("SELECT any(n) FROM v GROUP BY ALL WITH TOTALS", [(7,)]),
+    # The totals come behind the rows.
+    ("SELECT any(n) FROM v GROUP BY ALL WITH TOTALS", [(7,), (7,)]),
     ("SELECT n + number FROM v CROSS JOIN numbers(2) AS m ORDER BY 1", [(7,), (8,)]),
     ("SELECT n, e FROM v ARRAY JOIN [1, 2] AS e ORDER BY e DESC", [(7, 2), (7, 1)]),
     (
@@ -370,6 +371,23 @@ def test_the_values_of_parameters_are_texts_and_numbers_alone(board: Client) -> 
     answer = board.execute(asked, values, settings={"server_side_params": True})
 
     assert answer == [("city.secret' OR 1", [1], datetime(2026, 3, 1, 8, tzinfo=UTC))]
+
+
+def test_a_board_brings_no_tables(warehouse: EmbeddedClickHouse, board: Client) -> None:
+    table = {"name": "v", "structure": [("n", "UInt8")], "data": [{"n": 1}]}
+    with pytest.raises(ServerException) as refused:
+        board.execute("SELECT n FROM v", external_tables=[table])
+    form = requests.post(
+        f"http://{warehouse.host}:{warehouse.http_port}/",
+        params={"query": "SELECT n FROM v", "v_structure": "n UInt8"},
+        files={"v": b"1\n"},
+        headers={"X-ClickHouse-User": "board", "X-ClickHouse-Key": USERS["board"]["password"]},
+        timeout=60,
+    )
+
+    assert refused.value.code == 497
+    assert form.headers["X-ClickHouse-Exception-Code"] == "497"
+    assert board.execute("SELECT n FROM v") == [(7,)]
 
 
 def test_a_comment_that_never_ends_costs_no_time(board: Client) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import psutil
 import pytest
 
 from infra.warehouse._fault import QUERY_WAS_CANCELLED, SYNTAX_ERROR, Fault
@@ -56,9 +57,13 @@ def test_the_engine_is_sized_for_two_cores_and_2_gb(engine: Engine) -> None:
         "max_server_memory_usage": "1500000000",  # 1.5 GB
         "memory_worker_use_cgroup": "0",
         "memory_worker_dynamic_hard_limit": "0",
+        "max_thread_pool_free_size": "32",
+        "max_parts_cleaning_thread_pool_size": "2",
+        "compiled_expression_cache_size": "16777216",  # 16 MiB
+        "query_condition_cache_size": "16777216",
         "mark_cache_size": "67108864",  # 64 MiB
         "primary_index_cache_size": "67108864",
-        "index_mark_cache_size": "16777216",  # 16 MiB
+        "index_mark_cache_size": "16777216",
         "uncompressed_cache_size": "0",
         "mmap_cache_size": "0",
     }
@@ -66,6 +71,32 @@ def test_the_engine_is_sized_for_two_cores_and_2_gb(engine: Engine) -> None:
     told = dict(engine.ask("SELECT name, value FROM system.server_settings"))
 
     assert {name: told[name] for name in expected} == expected
+
+
+def test_clearing_merged_parts_leaves_no_thread_for_each_part(session: Session) -> None:
+    process = psutil.Process()
+    session.run("CREATE DATABASE cleared ENGINE = Atomic", "Null")
+    session.run(
+        "CREATE TABLE cleared.t (n UInt64) ENGINE = MergeTree ORDER BY n PARTITION BY n % 100 "
+        "SETTINGS old_parts_lifetime = 3600, cleanup_delay_period = 1, "
+        "max_cleanup_delay_period = 1, cleanup_delay_period_random_add = 0, "
+        "merge_tree_clear_old_parts_interval_seconds = 1",
+        "Null",
+    )
+    merged = "SELECT count() FROM system.parts WHERE database = 'cleared' AND NOT active"
+    # The engine clears up to a hundred parts in one thread.
+    for _ in range(2):
+        session.run("INSERT INTO cleared.t SELECT number FROM numbers(100)", "Null")
+    session.run("OPTIMIZE TABLE cleared.t FINAL", "Null")
+    assert int(session.run(merged, "TSV")) >= 200
+    before = process.num_threads()
+
+    session.run("ALTER TABLE cleared.t MODIFY SETTING old_parts_lifetime = 1", "Null")
+    until(lambda: session.run(merged, "TSV") == b"0\n", "the merged parts were cleared")
+
+    # Without a limit the engine starts threads for them, up to 128, and keeps them.
+    assert process.num_threads() < before + 40
+    session.run("DROP DATABASE cleared SYNC", "Null")
 
 
 def test_an_insert_is_one_block_and_a_type_one_line_from_the_first_statement_on(
@@ -238,10 +269,10 @@ def test_a_place_in_a_statement_is_told_without_the_mark_before_it(session: Sess
 def test_rows_written_are_those_of_the_last_statement(session: Session) -> None:
     session.run("CREATE TEMPORARY TABLE t (n UInt8)", "Null")
     session.run("INSERT INTO t VALUES (1), (2), (3)", "Null")
-    three = session.written
+    three = session.counts.written_rows
     session.run("SELECT 1", "TSV")
 
-    assert (three, session.written) == (3, 0)
+    assert (three, session.counts.written_rows) == (3, 0)
 
 
 def test_a_shorter_insert_stores_nothing_of_the_longer_one_before(session: Session) -> None:

@@ -14,11 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.warehouse import server
+from infra.warehouse import server, sizes
 from infra.warehouse._fault import NOT_IMPLEMENTED, UNKNOWN_PACKET, Fault
 from infra.warehouse.access import User, Users, write_users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, Session
+from infra.warehouse.seats import Room, Seats
 from infra.warehouse.server import _Client, _Query, _undumped
 from infra.warehouse.watch import Watch
 from infra.warehouse.wire import Block
@@ -50,9 +51,11 @@ class Peer:
         self.socket, self.theirs = socket.socketpair()
         self.socket.settimeout(30)
         self.theirs.settimeout(30)
-        self.client = _Client(ENGINE, users, watch, self.theirs)  # type: ignore[arg-type]
+        self.seats = Seats(Room())
+        self.client = _Client(ENGINE, users, watch, self.theirs, self.seats)  # type: ignore[arg-type]
 
     def close(self) -> None:
+        self.seats.close()
         self.client.close()
         self.socket.close()
         self.theirs.close()
@@ -228,30 +231,23 @@ def test_a_connection_notices_a_client_that_is_gone_and_waits_for_no_full_packet
         with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
             client.sendall(hello(54429, database=""))
             assert client.recv(1) == b"\x00"
-            (kept,) = running._open
+            (kept,) = running.seats._taken
             assert kept.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
     finally:
         running.close()
 
 
-def test_the_257th_connection_is_told_why_it_is_refused(users: Users, watch: Watch) -> None:
-    running = server.Server(ENGINE, users, server.listen("127.0.0.1", 0), watch)  # type: ignore[arg-type]
-    crowd = [socket.socket() for _ in range(255)]
+def test_a_connection_without_a_seat_is_told_why(users: Users, watch: Watch) -> None:
+    none = Room(seats=0)
+    running = server.Server(ENGINE, users, server.listen("127.0.0.1", 0), watch, none)  # type: ignore[arg-type]
     try:
-        running._open |= set(crowd)
-        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as last:
-            last.sendall(hello(54429, database=""))
-            assert last.recv(1) == b"\x00"
-            with socket.create_connection(("127.0.0.1", running.port), timeout=30) as refused:
-                told = refused.recv(1000)
+        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as refused:
+            told = refused.recv(1000)
         assert told[:5] == b"\x02" + (202).to_bytes(4, "little")
-        assert b"There are 256 connections already. Close some." in told
+        assert b"Every seat is taken." in told
     finally:
-        running._open -= set(crowd)
         running.close()
-        for unused in crowd:
-            unused.close()
 
 
 INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
@@ -341,7 +337,7 @@ def test_an_insert_of_more_bytes_than_are_kept_is_stored_in_pieces(
     parts: list[int],
     size: int,
 ) -> None:
-    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    monkeypatch.setattr(sizes, "INSERT_BYTES", 20)
     values = iter(range(200))
     sent = [data(list(itertools.islice(values, rows))) for rows in blocks]
 
@@ -358,7 +354,7 @@ def test_an_insert_of_more_bytes_than_are_kept_is_stored_in_pieces(
 def test_a_piece_that_is_stored_stays_when_the_next_one_is_refused(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    monkeypatch.setattr(sizes, "INSERT_BYTES", 20)
     with pytest.raises(Fault) as refused:
         table.insert(data(range(11)) + data(range(190, 201)) + LAST)
 
@@ -369,7 +365,7 @@ def test_a_piece_that_is_stored_stays_when_the_next_one_is_refused(
 def test_a_cancelled_insert_stores_no_more_and_leaves_nothing_to_the_next_one(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_INSERT_BYTES", 20)
+    monkeypatch.setattr(sizes, "INSERT_BYTES", 20)
 
     assert table.insert(data(range(11)) + data(range(50, 60)) + b"\x03") == b""
     assert table.parts() == [11]
@@ -379,4 +375,4 @@ def test_a_cancelled_insert_stores_no_more_and_leaves_nothing_to_the_next_one(
 
 
 def test_512_mib_of_an_insert_are_kept() -> None:
-    assert server._INSERT_BYTES == 536_870_912
+    assert (sizes.INSERT_BYTES, sizes.OWNER.rows) == (536_870_912, 536_870_912)

@@ -154,12 +154,16 @@ INSERTS = (
         an_insert("t (a)", "t", ("a",), (), "SETTINGS a = 1", "Values"),
     ),
     (
+        "INSERT INTO t (a, n.x, `n`.`y z`) VALUES|",
+        an_insert("t (a, n.x, `n`.`y z`)", columns=("a", "n.x", "n.y z"), format_name="Values"),
+    ),
+    (
         "INSERT INTO FUNCTION file('x', 'CSV') VALUES|",
-        an_insert("FUNCTION file('x', 'CSV')", "", format_name="Values"),
+        an_insert("FUNCTION file('x', 'CSV')", "file('x', 'CSV')", format_name="Values"),
     ),
     (
         "INSERT INTO TABLE FUNCTION f((1), ')') (a, b) FORMAT CSV|",
-        an_insert("FUNCTION f((1), ')') (a, b)", "", ("a", "b"), (), "", "CSV"),
+        an_insert("FUNCTION f((1), ')') (a, b)", "f((1), ')')", ("a", "b"), (), "", "CSV"),
     ),
 )
 
@@ -183,10 +187,43 @@ def test_an_insert_is_read_up_to_where_its_rows_begin(
         "INSERT INTO t (with 1 AS a SELECT a)",
         "INSERT INTO t (a) FROM INFILE 'x' FORMAT CSV",
         "INSERT INTO t WATCH v",
+        "INSERT INTO t SELECT input FROM t FORMAT CSV",
+        "INSERT INTO t SELECT input(1)",
+        "WITH 1 AS y INSERT INTO t SELECT y",
     ],
 )
 def test_an_insert_that_is_anything_else_is_the_engines(sql: str) -> None:
     assert parse_insert(sql) is None
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        (
+            "INSERT INTO t (a) SELECT b FROM input('b Tuple(x Int8)') WHERE b > 0 FORMAT CSV|\n1",
+            "INSERT INTO t (a)  SELECT b FROM file('/p', 'CSV', 'b Tuple(x Int8)', 'none') "
+            "WHERE b > 0 ",
+        ),
+        (
+            "INSERT INTO t SETTINGS s = 1 WITH 1 AS y SELECT y FROM "
+            "(SELECT * FROM input('b Int8'))|",
+            "INSERT INTO t SETTINGS s = 1 WITH 1 AS y SELECT y FROM "
+            "(SELECT * FROM file('/p', 'CSV', 'b Int8', 'none'))",
+        ),
+        (
+            "INSERT INTO t SELECT * FROM input('b Int8');|",
+            "INSERT INTO t  SELECT * FROM file('/p', 'CSV', 'b Int8', 'none')",
+        ),
+    ],
+)
+def test_a_select_from_input_reads_a_file_instead(marked: str, expected: str) -> None:
+    head, _, rows = marked.partition("|")
+
+    insert = parse_insert(head + rows)
+
+    assert insert is not None
+    assert (insert.from_file("/p", "CSV"), insert.data_at) == (expected, len(head))
+    assert insert.table.startswith("null('b ")
 
 
 def test_an_insert_reads_its_rows_from_a_file_with_its_settings() -> None:
@@ -201,7 +238,11 @@ def test_an_insert_reads_its_rows_from_a_file_with_its_settings() -> None:
 @pytest.mark.parametrize(
     ("sql", "kind"),
     [
-        ("with 1 AS a INSERT", "SELECT"),
+        ("with 1 AS a INSERT INTO t SELECT a", "INSERT"),
+        ("WITH x AS (INSERT) SELECT 1", "SELECT"),
+        ("WITH 1 AS insert SELECT 1", "SELECT"),
+        ("WITH t.insert AS a SELECT a", "SELECT"),
+        ("WITH", "SELECT"),
         ("(((SELECT 1)))", "SELECT"),
         ("`select` 1", "`select`"),
         ("'a'", "'a'"),

@@ -11,14 +11,18 @@ from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import lz4.frame
 import pytest
 import requests
 
-from infra.warehouse import EmbeddedClickHouse, web
-from infra.warehouse._fault import BAD_ARGUMENTS, NOT_IMPLEMENTED, Fault
+from infra.warehouse import EmbeddedClickHouse, sizes, web
+from infra.warehouse._fault import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, Fault
+from infra.warehouse.answers import Packing
 from infra.warehouse.desk import Question
+from infra.warehouse.request import Options
+from infra.warehouse.seats import Room
 from infra.warehouse.wire import MemoryFile
 from tests.warehouse.by_hand import framed, frames
 
@@ -33,6 +37,7 @@ STATUSES = {
     404: (16, 46, 47, 50, 56, 60, 73, 81, 115, 456),
     408: (159,),
     501: (48,),
+    413: (223,),
     503: (202, 373),
 }
 KNOWN = {code: status for status, codes in STATUSES.items() for code in codes}
@@ -121,30 +126,73 @@ def body(file: Any, **headers: str) -> web._Body:
     return web._Body(handler)  # type: ignore[arg-type]
 
 
-def test_a_body_has_1_gib_at_most() -> None:
-    # 1,024 pieces of 1 MiB, and then one byte more.
-    at_most = Pieces()
-    sizes = [len(each) for each in body(at_most, Content_Length=str(1024 * MIB))._pieces()]
-    assert sizes == at_most.sizes == [MIB] * 1024
+def whole(of: web._Body) -> bytes:
+    return b"".join(of.pieces(1 << 40))
 
-    one_more = body(Pieces(), Content_Length=str(1024 * MIB + 1))._pieces()
+
+def test_a_body_has_as_many_bytes_as_are_allowed_and_not_one_more() -> None:
+    at_most = Pieces()
+    sizes = [len(each) for each in body(at_most, Content_Length=str(8 * MIB)).pieces(8 * MIB)]
+    assert sizes == at_most.sizes == [MIB] * 8
+
+    one_more = body(Pieces(), Content_Length=str(8 * MIB + 1)).pieces(8 * MIB)
     with pytest.raises(Fault) as refused:
         for _ in one_more:
             pass
     assert (refused.value.code, refused.value.what) == (
-        NOT_IMPLEMENTED,
-        "The request has more than 1073741824 bytes.",
+        QUERY_IS_TOO_LARGE,
+        "The request has more than 8388608 bytes.",
     )
 
 
-def test_a_chunk_has_1_gib_at_most_and_one_more_is_not_even_read() -> None:
-    allowed, refused = Pieces(b"40000000\r\n"), Pieces(b"40000001\r\n")
+def test_a_chunk_of_any_size_is_read_a_piece_at_a_time() -> None:
+    huge = Pieces(b"ffffffffffffffff\r\n")
 
-    next(body(allowed, Transfer_Encoding="chunked")._pieces())
-    assert allowed.sizes == [0x4000_0000]
-    with pytest.raises(Fault, match="more than 1073741824 bytes"):
-        next(body(refused, Transfer_Encoding="chunked")._pieces())
-    assert refused.sizes == []
+    pieces = body(huge, Transfer_Encoding="chunked").pieces(2 * MIB)
+
+    with pytest.raises(Fault, match="more than 2097152 bytes"):
+        list(pieces)
+    assert huge.sizes == [MIB] * 3
+
+
+@pytest.mark.parametrize(
+    "line", [b"-5", b"+5", b"0x5", b"5_0", b"", b"five", b"fffffffffffffffff", b" ;x"]
+)
+def test_a_chunk_whose_size_is_no_number_is_refused_unread(line: bytes) -> None:
+    file = Pieces(line + b"\r\n")
+
+    with pytest.raises(Fault) as refused:
+        whole(body(file, Transfer_Encoding="chunked"))
+
+    assert (refused.value.code, file.sizes) == (BAD_ARGUMENTS, [])
+
+
+@pytest.mark.parametrize("length", ["-1", "+1", "1_0", "one", "1" * 5000, "0x1", "1.0"])
+def test_a_length_that_is_no_number_is_refused(length: str) -> None:
+    with pytest.raises(Fault) as refused:
+        body(Pieces(), Content_Length=length)
+
+    assert refused.value.code == BAD_ARGUMENTS
+
+
+def test_a_chunk_that_does_not_end_where_it_says_is_refused() -> None:
+    sent = BytesIO(b"3\r\nabcd\r\n0\r\n\r\n")
+
+    with pytest.raises(Fault, match="does not end where it says"):
+        whole(body(sent, Transfer_Encoding="chunked"))
+
+
+def test_lines_after_the_last_chunk_have_an_end() -> None:
+    class Endless(Pieces):
+        def readline(self, most: int) -> bytes:
+            return b"0\r\n" if not self.sizes and not self.seen() else b"X: y\r\n"
+
+        def seen(self) -> bool:
+            self._lines.append(b"")
+            return len(self._lines) > 1
+
+    with pytest.raises(Fault, match="too many lines after its last chunk"):
+        whole(body(Endless(), Transfer_Encoding="chunked"))
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 1])
@@ -153,10 +201,10 @@ def test_a_body_of_a_told_length_is_read_to_that_length(size: int) -> None:
     file = BytesIO(content[:size] + b"next")
     read = body(file, Content_Length=str(size))
 
-    assert (read.expected, read.read(), file.read()) == (size > 0, content[:size], b"next")
+    assert (read.expected, whole(read), file.read()) == (size > 0, content[:size], b"next")
     if size:
         with pytest.raises(EOFError):
-            body(BytesIO(content[: size - 1]), Content_Length=str(size)).read()
+            whole(body(BytesIO(content[: size - 1]), Content_Length=str(size)))
 
 
 @pytest.mark.parametrize(
@@ -171,16 +219,7 @@ def test_chunks_are_read_with_their_trailers(sent: bytes) -> None:
     file = BytesIO(sent + b"next")
     read = body(file, Transfer_Encoding="Chunked")
 
-    assert (read.expected, read.read(), file.read()) == (True, b"abcdefg", b"next")
-
-
-def test_rows_of_a_body_are_appended_without_empty_pieces() -> None:
-    rows = MemoryFile()
-    try:
-        body(BytesIO(b"a\n" * 5), Content_Length="10").into(rows)
-        assert rows.size == 10
-    finally:
-        rows.close()
+    assert (read.expected, whole(read), file.read()) == (True, b"abcdefg", b"next")
 
 
 @pytest.mark.parametrize(
@@ -197,14 +236,14 @@ def test_rows_of_a_body_are_appended_without_empty_pieces() -> None:
 def test_a_body_is_unpacked_as_its_header_says(encoding: str, packed: bytes) -> None:
     length = str(len(packed))
 
-    read = body(BytesIO(packed), Content_Length=length, Content_Encoding=encoding).read()
+    read = body(BytesIO(packed), Content_Length=length, Content_Encoding=encoding)
 
-    assert read == b"rows\n"
+    assert whole(read) == b"rows\n"
 
 
 def test_an_encoding_nobody_knows_is_named() -> None:
     with pytest.raises(Fault) as refused:
-        body(BytesIO(b""), Content_Encoding="compress")
+        whole(body(BytesIO(b""), Content_Encoding="compress"))
 
     assert (refused.value.code, refused.value.what) == (
         NOT_IMPLEMENTED,
@@ -212,8 +251,8 @@ def test_an_encoding_nobody_knows_is_named() -> None:
     )
 
 
-def encoder(accepted: str = "", name: str = "TSV", **options: str) -> web._Encoder:
-    return web._Encoder(options, Question("", "", [], {}, name), accepted)
+def encoder(accepted: str = "", name: str = "TSV", **options: str) -> Packing:
+    return Packing(Options(urlencode(options)), Question("", "", [], {}, name), accepted)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +335,8 @@ def test_blocks_are_made_for_who_names_a_revision_and_asks_for_native() -> None:
 def test_a_body_is_a_statement_and_its_rows(sent: bytes, statement: str, rows: bytes) -> None:
     file = MemoryFile()
     try:
-        assert web._split(sent, file) == statement
+        whole_body = body(BytesIO(sent), Content_Length=str(len(sent)))
+        assert web._split(b"", whole_body.pieces(1 << 40), file, sizes.OWNER) == statement
         file.seal()
         assert Path(file.path).read_bytes() == rows
     finally:
@@ -342,10 +382,9 @@ RESERVED = [
 
 def test_what_a_request_says_about_itself_is_no_setting(asked: Any) -> None:
     for name in RESERVED:
-        assert not web._is_setting(name), name
-    assert [web._is_setting(name) for name in ("param_a", "param", "max_threads", "users")] == [
-        *(False, True, True, True)
-    ]
+        assert not Options("").is_setting(name), name
+    names = ("param_a", "param", "max_threads", "users")
+    assert [Options("").is_setting(name) for name in names] == [*(False, True, True, True)]
     assert asked("SELECT {user:String}", params={"param_user": "x", "quota_key": "y"}).text == "x\n"
 
 
@@ -373,28 +412,49 @@ def test_only_a_bare_address_is_a_ping(warehouse: EmbeddedClickHouse) -> None:
 
 def test_the_server_names_its_limits_as_it_keeps_them() -> None:
     # 5 minutes of silence, 60 s for an idle session, 256 clients at once.
-    assert web._Handler.timeout == 300
-    assert (web._SESSION_S, web._MOST_CLIENTS, web._Listener.request_queue_size) == (60, 256, 256)
+    assert (web._Handler.timeout, web._ROOM.idle_s) == (300, 300)
+    assert (web._SESSION_S, web._ROOM.seats, web._Listener.request_queue_size) == (60, 256, 256)
 
 
-@pytest.mark.parametrize(("others", "served"), [(254, True), (255, True), (256, False)])
-def test_one_client_more_than_256_is_closed_at_once(others: int, served: bool) -> None:
-    listener = web._Listener(("127.0.0.1", 0), web._Handler)
-    ours = socket.create_connection(listener.server_address[:2], timeout=30)  # type: ignore[arg-type]
-    theirs, address = listener.get_request()
-    crowd = [socket.socket() for _ in range(others)]
+def test_a_client_without_a_seat_is_told_so() -> None:
+    listener = web.listen("127.0.0.1", 0)
+    serving = web.Web(None, None, listener, None, Room(seats=0))  # type: ignore[arg-type]
     try:
-        listener._clients |= set(crowd)
-        listener.process_request(theirs, address)
-        # A served client keeps its connection: it has not sent a request yet.
-        assert (theirs.fileno() != -1) is served
-        if served:
-            ours.sendall(b"GET /ping HTTP/1.0\r\n\r\n")
-        assert ours.recv(12) == (b"HTTP/1.1 200" if served else b"")
+        with socket.create_connection(("127.0.0.1", serving.port), timeout=30) as ours:
+            told = ours.recv(1000)
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b"X-ClickHouse-Exception-Code: 202\r\n" in told
     finally:
-        for each in (*crowd, ours):
-            each.close()
-        listener.server_close()
+        serving.close()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1.5", "3601", "9" * 20, "", "²"])
+def test_no_client_keeps_a_session_for_ever(asked: Any, seconds: str) -> None:
+    answer = asked("SELECT 1", params={"session_id": "long", "session_timeout": seconds})
+
+    # ClickHouse's INVALID_SESSION_TIMEOUT.
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "374"
+    assert "is not from 0 to 3600 seconds" in answer.text
+
+
+def test_named_sessions_are_bounded_and_one_that_is_over_makes_room(asked: Any) -> None:
+    def ask(name: str, seconds: int) -> requests.Response:
+        options = {"session_id": name, "session_timeout": str(seconds)}
+        answer: requests.Response = asked("SELECT 1", params=options)
+        return answer
+
+    names = [f"bounded-{number}" for number in range(257)]
+    answers = {name: ask(name, 3600) for name in names}
+    kept = [name for name in names if answers[name].ok]
+    refused = [each for each in answers.values() if not each.ok]
+    # Sessions of other tests may be among the 256.
+    assert 0 < len(kept) <= 256
+    assert {each.headers["X-ClickHouse-Exception-Code"] for each in refused} == {"202"}
+
+    assert ask(kept[0], 0).ok
+    assert ask("one-more", 0).ok
+    for name in kept[1:]:
+        assert ask(name, 0).ok
 
 
 def test_a_session_that_is_over_is_forgotten_and_one_that_is_not_stays(asked: Any) -> None:

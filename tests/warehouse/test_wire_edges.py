@@ -25,7 +25,7 @@ from infra.warehouse.wire import (
 from tests.warehouse.by_hand import Cut, Kept, cuts, framed, frames, over_socket
 
 LZ4, ZSTD, PLAIN = 0x82, 0x90, 0x02
-GIB = 1_073_741_824
+MOST = 128 << 20
 INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
 """Block info: field 1, not overflowing; field 2, bucket -1 in four bytes; end of fields."""
 
@@ -58,33 +58,71 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_memory")
-def test_a_frame_may_have_1_gib_packed_and_not_a_byte_more() -> None:
-    for size in (GIB - 1, GIB):
+def test_a_frame_may_unpack_to_128_mib_and_not_to_a_byte_more() -> None:
+    # 527,000 packed bytes could hold 134,385,000: LZ4 packs 255 to 1 at best.
+    packed = b"x" * 527_000
+    for size in (MOST - 1, MOST):
         with pytest.raises(Reserved) as taken:
-            frames(claim(size, 100)).read(1)
+            frames(framed(LZ4, packed, size)).read(1)
         assert taken.value.args == (size,)
 
-    with pytest.raises(Fault) as refused:
-        frames(claim(GIB + 1, 100)).read(1)
-    assert (refused.value.code, refused.value.what) == (
-        INCORRECT_DATA,
-        "A compressed frame claims 1073741825 and 100 bytes.",
-    )
+    for method in (LZ4, ZSTD):
+        with pytest.raises(Fault) as refused:
+            frames(framed(method, packed, MOST + 1)).read(1)
+        assert (refused.value.code, refused.value.what) == (
+            INCORRECT_DATA,
+            "A compressed frame claims 527009 and 134217729 bytes.",
+        )
 
 
 @pytest.mark.usefixtures("no_memory")
-def test_a_frame_may_have_1_gib_unpacked_and_not_a_byte_more() -> None:
-    for size in (GIB - 1, GIB):
-        with pytest.raises(Reserved) as taken:
-            frames(framed(LZ4, b"x" * 100, size)).read(1)
-        assert taken.value.args == (size,)
+@pytest.mark.parametrize("method", [LZ4, PLAIN])
+def test_a_frame_that_claims_more_than_it_can_hold_is_refused_before_its_content(
+    method: int,
+) -> None:
+    at_most, one_more = framed(method, b"x" * 10_000, 2_550_000), framed(method, b"x", 256)
 
-    with pytest.raises(Fault) as refused:
-        frames(framed(LZ4, b"x" * 100, GIB + 1)).read(1)
-    assert (refused.value.code, refused.value.what) == (
-        INCORRECT_DATA,
-        "A compressed frame claims 109 and 1073741825 bytes.",
-    )
+    with pytest.raises(Reserved):
+        frames(at_most).read(1)
+    with pytest.raises(Fault, match="claims 10 and 256 bytes"):
+        frames(one_more[:-1]).read(1)
+
+
+def test_a_frame_takes_memory_as_it_arrives_whatever_it_claims() -> None:
+    # The head alone: 128 MiB claimed, nothing sent.
+    source = frames(claim(MOST + 9, 100))
+
+    with pytest.raises(EOFError):
+        source.read(1)
+
+    assert len(source._packed) == wire._PIECE_BYTES
+    with pytest.raises(Fault, match=r"claims 134217738 and 100 bytes"):
+        frames(claim(MOST + 10, 100)).read(1)
+
+
+def test_a_boards_user_sends_no_large_frames() -> None:
+    source = frames(framed(PLAIN, b"x" * 100, 100))
+    source.most = 99
+
+    with pytest.raises(Fault, match="claims 109 and 100 bytes"):
+        source.read(1)
+
+
+def test_a_connection_keeps_no_large_buffers() -> None:
+    large, small = b"x" * (8 << 20), b"y"
+    source = frames(framed(PLAIN, large, len(large)), framed(PLAIN, small, 1))
+
+    assert source.read(len(large)) == large
+    assert source.read(1) == b"y"
+    assert (len(source.buffer), len(source._packed)) == (1, 1)
+
+
+def test_a_hash_holds_on_to_no_buffer() -> None:
+    # clickhouse_cityhash keeps whatever it hashes for ever, unless it is bytes.
+    source = frames(framed(PLAIN, b"x" * 100, 100))
+    source.read(100)
+
+    source._packed.extend(b"free")  # raises BufferError while somebody holds it
 
 
 def test_a_frame_has_at_least_the_9_bytes_of_its_own_head() -> None:

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from quixstreams import Application, message_context
+from quixstreams.kafka import ConnectionConfig
 from quixstreams.sinks import BatchingSink, SinkBatch
 
 from tests.bench.rivals.rows import Table, reader, row
@@ -26,8 +27,14 @@ class ClickHouseSink(BatchingSink):  # type: ignore[misc]
 def main() -> None:
     """Runs until it is stopped."""
     app = Application(
-        broker_address=f"{os.environ['GULOU_HOST']}:{os.environ['GULOU_KAFKA_PORT']}",
-        consumer_group="bench-quix-" + os.environ["GULOU_DATABASE"],
+        broker_address=ConnectionConfig(
+            bootstrap_servers=f"{os.environ['GULOU_HOST']}:{os.environ['GULOU_KAFKA_PORT']}",
+            security_protocol="sasl_plaintext",
+            sasl_mechanism="SCRAM-SHA-512",
+            sasl_username=os.environ["BENCH_KAFKA_USER"],
+            sasl_password=os.environ["BENCH_KAFKA_PASSWORD"],
+        ),
+        consumer_group=os.environ["BENCH_KAFKA_USER"] + "-quix-" + os.environ["GULOU_DATABASE"],
         auto_offset_reset="earliest",
         auto_create_topics=False,
         commit_interval=1.0,

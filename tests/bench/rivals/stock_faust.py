@@ -14,8 +14,13 @@ _BATCH = 5_000
 _IDLE_S = 1.0
 
 app = faust.App(
-    "bench-stock-faust-" + os.environ["GULOU_DATABASE"],
+    os.environ["BENCH_KAFKA_USER"] + "-stock-faust-" + os.environ["GULOU_DATABASE"],
     broker=f"kafka://{os.environ['GULOU_HOST']}:{os.environ['GULOU_KAFKA_PORT']}",
+    broker_credentials=faust.SASLCredentials(
+        username=os.environ["BENCH_KAFKA_USER"],
+        password=os.environ["BENCH_KAFKA_PASSWORD"],
+        mechanism="SCRAM-SHA-512",
+    ),
     consumer_auto_offset_reset="earliest",
     topic_allow_declare=False,
     topic_disable_leader=True,

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
@@ -24,6 +25,7 @@ func main() {
 	user := flag.String("user", "", "")
 	database := flag.String("database", "", "current database")
 	table := flag.String("table", "", "database.table to write and read; made and dropped here")
+	packing := flag.String("compression", "", "lz4, zstd, gzip, br or none; empty is the plugin's")
 	secure := flag.Bool("secure", false, "speak TLS")
 	ca := flag.String("ca", "", "file of certificates to trust; empty is the system's")
 	flag.Parse()
@@ -43,7 +45,7 @@ func main() {
 			Products: []struct{ Name, Version string }{{"grafana", "12.0.0"}, {"clickhouse-datasource", "4.20.0"}},
 			Comment:  []string{"grafana_user:tester"},
 		},
-		Compression:     &clickhouse.Compression{Method: compression(kind)},
+		Compression:     &clickhouse.Compression{Method: compression(kind, *packing)},
 		DialTimeout:     10 * time.Second,
 		ReadTimeout:     60 * time.Second,
 		ConnMaxLifetime: 5 * time.Minute,
@@ -60,7 +62,9 @@ func main() {
 	report("ping", "", connection.Ping(background))
 	if *table != "" {
 		write(background, connection, *table)
+		kinds(background, connection, *table)
 	}
+	beside(background, connection, kind)
 	read(background, connection)
 	report("close", "", connection.Close())
 }
@@ -82,7 +86,14 @@ func trusted(secure bool, ca string) *tls.Config {
 	return config
 }
 
-func compression(protocol clickhouse.Protocol) clickhouse.CompressionMethod {
+func compression(protocol clickhouse.Protocol, packing string) clickhouse.CompressionMethod {
+	methods := map[string]clickhouse.CompressionMethod{
+		"lz4": clickhouse.CompressionLZ4, "zstd": clickhouse.CompressionZSTD, "none": clickhouse.CompressionNone,
+		"gzip": clickhouse.CompressionGZIP, "br": clickhouse.CompressionBrotli,
+	}
+	if method, named := methods[packing]; named {
+		return method
+	}
 	if protocol == clickhouse.HTTP {
 		return clickhouse.CompressionGZIP
 	}
@@ -158,6 +169,66 @@ func write(background context.Context, connection driver.Conn, table string) {
 	).Scan(&count, &total, &name, &list)
 	report("select", fmt.Sprint(count, " ", total, " ", name, " ", list), err)
 	report("drop", "", connection.Exec(background, "DROP TABLE "+table))
+}
+
+// kinds writes and reads columns whose values say how they are laid out.
+func kinds(background context.Context, connection driver.Conn, table string) {
+	err := connection.Exec(background, "CREATE TABLE "+table+` (
+		id UInt64, doc JSON, any Dynamic, one Variant(Array(Int64), String)
+	) ENGINE = MergeTree ORDER BY id`)
+	report("create kinds", "", err)
+	batch, err := connection.PrepareBatch(background, "INSERT INTO "+table)
+	for id := uint64(0); err == nil && id < 3; id++ {
+		doc := clickhouse.NewJSON()
+		doc.SetValueAtPath("a.b", int64(id))
+		err = batch.Append(id, doc, clickhouse.NewDynamicWithType(int64(7), "Int64"),
+			clickhouse.NewVariantWithType("x", "String"))
+	}
+	if err == nil {
+		err = batch.Send()
+	}
+	report("insert kinds", "", err)
+	flat := clickhouse.Context(background, clickhouse.WithSettings(clickhouse.Settings{
+		"output_format_native_use_flattened_dynamic_and_json_serialization": 1,
+	}))
+	var doc clickhouse.JSON
+	var any clickhouse.Dynamic
+	var one clickhouse.Variant
+	var last uint8
+	err = connection.QueryRow(
+		flat, "SELECT doc, any, one, 9::UInt8 FROM "+table+" WHERE id = 2",
+	).Scan(&doc, &any, &one, &last)
+	deep, _ := clickhouse.ExtractJSONPathAs[int64](&doc, "a.b")
+	report("select kinds", fmt.Sprint(deep, " ", any.Any(), " ", one.Any(), " ", last), err)
+	report("drop kinds", "", connection.Exec(background, "DROP TABLE "+table))
+}
+
+// beside asks for what travels beside the rows: a table of the client's, and totals.
+func beside(background context.Context, connection driver.Conn, protocol clickhouse.Protocol) {
+	brought, err := ext.NewTable("brought", ext.Column("n", "UInt64"), ext.Column("s", "String"))
+	for n := uint64(0); err == nil && n < 10; n++ {
+		err = brought.Append(n, fmt.Sprint("s", n))
+	}
+	var total uint64
+	if err == nil {
+		with := clickhouse.Context(background, clickhouse.WithExternalTable(brought))
+		err = connection.QueryRow(with, "SELECT sum(n) FROM brought").Scan(&total)
+	}
+	report("brought", fmt.Sprint(total), err)
+	if protocol == clickhouse.HTTP {
+		return // the driver reads totals from packets of the native protocol only
+	}
+	var n uint8
+	var count uint64
+	rows, err := connection.Query(background,
+		"SELECT number % 2 AS n, count() FROM numbers(5) GROUP BY n WITH TOTALS")
+	if err == nil {
+		for rows.Next() {
+			err = errors.Join(err, rows.Scan(&n, &count))
+		}
+		err = errors.Join(err, rows.Err(), rows.Totals(&n, &count), rows.Close())
+	}
+	report("totals", fmt.Sprint(n, " ", count), err)
 }
 
 func code(err error) string {

@@ -1,0 +1,210 @@
+"""One client's queries stop nobody else's, and end when it leaves; no body is too large or deep."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+from clickhouse_driver import Client
+
+from dashboards.server import ServerConfig
+from dashboards.server.turns import EACH, WAITING
+from infra.warehouse import EmbeddedClickHouse
+from tests.dashboards.conftest import writer
+from tests.dashboards.inside import Inside, inside
+
+TOKEN = "glsa_test"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+SPAN = {"from": "1640361600000", "to": "1640966399000"}
+DEADLINE_S = 300
+SOURCE = {"type": "grafana-clickhouse-datasource", "uid": "city"}
+RUNNING = (
+    "SELECT count() FROM system.processes "
+    "WHERE query LIKE '%sipHash64(number)%' AND query NOT LIKE '%system.processes%'"
+)
+
+
+def heavy(number: int) -> str:
+    """A query that runs until its time of 20 s is over; each number is another query."""
+    return f"SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = {number}"
+
+
+@pytest.fixture(scope="module")
+def walls(
+    tmp_path_factory: pytest.TempPathFactory, city_source: dict[str, Any]
+) -> Iterator[Inside]:
+    """A board server with a token over the fixture city, and a board with a light panel."""
+    root: Path = tmp_path_factory.mktemp("shares")
+    (root / "sources.json").write_text(json.dumps([city_source]))
+    config = ServerConfig(root / "state", data_sources=root / "sources.json", query_s=600)
+    with inside(config, TOKEN) as running:
+        target = {"refId": "A", "datasource": SOURCE, "rawSql": "SELECT 7 AS n", "format": 1}
+        board = {"uid": "light", "title": "light", "panels": [{"id": 1, "targets": [target]}]}
+        body = {"dashboard": board, "overwrite": True}
+        assert running.call("POST", "/api/dashboards/db", body, headers=BEARER).status_code == 200
+        yield running
+
+
+@pytest.fixture
+def owner(city_clickhouse: EmbeddedClickHouse) -> Iterator[Client]:
+    client = writer(city_clickhouse)
+    yield client
+    client.disconnect()
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def request(server: Inside, method: str, path: str, body: Any = None, **headers: str) -> bytes:
+    """A request as it goes over the wire."""
+    content = json.dumps(body).encode() if body is not None else b""
+    lines = {"Host": f"127.0.0.1:{server.port}", "Content-Length": str(len(content)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + content
+
+
+@contextlib.contextmanager
+def left_open(server: Inside, sent: bytes) -> Iterator[socket.socket]:
+    """A client that has asked, and leaves when the block ends."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_S) as client:
+        client.sendall(sent)
+        yield client
+
+
+def heavies(count: int, first: int = 0) -> dict[str, Any]:
+    queries = [
+        {"refId": f"Q{at}", "datasource": SOURCE, "rawSql": heavy(first + at), "format": 1}
+        for at in range(count)
+    ]
+    return {"queries": queries, **SPAN}
+
+
+def running(owner: Client) -> int:
+    return int(owner.execute(RUNNING)[0][0])
+
+
+def test_16_heavy_queries_of_one_client_leave_room_for_anothers_light_one_and_end_with_it(
+    walls: Inside, owner: Client
+) -> None:
+    sent = request(walls, "POST", "/api/ds/query", heavies(16), **BEARER)
+    with left_open(walls, sent) as client:
+        until(lambda: running(owner) == EACH, "its share of them never ran")
+
+        light = requests.get(
+            f"{walls.url}/api/boards/light/panels/1/query?{urlencode(SPAN)}", timeout=DEADLINE_S
+        )
+
+        assert light.json()["results"]["A"]["frames"][0]["data"]["values"] == [[7]]
+        assert not select.select([client], [], [], 0)[0], "the 16 were answered first"
+
+    until(lambda: running(owner) == 0, "a query of a client that left went on")
+    # Nor does one that waited begin now.
+    again = walls.call("POST", "/api/ds/query", light_queries(1), headers=BEARER)
+    assert (again.status_code, running(owner)) == (200, 0)
+
+
+def light_queries(count: int) -> dict[str, Any]:
+    queries = [
+        {"refId": f"Q{at}", "datasource": SOURCE, "rawSql": f"SELECT {at} AS n", "format": 1}
+        for at in range(count)
+    ]
+    return {"queries": queries, **SPAN}
+
+
+def test_a_query_that_two_clients_wait_for_goes_on_when_one_of_them_leaves(
+    walls: Inside, owner: Client
+) -> None:
+    both = request(walls, "POST", "/api/ds/query", heavies(1, first=100), **BEARER)
+    with left_open(walls, both):
+        with left_open(walls, both):
+            until(lambda: running(owner) == 1, "it never ran")
+        # The one that stays is heard last: whatever comes after it finds the query running.
+        assert walls.call("GET", "/api/health").status_code == 200
+        assert running(owner) == 1
+    until(lambda: running(owner) == 0, "it went on when both had left")
+
+
+def test_too_many_queries_of_one_client_are_refused_each_by_itself(
+    walls: Inside, owner: Client
+) -> None:
+    with left_open(walls, request(walls, "POST", "/api/ds/query", heavies(EACH, 200), **BEARER)):
+        until(lambda: running(owner) == EACH, "its share of them never ran")
+        crowd = request(walls, "POST", "/api/ds/query", heavies(WAITING, 300), **BEARER)
+        with left_open(walls, crowd):
+            body = light_queries(1)
+            until(
+                lambda: refused(walls.call("POST", "/api/ds/query", body, headers=BEARER)),
+                "nothing was refused",
+            )
+            # Another client is none the worse for it.
+            url = f"{walls.url}/api/boards/light/panels/1/query?{urlencode(SPAN)}"
+            assert requests.get(url, timeout=DEADLINE_S).status_code == 200
+    until(lambda: running(owner) == 0, "a query of a client that left went on")
+
+
+def refused(answer: requests.Response) -> bool:
+    (result,) = answer.json()["results"].values()
+    if "error" not in result:
+        return False
+    assert result["status"] == 429
+    assert result["error"].startswith(f"查询太多：您已有 {WAITING} 个查询在排队。")
+    return True
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_a_packed_body_is_refused_unread(walls: Inside, encoding: str) -> None:
+    bomb = gzip.compress(bytes(100 << 20))
+
+    answer = requests.post(
+        f"{walls.url}/api/ds/query",
+        data=bomb,
+        headers={**BEARER, "Content-Encoding": encoding},
+        timeout=DEADLINE_S,
+    )
+
+    assert answer.status_code == 415
+    assert answer.json()["message"].startswith("请求正文不能压缩")
+
+
+@pytest.mark.parametrize("depth", [101, 100_000])
+def test_a_body_of_too_many_brackets_is_refused(walls: Inside, depth: int) -> None:
+    deep = '{"queries":' + "[" * depth + "]" * depth + "}"
+
+    answer = requests.post(
+        f"{walls.url}/api/ds/query", data=deep, headers=BEARER, timeout=DEADLINE_S
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("bad request data: deeper than 100 brackets.")
+
+
+def test_brackets_within_texts_are_no_depth(walls: Inside) -> None:
+    body = light_queries(1)
+    body["queries"][0]["rawSql"] = f"SELECT '{'[' * 500}\\\"{'{' * 500}' AS n"
+
+    assert walls.call("POST", "/api/ds/query", body, headers=BEARER).status_code == 200
+
+
+def test_a_login_is_no_larger_than_a_login(walls: Inside) -> None:
+    form = {"token": "x" * 20_000}
+
+    answer = requests.post(f"{walls.url}/login", data=form, timeout=DEADLINE_S)
+    unmeasured = requests.post(
+        f"{walls.url}/login", data=iter([b"token=", b"x" * 10]), timeout=DEADLINE_S
+    )
+
+    assert (answer.status_code, unmeasured.status_code) == (413, 413)
