@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -141,7 +142,8 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
         canonical = canonical[: found[-2].start]
         del found[-2:]
     words = [token.upper or token.text for token in found]
-    catalog = _catalog(engine, engine.catalog, user.databases)
+    with _LOADING:
+        catalog = _catalog(engine, engine.catalog, user.databases)
     if words[0] in ("SELECT", "WITH", "("):
         _Walk(user, current, catalog, found).run()
         return "SELECT", replaced_relations(canonical, _own_system(user))
@@ -158,7 +160,8 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
 
 def _canonical(engine: Engine, user: User, sql: str) -> str:
     try:
-        once, twice = _printed(engine, sql)
+        short = len(sql) <= sizes.KEPT_CHARACTERS
+        once, twice = (_printed if short else _printed.__wrapped__)(engine, sql)
     except Fault as fault:
         if "Multi-statements" in fault.what:
             raise _denied(user, "more than one statement") from None
@@ -196,20 +199,36 @@ class _Catalog:
         return stem if name not in self.functions and stem in self.functions else name
 
 
+_LOADING: Final = threading.Lock()
+"""After a change one client loads the catalog and the others wait for it. When each loaded its own,
+a hundred clients of a board filled every seat."""
+
+
 @lru_cache(maxsize=8)
 def _catalog(engine: Engine, catalog: int, published: tuple[str, ...]) -> _Catalog:
     """Cached until a table, a function or a database changes."""
     del catalog
-    functions = engine.ask("SELECT lower(name) FROM system.functions")
-    table_functions = engine.ask("SELECT lower(name) FROM system.table_functions")
+    built_in, table_functions = _built_in(engine)
+    made = engine.ask("SELECT lower(name) FROM system.functions WHERE origin != 'System'")
     databases = engine.ask("SELECT name FROM system.databases")
     own = _texts(published)
     relations = engine.ask(f"SELECT database, name FROM system.tables WHERE database IN ({own})")
     return _Catalog(
-        frozenset(name for (name,) in functions),
-        frozenset(name for (name,) in table_functions),
+        built_in | {name for (name,) in made},
+        table_functions,
         frozenset(name for (name,) in databases) | _HIDDEN,
         frozenset((owner, name) for owner, name in relations),
+    )
+
+
+@lru_cache(maxsize=8)
+def _built_in(engine: Engine) -> tuple[frozenset[str], frozenset[str]]:
+    """The engine's own functions and table functions."""
+    functions = engine.ask("SELECT lower(name) FROM system.functions WHERE origin = 'System'")
+    table_functions = engine.ask("SELECT lower(name) FROM system.table_functions")
+    return (
+        frozenset(name for (name,) in functions),
+        frozenset(name for (name,) in table_functions),
     )
 
 

@@ -27,6 +27,8 @@ ROWS: Final = 1 << 30
 """Rows of one block, and elements of one column of arrays."""
 KEPT_BYTES: Final = 4 << 20
 """Of a buffer that a connection keeps after a larger frame."""
+KEPT_CHARACTERS: Final = 16 << 10
+"""Of a statement whose reading is kept for the next time it comes; hundreds are."""
 INSERT_BYTES: Final = 512 << 20
 """Rows kept in memory before they are stored: a larger native INSERT is stored in several, as on
 any server, and a larger HTTP body is refused."""

@@ -103,17 +103,7 @@ class Watch:
 
     def _ask(self, watched: _Watched, hung_up: bool = False) -> None:
         # What a client sent ahead hides the end of its stream, so the event counts too.
-        connection = watched.connection
-        try:
-            # With a timeout, Python itself waits for the first byte; a copy of the socket has none.
-            with socket.fromfd(connection.fileno(), connection.family, connection.type) as copy:
-                first = copy.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            if not hung_up:
-                return
-            first = b""
-        except OSError:
-            first = b""
+        first = _next_byte(watched.connection)
         if hung_up or first in (b"", _CANCEL):
             try:
                 watched.gone(first == _CANCEL)
@@ -121,6 +111,23 @@ class Watch:
                 watched.again_at = time.monotonic() + _PAUSE_S
             except Exception as error:
                 log.error("a query whose client is gone could not be ended: %s", where(error))
+
+
+def has_left(connection: socket.socket) -> bool:
+    """Whether a client has hung up, and everything it sent was received."""
+    return _next_byte(connection) == b""
+
+
+def _next_byte(connection: socket.socket) -> bytes | None:
+    """What comes next, without taking it: empty at the end of the stream, None if not known yet."""
+    try:
+        # With a timeout, Python itself waits for the first byte; a copy of the socket has none.
+        with socket.fromfd(connection.fileno(), connection.family, connection.type) as copy:
+            return copy.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def hang_up(connection: socket.socket) -> None:

@@ -42,7 +42,7 @@ from infra.warehouse.form import form
 from infra.warehouse.request import Options, bring, header_value, login
 from infra.warehouse.seats import HTTP_IDLE_S, Room, Seats
 from infra.warehouse.unpacking import from_frames, unpacked
-from infra.warehouse.watch import Watch, let_read
+from infra.warehouse.watch import Watch, has_left, let_read
 from infra.warehouse.wire import (
     MemoryFile,
 )
@@ -466,7 +466,7 @@ class _Body:
     """
 
     def __init__(self, handler: _Handler) -> None:
-        self._file = handler.rfile
+        self._file, self._connection = handler.rfile, handler.connection
         headers = handler.headers
         self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
         self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
@@ -485,6 +485,8 @@ class _Body:
 
         Raises:
             Fault: it has more than `most` bytes, 0 where a user may store nothing, or is damaged.
+            EOFError: the client has left. A few kilobytes can unpack to hundreds of megabytes, and
+                requests that nobody waits for would pile up.
         """
         size = 0
         for piece in from_frames(self._content) if framed else self._content:
@@ -497,6 +499,8 @@ class _Body:
                     f"The request has more than {most} bytes.",
                     do="Send the rows in several INSERTs.",
                 )
+            if size > _READ_BYTES and has_left(self._connection):
+                raise EOFError
             yield piece
 
     def _raw(self) -> Iterator[bytes]:

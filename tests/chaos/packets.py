@@ -36,7 +36,7 @@ from clickhouse_driver.varint import make_varint
 from infra.warehouse import EmbeddedClickHouse, write_users
 
 GROWTH_MB: Final = 200
-"""Most that the server's memory may grow over a campaign."""
+"""Most that the server's memory may grow over a campaign, once its caches are full."""
 BESIDE_S: Final = 1.0
 """Longest answer of the client beside it; judged by the campaign alone, on a machine at rest."""
 _USERS: Final[dict[str, dict[str, object]]] = {
@@ -45,6 +45,8 @@ _USERS: Final[dict[str, dict[str, object]]] = {
 }
 _ROWS: Final = [(n, f"row {n}", [n, n + 1], "一" if n % 2 else None) for n in range(50)]
 _CANARY: Final = "SELECT count(), sum(n), groupBitXor(cityHash64(n, s)) FROM fuzz.canary"
+_FILLING: Final = 0.05
+"""Share of the frames that fills the caches; memory stands still after about 30,000."""
 _AHEAD: Final = 4
 """Frames sent before an answer is waited for."""
 _LONGEST: Final = 40
@@ -294,13 +296,20 @@ class Volley:
     """The longest answer of the client beside it."""
     beside: int = 0
     """Its answers."""
-    growth_mb: float = 0.0
+    before_mb: float = 0.0
+    most_mb: float = 0.0
+    """The server's memory without the engine's code: with full caches, and the most after that."""
     minutes: float = 0.0
 
     @property
     def count(self) -> int:
         """Frames sent."""
         return self.sent.total()
+
+    @property
+    def growth_mb(self) -> float:
+        """Megabytes that the server's memory grew by at most."""
+        return self.most_mb - self.before_mb
 
     def report(self) -> str:
         """The body of a section of docs/chaos.md."""
@@ -311,8 +320,8 @@ class Volley:
             f"Seed {self.seed}, {self.count:,} frames over {self.connections:,} connections, "
             f"{self.minutes:.0f} minutes. The frames are mutations of what clickhouse-driver sends "
             "and of HTTP requests with bodies of every encoding; a client beside them asks "
-            f"`SELECT 1` without a pause. The server's memory grew by {self.growth_mb:.0f} MB at "
-            f"most; the longest of the {self.beside:,} answers beside took "
+            f"`SELECT 1` without a pause. After {self.count * _FILLING:,.0f} frames the server had "
+            f"{self.before_mb:.0f} MB of its own, and at most {self.growth_mb:.0f} MB more later; the longest of the {self.beside:,} answers beside took "
             f"{self.slowest_s * 1000:.0f} ms.\n\n"
             f"**Crashes, errors nobody foresaw, clients shut out, rows changed: {verdict}.**{lines}"
             f"\n\n| what was sent | times |\n|---|---:|\n{rows}\n"
@@ -341,31 +350,36 @@ class Field:
         self.recorded = recorded(warehouse.host, warehouse.port)
 
     def shoot(self, seed: int, count: int, shooters: int = 4) -> Volley:
-        """Sends `count` frames from several connections at a time; stops at a failure."""
+        """Sends `count` frames from several connections at a time; stops at a failure.
+
+        Growth is judged from the memory after the first of them (`_FILLING`): by then the caches of
+        the engine are full.
+        """
         started, done = time.monotonic(), Volley(seed)
         stop = threading.Event()
-        # Threads and caches of the first connections are no growth.
-        self._fire(Mutator(seed), done, max(count // 50, 1))
-        before = self._memory_mb()
         beside = threading.Thread(target=self._ask_beside, args=(done, stop))
         beside.start()
-
-        def fire(number: int) -> None:
-            mutator = Mutator(seed + number)
-            while done.count < count and not done.failures:
-                self._fire(mutator, done, _LONGEST)
-                done.growth_mb = max(done.growth_mb, self._memory_mb() - before)
-
-        guns = [threading.Thread(target=fire, args=(1 + each,)) for each in range(shooters)]
-        for each in guns:
-            each.start()
-        for each in guns:
-            each.join()
+        mutators = [Mutator(seed + each) for each in range(shooters)]
+        self._volley(mutators, done, round(count * _FILLING))
+        done.before_mb = done.most_mb = self._memory_mb()
+        self._volley(mutators, done, count)
         stop.set()
         beside.join()
         self._judge(done)
         done.minutes = (time.monotonic() - started) / 60
         return done
+
+    def _volley(self, mutators: Sequence[Mutator], done: Volley, until: int) -> None:
+        def fire(mutator: Mutator) -> None:
+            while done.count < until and not done.failures:
+                self._fire(mutator, done, _LONGEST)
+                done.most_mb = max(done.most_mb, self._memory_mb())
+
+        guns = [threading.Thread(target=fire, args=(each,)) for each in mutators]
+        for each in guns:
+            each.start()
+        for each in guns:
+            each.join()
 
     def _judge(self, done: Volley) -> None:
         if done.growth_mb > GROWTH_MB:
