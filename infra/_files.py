@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 
 def write_private(file: Path, text: str) -> None:
-    """Replaces a file that only its owner may read; a reader sees the old text or the new one."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = file.with_name(f"{file.name}.new")
-    aside.unlink(missing_ok=True)
-    aside.touch(mode=0o600, exist_ok=False)
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
+    """Replaces a file that only its owner may read, and returns when the disk has it.
+
+    A reader sees the old text or the new one; who was shut out stays so after a power cut.
+    """
+    folder = file.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Two programs may replace the same file at a time, so each has a name of its own.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{file.name}.") as apart:
+        aside = Path(apart) / file.name
+        aside.touch(mode=0o600)
+        with aside.open("w", encoding="utf-8") as new:
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+        aside.replace(file)
+    names = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(names)
+    finally:
+        os.close(names)

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from infra.warehouse import sizes
 from infra.warehouse._allowed import (
     AGGREGATES,
     ENDING,

@@ -6,17 +6,18 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.warehouse import EmbeddedClickHouse, write_users
+from infra.warehouse import EmbeddedClickHouse, gate, write_users
 from infra.warehouse._fault import ACCESS_DENIED, QUERY_WAS_CANCELLED, Fault
 from infra.warehouse.access import Users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, Session
+from infra.warehouse.seats import Running
 from infra.warehouse.wire import MemoryFile, first_columns
 from tests.warehouse.conftest import connect
 
@@ -404,6 +405,49 @@ def test_a_board_uses_one_of_its_databases_until_it_uses_another(board: Desk, pl
         seen.append(columns(board, none))
 
     assert seen == [[("n", "UInt8")], [("s", "String")], [("n", "UInt8")]]
+
+
+def test_after_a_change_one_of_all_who_ask_loads_the_catalog(
+    engine: Engine, board: Desk, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    user, ask_engine = board._user, engine.ask
+
+    def counting(sql: str, **parameters: str) -> list[list[str]]:
+        asked.append(sql)
+        return ask_engine(sql, **parameters)
+
+    monkeypatch.setattr(engine, "ask", counting)
+    engine.changed()
+    with ThreadPoolExecutor(20) as crowd:
+        found = crowd.map(lambda n: gate.checked(engine, user, place, f"SELECT {n}"), range(40))
+        kinds = {kind for kind, _ in found}
+
+    assert kinds == {"SELECT"}
+    assert sum("FROM system.tables" in sql for sql in asked) == 1
+
+
+def test_the_check_of_a_boards_statement_is_a_query_that_runs(board: Desk) -> None:
+    board._users.running = Running(wait_s=0.01)
+    with ExitStack() as turns:
+        for _ in range(board._user.running):
+            turns.enter_context(board._users.running.turn("b", board._user.running))
+        with pytest.raises(Fault, match="runs 16 queries already"):
+            board.prepare(question("SELECT 1"))
+
+    assert ask(board, "SELECT 1") == "1\n"
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_only_short_statements_are_kept(engine: Engine, board: Desk, place: str, over: int) -> None:
+    text = "SELECT 1" + " " * (16 * 1024 - 8 + over)
+    before = gate._printed.cache_info()
+
+    gate.checked(engine, board._user, place, text)
+    gate.checked(engine, board._user, place, text)
+
+    after = gate._printed.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == ((1, 1), (0, 0))[over]
 
 
 def test_columns_of_a_board_depend_on_its_statement_and_its_parameters(board: Desk) -> None:

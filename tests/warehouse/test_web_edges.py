@@ -118,11 +118,15 @@ class Pieces:
         return self._lines.pop(0)[:most] if self._lines else b""
 
 
-def body(file: Any, **headers: str) -> web._Body:
+_CLIENT, _SERVER = socket.socketpair()
+"""A client that stays and says no more."""
+
+
+def body(file: Any, connection: socket.socket = _SERVER, **headers: str) -> web._Body:
     message = Message()
     for name, value in headers.items():
         message[name.replace("_", "-")] = value
-    handler = SimpleNamespace(rfile=file, headers=message)
+    handler = SimpleNamespace(rfile=file, headers=message, connection=connection)
     return web._Body(handler)  # type: ignore[arg-type]
 
 
@@ -143,6 +147,19 @@ def test_a_body_has_as_many_bytes_as_are_allowed_and_not_one_more() -> None:
         QUERY_IS_TOO_LARGE,
         "The request has more than 8388608 bytes.",
     )
+
+
+def test_a_body_is_unpacked_no_further_once_its_client_has_left() -> None:
+    client, server = socket.socketpair()
+    packed = zlib.compress(bytes(50 * MIB))
+    options = {"Content_Length": str(len(packed)), "Content_Encoding": "deflate"}
+    pieces = body(BytesIO(packed), server, **options).pieces(50 * MIB)
+
+    with server:
+        assert [len(next(pieces)) for _ in range(5)] == [MIB] * 5
+        client.close()
+        with pytest.raises(EOFError):
+            next(pieces)
 
 
 def test_a_chunk_of_any_size_is_read_a_piece_at_a_time() -> None:
