@@ -10,7 +10,13 @@ from email.message import Message
 from typing import Final
 from urllib.parse import parse_qsl
 
-from infra.warehouse._fault import AUTHENTICATION_FAILED, BAD_ARGUMENTS, Fault
+from infra.warehouse import sizes
+from infra.warehouse._fault import (
+    AUTHENTICATION_FAILED,
+    BAD_ARGUMENTS,
+    INCORRECT_DATA,
+    Fault,
+)
 from infra.warehouse._types import split_arguments
 from infra.warehouse.desk import Desk
 from infra.warehouse.form import FormPart
@@ -103,8 +109,19 @@ def _basic(header: str) -> tuple[str, str]:
     return name, password
 
 
-def bring(desk: Desk, name: str, content: bytes, options: Options) -> None:
-    """Makes a temporary table of a form's file; the address says its columns and its format."""
+def bring(desk: Desk, files: Sequence[tuple[str, bytes]], options: Options) -> None:
+    """Makes temporary tables of a form's files; the address says their columns and formats.
+
+    Raises:
+        Fault: there are too many, or one has no columns.
+    """
+    if len(files) > sizes.TABLES:
+        raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
+    for name, content in files:
+        _bring(desk, name, content, options)
+
+
+def _bring(desk: Desk, name: str, content: bytes, options: Options) -> None:
     structure = options.get(f"{name}_structure", "")
     if not structure:
         kinds = list(split_arguments(options.get(f"{name}_types", "")))

@@ -184,7 +184,7 @@ class _Client:
         self._seats = seats
         self._engine, self._users, self._watch, self._socket = engine, users, watch, connection
         self._in = SocketSource(connection)
-        self._frames = FrameSource(self._in)
+        self._frames = FrameSource(self._in, sizes.BOARD.frame)  # until the login
         self._revision = REVISION
         self._compressed = False
         self._block = Block(REVISION)

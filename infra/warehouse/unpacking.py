@@ -268,14 +268,18 @@ class _Pieces(ByteSource):
         return True
 
 
-def from_frames(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def from_frames(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
     """The content of ClickHouse's own compressed frames, as `decompress=1` announces them.
+
+    Args:
+        pieces: the frames, cut anywhere.
+        most: bytes of a frame, before and after unpacking.
 
     Raises:
         Fault: a frame is damaged, does not fit its checksum, or is cut short.
     """
     raw = _Pieces(pieces)
-    frames = FrameSource(raw)
+    frames = FrameSource(raw, most)
     while raw.more():
         try:
             frames.fill()

@@ -24,9 +24,7 @@ from urllib.parse import urlsplit
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
     ACCESS_DENIED,
-    AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
-    NOT_IMPLEMENTED,
     QUERY_IS_TOO_LARGE,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
@@ -49,19 +47,29 @@ from infra.warehouse.wire import (
 
 log = logging.getLogger(__name__)
 
-_STATUS: Final = {
-    **dict.fromkeys((192, 193, 194, AUTHENTICATION_FAILED), 403),
-    **dict.fromkeys((6, 26, 27, 36, 38, 41, 53, 62, 72, 457), 400),
-    **dict.fromkeys((16, 46, 47, 50, 56, 60, 73, 81, 115, 456), 404),
-    NOT_IMPLEMENTED: 501,
-    62: 400,
-    159: 408,
-    202: 503,
-    QUERY_IS_TOO_LARGE: 413,
-    373: 503,
-}
 _SESSION_S: Final = 60
 _SESSION_IS_LOCKED: Final = 373
+_STATUS: Final = {
+    code: status
+    for status, codes in {
+        400: (
+            *(6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223),
+            *(321, 376, 427, 441, 675, 676),
+        ),
+        401: (194,),
+        403: (192, 193, 497, 512, 516),
+        404: (46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511),
+        408: (159,),
+        411: (381,),
+        413: (229,),
+        415: (779,),
+        501: (48,),
+        503: (76, 209, 439),
+    }.items()
+    for code in codes
+} | dict.fromkeys((TOO_MANY_SIMULTANEOUS_QUERIES, _SESSION_IS_LOCKED), 503)
+"""Statuses by code, as ClickHouse's (src/Server/HTTP/exceptionCodeToHTTPStatus.cpp); two more, so
+that clients try again."""
 _HANDOVER_S: Final = 0.2
 _SESSION_NOT_FOUND: Final = 372
 _INVALID_SESSION_TIMEOUT: Final = 374
@@ -297,21 +305,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _statement(self, options: Options, desk: Desk, body: _Body, rows: MemoryFile) -> str:
         """The statement; its rows go to `rows`, and its tables to `desk`."""
-        bounds, framed = desk.bounds, options.get("decompress") == "1"
+        bounds = desk.bounds
+        frame = bounds.frame if options.get("decompress") == "1" else 0
         kind = self.headers.get("Content-Type", "")
         if kind.lower().startswith("multipart/form-data"):
             most = min(sizes.FORM_BYTES, bounds.statement + bounds.rows)
-            content = b"".join(body.pieces(most, framed=framed))
-            for name, table in options.take_form(form(kind, content)):
-                bring(desk, name, table, options)
+            content = b"".join(body.pieces(most, frame))
+            bring(desk, options.take_form(form(kind, content)), options)
         text = options.get("query", "")
         if _takes_rows(text):
-            for piece in body.pieces(bounds.rows, framed=framed):
+            for piece in body.pieces(bounds.rows, frame):
                 rows.append(piece)
         else:
             # As ClickHouse: what the address begins ends with a line, where a body follows.
             begin = text + ("\n" if text and body.expected else "")
-            pieces = body.pieces(bounds.statement + bounds.rows, framed=framed)
+            pieces = body.pieces(bounds.statement + bounds.rows, frame)
             text = _split(begin.encode(errors="surrogateescape"), pieces, rows, bounds)
         if not text.strip():
             raise Fault(BAD_ARGUMENTS, "The query is empty.")
@@ -476,12 +484,12 @@ class _Body:
             handler.send_response_only(100)
             handler.end_headers()
 
-    def pieces(self, most: int, *, framed: bool = False) -> Iterator[bytes]:
+    def pieces(self, most: int, frame: int = 0) -> Iterator[bytes]:
         """The body without its encodings, piece by piece.
 
         Args:
             most: bytes of it.
-            framed: it is made of ClickHouse's own compressed frames.
+            frame: bytes of one of ClickHouse's own compressed frames; 0 where it has none.
 
         Raises:
             Fault: it has more than `most` bytes, 0 where a user may store nothing, or is damaged.
@@ -489,7 +497,7 @@ class _Body:
                 requests that nobody waits for would pile up.
         """
         size = 0
-        for piece in from_frames(self._content) if framed else self._content:
+        for piece in from_frames(self._content, frame) if frame else self._content:
             size += len(piece)
             if size > most == 0:
                 raise Fault(ACCESS_DENIED, "This user reads; the request holds rows to store.")

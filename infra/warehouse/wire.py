@@ -226,11 +226,11 @@ class FrameSource(ByteSource):
         most: bytes of a frame, before and after unpacking.
     """
 
-    def __init__(self, raw: ByteSource) -> None:
+    def __init__(self, raw: ByteSource, most: int) -> None:
         super().__init__()
         self._raw = raw
         self._packed = bytearray()
-        self.most = sizes.OWNER.frame
+        self.most = most
 
     def fill(self) -> None:
         """Reads one frame, checks its hash, and unpacks it.

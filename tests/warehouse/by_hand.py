@@ -8,6 +8,7 @@ from typing import Any
 
 from clickhouse_cityhash.cityhash import CityHash128
 
+from infra.warehouse.sizes import OWNER
 from infra.warehouse.wire import ByteSource, FrameSource, SocketSource
 
 
@@ -75,7 +76,7 @@ def framed(method: int, packed: bytes, size: int) -> bytes:
 
 
 def frames(*whole: bytes) -> FrameSource:
-    return FrameSource(over_socket(b"".join(whole)))
+    return FrameSource(over_socket(b"".join(whole)), OWNER.frame)
 
 
 def cuts(content: bytes) -> Iterable[tuple[bytes, bytes]]:

@@ -92,7 +92,7 @@ def test_what_goes_out_comes_back_the_same_through_frames_of_any_size(
     frames = b"".join(
         b"".join(frame([sent[at : at + frame_bytes]])) for at in range(0, len(sent), frame_bytes)
     )
-    source = FrameSource(SocketSource(Replayed(frames, random.Random(1))))  # type: ignore[arg-type]
+    source = FrameSource(SocketSource(Replayed(frames, random.Random(1))), 1 << 27)  # type: ignore[arg-type]
     kept = Kept()
 
     rows = receive_block(source, REVISION, kept)
@@ -116,7 +116,7 @@ def test_what_goes_out_comes_back_the_same_without_frames(native: bytes) -> None
 def test_a_frame_that_was_damaged_on_its_way_is_refused() -> None:
     whole = bytearray(b"".join(frame([b"x" * 1000])))
     whole[-1] ^= 1
-    source = FrameSource(SocketSource(Replayed(bytes(whole), random.Random(3))))  # type: ignore[arg-type]
+    source = FrameSource(SocketSource(Replayed(bytes(whole), random.Random(3))), 1 << 27)  # type: ignore[arg-type]
 
     with pytest.raises(Fault, match="checksum"):
         source.read(1)
@@ -124,7 +124,7 @@ def test_a_frame_that_was_damaged_on_its_way_is_refused() -> None:
 
 def test_a_frame_that_claims_more_than_it_may_takes_no_memory() -> None:
     claim = bytes(16) + b"\x82" + (0xFFFF_FFFF).to_bytes(4, "little") * 2
-    source = FrameSource(SocketSource(Replayed(claim, random.Random(4))))  # type: ignore[arg-type]
+    source = FrameSource(SocketSource(Replayed(claim, random.Random(4))), 1 << 27)  # type: ignore[arg-type]
 
     with pytest.raises(Fault, match="claims"):
         source.read(1)

@@ -222,12 +222,12 @@ def test_a_frame_is_read_past_the_buffer_from_the_socket_in_any_pieces() -> None
 
     for at in range(len(whole)):
         source = over_socket(whole[:at], whole[at:]) if at else over_socket(whole)
-        assert wire.FrameSource(source).read(40) == bytes(range(40)), at
+        assert wire.FrameSource(source, 1000).read(40) == bytes(range(40)), at
         assert source.read(4) == b"next", at
 
     for short in (whole[:24], whole[:25], whole[:64]):
         with pytest.raises(EOFError):
-            wire.FrameSource(over_socket(short)).read(40)
+            wire.FrameSource(over_socket(short), 1000).read(40)
 
 
 VARINTS = (
