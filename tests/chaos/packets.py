@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import itertools
 import lzma
 import random
 import select
@@ -20,7 +21,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ import brotli
 import cramjam
 import lz4.frame
 import psutil
+import requests
 from clickhouse_cityhash.cityhash import CityHash128
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error
@@ -319,9 +320,10 @@ class Volley:
         return (
             f"Seed {self.seed}, {self.count:,} frames over {self.connections:,} connections, "
             f"{self.minutes:.0f} minutes. The frames are mutations of what clickhouse-driver sends "
-            "and of HTTP requests with bodies of every encoding; a client beside them asks "
-            f"`SELECT 1` without a pause. After {self.count * _FILLING:,.0f} frames the server had "
-            f"{self.before_mb:.0f} MB of its own, and at most {self.growth_mb:.0f} MB more later; "
+            "and of HTTP requests with bodies of every encoding; beside them a kept "
+            "connection, a board that logs in each time and a request by HTTP ask in turn. "
+            f"After {self.count * _FILLING:,.0f} frames the server had {self.before_mb:.0f} MB of "
+            f"its own, and at most {self.growth_mb:.0f} MB more later; "
             f"the longest of the {self.beside:,} answers beside took "
             f"{self.slowest_s * 1000:.0f} ms.\n\n"
             f"**Crashes, errors nobody foresaw, clients shut out, rows changed: {verdict}.**{lines}"
@@ -406,7 +408,7 @@ class Field:
             suppress(ConnectionError, TimeoutError),
             socket.create_connection((self._warehouse.host, port), timeout=30) as peer,
         ):
-            for sent, (what, frame) in enumerate(islice(frames, most), 1):
+            for sent, (what, frame) in enumerate(itertools.islice(frames, most), 1):
                 done.sent[what] += 1
                 peer.sendall(frame)
                 if sent % _AHEAD == 0 and not _answers(peer):
@@ -432,21 +434,42 @@ class Field:
             yield "HTTP requests, changed", mutator.request()
 
     def _ask_beside(self, done: Volley, stop: threading.Event) -> None:
-        client = self._owner()
-        while not stop.wait(0.01):
-            began = time.monotonic()
-            try:
-                client.execute("SELECT 1")
-            except (Error, OSError, EOFError) as error:
-                done.failures.append(f"the client beside: {type(error).__name__}")
-                return
-            done.beside += 1
-            done.slowest_s = max(done.slowest_s, time.monotonic() - began)
-        client.disconnect()
+        """Asks in turn over a kept connection, over a new one as a board, and by HTTP."""
+        with self._client("gulou") as kept:
+            asks = {
+                "the client beside": lambda: kept.execute("SELECT 1"),
+                "a board that logs in": self._as_board,
+                "a request by HTTP": self._by_http,
+            }
+            for who, ask in itertools.cycle(asks.items()):
+                if stop.wait(0.01):
+                    return
+                began = time.monotonic()
+                try:
+                    ask()
+                except (Error, OSError, EOFError, AssertionError) as error:
+                    done.failures.append(f"{who}: {type(error).__name__}")
+                    return
+                done.beside += 1
+                done.slowest_s = max(done.slowest_s, time.monotonic() - began)
+
+    def _as_board(self) -> None:
+        with self._client("board") as board:
+            assert board.execute("SELECT count() FROM fuzz.v") == [(5,)]
+
+    def _by_http(self) -> None:
+        url = f"http://{self._warehouse.host}:{self._warehouse.http_port}/?query=SELECT%201"
+        headers = {"X-ClickHouse-User": "gulou", "X-ClickHouse-Key": "tower"}
+        with requests.Session() as session:
+            session.trust_env = False
+            assert session.get(url, headers=headers, timeout=60).text == "1\n"
 
     def _owner(self) -> Client:
-        where = self._warehouse
-        return Client(where.host, where.port, "", "gulou", "tower", send_receive_timeout=60)
+        return self._client("gulou")
+
+    def _client(self, user: str) -> Client:
+        where, password = self._warehouse, str(_USERS[user]["password"])
+        return Client(where.host, where.port, "", user, password, send_receive_timeout=60)
 
     def _memory_mb(self) -> float:
         """Memory of its own. The engine's code, 230 MB of the file, comes in as it is used."""
