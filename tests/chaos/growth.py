@@ -18,7 +18,7 @@ BOUNDS: Final[Mapping[str, Mapping[str, float]]] = {
     "boards": {"memory_mb": 20.0, "threads": 2.0, "files": 4.0},
 }
 """Most growth in an hour of each part, by measure. A leak of a connection, a thread or a file for
-each fault, or of a kilobyte for each event, is above them."""
+each fault, or of three kilobytes for each of the soak's events, is above them."""
 LEAST_SAMPLES: Final = 12
 """A life with fewer is too short to say anything."""
 _HOUR_S: Final = 3600.0

@@ -52,6 +52,8 @@ _STOPPED_S: Final = 20.0
 _BROKEN_OFF: Final = 20  # connections to each of three ports
 _BOARD: Final = "gulou-wall"
 _CATCH_UP_S: Final = 600.0
+_UNANSWERED: Final = 0.2
+"""Most of the screen's questions without an answer: parts are down for about a tenth of the time."""
 
 
 @dataclass
@@ -79,6 +81,8 @@ class Soak:
     def failures(self) -> list[str]:
         """What differs and what grows, a line each."""
         found = list(self.differences)
+        if self.unanswered > _UNANSWERED * self.asked or not self.asked:
+            found.append(f"{self.unanswered} of {self.asked} panels had no answer")
         for part, moved in self.trends().items():
             if not moved:
                 found.append(f"{part}: no life of it was long enough to judge")
@@ -120,6 +124,7 @@ class Soak:
             self._stop.set()
             for each in threads:
                 each.join()
+        self._look_again()
         self.live.producer.flush(300)
         self.live.await_counted(_CATCH_UP_S)
         self.differences += self.live.oracle().differences()
@@ -142,22 +147,30 @@ class Soak:
 
     def _look(self) -> None:
         """Asks for every panel of the wall, as a screen does."""
-        settings = self.live.settings
-        url = f"http://{settings.host}:{settings.board_port}/api"
         panels: list[int] = []
         for _ in _every(_LOOK_S, self._stop):
             try:
-                panels = panels or _panels(url)
+                panels = panels or _panels(self._url)
                 for panel in panels:
                     self.asked += 1
-                    asked = requests.get(
-                        f"{url}/boards/{_BOARD}/panels/{panel}/query",
-                        params=_today(),
-                        timeout=60,
-                    )
-                    self.unanswered += not asked.ok
+                    self.unanswered += not self._asked(panel).ok
             except requests.RequestException:
+                self.asked += not panels
                 self.unanswered += 1
+
+    @property
+    def _url(self) -> str:
+        return f"http://{self.live.settings.host}:{self.live.settings.board_port}/api"
+
+    def _asked(self, panel: int) -> requests.Response:
+        url = f"{self._url}/boards/{_BOARD}/panels/{panel}/query"
+        return requests.get(url, params=_today(), timeout=60)
+
+    def _look_again(self) -> None:
+        """With nothing broken any more, every panel answers."""
+        for panel in _panels(self._url):
+            if not (answer := self._asked(panel)).ok:
+                self.differences.append(f"panel {panel} answered {answer.status_code} at the end")
 
     def _sample(self) -> None:
         for _ in _every(_SAMPLE_S, self._stop):
