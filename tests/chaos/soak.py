@@ -53,7 +53,7 @@ _BROKEN_OFF: Final = 20  # connections to each of three ports
 _BOARD: Final = "gulou-wall"
 _CATCH_UP_S: Final = 600.0
 _UNANSWERED: Final = 0.2
-"""Most of the screen's questions without an answer: parts are down for about a tenth of the time."""
+"""Most of the screen's questions without an answer: something is down for a tenth of the time."""
 
 
 @dataclass

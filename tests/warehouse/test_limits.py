@@ -473,5 +473,5 @@ def test_a_long_statement_costs_as_much_as_it_is_long(
     assert post(warehouse, sql).status_code in (400, 413)
 
     after = process.cpu_times()
-    # Seconds of the processor, however busy the machine is; it was a minute.
+    # Seconds of the processor, however busy the machine is.
     assert after.user + after.system - before.user - before.system < 10
