@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import boards, history, latency, report
+from tests.bench import boards, gate, history, latency, report
 from tests.bench.ground import Ground, say
 from tests.bench.ingest import Race
 
@@ -88,7 +88,20 @@ def walls(home: Path, args: argparse.Namespace) -> Runs:
     }
 
 
-PARTS = {"ingest": ingest, "latency": in_time, "history": whole, "boards": walls}
+def checks(home: Path, args: argparse.Namespace) -> Runs:
+    """The gate in front of ClickHouse."""
+    del args
+    found = gate.measure(home)
+    return {"gate.check_p95_ms": [statistics.quantiles(found, n=20)[-1]]}
+
+
+PARTS = {
+    "ingest": ingest,
+    "latency": in_time,
+    "history": whole,
+    "boards": walls,
+    "gate": checks,
+}
 
 
 def main() -> None:
