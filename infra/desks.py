@@ -29,6 +29,7 @@ KEY: Final = "desks"
 LIMITS: Final[Mapping[str, int]] = {
     "max_execution_time": 30,  # seconds
     "max_result_rows": 100_000,
+    "max_result_bytes": 32 << 20,
     "max_memory_usage": 1_000_000_000,  # bytes
 }
 """Limits of every user that reads published views."""

@@ -93,9 +93,7 @@ _SCALARS: Final = """
     normalizeUTF8NFKC normalizeUTF8NFKD base58Encode base58Decode tryBase58Decode base64Encode
     base64Decode tryBase64Decode hex unhex bin unbin encodeURLComponent decodeURLComponent
     encodeURLFormComponent decodeURLFormComponent encodeXMLComponent decodeXMLComponent
-    decodeHTMLComponent extractTextFromHTML soundex editDistance levenshteinDistance
-    damerauLevenshteinDistance jaroSimilarity jaroWinklerSimilarity ngramDistance ngramSearch
-    firstLine basename bar visibleWidth
+    decodeHTMLComponent extractTextFromHTML soundex firstLine basename bar visibleWidth
 
     array arrayElement arrayElementOrNull has hasAll hasAny hasSubstr indexOf countEqual arrayCount
     arrayMap arrayFilter arrayExists arrayAll arrayFirst arrayFirstOrNull arrayFirstIndex arrayLast
@@ -139,7 +137,7 @@ _SCALARS: Final = """
     polygonPerimeterSpherical L1Norm L2Norm LinfNorm L1Distance L2Distance LinfDistance
     cosineDistance dotProduct
 
-    version currentDatabase database schema currentUser user hostName displayName uptime getSetting
+    version currentDatabase database schema currentUser user uptime getSetting
     transform materialize identity ignore isConstant byteSize rowNumberInBlock rowNumberInAllBlocks
     runningDifference grouping countDigits isDecimalOverflow
     defaultValueOfTypeName defaultValueOfArgumentType
@@ -189,6 +187,7 @@ KEYWORDS: Final = frozenset(
 ENDING: Final = frozenset(
     """
     FINAL ROLLUP CUBE TOTALS ALL ASC DESC FIRST LAST FILL TIES NULL NULLS ROW PRECEDING FOLLOWING
+    INTERPOLATE
     """.split()  # noqa: SIM905
 )
 """Words after which no operand can follow, like after an operand."""

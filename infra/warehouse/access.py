@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra._files import write_private
+from infra.warehouse import sizes
 from infra.warehouse._fault import AUTHENTICATION_FAILED, Fault
 from infra.warehouse.seats import Running
 from schemas.errors import Misconfigured
@@ -18,6 +19,7 @@ from schemas.errors import Misconfigured
 LIMITS: Final[Mapping[str, int]] = {
     "max_execution_time": 30,  # seconds
     "max_result_rows": 100_000,
+    "max_result_bytes": sizes.RESULT_BYTES,
     "max_memory_usage": 500_000_000,  # bytes
 }
 """Limits of a board's user when the users file names none."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import lz4.frame
 
+from infra.warehouse._fault import BAD_ARGUMENTS, Fault
 from infra.warehouse.desk import Question
 from infra.warehouse.engine import Counts
 from infra.warehouse.request import Options
@@ -24,7 +25,10 @@ class Packing:
     """
 
     def __init__(self, options: Options, question: Question, accepted: str) -> None:
-        revision = int(options.get("client_protocol_version") or 0)
+        wanted = options.get("client_protocol_version") or "0"
+        if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
+            raise Fault(BAD_ARGUMENTS, f"The client_protocol_version {wanted[:20]!r} is no number.")
+        revision = int(wanted)
         self._block = Block(revision) if revision and question.format == "Native" else None
         self._frames = options.get("compress") == "1"
         self.name = ""

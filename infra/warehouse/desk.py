@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ _STREAMED = frozenset(
     """.split()  # noqa: SIM905
 )
 """Formats whose pieces can be joined; in the others the engine starts each piece from scratch."""
+_READING_S = 30.0
+"""A board's client may take so much longer to read its answer."""
 _NOT_SENT = frozenset(("MATERIALIZED", "ALIAS", "EPHEMERAL"))
 
 
@@ -92,6 +95,15 @@ class Desk:
             self._database = board.database(user, database)
         elif database:
             self._session = Session(engine, user.name, database)
+
+    @property
+    def answer_s(self) -> float:
+        """Seconds that a statement may take with its answer.
+
+        A client that does not read would hold its turn for ever: the engine's own limit does not
+        count while nobody takes a block.
+        """
+        return self._user.limits.get("max_execution_time", math.inf) + _READING_S
 
     @property
     def bounds(self) -> sizes.Bounds:

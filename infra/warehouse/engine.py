@@ -18,13 +18,15 @@ from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from typing import IO, Any, Final
 
-from infra.warehouse._fault import SYNTAX_ERROR, Fault, from_engine
+from infra.warehouse._fault import SYNTAX_ERROR, TOO_MANY_SIMULTANEOUS_QUERIES, Fault, from_engine
 from infra.warehouse._sql import Insert, mark
 from infra.warehouse.wire import MemoryFile
 from schemas.errors import Misconfigured
 
 log = logging.getLogger(__name__)
 
+_ASKING_S: Final = 10.0
+"""Longest wait for the check of another statement; one takes milliseconds."""
 _SERVER: Final = {
     # Two cores, shared with Kafka and a worker.
     "background_pool_size": 2,
@@ -85,13 +87,14 @@ class Engine:
         self.timezone = timezone
         options = "&".join(f"{name}={value}" for name, value in _SERVER.items())
         self._address = f"{data.absolute()}?{options}"
-        self._control_lock = threading.Lock()
+        self._asking_lock, self._control_lock = threading.Lock(), threading.Lock()
         self._kill_lock = threading.Lock()
         self._to_kill: set[int] = set()
         self._serials = itertools.count(1)
         self.catalog = 0
         """Counts changes of tables; a cached answer is valid for one count."""
-        self._control = Session(self, "control")
+        # Apart: a question that takes long must not keep queries from being ended.
+        self._asking, self._control = Session(self, "asking"), Session(self, "control")
         version, names = self._lines(
             "SELECT version(), arraySort(groupArray(name)) FROM system.settings"
         )[0]
@@ -121,13 +124,25 @@ class Engine:
                 self._control.run(f"KILL QUERY WHERE {marked} ASYNC", "Null", mark_as="")
 
     def ask(self, sql: str, **parameters: str) -> list[list[str]]:
-        """Runs a query of the server itself; returns rows of texts."""
-        with self._control_lock:
+        """Runs a query of the server itself; returns rows of texts.
+
+        Raises:
+            Fault: the engine's, or others have been asking for too long.
+        """
+        if not self._asking_lock.acquire(timeout=_ASKING_S):
+            raise Fault(
+                TOO_MANY_SIMULTANEOUS_QUERIES,
+                f"Statements have waited {_ASKING_S:g} s for their check.",
+                do="Ask again.",
+            )
+        try:
             return self._lines(sql, **parameters)
+        finally:
+            self._asking_lock.release()
 
     def _lines(self, sql: str, **parameters: str) -> list[list[str]]:
         escaped = {name: _escaped(value) for name, value in parameters.items()}
-        answer = self._control.run(sql, "TSVRaw", escaped, mark_as="").decode()
+        answer = self._asking.run(sql, "TSVRaw", escaped, mark_as="").decode()
         return [line.split("\t") for line in answer.splitlines()]
 
     def changed(self) -> None:
@@ -136,7 +151,8 @@ class Engine:
 
     def close(self) -> None:
         """Ends everything that runs; acknowledged rows are on disk already."""
-        with self._control_lock:
+        with self._asking_lock, self._control_lock:
+            self._asking.close()
             self._control.close()
         self._lock_file.close()
 

@@ -23,7 +23,8 @@ import base64
 import math
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -55,9 +56,19 @@ from infra.warehouse.engine import Engine
 
 _FUNCTIONS: Final = SCALARS | AGGREGATES
 # Not State and Merge: a state that comes as a text may hold any bytes, and boards read figures.
-_COMBINATORS: Final = re.compile(
-    "(if|array|map|foreach|distinct|ordefault|ornull|resample|argmin|argmax)+$"
+_COMBINATORS: Final = (
+    *("if", "array", "map", "foreach", "distinct"),
+    *("ordefault", "ornull", "resample", "argmin", "argmax"),
 )
+_LONGEST_NAME: Final = 256
+_MOST_BETWEEN: Final = 8
+"""The engine prints `x BETWEEN a AND b` with x twice, so that forty in one another would take it a
+month."""
+_MOST_WEIGHT: Final = 200
+"""How many queries a statement may mean when each name from WITH stands for its query: the engine
+analyses it each time."""
+_NEVER: Final = frozenset(("SETTINGS", "INTO", "PARALLEL"))
+"""Words that the walk takes for names, and the engine in some places for the begin of a clause."""
 _PARAMETER: Final = re.compile(rf"\{{\w+:{PARAMETER_TYPE}\}}")
 _HIDDEN: Final = frozenset(("_temporary_and_external_tables",))
 """Databases that `system.databases` does not list."""
@@ -136,6 +147,8 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
     """
     if current not in user.databases:  # taken from the user after the login
         raise _denied(user, f"the database {current!r}")
+    if sql.lower().count("between") > _MOST_BETWEEN:
+        raise _denied(user, f"more than {_MOST_BETWEEN} BETWEEN")
     canonical = _canonical(engine, user, sql)
     found = list(tokens(canonical))
     if len(found) > 2 and found[-2].upper == "FORMAT" and found[-1].name:
@@ -196,7 +209,9 @@ class _Catalog:
 
     def stem(self, name: str) -> str:
         """`name`, without the combinators if it is an aggregate function with some."""
-        stem = _COMBINATORS.sub("", name)
+        stem = name
+        while ends := [each for each in _COMBINATORS if stem.endswith(each)]:
+            stem = stem.removesuffix(max(ends, key=len))
         return stem if name not in self.functions and stem in self.functions else name
 
 
@@ -263,6 +278,8 @@ class _Walk:
 
     def run(self) -> None:
         """Raises a Fault when anything in the statement is not allowed."""
+        if _weight(self._found, self._queries) > _MOST_WEIGHT:
+            raise self._denied("names from WITH that stand for so many queries")
         at = 0
         while at < len(self._found):
             token = self._found[at]
@@ -332,6 +349,10 @@ class _Walk:
             parts.append(found[end + 1].name)
             end += 2
         called = end < len(found) and found[end].text == "("
+        if max(map(len, parts)) > _LONGEST_NAME:
+            raise self._denied(f"a name of more than {_LONGEST_NAME} characters")
+        if not self._alias and found[at].upper in _NEVER:
+            raise self._denied(f"{found[at].upper} in this place")
         inside = self._brackets[-1]
         if self._operand or found[at].text[0] in '"“':
             raise self._denied(f"{parts[0]} in this place")
@@ -393,6 +414,23 @@ class _Walk:
 
     def _denied(self, what: str) -> Fault:
         return _denied(self._user, what)
+
+
+def _weight(found: Sequence[Token], queries: Set[str]) -> int:
+    """How many queries the heaviest part of a statement means, WITH's names written out."""
+    weights: Counter[str] = Counter()
+    owners = [""]
+    for at, token in enumerate(found):
+        after = found[at + 1].text if at + 1 < len(found) else ""
+        if token.text == "(":
+            named = at > 1 and found[at - 1].upper == "AS" and found[at - 2].name in queries
+            owners.append(found[at - 2].name if named else owners[-1])
+            weights[owners[-1]] += named
+        elif token.text == ")" and len(owners) > 1:
+            owners.pop()
+        elif token.name in queries and after not in (".", "AS"):
+            weights[owners[-1]] += weights[token.name]
+    return max(weights.values(), default=0)
 
 
 def _own_system(user: User) -> dict[tuple[str, str], str]:

@@ -271,7 +271,7 @@ class _Client:
 
     def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
         with (
-            self._watch.over(self._socket, self._gone, self._beat),
+            self._watch.over(self._socket, self._gone, self._beat, desk.answer_s),
             closing(desk.ask(question)) as pieces,
         ):
             yield from pieces

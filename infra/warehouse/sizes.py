@@ -46,6 +46,10 @@ TRAILERS: Final = 100
 """Lines after the last chunk of an HTTP body."""
 
 
+RESULT_BYTES: Final = 32 << 20
+"""Of the rows of one answer to a board, as the engine counts them; a wall's have kilobytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """Of one user.
@@ -54,17 +58,19 @@ class Bounds:
         statement: bytes of a statement without the rows that follow it.
         rows: bytes of the rows in an HTTP body.
         frame: bytes of a compressed frame, before and after unpacking.
+        answer: bytes of an answer that is kept whole before it is sent.
     """
 
     statement: int
     rows: int
     frame: int
+    answer: int
 
 
-OWNER: Final = Bounds(statement=16 << 20, rows=INSERT_BYTES, frame=128 << 20)
+OWNER: Final = Bounds(statement=16 << 20, rows=INSERT_BYTES, frame=128 << 20, answer=INSERT_BYTES)
 """Of a user who writes. Clients cut frames at 1 MB; clickhouse-go only after the column that passes
 10 MB."""
-BOARD: Final = Bounds(statement=256 << 10, rows=0, frame=1 << 20)
+BOARD: Final = Bounds(statement=256 << 10, rows=0, frame=1 << 20, answer=RESULT_BYTES)
 """Of a board's user, who sends no rows. The engine takes no longer statement from it either."""
 
 

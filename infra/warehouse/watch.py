@@ -32,6 +32,8 @@ class _Watched:
     gone: Callable[[bool], None]
     beat: Callable[[], None]
     beat_at: float
+    end_at: float = math.inf
+    """When the answer must have been read."""
     again_at: float = math.inf
     """When to tell once more that the client is gone."""
 
@@ -53,6 +55,7 @@ class Watch:
         connection: socket.socket,
         gone: Callable[[bool], None],
         beat: Callable[[], None] = lambda: None,
+        within_s: float = math.inf,
     ) -> Iterator[None]:
         """Watches a client while its query runs; both callbacks run on another thread.
 
@@ -61,13 +64,16 @@ class Watch:
             gone: called when the client gives up, and every second from then on, because its query
                 may not have begun: with True when it cancelled, False when it hung up.
             beat: called every 10 s; clients give up on a server that is silent for minutes.
+            within_s: seconds after which the client is disconnected.
         """
         if self._poll is None:  # macOS: a query runs to its end even when its client is gone
             yield
             return
         number = connection.fileno()
+        now = time.monotonic()
+        watched = _Watched(connection, gone, beat, now + _BEAT_S, now + within_s)
         with self._lock:
-            self._watched[number] = _Watched(connection, gone, beat, time.monotonic() + _BEAT_S)
+            self._watched[number] = watched
         # Edge-triggered: data that the client sends ahead must wake the watching thread only once.
         self._poll.register(number, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
         try:
@@ -95,6 +101,9 @@ class Watch:
                     if number in events or each.again_at <= now
                 ]
                 for each in self._watched.values():
+                    if each.end_at <= now:
+                        hang_up(each.connection)  # the next look finds it gone
+                        each.end_at, each.again_at = math.inf, now
                     if each.beat_at <= now:
                         each.beat_at = now + _BEAT_S
                         each.beat()

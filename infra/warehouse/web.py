@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import http.server
 import io
-import itertools
 import logging
 import re
 import secrets
@@ -25,25 +24,23 @@ from infra.warehouse import sizes
 from infra.warehouse._fault import (
     ACCESS_DENIED,
     BAD_ARGUMENTS,
-    QUERY_IS_TOO_LARGE,
+    TOO_MANY_ROWS_OR_BYTES,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     Fault,
     where,
 )
-from infra.warehouse._sql import format_of, parse_insert, statement_kind
+from infra.warehouse._sql import format_of
 from infra.warehouse.access import Users
 from infra.warehouse.answers import Packing, summary
+from infra.warehouse.body import Body, Head, split, takes_rows
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Counts, Engine
 from infra.warehouse.form import form
 from infra.warehouse.request import Options, bring, header_value, login
 from infra.warehouse.seats import HTTP_IDLE_S, Room, Seats
-from infra.warehouse.unpacking import from_frames, unpacked
-from infra.warehouse.watch import Watch, has_left, let_read
-from infra.warehouse.wire import (
-    MemoryFile,
-)
+from infra.warehouse.watch import Watch, let_read
+from infra.warehouse.wire import MemoryFile
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +75,6 @@ _MOST_SESSIONS: Final = 256
 """Named sessions kept between requests; each holds a session of the engine."""
 _UNKNOWN_ROLE: Final = 511
 _TAG_LETTERS: Final = 16
-_READ_BYTES: Final = 1 << 20
 _STALL_S: Final = 300.0
 """A client may be silent so long in the middle of a request."""
 _ROOM: Final = Room(idle_s=HTTP_IDLE_S)
@@ -238,7 +234,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._stream = self.rfile
 
     def handle_one_request(self) -> None:
-        self.rfile = cast(io.BufferedIOBase, _Head(self._stream))
+        self.rfile = cast(io.BufferedIOBase, Head(self._stream))
         super().handle_one_request()
 
     def do_GET(self) -> None:
@@ -263,7 +259,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         query_id = str(uuid.uuid4())
         try:
             # Before any answer: an unread body would be parsed as the next request.
-            body = _Body(self)
+            body = Body(self)
             header_value("query_id", wanted := options.get("query_id") or query_id)
             query_id = wanted
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
@@ -279,7 +275,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             log.error("a request failed because of an error: %s", where(error))
             self._fail(Fault(UNKNOWN_EXCEPTION, "Internal error; the log says more."), query_id)
 
-    def _answer(self, options: Options, query_id: str, body: _Body) -> None:
+    def _answer(self, options: Options, query_id: str, body: Body) -> None:
         user, password = login(self.headers, options)
         options.setdefault("database", self.headers.get("X-ClickHouse-Database", ""))
         for role in options.every("role"):
@@ -303,24 +299,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with seats.working(self.connection):
             yield
 
-    def _statement(self, options: Options, desk: Desk, body: _Body, rows: MemoryFile) -> str:
+    def _statement(self, options: Options, desk: Desk, body: Body, rows: MemoryFile) -> str:
         """The statement; its rows go to `rows`, and its tables to `desk`."""
         bounds = desk.bounds
         frame = bounds.frame if options.get("decompress") == "1" else 0
         kind = self.headers.get("Content-Type", "")
         if kind.lower().startswith("multipart/form-data"):
+            if not bounds.rows:
+                raise Fault(ACCESS_DENIED, "This user reads; it sends no forms.")
             most = min(sizes.FORM_BYTES, bounds.statement + bounds.rows)
             content = b"".join(body.pieces(most, frame))
             bring(desk, options.take_form(form(kind, content)), options)
         text = options.get("query", "")
-        if _takes_rows(text):
+        if takes_rows(text):
             for piece in body.pieces(bounds.rows, frame):
                 rows.append(piece)
         else:
             # As ClickHouse: what the address begins ends with a line, where a body follows.
             begin = text + ("\n" if text and body.expected else "")
             pieces = body.pieces(bounds.statement + bounds.rows, frame)
-            text = _split(begin.encode(errors="surrogateescape"), pieces, rows, bounds)
+            text = split(begin.encode(errors="surrogateescape"), pieces, rows, bounds)
         if not text.strip():
             raise Fault(BAD_ARGUMENTS, "The query is empty.")
         return text
@@ -349,12 +347,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         packing = Packing(options, question, self.headers.get("Accept-Encoding", ""))
         with (
-            watch.over(self.connection, lambda cancelled: desk.stop()),
+            watch.over(self.connection, lambda cancelled: desk.stop(), within_s=desk.answer_s),
             closing(desk.ask(question)) as asked,
         ):
             pieces: Iterator[bytes] = asked
             if options.get("wait_end_of_query") == "1":
-                pieces = iter(list(asked))
+                pieces = iter(_whole(asked, desk.bounds.answer))
             # Whatever fails before the first block fails with a status of its own.
             first = next(pieces, None)
             counts = desk.counts
@@ -440,144 +438,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return b"%b%b\r\n%b%d %b%b" % (mark, tag, content, len(content), tag, mark)
 
 
-class _Head:
-    """The request line and the headers of one request, bounded together.
-
-    Each line and the number of lines have bounds in Python's own server: 6 MB in all, from anybody.
-    """
-
-    def __init__(self, stream: io.BufferedIOBase) -> None:
-        self._stream, self._left = stream, sizes.HEAD_BYTES
-
-    def readline(self, most: int = -1) -> bytes:
-        """The next line.
-
-        Raises:
-            http.client.LineTooLong: there were too many bytes of them.
-        """
-        line = self._stream.readline(most)
-        self._left -= len(line)
-        if self._left < 0:
-            raise http.client.LineTooLong("header line")
-        return line
-
-    def close(self) -> None:
-        """Closes the stream behind it."""
-        self._stream.close()
-
-
-class _Body:
-    """The body of a request.
+def _whole(pieces: Iterator[bytes], most: int) -> list[bytes]:
+    """An answer that is sent when it is complete.
 
     Raises:
-        Fault: its headers cannot be understood.
+        Fault: it has more than `most` bytes.
     """
-
-    def __init__(self, handler: _Handler) -> None:
-        self._file, self._connection = handler.rfile, handler.connection
-        headers = handler.headers
-        self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
-        self._content = unpacked(headers.get("Content-Encoding", ""), self._raw())
-        self.expected = self._chunked or bool(self._length)
-        if headers.get("Expect", "").lower() == "100-continue":
-            handler.send_response_only(100)
-            handler.end_headers()
-
-    def pieces(self, most: int, frame: int = 0) -> Iterator[bytes]:
-        """The body without its encodings, piece by piece.
-
-        Args:
-            most: bytes of it.
-            frame: bytes of one of ClickHouse's own compressed frames; 0 where it has none.
-
-        Raises:
-            Fault: it has more than `most` bytes, 0 where a user may store nothing, or is damaged.
-            EOFError: the client has left. A few kilobytes can unpack to hundreds of megabytes, and
-                requests that nobody waits for would pile up.
-        """
-        size = 0
-        for piece in from_frames(self._content, frame) if frame else self._content:
-            size += len(piece)
-            if size > most == 0:
-                raise Fault(ACCESS_DENIED, "This user reads; the request holds rows to store.")
-            if size > most:
-                raise Fault(
-                    QUERY_IS_TOO_LARGE,
-                    f"The request has more than {most} bytes.",
-                    do="Send the rows in several INSERTs.",
-                )
-            if size > _READ_BYTES and has_left(self._connection):
-                raise EOFError
-            yield piece
-
-    def _raw(self) -> Iterator[bytes]:
-        if not self._chunked:
-            yield from self._read(self._length)
-            return
-        while size := _size(self._line(1024).split(b";")[0].decode("latin-1"), 16, "a chunk"):
-            yield from self._read(size)
-            if self._line(8):
-                raise Fault(BAD_ARGUMENTS, "A chunk of the request does not end where it says.")
-        for _ in range(sizes.TRAILERS):
-            if not self._line(1 << 16):
-                return
-        raise Fault(BAD_ARGUMENTS, "The request has too many lines after its last chunk.")
-
-    def _read(self, left: int) -> Iterator[bytes]:
-        while left:
-            left -= len(piece := self._file.read(min(left, _READ_BYTES)))
-            if not piece:
-                raise EOFError
-            yield piece
-
-    def _line(self, most: int) -> bytes:
-        return self._file.readline(most).strip(b"\r\n")
-
-
-def _size(given: str, base: int, what: str) -> int:
-    """A number of bytes in a request; at most 16 digits, no sign, no underscores."""
-    digits = "0123456789abcdefABCDEF" if base == 16 else "0123456789"
-    given = given.strip(" \t")
-    if not given or len(given) > 16 or given.strip(digits):
-        raise Fault(BAD_ARGUMENTS, f"The size of {what} is no number: {given[:40]!r}.")
-    return int(given, base)
-
-
-def _takes_rows(text: str) -> bool:
-    """Whether `text` is an INSERT whose rows are the body."""
-    if not text or statement_kind(text) != "INSERT":
-        return False
-    insert = parse_insert(text)
-    return insert is not None and not text[insert.data_at :].strip()
-
-
-def _split(begin: bytes, pieces: Iterator[bytes], rows: MemoryFile, bounds: sizes.Bounds) -> str:
-    """The statement that `begin` and the body's pieces make; the rows after an INSERT go to `rows`.
-
-    Raises:
-        Fault: the statement or the rows are too large.
-    """
-    held = bytearray(begin)
+    kept, size = [], 0
     for piece in pieces:
-        held += piece
-        if len(held) > bounds.statement:
-            break
-    # One character per byte: rows need not be text, and offsets must be byte offsets.
-    head = held.decode("latin-1")
-    if head.strip() and statement_kind(head) == "INSERT" and (insert := parse_insert(head)):
-        data = _LINE_END.sub(b"", bytes(held[insert.data_at :]), count=1)
-        for piece in itertools.chain((data,), pieces):
-            if piece:
-                rows.append(piece)
-        del held[insert.data_at :]
-    if len(held) > bounds.statement:
-        raise Fault(
-            QUERY_IS_TOO_LARGE,
-            f"The statement has more than {bounds.statement} bytes.",
-            do="Put the values into a table and join it.",
-        )
-    return held.decode(errors="surrogateescape")
-
-
-_LINE_END = re.compile(rb"\A[ \t]*;?[ \t]*\r?\n?")
+        kept.append(piece)
+        if (size := size + len(piece)) > most:
+            raise Fault(
+                TOO_MANY_ROWS_OR_BYTES,
+                f"The answer has more than {most} bytes.",
+                do="Ask for less, or without wait_end_of_query.",
+            )
+    return kept

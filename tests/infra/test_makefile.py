@@ -110,7 +110,7 @@ def test_the_lock_fits_what_the_project_declares() -> None:
     stale = [
         line
         for line in project["dependencies"]
-        if not (found := versions.get((asked := Requirement(line)).name.replace("_", "-").lower()))
+        if not (found := versions.get(canonicalize_name((asked := Requirement(line)).name)))
         or not all(asked.specifier.contains(version, prereleases=True) for version in found)
     ]
 

@@ -196,7 +196,8 @@ class Oracle:
         missing = [row for row in wanted if row not in set(got)][:1]
         said = [dict(zip(right[0], row, strict=True)) for row in (*extra, *missing)]
         if extra and missing:
-            told = [name for name in right[0] if said[0][name] != said[1][name]]
+            case, *others = right[0]
+            told = [case, *(name for name in others if said[0][name] != said[1][name])]
             said = [{name: row[name] for name in told} for row in said]
         return [
             f"{view}{call}: {len(got)} rows, right {len(wanted)}; "

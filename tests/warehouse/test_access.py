@@ -33,6 +33,7 @@ def test_a_users_file_holds_for_both_roles_what_it_says(file: Path) -> None:
 
     # Defaults of an entry: 30 seconds, 100,000 rows, 500 MB; a writer has no limits.
     every = {"max_execution_time": 30, "max_result_rows": 100_000, "max_memory_usage": 500_000_000}
+    every["max_result_bytes"] = 33_554_432  # 32 MiB
     assert users.find("w") == User("w", "tower", "writer", (), {})
     assert users.find("b") == User("b", "drum", "board", ("a", "b"), every)
     assert users.find("l") == User("l", "drum", "board", ("a", "b"), every | {"max_result_rows": 7})
@@ -144,10 +145,8 @@ def test_the_same_time_with_another_file_is_noticed(file: Path) -> None:
     assert users.find("w") is None
 
 
-def test_writing_leaves_no_half_file_and_overwrites_what_a_crash_left(file: Path) -> None:
-    file.parent.mkdir()
-    (file.parent / "users.json.new").write_text("half")
-
+def test_writing_leaves_no_half_file(file: Path) -> None:
+    write_users(file, {"w": {**WRITER, "password": "another"}})
     write_users(file, {"w": WRITER})
 
     assert [each.name for each in file.parent.iterdir()] == ["users.json"]

@@ -265,6 +265,51 @@ def test_no_other_statement_is_taken(board: Client, sql: str) -> None:
     assert refused(board, sql) == 497
 
 
+def chained(levels: int) -> str:
+    """Each name from WITH stands for the one before it twice."""
+    names = ["c0 AS (SELECT n FROM v)"]
+    for at in range(levels):
+        names.append(f"c{at + 1} AS (SELECT n FROM c{at} UNION ALL SELECT n FROM c{at})")
+    return f"WITH {', '.join(names)} SELECT count() FROM c{levels}"
+
+
+COSTLY = {
+    "BETWEEN after BETWEEN": "SELECT 1 " + "BETWEEN 0 AND 2 " * 40,
+    "BETWEEN within BETWEEN": "SELECT " + "(" * 40 + "1" + " BETWEEN 0 AND 2)" * 40,
+    "names from WITH, each twice": chained(40),
+    "a long name": f"SELECT {'if' * 15_000}x FROM v",
+    "a distance of texts": "SELECT editDistance('a', 'b')",
+    "a distance by its other name": "SELECT levenshteinDistance('a', 'b')",
+}
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_what_costs_far_more_than_its_length_is_refused(board: Client, kind: str) -> None:
+    assert refused(board, COSTLY[kind]) == 497
+
+
+def test_what_costs_little_is_taken(board: Client) -> None:
+    assert board.execute("SELECT 1 " + "BETWEEN 0 AND 2 " * 4) == [(1,)]
+    assert board.execute(chained(5)) == [(32,)]
+    assert board.execute(f"SELECT n AS `{'名' * 80}` FROM v") == [(7,)]
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "SETTINGS limit = 9, max_threads = 7",
+        "SETTINGS limit = 9, readonly = 0",
+        "INTO OUTFILE 'x'",
+    ],
+)
+def test_no_clause_hides_behind_interpolate(board: Client, clause: str) -> None:
+    fill = "SELECT n FROM v ORDER BY n WITH FILL INTERPOLATE"
+
+    assert refused(board, f"{fill} {clause}") in (62, 497)
+    assert refused(board, f"SELECT n FROM ({fill} {clause})") in (62, 497)
+    assert board.execute("SELECT 1 AS e FROM v ORDER BY n WITH FILL INTERPOLATE (e)") == [(1,)]
+
+
 def test_a_name_without_a_database_is_no_file(board: Client) -> None:
     for name in (
         "`/etc/passwd`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from infra.warehouse import EmbeddedClickHouse, gate, write_users
+from infra.warehouse import engine as engine_module
 from infra.warehouse._fault import ACCESS_DENIED, QUERY_WAS_CANCELLED, Fault
 from infra.warehouse.access import Users
 from infra.warehouse.desk import Desk, Question
@@ -436,6 +438,31 @@ def test_the_check_of_a_boards_statement_is_a_query_that_runs(board: Desk) -> No
             board.prepare(question("SELECT 1"))
 
     assert ask(board, "SELECT 1") == "1\n"
+
+
+def test_a_board_has_half_a_minute_to_read_its_answer(board: Desk) -> None:
+    assert board.answer_s == 30 + 30
+
+
+def test_a_writer_reads_its_answer_as_slowly_as_it_likes(desk: Desk) -> None:
+    assert desk.answer_s == math.inf
+
+
+def test_a_query_can_be_ended_while_the_check_of_a_statement_hangs(
+    engine: Engine, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_ASKING_S", 0.01)
+    with engine._asking_lock, ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(answer, desk, question(ENDLESS))
+        while not ending.done():
+            desk.stop()
+            time.sleep(0.01)
+        with pytest.raises(Fault, match="for their check"):
+            engine.ask("SELECT 1")
+
+    with pytest.raises(Fault) as ended:
+        ending.result()
+    assert ended.value.code == QUERY_WAS_CANCELLED
 
 
 @pytest.mark.parametrize("over", [0, 1])

@@ -10,10 +10,12 @@ from contextlib import closing
 import psutil
 import pytest
 
+from infra.warehouse import EmbeddedClickHouse
 from infra.warehouse._fault import QUERY_WAS_CANCELLED, SYNTAX_ERROR, Fault
 from infra.warehouse._sql import parse_insert
 from infra.warehouse.engine import Engine, Session
 from infra.warehouse.wire import MemoryFile
+from tests.warehouse.conftest import connect
 
 DEADLINE_S = 60
 # It ends by itself, with another code, when nobody ends it.
@@ -49,7 +51,7 @@ def running(engine: Engine, serial: int) -> list[list[str]]:
     )
 
 
-def test_the_engine_is_sized_for_two_cores_and_2_gb(engine: Engine) -> None:
+def test_the_engine_is_sized_for_two_cores_and_2_gb(warehouse: EmbeddedClickHouse) -> None:
     expected = {
         "background_pool_size": "2",
         "background_merges_mutations_concurrency_ratio": "2",
@@ -68,35 +70,39 @@ def test_the_engine_is_sized_for_two_cores_and_2_gb(engine: Engine) -> None:
         "mmap_cache_size": "0",
     }
 
-    told = dict(engine.ask("SELECT name, value FROM system.server_settings"))
+    # A process of its own: the sizes of the engine's pools are those of its first start.
+    with connect(warehouse) as client:
+        told = dict(client.execute("SELECT name, value FROM system.server_settings"))
 
     assert {name: told[name] for name in expected} == expected
 
 
-def test_clearing_merged_parts_leaves_no_thread_for_each_part(session: Session) -> None:
-    process = psutil.Process()
-    session.run("CREATE DATABASE cleared ENGINE = Atomic", "Null")
-    session.run(
+def test_clearing_merged_parts_leaves_no_thread_for_each_part(
+    warehouse: EmbeddedClickHouse,
+) -> None:
+    process, client = psutil.Process(warehouse.pid), connect(warehouse)
+    client.execute("CREATE DATABASE cleared ENGINE = Atomic")
+    client.execute(
         "CREATE TABLE cleared.t (n UInt64) ENGINE = MergeTree ORDER BY n PARTITION BY n % 100 "
         "SETTINGS old_parts_lifetime = 3600, cleanup_delay_period = 1, "
         "max_cleanup_delay_period = 1, cleanup_delay_period_random_add = 0, "
-        "merge_tree_clear_old_parts_interval_seconds = 1",
-        "Null",
+        "merge_tree_clear_old_parts_interval_seconds = 1"
     )
     merged = "SELECT count() FROM system.parts WHERE database = 'cleared' AND NOT active"
     # The engine clears up to a hundred parts in one thread.
     for _ in range(2):
-        session.run("INSERT INTO cleared.t SELECT number FROM numbers(100)", "Null")
-    session.run("OPTIMIZE TABLE cleared.t FINAL", "Null")
-    assert int(session.run(merged, "TSV")) >= 200
+        client.execute("INSERT INTO cleared.t SELECT number FROM numbers(100)")
+    client.execute("OPTIMIZE TABLE cleared.t FINAL")
+    assert client.execute(merged)[0][0] >= 200
     before = process.num_threads()
 
-    session.run("ALTER TABLE cleared.t MODIFY SETTING old_parts_lifetime = 1", "Null")
-    until(lambda: session.run(merged, "TSV") == b"0\n", "the merged parts were cleared")
+    client.execute("ALTER TABLE cleared.t MODIFY SETTING old_parts_lifetime = 1")
+    until(lambda: client.execute(merged) == [(0,)], "the merged parts were cleared")
 
     # Without a limit the engine starts threads for them, up to 128, and keeps them.
     assert process.num_threads() < before + 40
-    session.run("DROP DATABASE cleared SYNC", "Null")
+    client.execute("DROP DATABASE cleared SYNC")
+    client.disconnect()
 
 
 def test_an_insert_is_one_block_and_a_type_one_line_from_the_first_statement_on(

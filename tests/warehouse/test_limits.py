@@ -328,7 +328,8 @@ def test_an_http_client_that_leaves_ends_its_query(warehouse: EmbeddedClickHouse
 @contextmanager
 def most_memory(warehouse: EmbeddedClickHouse) -> Iterator[list[float]]:
     """Gives how many MB the server took at most beyond what it had before."""
-    process, found = Path(f"/proc/{warehouse.pid}"), []
+    process = Path(f"/proc/{warehouse.pid}")
+    found: list[float] = []
     before = psutil.Process(warehouse.pid).memory_info().rss
     (process / "clear_refs").write_text("5")  # the kernel forgets the highest mark
     yield found
@@ -376,6 +377,27 @@ def test_a_frame_over_http_has_the_bound_of_its_user(warehouse: EmbeddedClickHou
     assert (refused.status_code, refused.headers["X-ClickHouse-Exception-Code"]) == (400, "117")
     assert f"claims {len(zstd_frame(100 * MIB)) - 16} and 104857600 bytes" in refused.text
     assert more[0] < 50
+
+
+@pytest.mark.parametrize(
+    ("format_name", "options"), [("TSV", {"wait_end_of_query": "1"}), ("JSON", {})]
+)
+def test_an_answer_to_a_board_has_a_bound(
+    warehouse: EmbeddedClickHouse, format_name: str, options: dict[str, str]
+) -> None:
+    sql = f"SELECT repeat('x', 1000000) FROM numbers(400) FORMAT {format_name}"
+
+    with most_memory(warehouse) as more:
+        answer = post(warehouse, sql, params={**options, "max_block_size": "1"}, headers=BOARD)
+
+    assert "Code: 396" in answer.text
+    assert more[0] < 250
+
+
+def test_a_boards_user_sends_no_forms(warehouse: EmbeddedClickHouse) -> None:
+    answer = post(warehouse, None, headers=BOARD, files={"query": (None, "SELECT 1")})
+
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "497")
 
 
 def test_a_boards_user_sends_no_rows(warehouse: EmbeddedClickHouse) -> None:

@@ -215,6 +215,24 @@ def test_a_client_without_a_byte_to_read_is_there_and_nobody_waits_for_it(
     assert client.theirs.recv(1) == b"\x04"
 
 
+def test_a_client_that_has_not_read_its_answer_in_time_is_disconnected(
+    clients: list[Client],
+) -> None:
+    real, slow, patient = watching.Watch(), *clients[:2]
+    with (
+        real.over(slow.theirs, slow.gone, within_s=0.01),
+        real.over(patient.theirs, patient.gone, within_s=3600),
+    ):
+        slow.socket.settimeout(DEADLINE_S)
+        assert slow.socket.recv(1) == b""
+        deadline = time.monotonic() + DEADLINE_S
+        while not slow.told and time.monotonic() < deadline:
+            time.sleep(0.01)
+    real.close()
+
+    assert (slow.told[0], patient.told) == (False, [])
+
+
 def test_a_client_whose_connection_cannot_be_read_is_gone(
     watch: Watch, clients: list[Client]
 ) -> None:

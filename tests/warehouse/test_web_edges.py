@@ -20,6 +20,7 @@ import requests
 from infra.warehouse import EmbeddedClickHouse, _fault, sizes, web
 from infra.warehouse._fault import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, Fault
 from infra.warehouse.answers import Packing
+from infra.warehouse.body import Body, split, takes_rows
 from infra.warehouse.desk import Question
 from infra.warehouse.request import Options
 from infra.warehouse.seats import Room
@@ -153,15 +154,15 @@ _CLIENT, _SERVER = socket.socketpair()
 """A client that stays and says no more."""
 
 
-def body(file: Any, connection: socket.socket = _SERVER, **headers: str) -> web._Body:
+def body(file: Any, connection: socket.socket = _SERVER, **headers: str) -> Body:
     message = Message()
     for name, value in headers.items():
         message[name.replace("_", "-")] = value
     handler = SimpleNamespace(rfile=file, headers=message, connection=connection)
-    return web._Body(handler)  # type: ignore[arg-type]
+    return Body(handler)  # type: ignore[arg-type]
 
 
-def whole(of: web._Body) -> bytes:
+def whole(of: Body) -> bytes:
     return b"".join(of.pieces(1 << 40))
 
 
@@ -384,7 +385,7 @@ def test_a_body_is_a_statement_and_its_rows(sent: bytes, statement: str, rows: b
     file = MemoryFile()
     try:
         whole_body = body(BytesIO(sent), Content_Length=str(len(sent)))
-        assert web._split(b"", whole_body.pieces(1 << 40), file, sizes.OWNER) == statement
+        assert split(b"", whole_body.pieces(1 << 40), file, sizes.OWNER) == statement
         file.seal()
         assert Path(file.path).read_bytes() == rows
     finally:
@@ -403,7 +404,7 @@ def test_a_body_is_a_statement_and_its_rows(sent: bytes, statement: str, rows: b
     ],
 )
 def test_a_body_is_rows_behind_an_insert_that_has_none(text: str, takes: bool) -> None:
-    assert web._takes_rows(text) is takes
+    assert takes_rows(text) is takes
 
 
 RESERVED = [
