@@ -181,7 +181,7 @@ def test_the_statements_for_a_citys_own_clickhouse_are_such(warehouse: EmbeddedC
     user, grant = (
         "CREATE USER OR REPLACE desk_431230{0} IDENTIFIED WITH sha256_hash BY "
         f"'{digest}' SETTINGS readonly = 1, max_execution_time = 30 CHANGEABLE_IN_READONLY, "
-        "max_result_rows = 100000, max_memory_usage = 1000000000",
+        "max_result_rows = 100000, max_result_bytes = 33554432, max_memory_usage = 1000000000",
         "GRANT{0} SELECT ON gulou_desk_431230.* TO desk_431230",
     )
     with Client(
