@@ -13,7 +13,6 @@ from aiohttp import web
 
 from dashboards.layout import in_order
 from dashboards.publish import FOLDER, playlist
-from dashboards.roles import SOURCES
 from dashboards.server.answers import client_of, status_of
 from dashboards.server.api import Api
 from dashboards.server.county import Desks
@@ -22,7 +21,7 @@ from dashboards.server.page import Files
 from dashboards.server.queries import Queries
 from dashboards.server.reader import Reader
 from dashboards.server.shelf import Record, Shelf
-from dashboards.server.sources import save_source
+from dashboards.server.sources import Started, provision
 from dashboards.server.stored import Stored
 from dashboards.server.turns import CLIENT
 from schemas.errors import GulouError, Misconfigured
@@ -69,12 +68,12 @@ def application(config: ServerConfig) -> web.Application:
         Misconfigured: a provisioning file is unreadable or has the wrong shape.
     """
     store = Shelf(config.state)
-    provided = _provision(store, config)
-    clerks = next((each for each in provided if each.get("uid") == SOURCES["clerk"]), None)
+    started = _provision(store, config)
     looks = Looks(config.looks or config.state / "looks", config.looks_months, config.zone)
     reader = Reader(config.rows, config.query_s)
     files = Files(config.outlines)
-    queries = Queries(store, reader, looks, Desks(clerks, config.desk_password), config.zone)
+    desks = Desks(started.clerks, config.desk_password)
+    queries = Queries(store, reader, looks, started, desks, config.zone)
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_told])
     app.router.add_routes(queries.routes())
     app.router.add_routes(Stored(store, queries).routes())
@@ -116,7 +115,7 @@ async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
     return response
 
 
-def _provision(store: Shelf, config: ServerConfig) -> list[Record]:
+def _provision(store: Shelf, config: ServerConfig) -> Started:
     """Stores what the server is started with; returns its data sources."""
     rows: list[Record] = []
     if config.data_sources:
@@ -128,10 +127,7 @@ def _provision(store: Shelf, config: ServerConfig) -> list[Record]:
                 do="Write a list, or an object with `datasources`.",
             )
         rows = listed
-        for fields in rows:
-            old = store.find("datasources", uid=fields.get("uid"))
-            old = old or store.find("datasources", name=fields.get("name"))
-            save_source(store, fields, old)
+    started = provision(store, rows)
     if config.boards:
         shipped = []
         for path in sorted(config.boards.rglob("*.json")):
@@ -140,7 +136,7 @@ def _provision(store: Shelf, config: ServerConfig) -> list[Record]:
             shipped.append(_json(path))
             store.put_board(shipped[-1], folder=folder, overwrite=True, message="provisioned")
         _playlist(store, playlist(sorted(shipped, key=in_order)))
-    return rows
+    return started
 
 
 def _home(store: Shelf) -> str:

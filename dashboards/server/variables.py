@@ -279,7 +279,7 @@ class Variables:
         values = {n: each.value for n, each in fillings.items() if not n.startswith("__")}
         look = replace(self._inquiry.look, variable=str(model["name"]), variables=values)
         origin = await self._queries.origin(filled(uid, fillings), sql, self._inquiry.caller, look)
-        key = (origin.uid, origin.version, sql, model.get("regex"), model.get("sort"))
+        key = (origin, sql, model.get("regex"), model.get("sort"))
         # What changes with the range is asked anew, as in Grafana.
         lasting = model.get("refresh") != _AT_EVERY_RANGE and "$__" not in sql
         if lasting and (held := self._lists.held(key)) is not None:
