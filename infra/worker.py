@@ -9,7 +9,7 @@ import sys
 import faust
 
 from infra import database as apply
-from infra.settings import Settings
+from infra.settings import LOCAL, Settings
 from schemas.errors import GulouError
 from schemas.families import families
 from schemas.reference.calendars import Calendar
@@ -25,7 +25,7 @@ def configure(settings: Settings, index: int = 0) -> WorkerConfig:
         layout=apply.layout(settings),
         divisions=apply.divisions(settings),
         calendar=Calendar.load(settings.timezone),
-        http=(settings.host, settings.metrics_port + index),
+        http=(LOCAL, settings.metrics_port + index),
         datadir=settings.home / "faust",
         limits=Limits(
             batch_events=settings.batch_events,

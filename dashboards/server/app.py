@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from dashboards.layout import in_order
 from dashboards.publish import FOLDER, playlist
-from dashboards.server.answers import client_of, status_of
+from dashboards.server.answers import BODY_LIMIT, caller_of, client_of, status_of, told
 from dashboards.server.api import Api
 from dashboards.server.county import Desks
 from dashboards.server.looks import Looks
@@ -23,10 +24,8 @@ from dashboards.server.reader import Reader
 from dashboards.server.shelf import Record, Shelf
 from dashboards.server.sources import Started, provision
 from dashboards.server.stored import Stored
-from dashboards.server.turns import CLIENT
+from dashboards.server.turns import ASKING, CLIENT, Crowded
 from schemas.errors import GulouError, Misconfigured
-
-BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def application(config: ServerConfig) -> web.Application:
     files = Files(config.outlines)
     desks = Desks(started.clerks, config.desk_password)
     queries = Queries(store, reader, looks, started, desks, config.zone)
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_told])
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_told()])
     app.router.add_routes(queries.routes())
     app.router.add_routes(Stored(store, queries).routes())
     app.router.add_routes(Api(store, reader).routes())
@@ -97,22 +96,36 @@ def application(config: ServerConfig) -> web.Application:
     return app
 
 
-@web.middleware
-async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
+def _told() -> Any:
     """Turns our errors into Grafana's JSON; adds the server's clock to every API response.
 
-    It also says for whom the request's queries run.
+    It also says for whom the request's queries run, and bounds the requests of one client.
     """
-    CLIENT.set(client_of(request))
-    try:
-        response: web.StreamResponse = await handler(request)
-    except GulouError as error:
-        response = web.json_response({"message": str(error)}, status=status_of(error))
-    if request.path.startswith("/api/"):
-        # Screens take "now" from this clock, so that one query serves them all (D-63).
-        response.headers["X-Server-Time-Ms"] = str(time.time_ns() // 1_000_000)
-        response.headers["Cache-Control"] = "no-store"
-    return response
+    asking = Counter[str]()
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        client = client_of(request)
+        CLIENT.set(client)
+        asking[client] += 1
+        try:
+            if asking[client] > ASKING:
+                raise Crowded("请求太多。", do="请稍候片刻再试，或少开几个看板。")
+            response: web.StreamResponse = await handler(request)
+        except GulouError as error:
+            text = told(error, caller_of(request))
+            response = web.json_response({"message": text}, status=status_of(error))
+        finally:
+            asking[client] -= 1
+            if not asking[client]:
+                del asking[client]
+        if request.path.startswith("/api/"):
+            # Screens take "now" from this clock, so that one query serves them all (D-63).
+            response.headers["X-Server-Time-Ms"] = str(time.time_ns() // 1_000_000)
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return middleware
 
 
 def _provision(store: Shelf, config: ServerConfig) -> Started:

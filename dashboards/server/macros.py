@@ -57,9 +57,10 @@ def expand(sql: str, scope: Scope) -> str:
 # comments. It reads backslash escapes as ClickHouse does: a scanner without them misreads 'it\'s'
 # and blanks half of the statement.
 _COMMENTS = re.compile(
-    r"('(?:\\.|''|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:\\.|[^`\\])*`)|--[^\n]*|/\*.*?\*/", re.DOTALL
+    r"('(?:\\.|''|[^'\\]++)*+'|\"(?:\\.|[^\"\\]++)*+\"|`(?:\\.|[^`\\]++)*+`)|--[^\n]*|/\*.*?\*/",
+    re.DOTALL,
 )
-_QUOTED = re.compile(r"'(?:\\.|''|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_QUOTED = re.compile(r"'(?:\\.|''|[^'\\]++)*+'|\"(?:\\.|[^\"\\]++)*+\"", re.DOTALL)
 
 _Macro = Callable[[Scope, list[str]], str]
 

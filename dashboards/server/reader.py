@@ -23,6 +23,11 @@ from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 T = TypeVar("T")
 
+_KEPT: Final = 64 * 1024 * 1024
+"""Bytes of answers that are kept for others; a wall's are about 100 kB."""
+_CELL: Final = 64
+"""Bytes of a value in memory, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
@@ -58,6 +63,11 @@ class Answer:
 
     columns: list[AnswerColumn]
     cut: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return _CELL * sum(len(each.values) for each in self.columns)
 
 
 def source(record: Mapping[str, Any], password: str) -> DataSource:
@@ -113,6 +123,8 @@ class Reader:
         self._lock = threading.Lock()
         self._idle: dict[DataSource, list[clickhouse_driver.Client]] = {}
         self._shared: dict[object, _Shared] = {}
+        self._kept: dict[object, int] = {}
+        """Sizes of the answers that wait for others, oldest first."""
 
     async def shared(
         self, key: object, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]
@@ -120,7 +132,8 @@ class Reader:
         """Result of `work` for `key`, at most `seconds` old; all callers share one run.
 
         Callers share an error too: fifty walls must not query a struggling server fifty times.
-        When all of them have left, the run is cancelled.
+        When all of them have left, the run is cancelled. Where a result has a `size`, the oldest
+        are given up before all together are too large.
 
         Raises:
             Crowded: the caller's client has too many queries waiting.
@@ -155,15 +168,23 @@ class Reader:
 
     def _keep(self, key: object, one: _Shared, seconds: float) -> None:
         self.turns.drop(one.ticket)
-        if not one.task.cancelled():
-            one.task.exception()  # Else asyncio logs it when all screens have disconnected.
+        # Asked for the exception: else asyncio logs it when all screens have disconnected.
+        done = not one.task.cancelled() and one.task.exception() is None
         loop = asyncio.get_running_loop()
         one.ended = loop.time()
         loop.call_later(seconds, self._drop, key, one)
+        if self._shared.get(key) is not one:
+            return
+        self._kept.pop(key, None)
+        self._kept[key] = getattr(one.task.result(), "size", 0) if done else 0
+        while sum(self._kept.values()) > _KEPT:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest], self._shared[oldest]
 
     def _drop(self, key: object, one: _Shared) -> None:
         if self._shared.get(key) is one:
             del self._shared[key]
+            self._kept.pop(key, None)
 
     async def run(self, origin: DataSource, sql: str) -> Answer:
         """The answer of one query, in its client's turn; cancelled, the query ends in ClickHouse.

@@ -33,7 +33,7 @@ def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Reco
     hidden = fields.pop("secureJsonData", None) or {}
     for name in ("id", "version", "secureJsonFields", "readOnly"):
         fields.pop(name, None)
-    if not fields.get("name") or not fields.get("type"):
+    if not all(fields.get(each) and isinstance(fields[each], str) for each in ("name", "type")):
         raise Refused("bad request data: a data source needs a name and a type.", do="Add them.")
     twin = store.find("datasources", name=fields["name"])
     if twin and (old is None or twin["uid"] != old["uid"]):

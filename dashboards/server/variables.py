@@ -173,6 +173,11 @@ class Variables:
         self._done: dict[str, Chosen] = {}
         self._begun: set[str] = set()
 
+    @property
+    def names(self) -> Collection[str]:
+        """Of the board's variables."""
+        return self._models.keys()
+
     async def all(self) -> list[Chosen]:
         """Every variable, in the board's order, each with its problem if it has one."""
         return [found for name in self._models if (found := await self._settled(name))]

@@ -2,7 +2,8 @@
 
 from infra.http.gate import HEALTH, Gate, loopback, token_in
 from infra.http.grants import ACCESS, Grants
-from infra.http.serving import Listening, runner_of, serve
+from infra.http.seats import Seats
+from infra.http.serving import Listening, listen, serve
 
 __all__ = [
     "ACCESS",
@@ -10,8 +11,9 @@ __all__ = [
     "Gate",
     "Grants",
     "Listening",
+    "Seats",
+    "listen",
     "loopback",
-    "runner_of",
     "serve",
     "token_in",
 ]

@@ -339,7 +339,7 @@ def test_without_boards_on_the_disk_nothing_is_made(tmp_path: Path) -> None:
     assert (store.boards(), store.all("folders"), store.all("playlists")) == ([], [], [])
 
 
-def test_a_source_is_found_by_its_uid_alone_and_another_of_its_name_is_renamed(tmp_path: Path) -> None:
+def test_a_source_is_found_by_uid_alone_and_another_of_its_name_is_renamed(tmp_path: Path) -> None:
     path = tmp_path / "sources.json"
 
     def start(*rows: dict[str, Any]) -> list[tuple[str, str, int]]:
