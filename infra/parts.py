@@ -234,7 +234,6 @@ def _http_part(
         away: see `Part`.
         env: see `Part`.
     """
-
     place = host or settings.host
 
     def command() -> list[str]:

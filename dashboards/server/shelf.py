@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
+from pydantic import BaseModel, Field, StrictBool, StrictStr, ValidationError
 
 from schemas.errors import Misconfigured, Refused
 
@@ -45,7 +45,7 @@ class _Variable(BaseModel):
 
 
 class _Templating(BaseModel):
-    list: list[_Variable] | None = None
+    variables: list[_Variable] | None = Field(default=None, alias="list")
 
 
 class _Board(BaseModel):

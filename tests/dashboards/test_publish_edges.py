@@ -418,8 +418,8 @@ def test_a_token_file_that_is_empty_or_missing_stops_the_start(
     assert f"token file {word} is empty" in capsys.readouterr().err
 
 
-def test_a_request_has_at_most_16_mebibytes(tmp_path: Path) -> None:
-    most = 16 * 1024 * 1024
+def test_a_request_has_at_most_4_mebibytes(tmp_path: Path) -> None:
+    most = 4 * 1024 * 1024
     empty = len(json.dumps({"name": "", "items": []}))
     with inside(ServerConfig(tmp_path / "state")) as running:
         codes = [
