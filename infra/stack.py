@@ -401,13 +401,13 @@ def enough_disk(folder: Path, least_mb: int, *, variable: str = "GULOU_HOME") ->
         )
 
 
-def bound(log: Path, most: int = _LOG_BYTES) -> None:
+def bound(log: Path) -> None:
     """Empties a log that has grown too large, after copying it beside; its writer goes on.
 
     The writer has the file open to append, so a new file under its name would stay empty. What it
     writes between the copy and the cut is lost.
     """
-    if log.exists() and log.stat().st_size > most:
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
         shutil.copy(log, log.with_suffix(".log.1"))
         os.truncate(log, 0)
 

@@ -53,9 +53,10 @@ def expand(sql: str, scope: Scope) -> str:
     return text
 
 
-# A string literal or a quoted identifier, to its end or that of the text. It reads backslash escapes
-# as ClickHouse does: a scanner without them misreads 'it\'s' and blanks half of the statement. No
-# repetition is gone back into and none is begun twice, so that no text costs more than its length.
+# A string literal or a quoted identifier, to its end or that of the text. It reads backslash
+# escapes as ClickHouse does: a scanner without them misreads 'it\'s' and blanks half of the
+# statement. No repetition is gone back into and none is begun twice, so that no text costs more
+# than its length.
 _LITERAL = r"'(?:[^'\\]++|\\.|'')*+(?:'|\\?\Z)|\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z)"
 # A literal or a comment, whichever starts first; group 1 holds all but comments.
 _COMMENTS = re.compile(
