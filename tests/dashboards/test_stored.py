@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -462,3 +464,42 @@ def test_variables_and_the_pages_macros_are_filled_in_as_grafana_does(
     Counted.ran.clear()
     panel(walls, "filled", 1)
     assert text in Counted.ran
+
+
+# ------------------------------------------------------------------------------- what is told
+
+
+@pytest.mark.parametrize(
+    ("panels", "fields", "said"),
+    [
+        ([{"id": 1, "targets": [target("SELECT nope")]}], {}, "nope"),
+        ([{"id": 1, "targets": [target("SELECT $__table")]}], {}, "names no table"),
+        ([{"id": 1, "targets": [target("SELECT 1", datasource={"uid": "gone"})]}], {}, "'gone'"),
+        ([{"id": 1, "targets": [target("SELECT 1", datasource={"uid": "dead"})]}], {},
+         "ClickHouse at 127.0.0.1:1 does not answer"),
+        ([{"id": 1, "targets": [target("SELECT 1")]}], {"from": "x"}, "from 'x' is unreadable"),
+    ],
+    ids=["sql", "macro", "no source", "away", "range"],
+)  # fmt: skip
+def test_an_official_reads_chinese_and_a_publisher_what_is_wrong(
+    tmp_path: Path, city_source: dict[str, Any], panels: list[Any], fields: dict[str, str],
+    said: str,
+) -> None:  # fmt: skip
+    away = {**city_source, "uid": "dead", "name": "dead", "isDefault": False}
+    away["jsonData"] = {**city_source["jsonData"], "port": 1}
+    (tmp_path / "sources.json").write_text(json.dumps([city_source, away]))
+    config = ServerConfig(tmp_path / "state", data_sources=tmp_path / "sources.json")
+    with inside(config, TOKEN) as server:
+        publish(server, {"uid": "told", "panels": panels})
+        query = urlencode({**SPAN, "refreshMs": "60000", **fields})
+        path = f"/api/boards/told/panels/1/query?{query}"
+        texts = []
+        # They share one answer, and each reads it in his own words.
+        for headers in (BEARER, {}, BEARER, {}):
+            body = server.call("GET", path, headers=headers).json()
+            found = body["results"]["A"]["error"] if "results" in body else body["message"]
+            texts.append(found)
+    assert texts[:2] == texts[2:]
+    assert said in texts[0]
+    assert re.fullmatch("[\u4e00-\u9fff，。； ]+", texts[1]), texts[1]
+    assert texts[1].endswith("请联系管理员。")
