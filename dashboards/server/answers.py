@@ -20,7 +20,11 @@ BODY_LIMIT = 4 * 1024 * 1024  # A board with a large map inside is about 1 MB.
 VERSION = "13.2.2"  # Version of the Grafana components that the page uses.
 
 
-class Denied(Refused):
+class Said(Refused):
+    """A refusal in words for whoever looks at boards."""
+
+
+class Denied(Said):
     """The caller's role may not see what was asked for."""
 
 
@@ -41,14 +45,14 @@ def told(error: GulouError, caller: Caller) -> str:
 
     Addresses, users and SQL are of use to nobody else.
     """
-    if may_publish(caller.access) or _FOR_READERS.match(error.what):
+    if may_publish(caller.access) or isinstance(error, Said) or _CHINESE.match(error.what):
         return str(error)
     if isinstance(error, Unavailable):
         return "数据库暂时没有应答。 请稍候；仍然如此，请联系管理员。"
     return "这项查询没有完成。 请稍候刷新页面；仍然如此，请联系管理员。"
 
 
-_FOR_READERS: Final = re.compile("[“\u4e00-\u9fff]")  # A sentence that begins in Chinese.
+_CHINESE: Final = re.compile("[\u4e00-\u9fff]")  # A sentence that begins so.
 
 
 def reply(code: int, error: GulouError | str, **more: Any) -> web.Response:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from dashboards.server.answers import Said
 from dashboards.server.county import is_outside, refusal
 from dashboards.server.filling import (
     ALL,
@@ -26,7 +27,7 @@ from dashboards.server.filling import (
 from dashboards.server.frames import AnswerColumn
 from dashboards.server.queries import Inquiry, Queries, source_uid
 from dashboards.server.shelf import Record
-from schemas.errors import GulouError, Misconfigured, Refused
+from schemas.errors import GulouError, Misconfigured
 from schemas.grain import County
 
 OPTIONS_S: Final = 60.0
@@ -51,11 +52,11 @@ class Option:
     text: str
 
 
-class Unknown(Refused):
+class Unknown(Said):
     """A value that is no option of its variable, or no text that the board allows."""
 
 
-class Nothing(Refused):
+class Nothing(Said):
     """A variable has no options, so that nothing is chosen."""
 
 

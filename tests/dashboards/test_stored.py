@@ -503,3 +503,11 @@ def test_an_official_reads_chinese_and_a_publisher_what_is_wrong(
     assert said in texts[0]
     assert re.fullmatch("[\u4e00-\u9fff，。； ]+", texts[1]), texts[1]
     assert texts[1].endswith("请联系管理员。")
+
+
+def test_a_time_series_without_rows_is_said_so_to_everybody(walls: Inside) -> None:
+    # The page knows it by these words of Grafana's and shows an empty picture.
+    none = target("SELECT toDateTime(0) AS time, 1 AS n WHERE 0", format=0)
+    publish(walls, {"uid": "empty", "panels": [{"id": 1, "targets": [none]}]})
+    _, body = panel(walls, "empty", 1)
+    assert body["results"]["A"]["error"].startswith("no results returned from query")
