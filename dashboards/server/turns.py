@@ -22,8 +22,9 @@ WAITING: Final = 100
 """Of one client, further ones are refused; a large board has about forty."""
 
 
-ASKING: Final = 150
-"""Requests of one client that are answered at a time, however few queries they share."""
+ASKING: Final = 400
+"""Requests of one client that are answered at a time, however few queries they share: fifty walls
+that share a token have three hundred."""
 
 
 def network(address: str) -> str:

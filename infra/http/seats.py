@@ -14,8 +14,8 @@ from aiohttp import web
 
 from infra.http.gate import Handler
 
-SEATS: Final = 512
-"""Connections at a time; walls and browsers have about six each."""
+SEATS: Final = 1024
+"""Connections at a time; walls and browsers have six each at most."""
 _OTHER_FILES: Final = 100
 """Files that a part needs besides: its own, and connections to ClickHouse."""
 _FILES: Final = 65_536

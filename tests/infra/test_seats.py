@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from infra.http import Gate, Seats, gate, listen, serving
+from infra.http.seats import SEATS
 from tests.dashboards.servers import board_server
 
 WAIT_S = 60
@@ -219,7 +220,7 @@ def test_more_silent_connections_than_a_server_may_have_files_keep_nobody_out(
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         silent = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), WAIT_S))
-            for _ in range(600)
+            for _ in range(SEATS + 50)
         ]
         assert server.call("GET", "/api/health").status_code == 200
         assert status(silent[0]) == 0
