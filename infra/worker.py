@@ -10,7 +10,7 @@ import faust
 from aiohttp import web
 
 from infra import database as apply
-from infra.http import Gate, Seats, listen
+from infra.http import Connections, Gate, listen
 from infra.settings import LOCAL, Settings
 from schemas.errors import GulouError
 from schemas.families import families
@@ -47,7 +47,7 @@ def configure(settings: Settings, index: int = 0) -> WorkerConfig:
 
 async def _listen(site: web.Application, host: str, port: int) -> web.AppRunner:
     """Serves metrics and readiness to this machine, where they need no token."""
-    return await listen(site, Gate(host, ""), host, port, Seats(_SEATS))
+    return await listen(site, Gate(host, ""), host, port, Connections(_SEATS))
 
 
 def _credentials(settings: Settings) -> object:

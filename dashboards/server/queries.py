@@ -99,7 +99,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Query:
+class _Admitted:
     """One query that may be asked: its look is on record."""
 
     origin: DataSource
@@ -241,7 +241,7 @@ class Queries:
             return self._desks.origin(caller.county)
         return source(record, self.store.secret(record["uid"], "password"))
 
-    async def _prepared(self, ask: Ask, inquiry: Inquiry) -> _Query | GulouError:
+    async def _prepared(self, ask: Ask, inquiry: Inquiry) -> _Admitted | GulouError:
         """The query as it will run, once its look is on record; an error where only it fails.
 
         What goes on record is what runs: macros can hold any SQL.
@@ -267,9 +267,9 @@ class Queries:
             raise  # for the whole request: nothing of it may be shown
         except GulouError as error:
             return error
-        return _Query(origin, sql, form, ask.ref)
+        return _Admitted(origin, sql, form, ask.ref)
 
-    async def _one(self, query: _Query | GulouError, span: Span) -> _Result:
+    async def _one(self, query: _Admitted | GulouError, span: Span) -> _Result:
         if isinstance(query, GulouError):
             return _Result(error=query)
         try:
@@ -277,7 +277,7 @@ class Queries:
         except Crowded as error:
             return _Result(error=error)
 
-    async def _answer(self, query: _Query) -> _Result:
+    async def _answer(self, query: _Admitted) -> _Result:
         try:
             answer = await self.reader.run(query.origin, query.sql)
             cut = f"只显示前 {self.reader.rows} 行" if answer.cut else ""

@@ -143,7 +143,8 @@ class Gate:
                 )
             if caller and request.query.get("token") and request.method == "GET":
                 return gate._visited(request)
-            return await _with_body(request) or await handler(request)
+            refusal = await _with_body(request)
+            return await handler(request) if refusal is None else refusal
 
         return guard  # type: ignore[return-value]
 

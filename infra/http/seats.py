@@ -34,14 +34,14 @@ def room() -> int:
 
 
 @dataclass(slots=True)
-class _Seat:
+class _Held:
     address: str
     since: float
     """When it began to be silent."""
     working: bool = False
 
 
-class Seats:
+class Connections:
     """The connections of one port.
 
     A connection that sends nothing, or only a part of its request, or does not take its answer,
@@ -55,14 +55,14 @@ class Seats:
 
     def __init__(self, most: int = SEATS, read_s: float = READ_S) -> None:
         self.most, self.read_s = most, read_s
-        self._taken: dict[asyncio.BaseTransport, _Seat] = {}
+        self._taken: dict[asyncio.BaseTransport, _Held] = {}
 
     def enter(self, transport: asyncio.Transport) -> bool:
         """Takes a seat for a new connection; False when all are taken and at work."""
         if len(self._taken) >= self.most and not self._made_room():
             return False
         address = str((transport.get_extra_info("peername") or ("",))[0])
-        self._taken[transport] = _Seat(address, time.monotonic())
+        self._taken[transport] = _Held(address, time.monotonic())
         return True
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
@@ -105,7 +105,7 @@ class Seats:
 class _Seated(asyncio.Protocol):
     """A connection's protocol, which keeps its seat for it."""
 
-    def __init__(self, inner: asyncio.Protocol, seats: Seats) -> None:
+    def __init__(self, inner: asyncio.Protocol, seats: Connections) -> None:
         self._inner, self._seats = inner, seats
         self._transport: asyncio.Transport
         self._unread: asyncio.TimerHandle | None = None
@@ -149,7 +149,7 @@ class _Seated(asyncio.Protocol):
 class Site(web.BaseSite):
     """A port of aiohttp's whose connections have seats."""
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, seats: Seats) -> None:
+    def __init__(self, runner: web.AppRunner, host: str, port: int, seats: Connections) -> None:
         super().__init__(runner)
         self._host, self._port, self._seats = host, port, seats
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from infra.http.gate import Gate
-from infra.http.seats import SILENT_S, Seats, Site, room
+from infra.http.seats import SILENT_S, Connections, Site, room
 from schemas.errors import Misconfigured
 
 
@@ -49,7 +49,7 @@ def serve(make: Callable[[], web.Application], listening: Listening, gate: Gate)
 
 
 async def listen(
-    app: web.Application, gate: Gate, host: str, port: int, seats: Seats
+    app: web.Application, gate: Gate, host: str, port: int, seats: Connections
 ) -> web.AppRunner:
     """Serves the application behind the gate, until the runner's `cleanup`.
 
@@ -95,7 +95,7 @@ def _log() -> logging.Logger:
 async def _serve(make: Callable[[], web.Application], listening: Listening, gate: Gate) -> None:
     host, port = listening.host, listening.port
     try:
-        runner = await listen(make(), gate, host, port, Seats(room()))
+        runner = await listen(make(), gate, host, port, Connections(room()))
     except OSError as error:
         raise Misconfigured(
             f"{listening.part} cannot listen on {host}:{port} ({error.strerror}).",

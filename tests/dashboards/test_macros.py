@@ -283,7 +283,7 @@ TO = "toDateTime(1447328726)"
 
 
 @pytest.mark.parametrize(
-    "rest", ["'" + "\\'" * 200_000, "/*" * 200_000], ids=["open text", "open comment"]
+    "rest", ["'" + "\\'" * 200_000, "/* " * 200_000], ids=["open text", "open comment"]
 )
 def test_what_is_never_closed_is_looked_for_once_and_stays(rest: str) -> None:
     # Looked for again from each place, each of these would take minutes.

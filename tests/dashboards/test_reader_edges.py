@@ -15,7 +15,6 @@ from clickhouse_driver.errors import ServerException
 
 from dashboards.server import app as board_server
 from dashboards.server import queries as board_queries
-from dashboards.server import reader as reader_module
 from dashboards.server.app import ServerConfig
 from dashboards.server.reader import DataSource, Reader, _client, _Going, _message, source
 from infra.warehouse import EmbeddedClickHouse
@@ -237,40 +236,6 @@ def test_work_that_has_not_ended_is_shared_whatever_its_age() -> None:
     with clocked() as (loop, reader):
         assert loop.run_until_complete(ask(loop, reader)) == ("done", "done")
     assert started == ["one", "one"], "one for each key"
-
-
-class Sized:
-    """An answer of a size."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-
-def test_the_oldest_answers_go_when_all_that_are_kept_are_too_large(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(reader_module, "_KEPT", 100)
-    runs: list[str] = []
-
-    async def ask(reader: Reader, *keys: str, size: int = 40) -> None:
-        for key in keys:
-
-            async def work(key: str = key) -> Sized:
-                runs.append(key)
-                return Sized(size)
-
-            await reader.shared(key, 30.0, work)
-            await asyncio.sleep(0)
-
-    with clocked() as (loop, reader):
-        loop.run_until_complete(ask(reader, "a", "b", "c"))
-        loop.run_until_complete(ask(reader, "c", "b"))
-        assert runs == ["a", "b", "c"]
-        loop.run_until_complete(ask(reader, "a"))
-        assert runs == ["a", "b", "c", "a"]
-        # One that is larger than all may be is kept by itself no more than they are.
-        loop.run_until_complete(ask(reader, "large", size=101))
-        assert (reader._shared, reader._kept) == ({}, {})
 
 
 # ------------------------------------------------------------------------------------ queries

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from infra.http import Gate, Seats, gate, listen, serving
+from infra.http import Connections, Gate, gate, listen, serving
 from infra.http.seats import SEATS
 from tests.dashboards.servers import board_server
 
@@ -25,7 +25,7 @@ LARGE = 32 * 1024 * 1024
 class Part:
     """A part with one quick path, one that waits until it is let go, and one with much to say."""
 
-    def __init__(self, seats: Seats) -> None:
+    def __init__(self, seats: Connections) -> None:
         self.seats = seats
         self.port = 0
         self.begun = threading.Semaphore(0)
@@ -106,7 +106,7 @@ def status(client: socket.socket) -> int:
 
 
 def test_silent_connections_give_their_seats_to_whoever_comes_the_oldest_first() -> None:
-    with Part(Seats(4)).running() as part, contextlib.ExitStack() as stack:
+    with Part(Connections(4)).running() as part, contextlib.ExitStack() as stack:
         silent = [stack.enter_context(part.asked()) for _ in range(3)]
         # A part of a head is silence too.
         silent.append(stack.enter_context(part.asked("GET /quick HTTP/1.1\r\nHost: 127")))
@@ -119,14 +119,14 @@ def test_silent_connections_give_their_seats_to_whoever_comes_the_oldest_first()
 
 
 def test_a_connection_between_two_requests_is_silent() -> None:
-    with Part(Seats(1)).running() as part, part.asked(part.get("/quick")) as first:
+    with Part(Connections(1)).running() as part, part.asked(part.get("/quick")) as first:
         assert status(first) == 200
         assert part.status() == 200
         assert status(first) == 0
 
 
 def test_an_answer_that_is_being_made_is_never_given_up_for_a_seat() -> None:
-    with Part(Seats(2)).running() as part, contextlib.ExitStack() as stack:
+    with Part(Connections(2)).running() as part, contextlib.ExitStack() as stack:
         busy = [stack.enter_context(part.asked(part.get("/waits"))) for _ in range(2)]
         for _ in busy:
             assert part.begun.acquire(timeout=WAIT_S)
@@ -143,7 +143,7 @@ def test_a_head_that_does_not_end_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, sent: str
 ) -> None:
     monkeypatch.setattr(serving, "SILENT_S", 0.2)
-    with Part(Seats()).running() as part, part.asked(sent) as client:
+    with Part(Connections()).running() as part, part.asked(sent) as client:
         assert status(client) == 0
         assert part.status() == 200
 
@@ -167,7 +167,7 @@ def test_a_body_that_does_not_end_is_not_waited_for(
         f"{verb}\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         "Content-Length: 9\r\n\r\ntoken"
     )
-    with Part(Seats()).running() as part, part.asked(sent) as client:
+    with Part(Connections()).running() as part, part.asked(sent) as client:
         assert status(client) == expected
 
 
@@ -176,14 +176,14 @@ def test_a_login_that_sends_slowly_holds_no_seat() -> None:
         "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\n\r\ntoken"
     )
-    with Part(Seats(2)).running() as part, contextlib.ExitStack() as stack:
+    with Part(Connections(2)).running() as part, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(part.asked(sent)) for _ in range(2)]
         assert part.status() == 200
         assert status(slow[0]) == 0
 
 
 def test_a_client_that_does_not_take_its_answer_is_sent_away() -> None:
-    with Part(Seats(read_s=0.2)).running() as part, part.asked(part.get("/large")) as client:
+    with Part(Connections(read_s=0.2)).running() as part, part.asked(part.get("/large")) as client:
         assert part.ended.wait(WAIT_S), "it was waited for"
         taken = 0
         with contextlib.suppress(ConnectionError):
@@ -194,7 +194,7 @@ def test_a_client_that_does_not_take_its_answer_is_sent_away() -> None:
 
 
 def test_a_client_that_does_not_take_its_answer_holds_no_seat() -> None:
-    with Part(Seats(1)).running() as part, part.asked(part.get("/large")):
+    with Part(Connections(1)).running() as part, part.asked(part.get("/large")):
         until(lambda: any(not each.working for each in part.seats._taken.values()))
         assert part.status() == 200
 
