@@ -26,11 +26,6 @@ _LITERAL: Final = re.compile(r"'(?:\\.|[^'\\])*'")
 _FINER: Final = "本图的数据细于公开口径，仅供经办人员查看。"
 
 
-def source_role(record: Mapping[str, Any]) -> Role:
-    """The role whose figures a data source gives; another publisher's source is for viewers."""
-    return "clerk" if record.get("uid") == SOURCES["clerk"] else "viewer"
-
-
 def role_of(*queries: str) -> Role:
     """The role whose views can answer all the queries: a viewer's where they do, else a clerk's."""
     words = {word for sql in queries for word in re.findall(r"\w+", _LITERAL.sub("", sql))}

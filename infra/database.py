@@ -102,12 +102,18 @@ def apply(settings: Settings) -> list[Change]:
 def apply_desks(settings: Settings) -> list[Change]:
     """Makes the desks of counties that have clerks of their own, and drops the others.
 
-    Nothing else changes, so it may run while workers write.
+    Nothing else changes, so it may run while workers write. One caller at a time: between the
+    reading of the grants and the drop of a desk, nobody may let a clerk in to it.
 
     Raises:
         Misconfigured: a city's own ClickHouse lets Gulou make or drop no user.
         Unavailable: ClickHouse does not answer, or nothing was ever applied there.
     """
+    with desks.alone(settings):
+        return _apply_desks(settings)
+
+
+def _apply_desks(settings: Settings) -> list[Change]:
     place = replace(layout(settings), counties=desks.counties(settings))
     client = address(settings).connect()
     try:

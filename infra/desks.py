@@ -11,7 +11,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,6 +94,16 @@ def reader(settings: Settings, code: str) -> DeskUser:
         password(key, code),
         f"{settings.desk_database}_{code}",
     )
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """While nobody else of this installation changes what follows from the grants."""
+    file = settings.home / "run" / "desks.lock"
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_users(settings: Settings) -> Path:

@@ -29,7 +29,7 @@ from infra.broker import (
 )
 from infra.database import address, apply
 from infra.http import HEALTH
-from infra.settings import KAFKA_USERS, Settings
+from infra.settings import KAFKA_USERS, LOCAL, Settings
 from infra.warehouse import EmbeddedClickHouse, confinement
 from schemas import names
 from schemas.errors import GulouError
@@ -213,6 +213,7 @@ def _http_part(
     arguments: Callable[[], Sequence[str]],
     *,
     variable: str,
+    host: str = "",
     health: str = HEALTH,
     page: str = "",
     away: Callable[[], str] | None = None,
@@ -227,21 +228,23 @@ def _http_part(
         port: port it listens on.
         arguments: returns the arguments of its command; called for each start.
         variable: setting of the port, named in the message when the port is taken.
+        host: address it listens on; by default the installation's.
         health: path that answers 200 while it serves.
         page: path to show to people.
         away: see `Part`.
         env: see `Part`.
     """
+    place = host or settings.host
 
     def command() -> list[str]:
-        _child.claim(settings.host, port, part=name, variable=variable)
+        _child.claim(place, port, part=name, variable=variable)
         return [sys.executable, "-m", module, *arguments()]
 
     return Part(
         name,
         command,
-        lambda: _answers(settings.host, port, health),
-        where=f"http://{settings.host}:{port}{page}",
+        lambda: _answers(place, port, health),
+        where=f"http://{place}:{port}{page}",
         away=away,
         env=env,
     )
@@ -255,6 +258,8 @@ def _worker(settings: Settings, index: int) -> Part:
         settings.metrics_port + index,
         lambda: ["--index", str(index)],
         variable="GULOU_METRICS_PORT",
+        # Metrics have no gate.
+        host=LOCAL,
         health="/ready",
         page="/metrics",
         away=None if _all_embedded(settings) else lambda: _away(settings),
@@ -304,6 +309,7 @@ def _boards(settings: Settings) -> Part:
             "--looks-months", str(settings.looks_months),
             "--data-sources", str(sources),
             "--boards", str(made),
+            *(["--closed"] if settings.closed else []),
             *(["--outlines", str(chosen.map.file)] if chosen.map else []),
             "--zone", settings.timezone,
         ]  # fmt: skip

@@ -37,6 +37,8 @@ SCRAM = "SCRAM-SHA-512"
 """How the users of the embedded Kafka log in."""
 KafkaUser = Literal["admin", "producer", "worker", "auditor"]
 """As whom a part acts at Kafka: who makes topics, sends events, counts them, only reads."""
+LOCAL = "127.0.0.1"
+"""Where parts listen that nobody but this machine may reach, whatever `host` says."""
 KAFKA_USERS: tuple[KafkaUser, ...] = get_args(KafkaUser)
 
 
@@ -84,7 +86,8 @@ class Settings(BaseSettings):
     )
     metrics_port: Port = Field(
         default=19108,
-        description="Metrics and readiness of the first worker; worker n is n ports above.",
+        description="Metrics and readiness of the first worker, on 127.0.0.1 alone; worker n is n "
+        "ports above.",
     )
 
     # -- the city
@@ -191,6 +194,11 @@ class Settings(BaseSettings):
 
     # -- boards
     board_port: Port = Field(default=13000, description="Board server; 0 is any free port.")
+    closed: bool = Field(
+        default=False,
+        description="Whether the boards ask for a token on this machine too; needed behind a "
+        "proxy and where others have accounts.",
+    )
     looks_months: int = Field(
         default=6,
         ge=6,

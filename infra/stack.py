@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import stat
@@ -29,7 +30,7 @@ from tenacity import (
 
 from infra import _child, _presence
 from infra.parts import Part, Step, parts
-from infra.settings import Settings
+from infra.settings import LOCAL, Settings
 from schemas.errors import GulouError, Halted, Misconfigured, Unavailable
 
 _POLL_S = 0.05
@@ -39,6 +40,7 @@ _STEADY_S = 60.0
 """A part that ran this long was healthy; its next failure counts as the first."""
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 _LOG_BYTES = 10 * 1024 * 1024
+"""Of a part's log; one as large before it is kept."""
 _FINAL_CODES = {Misconfigured.exit_code, Halted.exit_code}
 """Exit codes by which a part says that a restart would not help."""
 _MB = 1024 * 1024
@@ -66,7 +68,9 @@ class _Running:
 def with_ports(settings: Settings) -> Settings:
     """The settings with every port of 0 replaced by a free one."""
     ports = {
-        name: _child.free_port(settings.host, settings.workers if name == "metrics_port" else 1)
+        name: _child.free_port(LOCAL, settings.workers)
+        if name == "metrics_port"
+        else _child.free_port(settings.host)
         for name in type(settings).model_fields
         if name.endswith("_port") and getattr(settings, name) == 0
     }
@@ -253,8 +257,7 @@ class Stack:
 
     def _spawn(self, part: Part) -> _Running:
         log = self.settings.home / "log" / f"{part.name}.log"
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
-            log.rename(log.with_suffix(".log.1"))
+        bound(log)
         with self._guard:
             command = list(part.command())
             child = _child.spawn(command, log=log, env=part.env)
@@ -277,6 +280,7 @@ class Stack:
             while not self._stopping.wait(_SUPERVISE_S):
                 for running in list(self._running.values()):
                     self._look_after(running)
+                    bound(running.log)
                 if time.monotonic() > disk_at:
                     disk_at += _DISK_S
                     # A quarter of what a start needs: enough to stop cleanly, not during a write.
@@ -395,6 +399,17 @@ def enough_disk(folder: Path, least_mb: int, *, variable: str = "GULOU_HOME") ->
             f"Only {free_mb} MB are free where {str(folder)!r} lies; Gulou needs {least_mb} MB.",
             do=f"Free some space, or set {variable} to a folder on a larger disk.",
         )
+
+
+def bound(log: Path) -> None:
+    """Empties a log that has grown too large, after copying it beside; its writer goes on.
+
+    The writer has the file open to append, so a new file under its name would stay empty. What it
+    writes between the copy and the cut is lost.
+    """
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        shutil.copy(log, log.with_suffix(".log.1"))
+        os.truncate(log, 0)
 
 
 def close_to_others(home: Path) -> None:

@@ -7,14 +7,19 @@ import logging
 import sys
 
 import faust
+from aiohttp import web
 
 from infra import database as apply
-from infra.settings import Settings
+from infra.http import Connections, Gate, listen
+from infra.settings import LOCAL, Settings
 from schemas.errors import GulouError
 from schemas.families import families
 from schemas.reference.calendars import Calendar
 from streams.app import GulouApp, WorkerConfig, build_app
 from streams.limits import Limits
+
+_SEATS = 64
+"""Connections to the metrics: Prometheus has one."""
 
 
 def configure(settings: Settings, index: int = 0) -> WorkerConfig:
@@ -25,7 +30,7 @@ def configure(settings: Settings, index: int = 0) -> WorkerConfig:
         layout=apply.layout(settings),
         divisions=apply.divisions(settings),
         calendar=Calendar.load(settings.timezone),
-        http=(settings.host, settings.metrics_port + index),
+        http=(LOCAL, settings.metrics_port + index),
         datadir=settings.home / "faust",
         limits=Limits(
             batch_events=settings.batch_events,
@@ -36,7 +41,13 @@ def configure(settings: Settings, index: int = 0) -> WorkerConfig:
         watchdog_s=settings.watchdog_s,
         session_timeout_s=settings.session_timeout_s,
         credentials=_credentials(settings),
+        listen=_listen,
     )
+
+
+async def _listen(site: web.Application, host: str, port: int) -> web.AppRunner:
+    """Serves metrics and readiness to this machine, where they need no token."""
+    return await listen(site, Gate(host, ""), host, port, Connections(_SEATS))
 
 
 def _credentials(settings: Settings) -> object:

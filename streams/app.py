@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,8 @@ from streams.warehouse import ClickHouseStore
 
 log = logging.getLogger(__name__)
 
+Listen = Callable[[web.Application, str, int], Awaitable[web.AppRunner]]
+
 HEARTBEAT_S: Final = 2.0
 _SWITCH_S: Final = 0.0006
 
@@ -62,6 +64,7 @@ class WorkerConfig:
         limits: how much the worker handles at once.
         watchdog_s: longest standstill with lag before the worker exits.
         credentials: Faust broker credentials, or None.
+        listen: serves the endpoints on a host and a port, behind what guards HTTP parts.
     """
 
     bootstrap: Sequence[str]
@@ -74,6 +77,7 @@ class WorkerConfig:
     limits: Limits
     watchdog_s: float
     session_timeout_s: float
+    listen: Listen
     credentials: Any = None
 
 
@@ -233,9 +237,7 @@ def _served(app: GulouApp) -> type[Service]:
             site = web.Application()
             site.router.add_get("/metrics", self._metrics)
             site.router.add_get("/ready", self._ready)
-            self._runner = web.AppRunner(site, access_log=None)
-            await self._runner.setup()
-            await web.TCPSite(self._runner, *app.config.http).start()
+            self._runner = await app.config.listen(site, *app.config.http)
 
         async def _metrics(self, _: web.Request) -> web.Response:
             text = generate_latest(metrics.REGISTRY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,7 @@ from aiohttp import web
 
 from dashboards.layout import in_order
 from dashboards.publish import FOLDER, playlist
-from dashboards.roles import SOURCES
-from dashboards.server.answers import client_of, status_of
+from dashboards.server.answers import BODY_LIMIT, caller_of, client_of, status_of, told
 from dashboards.server.api import Api
 from dashboards.server.county import Desks
 from dashboards.server.looks import Looks
@@ -22,12 +22,10 @@ from dashboards.server.page import Files
 from dashboards.server.queries import Queries
 from dashboards.server.reader import Reader
 from dashboards.server.shelf import Record, Shelf
-from dashboards.server.sources import save_source
+from dashboards.server.sources import Started, provision
 from dashboards.server.stored import Stored
-from dashboards.server.turns import CLIENT
+from dashboards.server.turns import ASKING, CLIENT, Crowded
 from schemas.errors import GulouError, Misconfigured
-
-BODY_LIMIT = 16 * 1024 * 1024  # A board with a large map inside is about 1 MB.
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +67,13 @@ def application(config: ServerConfig) -> web.Application:
         Misconfigured: a provisioning file is unreadable or has the wrong shape.
     """
     store = Shelf(config.state)
-    provided = _provision(store, config)
-    clerks = next((each for each in provided if each.get("uid") == SOURCES["clerk"]), None)
+    started = _provision(store, config)
     looks = Looks(config.looks or config.state / "looks", config.looks_months, config.zone)
     reader = Reader(config.rows, config.query_s)
     files = Files(config.outlines)
-    queries = Queries(store, reader, looks, Desks(clerks, config.desk_password), config.zone)
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_told])
+    desks = Desks(started.clerks, config.desk_password)
+    queries = Queries(store, reader, looks, started, desks, config.zone)
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_told()])
     app.router.add_routes(queries.routes())
     app.router.add_routes(Stored(store, queries).routes())
     app.router.add_routes(Api(store, reader).routes())
@@ -98,25 +96,39 @@ def application(config: ServerConfig) -> web.Application:
     return app
 
 
-@web.middleware
-async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
+def _told() -> Any:
     """Turns our errors into Grafana's JSON; adds the server's clock to every API response.
 
-    It also says for whom the request's queries run.
+    It also says for whom the request's queries run, and bounds the requests of one client.
     """
-    CLIENT.set(client_of(request))
-    try:
-        response: web.StreamResponse = await handler(request)
-    except GulouError as error:
-        response = web.json_response({"message": str(error)}, status=status_of(error))
-    if request.path.startswith("/api/"):
-        # Screens take "now" from this clock, so that one query serves them all (D-63).
-        response.headers["X-Server-Time-Ms"] = str(time.time_ns() // 1_000_000)
-        response.headers["Cache-Control"] = "no-store"
-    return response
+    asking = Counter[str]()
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        client = client_of(request)
+        CLIENT.set(client)
+        asking[client] += 1
+        try:
+            if asking[client] > ASKING:
+                raise Crowded("请求太多。", do="请稍候片刻再试，或少开几个看板。")
+            response: web.StreamResponse = await handler(request)
+        except GulouError as error:
+            text = told(error, caller_of(request))
+            response = web.json_response({"message": text}, status=status_of(error))
+        finally:
+            asking[client] -= 1
+            if not asking[client]:
+                del asking[client]
+        if request.path.startswith("/api/"):
+            # Screens take "now" from this clock, so that one query serves them all (D-63).
+            response.headers["X-Server-Time-Ms"] = str(time.time_ns() // 1_000_000)
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return middleware
 
 
-def _provision(store: Shelf, config: ServerConfig) -> list[Record]:
+def _provision(store: Shelf, config: ServerConfig) -> Started:
     """Stores what the server is started with; returns its data sources."""
     rows: list[Record] = []
     if config.data_sources:
@@ -128,10 +140,7 @@ def _provision(store: Shelf, config: ServerConfig) -> list[Record]:
                 do="Write a list, or an object with `datasources`.",
             )
         rows = listed
-        for fields in rows:
-            old = store.find("datasources", uid=fields.get("uid"))
-            old = old or store.find("datasources", name=fields.get("name"))
-            save_source(store, fields, old)
+    started = provision(store, rows)
     if config.boards:
         shipped = []
         for path in sorted(config.boards.rglob("*.json")):
@@ -140,7 +149,7 @@ def _provision(store: Shelf, config: ServerConfig) -> list[Record]:
             shipped.append(_json(path))
             store.put_board(shipped[-1], folder=folder, overwrite=True, message="provisioned")
         _playlist(store, playlist(sorted(shipped, key=in_order)))
-    return rows
+    return started
 
 
 def _home(store: Shelf) -> str:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from dashboards.roles import SOURCES
 from dashboards.server.answers import Denied
 from dashboards.server.reader import DataSource, source
 from dashboards.server.shelf import Record
@@ -78,7 +77,8 @@ class Desks:
         data = dict(self._clerks.get("jsonData") or {})
         data["username"] = f"{data.get('username')}_{county.code}"
         data["defaultDatabase"] = f"{data.get('defaultDatabase')}_{county.code}"
-        own = {"uid": f"{SOURCES['clerk']}-{county.code}", "version": 1, "jsonData": data}
+        # No published data source can have a uid with a colon.
+        own = {"uid": f"desk:{county.code}", "jsonData": data}
         origin = source({**self._clerks, **own}, self._password(county.code))
         # A board may name no county, and its figures are the county's all the same.
         return replace(origin, note=f"仅含{county.name}")

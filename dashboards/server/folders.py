@@ -55,7 +55,7 @@ class Folders:
     async def post_folder(self, request: web.Request) -> web.Response:
         """POST /api/folders."""
         body = await body_of(request)
-        if not body.get("title"):
+        if not body.get("title") or not isinstance(body["title"], str):
             raise Refused("folder title cannot be empty", do="Give it one.")
         names = ("uid", "title", "parentUid", "description")
         fields: Record = {name: body[name] for name in names if name in body}
@@ -68,7 +68,7 @@ class Folders:
             raise Conflict(
                 "the folder has been changed by someone else", do="Read it again, or overwrite."
             )
-        fields = {k: body[k] for k in ("title", "description") if body.get(k)}
+        fields = {k: str(body[k]) for k in ("title", "description") if body.get(k)}
         return web.json_response(self._folder_shown(self.store.change("folders", old, fields)))
 
     async def delete_folder(self, request: web.Request) -> web.Response:

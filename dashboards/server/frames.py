@@ -11,10 +11,15 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from dashboards.server.answers import Said
 from schemas.errors import Refused
 
 TIME_SERIES, TABLE, LOGS, TRACES, MULTI = range(5)
 _VISUALISATION = {TABLE: "table", LOGS: "logs", TRACES: "trace"}
+
+
+class Empty(Said):
+    """No rows; in Grafana's words, by which the page knows it and shows an empty picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,8 @@ def frames(
         notice: a warning the panel shows in its corner; "" for none.
 
     Raises:
-        Refused: a time series without rows (Grafana calls that an error too), or out of order.
+        Empty: a time series without rows; Grafana calls that an error too.
+        Refused: one out of order.
     """
     meta: dict[str, Any] = {
         "executedQueryString": sql,
@@ -187,7 +193,7 @@ def frames(
         meta["notices"] = [{"severity": "warning", "text": notice}]
     if form in (TIME_SERIES, MULTI):
         if not columns or not columns[0].values:
-            raise Refused("no results returned from query", do="Widen the time range.")
+            raise Empty("no results returned from query", do="Widen the time range.")
         spread = wide(columns)
         if spread is not columns:
             meta |= {"type": "timeseries-wide", "typeVersion": [0, 1]}

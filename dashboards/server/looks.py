@@ -10,19 +10,29 @@ import asyncio
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from dashboards.server.turns import CLIENT, Turns, network
 from schemas.errors import Unavailable
 
 _MONTH: Final = re.compile(r"(\d{4})-(\d\d)\.jsonl")
 _TEXT: Final = 2000
-"""Characters kept of a text that somebody sent."""
+"""Characters kept of a value that somebody sent."""
+SQL_KEPT: Final = 20_000
+"""Characters of a publisher's own SQL, kept whole; longer is not run. The longest panel has 2,200.
+"""
+OF_CLIENT: Final = 60
+"""Lines of refusals in an hour that one client can cause."""
+IN_ALL: Final = 2_000
+"""And all together, 1 MB."""
+_LAST: Final = "（本小时内其后的拒绝不再逐条登记）"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ class Look:
         board: uid. panel: id. query: letter. variable: name, where its options were asked for.
         variables: by name, the values that were filled in, or asked for and refused.
         since: start of the range in ms since 1970 UTC. until: its end.
-        sql: what a publisher sent in place of a stored panel.
+        sql: what a publisher sent in place of a stored panel, whole and as it runs.
         refused: why nothing was shown; empty where it was.
     """
 
@@ -70,18 +80,25 @@ class Looks:
         # One thread: lines never mix, and the event loop does not wait for the disk.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="looks")
         self._month, self._file = "", -1
-        self._hour, self._refusals = "", set[object]()
+        self._refusals = _Refusals()
+        self._turns = Turns(at_once=1, each=1)
 
     async def note(self, look: Look) -> None:
-        """Returns once the look is on disk.
+        """Returns once the look is on disk; clients take turns.
 
         A look that is refused again to the same client is one line an hour: a wall that asks twice
-        a minute for what it may not see would fill the disk.
+        a minute for what it may not see would fill the disk. The lines of a client have a bound
+        too, and the last of them says that more followed.
 
         Raises:
+            Crowded: the client has too many looks waiting.
             Unavailable: it cannot be written; then nothing may be shown.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._note, look)
+        end = await self._turns.turn(self._turns.ticket(CLIENT.get()))
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._note, look)
+        finally:
+            end()
 
     def close(self) -> None:
         """Ends the thread and closes the file."""
@@ -90,27 +107,19 @@ class Looks:
 
     def _note(self, look: Look) -> None:
         now = datetime.now(self._zone)
-        if look.refused and not self._first(look, f"{now:%Y-%m-%dT%H}"):
+        due = self._refusals.due(look, f"{now:%Y-%m-%dT%H}") if look.refused else look
+        if due is None:
             return
         try:
-            self._write(f"{now:%Y-%m}", _line(look, now, self._zone))
+            self._write(f"{now:%Y-%m}", _line(due, now, self._zone))
         except OSError as error:
             self._closed()
             raise Unavailable(
                 f"这次查看无法登记（{error.strerror}），因此不予显示。",
                 do="请联系管理员检查磁盘和目录权限。",
             ) from error
-
-    def _first(self, look: Look, hour: str) -> bool:
-        """Whether the refusal is the first of its kind in this hour."""
-        if hour != self._hour:
-            self._hour, self._refusals = hour, set()
-        # Not by variables or range, of which a client can send any number.
-        kind = (look.who, look.role, look.county, look.address, look.board, look.panel, look.query,
-                look.variable, look.refused if look.county else "")  # fmt: skip
-        known = kind in self._refusals
-        self._refusals.add(kind)
-        return not known
+        if look.refused:
+            self._refusals.written(look)
 
     def _write(self, month: str, line: bytes) -> None:
         if month != self._month or os.fstat(self._file).st_nlink == 0:
@@ -153,6 +162,38 @@ class Looks:
         self._month, self._file = "", -1
 
 
+class _Refusals:
+    """Which refusals of an hour get a line."""
+
+    def __init__(self) -> None:
+        self._hour, self._known, self._lines = "", set[object](), Counter[str]()
+
+    def due(self, look: Look, hour: str) -> Look | None:
+        """The look as it is to be written; None if there is a line of its kind, or no more room."""
+        if hour != self._hour:
+            self._hour, self._known, self._lines = hour, set(), Counter()
+        of_client, in_all = self._lines[_client(look)], self._lines.total()
+        if _kind(look) in self._known or of_client >= OF_CLIENT or in_all >= IN_ALL:
+            return None
+        last = of_client == OF_CLIENT - 1 or in_all == IN_ALL - 1
+        return replace(look, refused=look.refused + _LAST) if last else look
+
+    def written(self, look: Look) -> None:
+        """Its line is on disk."""
+        self._known.add(_kind(look))
+        self._lines[_client(look)] += 1
+
+
+def _client(look: Look) -> str:
+    return look.who or network(look.address)
+
+
+def _kind(look: Look) -> object:
+    # Not by variables or range, of which a client can send any number.
+    return (_client(look), look.role, look.county, look.board, look.panel, look.query,
+            look.variable, look.refused if look.county else "")  # fmt: skip
+
+
 def recorded(folder: Path, unreadable: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """Every look on record, oldest first, as its line holds it.
 
@@ -190,7 +231,7 @@ def _line(look: Look, now: datetime, zone: ZoneInfo) -> bytes:
         return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds")
 
     said = {name: _short(value) for name, value in asdict(look).items()}
-    said |= {"since": instant(look.since), "until": instant(look.until)}
+    said |= {"sql": look.sql, "since": instant(look.since), "until": instant(look.until)}
     at = {"at": now.isoformat(timespec="milliseconds")}
     return json.dumps(at | said, ensure_ascii=False).encode(errors="replace") + b"\n"
 

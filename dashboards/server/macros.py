@@ -53,26 +53,33 @@ def expand(sql: str, scope: Scope) -> str:
     return text
 
 
-# A string literal, a quoted identifier or a comment, whichever starts first; group 1 holds all but
-# comments. It reads backslash escapes as ClickHouse does: a scanner without them misreads 'it\'s'
-# and blanks half of the statement.
+# A string literal or a quoted identifier, to its end or that of the text. It reads backslash
+# escapes as ClickHouse does: a scanner without them misreads 'it\'s' and blanks half of the
+# statement. No repetition is gone back into and none is begun twice, so that no text costs more
+# than its length.
+_LITERAL = r"'(?:[^'\\]++|\\.|'')*+(?:'|\\?\Z)|\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z)"
+# A literal or a comment, whichever starts first; group 1 holds all but comments.
 _COMMENTS = re.compile(
-    r"('(?:\\.|''|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:\\.|[^`\\])*`)|--[^\n]*|/\*.*?\*/", re.DOTALL
+    rf"({_LITERAL}|`(?:[^`\\]++|\\.)*+(?:`|\\?\Z)|/\*(?!.*?\*/).*)|--[^\n]*|/\*.*?\*/", re.DOTALL
 )
-_QUOTED = re.compile(r"'(?:\\.|''|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_QUOTED_OR_BRACKET = re.compile(rf"{_LITERAL}|[()]", re.DOTALL)
+_QUOTED = re.compile(_LITERAL, re.DOTALL)
 
 _Macro = Callable[[Scope, list[str]], str]
 
 
 def _replaced(text: str, name: str, macro: _Macro, scope: Scope) -> str:
     pattern = re.compile(re.escape(name) + r"(?![A-Za-z0-9_])")
+    if not pattern.search(text):
+        return text
+    closing = _closings(text)
     done: list[str] = []
     at = 0
     while found := pattern.search(text, at):
         done.append(text[at : found.start()])
         at = found.end()
         inside = ""
-        if text[at : at + 1] == "(" and (end := _closing(text, at)) is not None:
+        if (end := closing.get(at)) is not None:
             inside, at = text[at + 1 : end], end + 1
         args = _arguments(inside)
         try:
@@ -82,18 +89,16 @@ def _replaced(text: str, name: str, macro: _Macro, scope: Scope) -> str:
     return "".join(done) + text[at:]
 
 
-def _closing(text: str, opening: int) -> int | None:
-    """Index of the bracket that closes the one at `opening`, or None."""
-    depth, at = 0, opening
-    while at < len(text):
-        if quoted := _QUOTED.match(text, at):
-            at = quoted.end()
-            continue
-        depth += {"(": 1, ")": -1}.get(text[at], 0)
-        if depth == 0:
-            return at
-        at += 1
-    return None
+def _closings(text: str) -> dict[int, int]:
+    """By the index of each bracket that is closed: that of the one that closes it."""
+    closings: dict[int, int] = {}
+    opened: list[int] = []
+    for found in _QUOTED_OR_BRACKET.finditer(text):
+        if found[0] == "(":
+            opened.append(found.start())
+        elif found[0] == ")" and opened:
+            closings[opened.pop()] = found.start()
+    return closings
 
 
 def _arguments(inside: str) -> list[str]:

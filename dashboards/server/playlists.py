@@ -70,7 +70,7 @@ _PLAYLIST_ITEM: tuple[str, ...] = ("dashboard_by_uid", "dashboard_by_tag")
 
 def _playlist_fields(body: Record) -> Record:
     name, items = body.get("name"), body.get("items")
-    if not name or not isinstance(items, list):
+    if not name or not isinstance(name, str) or not isinstance(items, list):
         raise Refused("a playlist needs a name and items.", do="Send both.")
     for item in items:
         if not isinstance(item, dict) or item.get("type") not in _PLAYLIST_ITEM:

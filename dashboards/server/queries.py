@@ -12,19 +12,21 @@ from typing import Any
 
 from aiohttp import web
 
-from dashboards.roles import source_role
-from dashboards.server.answers import Denied, body_of, caller_of, status_of
+from dashboards.roles import SOURCES
+from dashboards.server.answers import Denied, body_of, caller_of, status_of, told
 from dashboards.server.county import Desks, check
 from dashboards.server.frames import frames
-from dashboards.server.looks import Look, Looks
+from dashboards.server.looks import SQL_KEPT, Look, Looks
 from dashboards.server.macros import Scope, expand
 from dashboards.server.reader import Answer, DataSource, Reader, source
 from dashboards.server.shelf import Record, Shelf
+from dashboards.server.sources import Started
 from dashboards.server.turns import Crowded
 from schemas.errors import GulouError, Refused, Unavailable
 from schemas.grain import Caller, may_see
 
 SHARE_CEILING_S = 30.0
+_BODY = 1024 * 1024  # Bytes; a board's queries are about 30 kB.
 _HOW = "请用经办人员的访问令牌登录，令牌由管理员发放。"
 
 
@@ -97,18 +99,56 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class _Admitted:
+    """One query that may be asked: its look is on record."""
+
+    origin: DataSource
+    sql: str
+    form: int
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Result:
-    ok: bool
-    body: bytes
+    """Frames as they are sent, or the error in their place; shared by readers of every role."""
+
+    body: bytes = b""
+    error: GulouError | None = None
+    sql: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return len(self.body) + len(self.sql)
+
+    def told(self, caller: Caller) -> bytes:
+        """What one reader gets of it."""
+        if self.error is None:
+            return self.body
+        status = status_of(self.error)
+        said: Record = {
+            "error": told(self.error, caller), "errorSource": "downstream", "status": status,
+        }  # fmt: skip
+        if self.sql:
+            said["frames"] = [{"schema": {"meta": {"executedQueryString": self.sql}, "fields": []}}]
+        return _encoded(said)
 
 
 class Queries:
     """Runs queries on the stored data sources, through one reader."""
 
-    def __init__(self, store: Shelf, reader: Reader, looks: Looks, desks: Desks, zone: str) -> None:
+    def __init__(
+        self,
+        store: Shelf,
+        reader: Reader,
+        looks: Looks,
+        started: Started,
+        desks: Desks,
+        zone: str,
+    ) -> None:
         self.store, self.reader, self.looks = store, reader, looks
         self.zone = zone
-        self._desks = desks
+        self._started, self._desks = started, desks
 
     def routes(self) -> list[web.RouteDef]:
         """The route of publishers, who write their own SQL."""
@@ -116,7 +156,7 @@ class Queries:
 
     async def query(self, request: web.Request) -> web.Response:
         """POST /api/ds/query: each query's frames or its error."""
-        body = await body_of(request)
+        body = await body_of(request, _BODY)
         asked = body.get("queries")
         if not isinstance(asked, list) or not asked:
             raise Refused("no queries found", do="Send at least one.")
@@ -132,17 +172,15 @@ class Queries:
             Denied: a query needs figures that the caller may not see.
             Unavailable: a look at cases could not be recorded.
         """
-        origins = [await self._origin(each, inquiry) for each in asks]
-        results = await asyncio.gather(
-            *(self._one(*each, inquiry.span) for each in zip(asks, origins, strict=True))
-        )
+        queries = [await self._prepared(each, inquiry) for each in asks]
+        results = await asyncio.gather(*(self._one(each, inquiry.span) for each in queries))
         pairs = (
-            json.dumps(each.ref).encode() + b":" + result.body
+            json.dumps(each.ref).encode() + b":" + result.told(inquiry.caller)
             for each, result in zip(asks, results, strict=True)
         )
         text = b'{"results":{' + b",".join(pairs) + b"}}"
         # Grafana answers 400 for the whole request when one of several queries fails.
-        status = 200 if all(result.ok for result in results) else 400
+        status = 200 if all(result.error is None for result in results) else 400
         return web.Response(body=text, content_type="application/json", status=status)
 
     async def table(self, origin: DataSource, sql: str, span: Span) -> Answer:
@@ -153,7 +191,7 @@ class Queries:
             Unavailable: ClickHouse does not answer.
         """
         text = expand(sql, Scope(span.start_ms, span.end_ms, zone=self.zone))
-        key = ("table", origin.uid, origin.version, text)
+        key = ("table", origin, text)
         return await self.reader.shared(key, span.share_s, lambda: self.reader.run(origin, text))
 
     async def origin(self, named: object, sql: str, caller: Caller, look: Look) -> DataSource:
@@ -161,13 +199,13 @@ class Queries:
 
         Args:
             named: an object with a uid, a uid, or nothing for the default.
-            sql: the query, with its variables filled in.
+            sql: the query as it will run, or with its variables filled in.
             caller: who asks. The clerk of a county gets that county's source for the clerks'.
             look: what to record.
 
         Raises:
             Denied: the caller may not ask it, or not this.
-            Refused: there is none of this uid.
+            Refused: there is none of this uid, or the SQL is too long for the record.
             Misconfigured: it is not one this server can ask.
             Unavailable: the look could not be recorded.
         """
@@ -177,40 +215,38 @@ class Queries:
             record = self.store.find("datasources", isDefault=True)
         if record is None:
             raise Refused(f"data source {uid!r} not found.", do="Publish it, or choose another.")
-        if source_role(record) == "viewer":
+        if self._started.role(record) == "viewer":
             return source(record, self.store.secret(record["uid"], "password"))
         try:
             origin = self._of_clerks(record, sql, caller)
         except Denied as refused:
             await self.looks.note(replace(look, refused=str(refused)))
             raise
+        if len(look.sql) > SQL_KEPT:
+            raise Refused(
+                f"the SQL has {len(look.sql)} characters; a query of cases goes on record, "
+                f"{SQL_KEPT} at most.",
+                do="Shorten it, or publish a board with it.",
+            )
         await self.looks.note(look)
         return origin
 
     def _of_clerks(self, record: Record, sql: str, caller: Caller) -> DataSource:
-        if not may_see(caller.access, source_role(record)):
+        if not may_see(caller.access, "clerk"):
             raise Denied("此图的数据仅供经办人员查看，当前身份不能查看。", do=_HOW)
         if caller.county:
+            if record["uid"] != SOURCES["clerk"]:
+                raise Denied("此图的数据不分县市区，您的账号不能查看。", do="请向管理员申请。")
             check(caller.county, sql)
             return self._desks.origin(caller.county)
         return source(record, self.store.secret(record["uid"], "password"))
 
-    async def _origin(self, ask: Ask, inquiry: Inquiry) -> DataSource | GulouError:
-        """The source of a query; its error where only this query fails."""
-        sql = str(ask.fields.get("rawSql") or "")
-        said = {"sql": sql} if ask.values is None else {"variables": ask.values}
-        look = replace(inquiry.look, query=ask.ref, **said)
-        try:
-            return await self.origin(ask.fields.get("datasource"), sql, inquiry.caller, look)
-        except (Denied, Unavailable):
-            raise  # for the whole request: nothing of it may be shown
-        except GulouError as error:
-            return error
+    async def _prepared(self, ask: Ask, inquiry: Inquiry) -> _Admitted | GulouError:
+        """The query as it will run, once its look is on record; an error where only it fails.
 
-    async def _one(self, ask: Ask, origin: DataSource | GulouError, span: Span) -> _Result:
-        asked = ask.fields
-        if isinstance(origin, GulouError):
-            return _failed(origin, "")
+        What goes on record is what runs: macros can hold any SQL.
+        """
+        asked, span = ask.fields, inquiry.span
         try:
             form = _form(asked.get("format"))
             scope = Scope(
@@ -224,39 +260,40 @@ class Queries:
             sql = expand(str(asked.get("rawSql") or ""), scope)
             if not sql.strip():
                 raise Refused("the query is empty.", do="Write the panel's SQL.")
+            said = {"sql": sql} if ask.values is None else {"variables": ask.values}
+            look = replace(inquiry.look, query=ask.ref, **said)
+            origin = await self.origin(asked.get("datasource"), sql, inquiry.caller, look)
+        except (Denied, Unavailable):
+            raise  # for the whole request: nothing of it may be shown
         except GulouError as error:
-            return _failed(error, "")
-        key = (origin.uid, origin.version, sql, form, ask.ref)
-        try:
-            return await self.reader.shared(
-                key, span.share_s, lambda: self._answer(origin, sql, form=form, ref=ask.ref)
-            )
-        except Crowded as error:
-            return _failed(error, "")
+            return error
+        return _Admitted(origin, sql, form, ask.ref)
 
-    async def _answer(self, origin: DataSource, sql: str, *, form: int, ref: str) -> _Result:
+    async def _one(self, query: _Admitted | GulouError, span: Span) -> _Result:
+        if isinstance(query, GulouError):
+            return _Result(error=query)
         try:
-            answer = await self.reader.run(origin, sql)
+            return await self.reader.shared(query, span.share_s, lambda: self._answer(query))
+        except Crowded as error:
+            return _Result(error=error)
+
+    async def _answer(self, query: _Admitted) -> _Result:
+        try:
+            answer = await self.reader.run(query.origin, query.sql)
             cut = f"只显示前 {self.reader.rows} 行" if answer.cut else ""
-            notice = "，".join(filter(None, (origin.note, cut)))
-            made = frames(answer.columns, ref=ref, form=form, sql=sql, notice=notice)
+            notice = "，".join(filter(None, (query.origin.note, cut)))
+            made = frames(
+                answer.columns, ref=query.ref, form=query.form, sql=query.sql, notice=notice
+            )
         except GulouError as error:
-            return _failed(error, sql)
-        return _Result(True, _encoded({"status": 200, "frames": made}))
+            return _Result(error=error, sql=query.sql)
+        return _Result(_encoded({"status": 200, "frames": made}))
 
 
 def source_uid(named: object) -> str:
     """Uid in a reference to a data source, an object with a uid or a uid; empty for the default."""
     uid = named.get("uid") if isinstance(named, Mapping) else named
     return str(uid or "")
-
-
-def _failed(error: GulouError, sql: str) -> _Result:
-    status = status_of(error)
-    told: Record = {"error": str(error), "errorSource": "downstream", "status": status}
-    if sql:
-        told["frames"] = [{"schema": {"meta": {"executedQueryString": sql}, "fields": []}}]
-    return _Result(False, _encoded(told))
 
 
 def _encoded(value: Record) -> bytes:

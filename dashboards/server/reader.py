@@ -23,13 +23,20 @@ from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
 T = TypeVar("T")
 
+_KEPT: Final = 64 * 1024 * 1024
+"""Bytes of answers that are kept for others; a wall's are about 100 kB."""
+_CELL: Final = 64
+"""Bytes of a value in memory, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
     """Address of a data source: the fields of the plugin's JSON that a reader needs.
 
+    Connections and answers belong to the whole of it (D-125): a publisher chooses uids, so equal
+    uids may stand for different users.
+
     Args:
-        version: grows with each change of the data source, so that no old result is shared.
         cafile: file of the certificates to trust if `secure`; empty trusts the usual ones. The
             plugin's own field holds the certificate's text, but the driver needs a file.
         settings: the data source's `customSettings`, sent with each query.
@@ -37,11 +44,10 @@ class DataSource:
     """
 
     uid: str
-    version: int
     host: str
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
     database: str
     secure: bool = False
     cafile: str = ""
@@ -57,6 +63,11 @@ class Answer:
 
     columns: list[AnswerColumn]
     cut: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return _CELL * sum(len(each.values) for each in self.columns)
 
 
 def source(record: Mapping[str, Any], password: str) -> DataSource:
@@ -81,7 +92,6 @@ def source(record: Mapping[str, Any], password: str) -> DataSource:
     secure = bool(data.get("secure"))
     return DataSource(
         uid=uid,
-        version=int(record.get("version", 1)),
         host=str(host),
         port=int(data.get("port") or (9440 if secure else 9000)),
         user=str(data.get("username") or "default"),
@@ -111,8 +121,10 @@ class Reader:
         self.turns = Turns()
         self._threads = ThreadPoolExecutor(self.turns.at_once, thread_name_prefix="board-query")
         self._lock = threading.Lock()
-        self._idle: dict[str, _Idle] = {}
+        self._idle: dict[DataSource, list[clickhouse_driver.Client]] = {}
         self._shared: dict[object, _Shared] = {}
+        self._kept: dict[object, int] = {}
+        """Sizes of the answers that wait for others, oldest first."""
 
     async def shared(
         self, key: object, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]
@@ -120,7 +132,8 @@ class Reader:
         """Result of `work` for `key`, at most `seconds` old; all callers share one run.
 
         Callers share an error too: fifty walls must not query a struggling server fifty times.
-        When all of them have left, the run is cancelled.
+        When all of them have left, the run is cancelled. Where a result has a `size`, the oldest
+        are given up before all together are too large.
 
         Raises:
             Crowded: the caller's client has too many queries waiting.
@@ -155,15 +168,23 @@ class Reader:
 
     def _keep(self, key: object, one: _Shared, seconds: float) -> None:
         self.turns.drop(one.ticket)
-        if not one.task.cancelled():
-            one.task.exception()  # Else asyncio logs it when all screens have disconnected.
+        # Asked for the exception: else asyncio logs it when all screens have disconnected.
+        done = not one.task.cancelled() and one.task.exception() is None
         loop = asyncio.get_running_loop()
         one.ended = loop.time()
         loop.call_later(seconds, self._drop, key, one)
+        if self._shared.get(key) is not one:
+            return
+        self._kept.pop(key, None)
+        self._kept[key] = getattr(one.task.result(), "size", 0) if done else 0
+        while sum(self._kept.values()) > _KEPT:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest], self._shared[oldest]
 
     def _drop(self, key: object, one: _Shared) -> None:
         if self._shared.get(key) is one:
             del self._shared[key]
+            self._kept.pop(key, None)
 
     async def run(self, origin: DataSource, sql: str) -> Answer:
         """The answer of one query, in its client's turn; cancelled, the query ends in ClickHouse.
@@ -199,16 +220,18 @@ class Reader:
 
     def forget(self, uid: str) -> None:
         """Closes the connections of a data source that was changed or removed."""
-        with self._lock:
-            old = self._idle.pop(uid, None)
-        for client in old.clients if old else ():
-            client.disconnect()
+        self._disconnect(lambda origin: origin.uid == uid)
 
     def close(self) -> None:
         """Closes every connection; running queries end."""
         self._threads.shutdown(cancel_futures=True)
-        for uid in list(self._idle):
-            self.forget(uid)
+        self._disconnect(lambda _: True)
+
+    def _disconnect(self, which: Callable[[DataSource], bool]) -> None:
+        with self._lock:
+            old = [self._idle.pop(origin) for origin in list(self._idle) if which(origin)]
+        for client in (client for clients in old for client in clients):
+            client.disconnect()
 
     def _run(self, origin: DataSource, sql: str, going: _Going) -> Answer:
         client = self._taken(origin) or _client(origin, self.seconds)
@@ -232,32 +255,19 @@ class Reader:
         return answer
 
     def _taken(self, origin: DataSource) -> clickhouse_driver.Client | None:
-        """An idle connection, or None; closes connections of an earlier version."""
+        """An idle connection, or None."""
         with self._lock:
-            idle = self._idle.get(origin.uid)
-            if idle and idle.version == origin.version:
-                return idle.clients.pop() if idle.clients else None
-            self._idle[origin.uid] = _Idle(origin.version)
-        for client in idle.clients if idle else ():
-            client.disconnect()
-        return None
+            clients = self._idle.setdefault(origin, [])
+            return clients.pop() if clients else None
 
     def _given_back(self, origin: DataSource, client: clickhouse_driver.Client) -> None:
         with self._lock:
-            idle = self._idle.get(origin.uid)
-            if idle and idle.version == origin.version:
-                idle.clients.append(client)
+            clients = self._idle.get(origin)
+            if clients is not None:
+                clients.append(client)
                 return
-        # The data source was changed while the query ran: this connection is out of date.
+        # The data source was forgotten while the query ran.
         client.disconnect()
-
-
-@dataclass(slots=True)
-class _Idle:
-    """Idle connections of one version of a data source."""
-
-    version: int
-    clients: list[clickhouse_driver.Client] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)

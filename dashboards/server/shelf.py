@@ -17,12 +17,43 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, Field, StrictBool, StrictStr, ValidationError
+
 from schemas.errors import Misconfigured, Refused
 
 Record = dict[str, Any]
 ShelfKind = Literal["folders", "playlists", "datasources"]
 
-UID = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
+UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+class _Panel(BaseModel):
+    """What everybody who reads boards takes for granted of a panel."""
+
+    title: StrictStr | None = None
+    type: StrictStr | None = None
+    datasource: dict[str, Any] | StrictStr | None = None
+    targets: list[dict[str, Any]] | None = None
+    panels: list[_Panel] | None = None
+
+
+class _Variable(BaseModel):
+    name: StrictStr
+    multi: StrictBool | None = None
+    options: list[dict[str, Any]] | None = None
+    datasource: dict[str, Any] | StrictStr | None = None
+
+
+class _Templating(BaseModel):
+    variables: list[_Variable] | None = Field(default=None, alias="list")
+
+
+class _Board(BaseModel):
+    title: StrictStr
+    description: StrictStr | None = None
+    tags: list[StrictStr] | None = None
+    panels: list[_Panel] | None = None
+    templating: _Templating | None = None
 
 
 class Conflict(Refused):
@@ -132,11 +163,13 @@ class Shelf:
         """Stores a board and returns its record; an unchanged board keeps its version.
 
         Raises:
-            Refused: no title, or a uid that is not safe in a URL.
+            Refused: no title, a part of another type than readers of boards expect, or a uid that
+                is not safe in a URL.
             Conflict: without `overwrite`, the version is not the stored one.
         """
         if not str(dashboard.get("title") or "").strip():
             raise Refused("Dashboard title cannot be empty", do="Give the board a title.")
+        _check_types(dashboard)
         uid = checked_uid(dashboard.get("uid")) or secrets.token_urlsafe(8)
         old = self._boards.get(uid)
         if old and not overwrite and dashboard.get("version") != old["version"]:
@@ -192,12 +225,21 @@ def checked_uid(uid: object) -> str:
     """
     if uid is None or uid == "":
         return ""
-    if not isinstance(uid, str) or not UID.match(uid):
+    if not isinstance(uid, str) or not UID.fullmatch(uid):
         raise Refused(
             f"uid {uid!r} contains illegal characters or is longer than 40.",
             do="Use letters, digits, - and _ only.",
         )
     return uid
+
+
+def _check_types(dashboard: Record) -> None:
+    try:
+        _Board.model_validate(dashboard)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(each) for each in first["loc"])
+        raise Refused(f"the board's {where} is wrong: {first['msg']}.", do="Mend it.") from None
 
 
 def _body(record: Record) -> Record:

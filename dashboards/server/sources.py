@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
+from dashboards.roles import SOURCES
 from dashboards.server.answers import Denied, body_of, caller_of, found, reply
 from dashboards.server.reader import Reader, source
 from dashboards.server.shelf import Conflict, Record, Shelf
-from schemas.errors import GulouError, Refused
-from schemas.grain import may_publish
+from schemas.errors import GulouError, Misconfigured, Refused
+from schemas.grain import Role, may_publish
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -32,7 +33,7 @@ def save_source(store: Shelf, fields: Record, old: Record | None = None) -> Reco
     hidden = fields.pop("secureJsonData", None) or {}
     for name in ("id", "version", "secureJsonFields", "readOnly"):
         fields.pop(name, None)
-    if not fields.get("name") or not fields.get("type"):
+    if not all(fields.get(each) and isinstance(fields[each], str) for each in ("name", "type")):
         raise Refused("bad request data: a data source needs a name and a type.", do="Add them.")
     twin = store.find("datasources", name=fields["name"])
     if twin and (old is None or twin["uid"] != old["uid"]):
@@ -71,6 +72,53 @@ def _publishers(handler: Handler) -> Handler:
         return await handler(request)
 
     return checked
+
+
+class Started:
+    """The data sources that the server was started with; they alone may be for viewers (D-125).
+
+    A uid or a name says nothing of what a data source reads: publishers choose both.
+    """
+
+    def __init__(self, rows: Sequence[Record]) -> None:
+        self._rows = {row["uid"]: row for row in rows}
+
+    @property
+    def clerks(self) -> Record | None:
+        """The clerks' data source, if the server was started with one."""
+        return self._rows.get(SOURCES["clerk"])
+
+    def role(self, record: Record) -> Role:
+        """The role whose figures a stored data source gives.
+
+        What a publisher added or turned to another server or user is the clerks': it is shown to
+        nobody without a token, and each look at it is recorded.
+        """
+        started = self._rows.get(record["uid"])
+        if started is None or started is self.clerks or _place(started) != _place(record):
+            return "clerk"
+        return "viewer"
+
+
+def provision(store: Shelf, rows: Sequence[Record]) -> Started:
+    """Stores the data sources that the server is started with, each under its uid.
+
+    A publisher's own data source that has one of their names is renamed.
+
+    Raises:
+        Misconfigured: one has no uid.
+    """
+    for fields in rows:
+        uid, name = fields.get("uid"), fields.get("name")
+        if not uid:
+            raise Misconfigured(
+                f"data source {name!r} of the start has no uid.", do="Give it one in its file."
+            )
+        twin = store.find("datasources", name=name)
+        if twin and twin["uid"] != uid:
+            store.change("datasources", twin, {"name": f"{name} ({twin['uid']})"})
+        save_source(store, fields, store.find("datasources", uid=uid))
+    return Started(rows)
 
 
 class Sources:

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from dashboards.server.answers import found
+from dashboards.server.answers import found, told
 from dashboards.server.county import Outside
 from dashboards.server.filling import ALL, Filling, filled, filled_sql
 from dashboards.server.queries import Ask, Inquiry, Queries, Span, source_uid
 from dashboards.server.shelf import Conflict, Record, Shelf
 from dashboards.server.variables import Chosen, Nothing, OptionLists, Unknown, Variables
 from schemas.errors import Refused
+from schemas.grain import Caller
 
 _VALUE: Final = "var-"
 _COPY: Final = "for-"
@@ -52,7 +53,7 @@ class Stored:
         for each in settled:
             if isinstance(each.problem, Outside) and each.name in asked:
                 await self._refused(inquiry, each.problem, {each.name: asked[each.name]}, each.name)
-        return web.json_response({"variables": [_told(each) for each in settled]})
+        return web.json_response({"variables": [_shown(each, inquiry.caller) for each in settled]})
 
     async def panel(self, request: web.Request) -> web.Response:
         """GET the answers of a panel's queries, those in `ref` or all.
@@ -71,7 +72,9 @@ class Stored:
         try:
             fillings = _singled(await variables.fillings([*uids, *sqls]), copy)
         except Outside as problem:
-            await self._refused(inquiry, problem, asked)
+            # Its own alone: an address may hold anything.
+            own = {name: each for name, each in asked.items() if name in variables.names}
+            await self._refused(inquiry, problem, own)
             raise
         values = {
             name: ALL if each.everything else each.value
@@ -170,17 +173,17 @@ def _singled(fillings: dict[str, Filling], copy: Mapping[str, Any]) -> dict[str,
     return fillings | ones
 
 
-def _told(chosen: Chosen) -> Record:
+def _shown(chosen: Chosen, caller: Caller) -> Record:
     """A variable as the page reads it."""
     problem = chosen.problem
-    told: Record = {
+    shown: Record = {
         "name": chosen.name,
         "parents": list(chosen.parents),
         "options": [{"value": each.value, "text": each.text} for each in chosen.options],
         "picked": [{"value": each.value, "text": each.text} for each in chosen.picked],
     }
     if isinstance(problem, Unknown | Outside):
-        told["unknown"] = str(problem)
+        shown["unknown"] = str(problem)
     elif problem is not None and not isinstance(problem, Nothing):
-        told["error"] = str(problem)
-    return told
+        shown["error"] = told(problem, caller)
+    return shown

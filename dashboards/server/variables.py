@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from dashboards.server.answers import Said
 from dashboards.server.county import is_outside, refusal
 from dashboards.server.filling import (
     ALL,
@@ -26,7 +27,7 @@ from dashboards.server.filling import (
 from dashboards.server.frames import AnswerColumn
 from dashboards.server.queries import Inquiry, Queries, source_uid
 from dashboards.server.shelf import Record
-from schemas.errors import GulouError, Misconfigured, Refused
+from schemas.errors import GulouError, Misconfigured
 from schemas.grain import County
 
 OPTIONS_S: Final = 60.0
@@ -51,11 +52,11 @@ class Option:
     text: str
 
 
-class Unknown(Refused):
+class Unknown(Said):
     """A value that is no option of its variable, or no text that the board allows."""
 
 
-class Nothing(Refused):
+class Nothing(Said):
     """A variable has no options, so that nothing is chosen."""
 
 
@@ -173,6 +174,11 @@ class Variables:
         self._done: dict[str, Chosen] = {}
         self._begun: set[str] = set()
 
+    @property
+    def names(self) -> Collection[str]:
+        """Of the board's variables."""
+        return self._models.keys()
+
     async def all(self) -> list[Chosen]:
         """Every variable, in the board's order, each with its problem if it has one."""
         return [found for name in self._models if (found := await self._settled(name))]
@@ -279,7 +285,7 @@ class Variables:
         values = {n: each.value for n, each in fillings.items() if not n.startswith("__")}
         look = replace(self._inquiry.look, variable=str(model["name"]), variables=values)
         origin = await self._queries.origin(filled(uid, fillings), sql, self._inquiry.caller, look)
-        key = (origin.uid, origin.version, sql, model.get("regex"), model.get("sort"))
+        key = (origin, sql, model.get("regex"), model.get("sort"))
         # What changes with the range is asked anew, as in Grafana.
         lasting = model.get("refresh") != _AT_EVERY_RANGE and "$__" not in sql
         if lasting and (held := self._lists.held(key)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import date
 from typing import Annotated, Any
@@ -21,6 +22,8 @@ from schemas.grain import Access
 app = typer.Typer(no_args_is_help=True, help="Let walls, clerks and programs in to the boards.")
 
 _Name = Annotated[str, typer.Argument(help="Of the wall, the desk or the program; never a person.")]
+_COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
+_BRIEF = 60  # characters
 _LATER = "ClickHouse does not answer; it learns of it at the next start: gulou up"
 
 
@@ -106,7 +109,7 @@ def looks(
     found = access.looks(Settings.load(), since, who, _unreadable)
     if as_json:
         for look in found:
-            sys.stdout.write(json.dumps(look, ensure_ascii=False) + "\n")
+            sys.stdout.write(_visible(json.dumps(look, ensure_ascii=False)) + "\n")
         return
     columns = ("at", "who", "role", "from", "looked at", "values", "refused")
     table = Table(*columns, box=None, pad_edge=False)
@@ -117,6 +120,11 @@ def looks(
 
 def _unreadable(place: str) -> None:
     err.print(f"[yellow]{place} is no look; it was broken off or changed.[/yellow]", soft_wrap=True)
+
+
+def _visible(text: str) -> str:
+    """The text, with what would steer a terminal written as JSON writes it."""
+    return "".join(each if each.isprintable() else json.dumps(each).strip('"') for each in text)
 
 
 def _row(look: dict[str, Any]) -> list[str]:
@@ -130,8 +138,15 @@ def _row(look: dict[str, Any]) -> list[str]:
         look["who"],
         f"{look['role']} {look['county']}".strip(),
         look["address"],
-        "/".join(str(each) for each in what if each not in ("", None)) or look["sql"][:60],
+        "/".join(str(each) for each in what if each not in ("", None)) or _brief(look["sql"]),
         values,
         look["refused"],
     ]
-    return [escape(cell) for cell in row]  # what somebody typed is no markup
+    # What somebody typed is no markup, and steers nothing.
+    return [escape(_visible(cell)) for cell in row]
+
+
+def _brief(sql: str) -> str:
+    """The beginning of a statement without its comments; `--json` has all of it."""
+    text = " ".join(_COMMENT.sub(" ", sql).split())
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}… ({len(sql)})"

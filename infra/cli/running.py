@@ -96,6 +96,12 @@ def up(
             help="Stream the invented history in at first start. Default: as for --live.",
         ),
     ] = None,
+    closed: Annotated[
+        bool,
+        typer.Option(
+            "--closed", help="Ask for a token at the boards on this machine too (GULOU_CLOSED)."
+        ),
+    ] = False,
 ) -> None:
     """Start Kafka, ClickHouse and the workers on this machine, and show the figures.
 
@@ -114,7 +120,7 @@ def up(
 
     [cyan]GULOU_KAFKA_PORT=29092 gulou up[/cyan] where port 19092 is taken
     """
-    settings = Settings.load()
+    settings = Settings.load(**({"closed": True} if closed else {}))
     _prepare(settings)
     embedded = not settings.kafka_bootstrap
     live, demo = (embedded if asked is None else asked for asked in (live, demo))

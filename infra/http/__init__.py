@@ -2,16 +2,18 @@
 
 from infra.http.gate import HEALTH, Gate, loopback, token_in
 from infra.http.grants import ACCESS, Grants
-from infra.http.serving import Listening, runner_of, serve
+from infra.http.seats import Connections
+from infra.http.serving import Listening, listen, serve
 
 __all__ = [
     "ACCESS",
     "HEALTH",
+    "Connections",
     "Gate",
     "Grants",
     "Listening",
+    "listen",
     "loopback",
-    "runner_of",
     "serve",
     "token_in",
 ]

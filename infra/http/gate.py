@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import ipaddress
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
@@ -21,7 +22,10 @@ _WITHOUT_TOKEN = (LOGIN, HEALTH)
 COOKIE = "gulou_session"
 SESSION_S = 90 * 86_400  # A wall is mounted once and must not ask for its token every week.
 
+_FORM = "application/x-www-form-urlencoded"
 _FORM_BYTES = 16 * 1024  # A login's: the token and an address to go back to.
+_FORM_S = 10.0
+_BODY_S = 60.0  # A publisher's board, over a slow line.
 
 # Headers that a proxy adds: behind it, a connection from this machine may be anybody's.
 _FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
@@ -117,12 +121,16 @@ class Gate:
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            gate._same_origin(request)
+            try:
+                gate._well_formed(request)
+                gate._same_origin(request)
+                caller = gate._caller(request)
+            except ValueError:  # a host or an origin that is none, a token that is no text
+                return web.json_response({"message": "请求的格式有误。"}, status=400)
             if request.headers.get("Content-Encoding", "identity") != "identity":
                 return web.json_response(
                     {"message": "请求正文不能压缩：请去掉 Content-Encoding 再发。"}, status=415
                 )
-            caller = gate._caller(request)
             if caller is None and request.path not in _WITHOUT_TOKEN:
                 return gate._turned_away(request)
             if caller is not None:
@@ -134,16 +142,28 @@ class Gate:
                     {"message": "没有权限：会话只能查看，发布需要令牌。"}, status=403
                 )
             if caller and request.query.get("token") and request.method == "GET":
-                to = str(request.rel_url.without_query_params("token"))
-                return gate._welcomed(to, request.query["token"])
-            return await handler(request)
+                return gate._visited(request)
+            refusal = await _with_body(request)
+            return await handler(request) if refusal is None else refusal
 
         return guard  # type: ignore[return-value]
+
+    def _well_formed(self, request: web.Request) -> None:
+        """Refuses what no browser and no program of ours asks.
+
+        Raises:
+            ValueError: the request says no host.
+        """
+        if _inside(request.raw_path) != request.raw_path:
+            raise web.HTTPNotFound(text="not found")
+        if not request.headers.get("Host"):
+            raise ValueError("no host")
 
     def _same_origin(self, request: web.Request) -> None:
         """Refuses requests from another site's page or under another host name (DNS rebinding)."""
         origin = request.headers.get("Origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.host
+        foreign = foreign or _from_elsewhere(request)
         name = urlsplit(f"//{request.host}").hostname or ""
         # A proxy's own name is allowed: a request through a proxy needs the token anyway.
         if foreign or (self._open and not _proxied(request) and not loopback(name)):
@@ -158,8 +178,9 @@ class Gate:
             kind, _, given = request.headers["Authorization"].partition(" ")
             grant = self._grants.by_token(given.strip()) if kind == "Bearer" else None
             return grant.caller if grant else None
-        grant = self._grants.by_token(request.query.get("token", "")) or self._grants.by_session(
-            request.cookies.get(COOKIE, "")
+        # The session first: a link with somebody else's token must not change who looks.
+        grant = self._grants.by_session(request.cookies.get(COOKIE, "")) or self._grants.by_token(
+            request.query.get("token", "")
         )
         if grant:
             return grant.caller
@@ -175,29 +196,81 @@ class Gate:
             return web.json_response({"message": "Unauthorized"}, status=401)
         return _login(str(request.rel_url.without_query_params("token")), status=401)
 
-    def _welcomed(self, to: str, token: str) -> web.Response:
-        answer = web.Response(status=303, headers={"Location": to})
-        # Of a wrong token on an open server the cookie is worth nothing.
-        session = session_of(token)
-        answer.set_cookie(COOKIE, session, max_age=SESSION_S, httponly=True, samesite="Lax")
+    def _visited(self, request: web.Request) -> web.Response:
+        """Takes the token out of the address of a page; a session begins where none is valid."""
+        to, token = str(request.rel_url.without_query_params("token")), request.query["token"]
+        grant = self._grants.by_token(token)
+        session = self._grants.by_session(request.cookies.get(COOKIE, ""))
+        # A picture with such an address must not log anybody in.
+        page = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        begins = grant is not None and session in (None, grant) and page
+        return self._welcomed(request, to, token if begins else "")
+
+    def _welcomed(self, request: web.Request, to: str, token: str) -> web.Response:
+        answer = web.Response(status=303, headers={"Location": _inside(to)})
+        if token:
+            answer.set_cookie(
+                COOKIE,
+                session_of(token),
+                max_age=SESSION_S,
+                httponly=True,
+                samesite="Lax",
+                secure=request.headers.get("X-Forwarded-Proto") == "https",
+            )
         return answer
 
     async def login(self, request: web.Request) -> web.Response:
         """POST /login: a session for whoever knows the token."""
-        # From anybody: an unbounded form would be read up to the size of a board.
-        length = request.content_length
-        if length is None or length > _FORM_BYTES:
-            return web.json_response({"message": "登录请求太大。"}, status=413)
-        form = await request.post()
-        to = _inside(str(form.get("to") or "/"))
-        token = str(form.get("token", ""))
+        form = _form(await request.read())
+        to, token = _inside(form.get("to") or "/"), form.get("token", "")
         if self._grants.by_token(token) is None:
             return _login(to, status=401)
-        return self._welcomed(to, token)
+        return self._welcomed(request, to, token)
 
     async def form(self, request: web.Request) -> web.Response:
         """GET /login: the form."""
         return _login(_inside(request.query.get("to", "/")))
+
+
+async def _with_body(request: web.Request) -> web.Response | None:
+    """Reads the request's body in a bounded time; the refusal of one that is none of ours."""
+    form = request.path == LOGIN
+    if request.method in ("GET", "HEAD"):
+        return None
+    if form:
+        # From anybody: an unbounded form would be read up to the size of a board.
+        length = request.content_length
+        if length is None or length > _FORM_BYTES:
+            return web.json_response({"message": "登录请求太大。"}, status=413)
+        if length and request.content_type != _FORM:
+            return web.json_response({"message": "登录请求的格式有误。"}, status=415)
+    try:
+        async with asyncio.timeout(_FORM_S if form else _BODY_S):
+            await request.read()
+    except TimeoutError:
+        return web.json_response({"message": "请求正文来得太慢。"}, status=408)
+    return None
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of a form; none of a body that is no form."""
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=10))
+    except ValueError:
+        return {}
+
+
+def _from_elsewhere(request: web.Request) -> bool:
+    """Whether another site's page asks, which may link to a page of ours and do nothing else.
+
+    Another port of the same host counts as the same site, so it is another account's here.
+    """
+    said = request.headers
+    if said.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
+        return False
+    visits = said.get("Sec-Fetch-Mode") == "navigate" and said.get("Sec-Fetch-Dest") == "document"
+    inside = request.path.startswith("/api/") or "token" in request.query
+    return request.method != "GET" or not visits or inside
 
 
 async def _health(_request: web.Request) -> web.Response:

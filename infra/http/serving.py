@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from infra.http.gate import Gate
+from infra.http.seats import SILENT_S, Connections, Site, room
 from schemas.errors import Misconfigured
 
 
@@ -45,32 +48,60 @@ def serve(make: Callable[[], web.Application], listening: Listening, gate: Gate)
     asyncio.run(_serve(make, listening, gate))
 
 
-def runner_of(app: web.Application, gate: Gate) -> web.AppRunner:
-    """Runs the application behind the gate."""
-    return web.AppRunner(
+async def listen(
+    app: web.Application, gate: Gate, host: str, port: int, seats: Connections
+) -> web.AppRunner:
+    """Serves the application behind the gate, until the runner's `cleanup`.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    app.middlewares.insert(0, seats.middleware)  # type: ignore[arg-type]
+    runner = web.AppRunner(
         gate.guard(app),
+        logger=_log(),
         access_log=None,
+        # It counts from the connection too, so a head that never ends is not waited for.
+        keepalive_timeout=SILENT_S,
         shutdown_timeout=2.0,
         # A client that leaves ends what was done for it.
         handler_cancellation=True,
         # A packed body is refused (gate), so none is unpacked before its size is known.
         auto_decompress=False,
     )
+    await runner.setup()
+    try:
+        await Site(runner, host, port, seats).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner
+
+
+class _Faults(logging.Filter):
+    """Our own faults go to the log; what a client garbled would fill it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _log() -> logging.Logger:
+    log = logging.getLogger("infra.http")
+    if not log.filters:
+        log.addFilter(_Faults())
+    return log
 
 
 async def _serve(make: Callable[[], web.Application], listening: Listening, gate: Gate) -> None:
-    runner = runner_of(make(), gate)
-    await runner.setup()
+    host, port = listening.host, listening.port
     try:
-        site = web.TCPSite(runner, listening.host, listening.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise Misconfigured(
-                f"{listening.part} cannot listen on {listening.host}:{listening.port} "
-                f"({error.strerror}).",
-                do="Choose another port, or stop what listens there.",
-            ) from error
+        runner = await listen(make(), gate, host, port, Connections(room()))
+    except OSError as error:
+        raise Misconfigured(
+            f"{listening.part} cannot listen on {host}:{port} ({error.strerror}).",
+            do="Choose another port, or stop what listens there.",
+        ) from error
+    try:
         port = runner.addresses[0][1]
         shown = "127.0.0.1" if listening.host in ("0.0.0.0", "::") else listening.host
         ready = {

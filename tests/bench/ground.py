@@ -18,7 +18,7 @@ from clickhouse_driver import Client
 from infra import _child
 from infra import database as apply
 from infra.parts import Part, Step, parts
-from infra.settings import ROOT, Settings
+from infra.settings import LOCAL, ROOT, Settings
 from infra.stack import Stack
 from producers._bulk import BulkProducer
 from producers.simulator.history import City, History
@@ -140,7 +140,7 @@ class Program:
                 **(extra or {}),
             },
         )
-        self._ready = f"http://{settings.host}:{settings.metrics_port}/ready"
+        self._ready = f"http://{LOCAL}:{settings.metrics_port}/ready"
 
     @property
     def process(self) -> psutil.Process:

@@ -14,7 +14,7 @@ import requests
 from aiohttp import web
 
 from dashboards.server import CALLER, ServerConfig, application
-from infra.http import Gate, runner_of
+from infra.http import Connections, Gate, listen
 
 WAIT_S = 15
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -71,9 +71,7 @@ def inside(
 
     async def start() -> tuple[web.AppRunner, int]:
         gate = Gate(host, token, closed=closed, caller=CALLER, grants=grants)
-        runner = runner_of(application(config), gate)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        runner = await listen(application(config), gate, "127.0.0.1", 0, Connections())
         return runner, runner.addresses[0][1]
 
     try:

@@ -485,3 +485,42 @@ def test_the_state_is_the_owners_alone_and_a_broken_file_is_named(tmp_path: Path
     (root / "folders.json").write_text("{")
     with pytest.raises(Misconfigured, match=r"folders\.json is not JSON"):
         Shelf(root)
+
+
+@pytest.mark.parametrize(
+    ("board", "where"),
+    [
+        ({"title": 5}, "title"), ({"title": ["x"]}, "title"),
+        ({"title": "t", "tags": [{"a": 1}]}, "tags.0"), ({"title": "t", "tags": "x"}, "tags"),
+        ({"title": "t", "description": 5}, "description"),
+        ({"title": "t", "panels": ["x"]}, "panels.0"), ({"title": "t", "panels": {}}, "panels"),
+        ({"title": "t", "panels": [{"targets": ["x"]}]}, "panels.0.targets.0"),
+        ({"title": "t", "panels": [{"panels": [7]}]}, "panels.0.panels.0"),
+        ({"title": "t", "templating": [1]}, "templating"),
+        ({"title": "t", "templating": {"list": [1]}}, "templating.list.0"),
+        ({"title": "t", "templating": {"list": [{}]}}, "templating.list.0.name"),
+    ],
+)  # fmt: skip
+def test_a_board_that_its_readers_could_not_read_is_refused(
+    server: Inside, board: dict[str, Any], where: str
+) -> None:
+    body = {"dashboard": {"uid": "odd", **board}}
+    code, told = server.told("POST", "/api/dashboards/db", body)
+    assert (code, f"the board's {where} is wrong: " in told["message"]) == (400, True)
+    for path in ("/api/search", "/api/dashboards/tags", "/api/search?tag=x"):
+        assert server.call("GET", path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/folders", {"title": 5}), ("/api/playlists", {"name": 5, "items": []}),
+        ("/api/datasources", {**ONE, "name": 5}), ("/api/datasources", {**ONE, "type": 5}),
+        ("/api/dashboards/db", {"dashboard": {"uid": "nl\n", "title": "t"}}),
+    ],
+)  # fmt: skip
+def test_a_name_is_a_text_and_a_uid_has_no_line_end(
+    server: Inside, path: str, body: dict[str, Any]
+) -> None:
+    assert server.call("POST", path, body).status_code == 400
+    assert server.call("GET", "/api/search").status_code == 200

@@ -277,3 +277,21 @@ def test_a_wrong_number_of_arguments_is_told_with_the_macro(sql: str, what: str)
 )  # fmt: skip
 def test_the_text_around_a_macro_stays_and_comments_are_blanked(sql: str, text: str) -> None:
     assert expand(sql, SCOPE) == text
+
+
+TO = "toDateTime(1447328726)"
+
+
+@pytest.mark.parametrize(
+    "rest", ["'" + "\\'" * 200_000, "/* " * 200_000], ids=["open text", "open comment"]
+)
+def test_what_is_never_closed_is_looked_for_once_and_stays(rest: str) -> None:
+    # Looked for again from each place, each of these would take minutes.
+    assert expand(f"$__toTime {rest}", SCOPE) == f"{TO} {rest}"
+
+
+def test_brackets_that_are_never_closed_are_looked_for_once() -> None:
+    assert expand("$__toTime('" * 20_000, SCOPE) == f"{TO}('" * 20_000
+    assert expand("($__toTime" * 20_000, SCOPE) == f"({TO}" * 20_000
+    with pytest.raises(Refused, match="expected 1 argument, received 0"):
+        expand("$__timeFilter(" * 20_000, SCOPE)

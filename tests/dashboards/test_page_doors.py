@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from dashboards.server.app import ServerConfig
 from dashboards.server.page import DIST
+from infra.http import Grants
 from infra.http.gate import Gate, _inside, loopback
 from schemas.errors import Misconfigured
 from tests.dashboards.inside import WAIT_S, Inside, inside
@@ -320,3 +322,107 @@ def test_every_answer_forbids_foreign_code_and_the_api_tells_the_time(closed: In
     assert api["Cache-Control"] == "no-store"
     assert len(api["X-Server-Time-Ms"]) == 13  # ms since 1970 have 13 digits until 2286
     assert "X-Server-Time-Ms" not in closed.call("GET", "/", headers=BEARER).headers
+
+
+# ------------------------------------------------------------------------ what is no request
+
+
+def raw(server: Inside, sent: bytes) -> int:
+    """Status of the answer to bytes on the wire."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S) as client:
+        client.sendall(sent)
+        return int(client.recv(65_536).split()[1])
+
+
+HOST = b"Host: 127.0.0.1\r\n"
+FORM = b"Content-Type: application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"GET /api/user HTTP/1.1\r\nHost: [\r\n\r\n", 400),
+        (b"GET /api/user HTTP/1.1\r\nHost: \r\n\r\n", 400),
+        (b"GET /api/user HTTP/1.0\r\n\r\n", 400),
+        (b"GET /api/user HTTP/1.1\r\n" + HOST + b"Origin: http://[\r\n\r\n", 400),
+        (b"GET /api/user HTTP/1.1\r\n" + HOST + b"Cookie: gulou_session=\xff\r\n\r\n", 400),
+        (b"GET /api/user HTTP/1.1\r\n" + HOST + b"Authorization: Bearer \xff\r\n\r\n", 400),
+        (b"GET /api/user HTTP/1.1\r\n" + HOST + b"no header\r\n\r\n", 400),
+        (b"GET /api/user HTTP/9\r\n" + HOST + b"\r\n", 400),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET //api/user HTTP/1.1\r\n" + HOST + b"\r\n", 404),
+        (b"GET http://evil.example/ HTTP/1.1\r\n" + HOST + b"\r\n", 404),
+        (b"POST /login HTTP/1.1\r\n" + HOST + FORM + b"; charset=nope\r\n"
+         b"Content-Length: 7\r\n\r\ntoken=x", 401),
+        (b"POST /login HTTP/1.1\r\n" + HOST + FORM + b"\r\nContent-Length: 7\r\n\r\ntoken=\xff",
+         401),
+        (b"POST /login HTTP/1.1\r\n" + HOST + FORM + b"\r\nContent-Length: 40\r\n\r\n" + b"a&" * 20,
+         401),
+        (b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Type: multipart/form-data\r\n"
+         b"Content-Length: 7\r\n\r\ntoken=x", 415),
+    ],
+)  # fmt: skip
+def test_what_is_no_request_is_refused_and_fills_no_log(
+    known: Inside, caplog: pytest.LogCaptureFixture, sent: bytes, code: int
+) -> None:
+    assert raw(known, sent) == code
+    assert [each for each in caplog.records if each.levelname in ("ERROR", "WARNING")] == []
+
+
+# ------------------------------------------------------------------- links and pages of others
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example/x", "http://evil.example/x"])
+def test_no_address_leads_out_of_this_server(closed: Inside, path: str) -> None:
+    sent = f"GET {path}?token={TOKEN} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", closed.port), timeout=WAIT_S) as client:
+        client.sendall(sent)
+        head = client.recv(65_536)
+    assert b" 404 " in head and b"Location" not in head and b"Set-Cookie" not in head
+
+
+def test_a_link_changes_nobodys_session(tmp_path: Path) -> None:
+    grants = Grants(tmp_path / "access.json")
+    tokens = {name: grants.add(name, "clerk") for name in ("one", "two")}
+    with inside(ServerConfig(tmp_path / "state"), TOKEN, grants=tmp_path / "access.json") as server:
+        begun = server.call("GET", f"/d/wall?token={tokens['one']}")
+        cookie = {"Cookie": begun.headers["Set-Cookie"].partition(";")[0]}
+
+        def followed(token: str, **headers: str) -> tuple[int, bool]:
+            answer = server.call("GET", f"/d/wall?token={token}", headers=cookie | headers)
+            return answer.status_code, "Set-Cookie" in answer.headers
+
+        assert [followed(token) for token in ("x", tokens["two"])] == [(303, False)] * 2
+        assert followed(tokens["one"]) == (303, True)  # lasts from now on
+        seen = server.call("GET", "/api/user", headers=cookie).json()
+        assert seen["login"] == "one"
+        # Nor does a wrong token begin one, or a picture on a board.
+        bare = server.call("GET", "/d/wall?token=x")
+        picture = server.call(
+            "GET", f"/?token={tokens['two']}", headers={"Sec-Fetch-Dest": "image"}
+        )
+        for answer in (bare, picture):
+            assert (answer.status_code, "Set-Cookie" in answer.headers) == (303, False)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_others_may_link_to_a_page_and_do_nothing_else(known: Inside, site: str) -> None:
+    visit = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+    def status(path: str, verb: str = "GET", **other: str) -> int:
+        return known.call(verb, path, headers=visit | other).status_code
+
+    assert status("/d/wall") == 200
+    assert status("/api/user") == 403
+    assert status(f"/d/wall?token={TOKEN}") == 403
+    assert status("/login", "POST") == 403
+    assert status("/d/wall", **{"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}) == 403
+    assert status("/d/wall", **{"Sec-Fetch-Dest": "iframe"}) == 403
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+    assert status("/api/user", **own) == 200
+
+
+def test_a_session_behind_tls_travels_by_tls_alone(closed: Inside) -> None:
+    sent = PROXY | {"X-Forwarded-Proto": "https"}
+    told = closed.call("GET", f"/d/wall?token={TOKEN}", headers=sent).headers["Set-Cookie"]
+    assert "Secure" in told.split("; ")

@@ -339,7 +339,7 @@ def test_without_boards_on_the_disk_nothing_is_made(tmp_path: Path) -> None:
     assert (store.boards(), store.all("folders"), store.all("playlists")) == ([], [], [])
 
 
-def test_a_source_that_is_found_by_uid_or_else_by_name_is_changed(tmp_path: Path) -> None:
+def test_a_source_is_found_by_uid_alone_and_another_of_its_name_is_renamed(tmp_path: Path) -> None:
     path = tmp_path / "sources.json"
 
     def start(*rows: dict[str, Any]) -> list[tuple[str, str, int]]:
@@ -351,9 +351,11 @@ def test_a_source_that_is_found_by_uid_or_else_by_name_is_changed(tmp_path: Path
     plain = {"type": PLUGIN}
     assert start({"uid": "a", "name": "A", **plain}) == [("a", "A", 1)]
     assert start({"uid": "a", "name": "B", **plain}) == [("a", "B", 2)]
-    assert start({"uid": "c", "name": "B", **plain}) == [("a", "B", 3)]
-    both = [("a", "B", 3), ("d", "D", 1)]
-    assert start({"uid": "d", "name": "D", **plain}) == both
+    assert start({"uid": "c", "name": "B", **plain}) == [("a", "B (a)", 3), ("c", "B", 1)]
+    three = [("a", "B (a)", 3), ("c", "B", 1), ("d", "D", 1)]
+    assert start({"uid": "d", "name": "D", **plain}) == three
+    with pytest.raises(Misconfigured, match="'E' of the start has no uid"):
+        start({"name": "E", **plain})
 
 
 @pytest.mark.parametrize("text", ["{}", '{"datasources": {}}', "7"])
@@ -416,8 +418,8 @@ def test_a_token_file_that_is_empty_or_missing_stops_the_start(
     assert f"token file {word} is empty" in capsys.readouterr().err
 
 
-def test_a_request_has_at_most_16_mebibytes(tmp_path: Path) -> None:
-    most = 16 * 1024 * 1024
+def test_a_request_has_at_most_4_mebibytes(tmp_path: Path) -> None:
+    most = 4 * 1024 * 1024
     empty = len(json.dumps({"name": "", "items": []}))
     with inside(ServerConfig(tmp_path / "state")) as running:
         codes = [

@@ -37,7 +37,7 @@ def record(**data: Any) -> dict[str, Any]:
 
 
 PLAIN: dict[str, Any] = {
-    "uid": "u", "version": 3, "host": "ch.example", "port": 9000, "user": "default",
+    "uid": "u", "host": "ch.example", "port": 9000, "user": "default",
     "password": "p", "database": "", "secure": False, "cafile": "", "dial_s": 10.0,
     "query_s": 60.0, "settings": (),
 }  # fmt: skip
@@ -70,9 +70,12 @@ def test_a_data_source_is_an_address_with_the_plugins_defaults(
     assert source(record(**(HOST | data)), "p") == DataSource(**(PLAIN | differs))
 
 
-def test_a_data_source_without_a_version_is_the_first() -> None:
-    bare = {"uid": 7, "type": PLUGIN, "jsonData": HOST}
-    assert source(bare, "") == DataSource(**(PLAIN | {"uid": "7", "version": 1, "password": ""}))
+def test_every_part_of_an_address_makes_it_another_and_no_text_shows_its_password() -> None:
+    plain = DataSource(**PLAIN)
+    others = {"port": 1, "secure": True, "dial_s": 1.0, "query_s": 1.0, "settings": (("a", "1"),)}
+    for name in PLAIN:
+        assert DataSource(**(PLAIN | {name: others.get(name, "x")})) != plain, name
+    assert "'p'" not in repr(plain)
 
 
 @pytest.mark.parametrize(
@@ -349,29 +352,30 @@ def test_connections_wait_for_the_next_query_until_their_source_changes(
 ) -> None:
     reader = Reader(1, 30.0)
     fields = live(warehouse)
-    made = [source(fields | {"version": n}, warehouse.password) for n in (1, 2)]
-
-    def waiting() -> dict[str, tuple[int, int]]:
-        return {uid: (idle.version, len(idle.clients)) for uid, idle in reader._idle.items()}
-
+    first, second = (
+        source(fields | {"jsonData": fields["jsonData"] | {"queryTimeout": n}}, warehouse.password)
+        for n in (1, 2)
+    )
     for _ in range(2):
-        reader._run(made[0], "SELECT 1", _Going())
-        assert waiting() == {"live": (1, 1)}
-    old = reader._idle["live"].clients[0]
+        reader._run(first, "SELECT 1", _Going())
+        assert [len(each) for each in reader._idle.values()] == [1]
+    (old,) = reader._idle[first]
     with pytest.raises(Refused, match="code: 47"):  # a failed query keeps its connection
-        reader._run(made[0], "SELECT nope", _Going())
-    assert (waiting(), reader._idle["live"].clients) == ({"live": (1, 1)}, [old])
-    reader._run(made[1], "SELECT 1", _Going())
-    assert (waiting(), old.connection.connected) == ({"live": (2, 1)}, False)
-    # A late query of the earlier version leaves no connection behind.
-    late = _client(made[0], 30.0)
+        reader._run(first, "SELECT nope", _Going())
+    assert reader._idle == {first: [old]}
+    reader.forget("live")
+    assert (reader._idle, old.connection.connected) == ({}, False)
+    reader._run(second, "SELECT 1", _Going())
+    # A late query of the earlier address leaves no connection behind.
+    late = _client(first, 30.0)
     late.execute("SELECT 1")
-    reader._given_back(made[0], late)
-    assert (waiting(), late.connection.connected) == ({"live": (2, 1)}, False)
-    last = reader._idle["live"].clients[0]
+    reader._given_back(first, late)
+    assert (list(reader._idle), late.connection.connected) == ([second], False)
+    (last,) = reader._idle[second]
     reader.forget("none")
+    assert reader._idle == {second: [last]}
     reader.close()
-    assert (waiting(), last.connection.connected) == ({}, False)
+    assert (reader._idle, last.connection.connected) == ({}, False)
 
 
 def test_a_changed_or_removed_source_closes_its_connections_at_once(
@@ -384,9 +388,9 @@ def test_a_changed_or_removed_source_closes_its_connections_at_once(
     ):  # fmt: skip
         asked.call("POST", "/api/datasources", other)
         assert ask(asked, query)[0] == 200
-        assert "other" in Watched.made[-1]._idle
+        assert "other" in {each.uid for each in Watched.made[-1]._idle}
         assert asked.call(verb, path, other).status_code == 200
-        assert "other" not in Watched.made[-1]._idle
+        assert "other" not in {each.uid for each in Watched.made[-1]._idle}
 
 
 @pytest.mark.parametrize(

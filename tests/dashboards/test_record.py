@@ -6,6 +6,7 @@ import asyncio
 import json
 import resource
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from dashboards.server import ServerConfig
 from dashboards.server import looks as record
 from dashboards.server.looks import Look, Looks, recorded
+from dashboards.server.turns import CLIENT
 from infra.cli.main import app
 from infra.http import ACCESS, Grants
 from schemas.errors import Unavailable
@@ -124,6 +126,37 @@ def test_a_publishers_own_query_is_on_record_with_its_sql(watched: Watched) -> N
     assert (look["who"], look["board"], look["sql"]) == ("the publisher", "", sql)
 
 
+@pytest.mark.parametrize(
+    ("asked", "ran"),
+    [
+        ({"rawSql": "$__table", "table": "SELECT code FROM county"}, "SELECT code FROM county"),
+        ({"rawSql": "SELECT $__column FROM county", "column": "code"}, "SELECT code FROM county"),
+        ({"rawSql": f"/*{'x' * 2100}*/ SELECT code FROM county"},
+         f"/*{'x' * 2100}*/ SELECT code FROM county"),
+        ({"rawSql": f"{' ' * 2100}SELECT code FROM county"},
+         f"{' ' * 2100}SELECT code FROM county"),
+    ],
+    ids=["table", "column", "comment", "spaces"],
+)  # fmt: skip
+def test_a_publishers_sql_is_on_record_as_it_ran_and_to_its_end(
+    watched: Watched, asked: dict[str, Any], ran: str
+) -> None:
+    body = {"queries": [target("", **asked)], **SPAN}
+    answer = watched.call("POST", "/api/ds/query", body, "publisher")
+    (look,) = watched.looked()
+    (frame,) = answer.json()["results"]["A"]["frames"]
+    assert (look["sql"], frame["schema"]["meta"]["executedQueryString"]) == (ran, ran)
+
+
+def test_sql_that_is_too_long_for_the_record_is_not_run(watched: Watched) -> None:
+    sql = f"/*{'x' * 20_000}*/ SELECT code FROM county"
+    body = {"queries": [target(sql)], **SPAN}
+    answer = watched.call("POST", "/api/ds/query", body, "publisher")
+    (result,) = answer.json()["results"].values()
+    assert (answer.status_code, watched.looked()) == (400, [])
+    assert result["error"].startswith("the SQL has 20028 characters; a query of cases goes on ")
+
+
 def test_what_viewers_see_is_not_on_record_and_what_they_are_refused_is_once_an_hour(
     watched: Watched,
 ) -> None:
@@ -216,6 +249,57 @@ def test_a_refusal_is_told_again_in_the_next_hour(tmp_path: Path, clock: list[da
     assert told == [("10:00", "b"), ("10:00", "other"), ("11:00", "b"), ("11:00", "other")]
 
 
+def test_a_refusal_that_could_not_be_written_is_written_the_next_time(tmp_path: Path) -> None:
+    folder, refused = tmp_path / "looks", replace(LOOK, refused="no")
+    folder.write_text("in the way")
+    looks = Looks(folder, 6, "UTC")
+    with pytest.raises(Unavailable):
+        note(looks, refused)
+    folder.unlink()
+    note(looks, refused, refused)
+    looks.close()
+    assert [each["refused"] for each in recorded(folder, pytest.fail)] == ["no"]
+
+
+def test_one_clients_refusals_fill_no_disk_and_hide_nobody_elses(
+    tmp_path: Path, clock: list[datetime]
+) -> None:
+    looks = Looks(tmp_path, 6, "UTC")
+    clerk = replace(LOOK, who="desk-1", county="431230")
+    note(looks, *(replace(clerk, refused=f"不能查看“4312{n:02}”") for n in range(99)))
+    # Addresses of one network are one client: 127.x.x.x, or the last half of an IPv6 address.
+    for kind in ("127.0.0.{}", "2001:db8::{}"):
+        note(looks, *(replace(LOOK, who="", address=kind.format(n), refused="no")
+                      for n in range(1, 99)))  # fmt: skip
+    note(looks, replace(clerk, who="desk-2", refused="no"))
+    looks.close()
+    lines = list(recorded(tmp_path, pytest.fail))
+    assert Counter(each["who"] for each in lines) == {"desk-1": 60, "": 2, "desk-2": 1}
+    of_one = [each["refused"] for each in lines if each["who"] == "desk-1"]
+    assert of_one[58:] == ["不能查看“431258”", "不能查看“431259”（本小时内其后的拒绝不再逐条登记）"]
+
+
+def test_a_client_with_many_looks_waits_for_its_own_and_others_do_not(tmp_path: Path) -> None:
+    looks = Looks(tmp_path, 6, "UTC")
+
+    async def both() -> list[str]:
+        done: list[str] = []
+
+        async def one(client: str) -> None:
+            CLIENT.set(client)
+            await looks.note(replace(LOOK, who=client))
+            done.append(client)
+
+        many = [asyncio.create_task(one("many")) for _ in range(99)]
+        await asyncio.gather(*many, asyncio.create_task(one("one")))
+        return done
+
+    order = asyncio.run(both())
+    looks.close()
+    # At most one of the others is being written when it asks, and one more has its turn.
+    assert order.index("one") <= 2
+
+
 def test_a_line_that_was_broken_off_is_told_and_the_next_look_begins_a_line(tmp_path: Path) -> None:
     file = tmp_path / f"{datetime.now().astimezone():%Y-%m}.jsonl"
     file.write_text('{"at": "2026-11-30T10:00:00", "wh')
@@ -265,7 +349,9 @@ def test_what_somebody_sends_makes_one_line_of_bounded_length(tmp_path: Path) ->
     assert file.read_bytes().count(b"\n") == 1
     (look,) = recorded(tmp_path, pytest.fail)
     assert look["variables"]["case"].startswith('a\n{"at": "forged"}\r\u2028')
-    assert len(file.read_bytes()) < 5_000
+    assert len(file.read_bytes()) < 5_000 + len("z" * 9999)
+    # SQL is whole, so that nothing stands behind what was cut off.
+    assert look["sql"] == "z" * 9999
 
 
 def test_looks_are_shown_on_the_command_line_by_day_and_name(
@@ -291,3 +377,22 @@ def test_looks_are_shown_on_the_command_line_by_day_and_name(
     table = run.invoke(app, ["access", "looks"]).output
     assert "second/1/A" in table and "case=[/b] P-1" in table and "auditor" in table
     assert run.invoke(app, ["access", "looks", "--since", "yesterday"]).exception is not None
+
+
+def test_nothing_on_record_steers_the_terminal_that_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GULOU_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+    steering = "\x1b[2K\x1b[1A\r\x9b2J\u202e甲"
+    looks = Looks(tmp_path / "looks", 6, "UTC")
+    sql = f"/* a */\n SELECT '{steering}'"
+    note(looks, replace(LOOK, board=steering, variables={"case": steering}, refused=steering),
+         replace(LOOK, board="", panel=None, query="", sql=sql))  # fmt: skip
+    looks.close()
+    for options in ([], ["--json"]):
+        told = CliRunner().invoke(app, ["access", "looks", *options]).output
+        assert [each for each in told.replace("\n", "") if not each.isprintable()] == []
+        assert "\\u001b[2K\\u001b[1A\\r\\u009b2J\\u202e甲" in told
+    table = CliRunner().invoke(app, ["access", "looks"]).output
+    assert "SELECT '\\u001b" in table and "/* a */" not in table

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gzip
 import json
 import select
 import socket
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,19 @@ import requests
 from clickhouse_driver import Client
 
 from dashboards.server import ServerConfig
+from dashboards.server import app as board_server
+from dashboards.server.answers import _depth
 from dashboards.server.turns import EACH, WAITING
 from infra.warehouse import EmbeddedClickHouse
-from tests.dashboards.conftest import writer
+from infra.warehouse.access import write_users
+from tests.dashboards.conftest import BOARD_USER, writer
 from tests.dashboards.inside import Inside, inside
 
 TOKEN = "glsa_test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SPAN = {"from": "1640361600000", "to": "1640966399000"}
 DEADLINE_S = 300
+HOUR_S = 3600
 SOURCE = {"type": "grafana-clickhouse-datasource", "uid": "city"}
 RUNNING = (
     "SELECT count() FROM system.processes "
@@ -35,19 +41,39 @@ RUNNING = (
 
 
 def heavy(number: int) -> str:
-    """A query that runs until its time of 20 s is over; each number is another query."""
-    return f"SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = {number}"
+    """A query that runs for an hour unless it is ended; each number is another query."""
+    return f"SELECT count() FROM numbers(100000000000000) WHERE sipHash64(number) = {number}"
+
+
+@contextlib.contextmanager
+def patience(warehouse: EmbeddedClickHouse) -> Iterator[None]:
+    """Lets in the board user again, under another name and for queries of an hour.
+
+    So whatever ends within the deadline of a test was ended.
+    """
+    file = warehouse.data / "users.json"
+    before = json.loads(file.read_text())["users"]
+    limits = {"max_execution_time": HOUR_S, "max_result_rows": 1000, "max_memory_usage": 10**9}
+    write_users(file, before | {"patient": before[BOARD_USER[0]] | {"limits": limits}})
+    try:
+        yield
+    finally:
+        write_users(file, before)
 
 
 @pytest.fixture(scope="module")
 def walls(
-    tmp_path_factory: pytest.TempPathFactory, city_source: dict[str, Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    city_source: dict[str, Any],
+    city_clickhouse: EmbeddedClickHouse,
 ) -> Iterator[Inside]:
     """A board server with a token over the fixture city, and a board with a light panel."""
     root: Path = tmp_path_factory.mktemp("shares")
-    (root / "sources.json").write_text(json.dumps([city_source]))
-    config = ServerConfig(root / "state", data_sources=root / "sources.json", query_s=600)
-    with inside(config, TOKEN) as running:
+    patient = copy.deepcopy(city_source)
+    patient["jsonData"] |= {"username": "patient", "queryTimeout": HOUR_S}
+    (root / "sources.json").write_text(json.dumps([patient]))
+    config = ServerConfig(root / "state", data_sources=root / "sources.json", query_s=HOUR_S)
+    with patience(city_clickhouse), inside(config, TOKEN) as running:
         target = {"refId": "A", "datasource": SOURCE, "rawSql": "SELECT 7 AS n", "format": 1}
         board = {"uid": "light", "title": "light", "panels": [{"id": 1, "targets": [target]}]}
         body = {"dashboard": board, "overwrite": True}
@@ -208,3 +234,70 @@ def test_a_login_is_no_larger_than_a_login(walls: Inside) -> None:
     )
 
     assert (answer.status_code, unmeasured.status_code) == (413, 413)
+
+
+def test_a_client_with_many_addresses_of_this_machine_has_one_share(
+    walls: Inside, owner: Client
+) -> None:
+    sql = f"{heavy(400)} AND toDateTime(number) != $__toTime"
+    target = {"refId": "A", "datasource": SOURCE, "rawSql": sql, "format": 1}
+    board = {"uid": "heavy", "title": "heavy", "panels": [{"id": 1, "targets": [target]}]}
+    body = {"dashboard": board, "overwrite": True}
+    assert walls.call("POST", "/api/dashboards/db", body, headers=BEARER).status_code == 200
+    with contextlib.ExitStack() as stack:
+        for number in range(1, EACH + 3):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(DEADLINE_S)
+            client.bind((f"127.0.1.{number}", 0))
+            client.connect(("127.0.0.1", walls.port))
+            path = f"/api/boards/heavy/panels/1/query?from=0&to={number}000"
+            client.sendall(request(walls, "GET", path))
+        until(lambda: running(owner) == EACH, "its share of them never ran")
+        # Whoever asks by a token is another client, and finds a place free.
+        light = walls.call("POST", "/api/ds/query", light_queries(1), headers=BEARER)
+        assert (light.status_code, running(owner)) == (200, EACH)
+    until(lambda: running(owner) == 0, "a query of a client that left went on")
+
+
+def test_more_requests_than_a_client_may_have_at_a_time_are_refused_and_no_other_clients(
+    walls: Inside, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_server, "ASKING", 120)
+    path = f"/api/boards/heavy/panels/1/query?{urlencode(SPAN)}"
+    target = {"refId": "A", "datasource": SOURCE, "rawSql": heavy(500), "format": 1}
+    board = {"uid": "heavy", "title": "heavy", "panels": [{"id": 1, "targets": [target]}]}
+    body = {"dashboard": board, "overwrite": True}
+    assert walls.call("POST", "/api/dashboards/db", body, headers=BEARER).status_code == 200
+    with contextlib.ExitStack() as stack:
+        # All share one query, so that no queue of queries fills.
+        for _ in range(board_server.ASKING):
+            stack.enter_context(left_open(walls, request(walls, "GET", path)))
+        until(lambda: walls.call("GET", "/api/org").status_code == 429, "nothing was refused")
+        assert walls.call("GET", "/api/org").json()["message"].startswith("请求太多。")
+        assert walls.call("GET", "/api/org", headers=BEARER).status_code == 200
+    until(lambda: running(owner) == 0, "a query of a client that left went on")
+    assert walls.call("GET", "/api/org").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": "' + "x" * 4_000_000 + '"}', '{"a": "' + "\\n" * 2_000_000 + '"}'],
+    ids=["letters", "escapes"],
+)
+def test_counting_the_brackets_of_a_body_takes_no_memory_for_its_texts(text: str) -> None:
+    tracemalloc.start()
+    try:
+        assert _depth(text) == 1
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(text)
+    finally:
+        tracemalloc.stop()
+
+
+def test_queries_larger_than_a_mebibyte_are_refused(walls: Inside) -> None:
+    body = light_queries(1)
+    body["queries"][0]["rawSql"] += " " * (1 << 20)
+
+    answer = walls.call("POST", "/api/ds/query", body, headers=BEARER)
+
+    assert answer.status_code == 400
+    assert "1048576 at most" in answer.json()["message"]

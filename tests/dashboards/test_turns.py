@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.server.turns import Crowded, Ticket, Turns
+from dashboards.server.turns import Crowded, Ticket, Turns, network
 
 
 class Kitchen:
@@ -178,3 +178,22 @@ def test_a_ticket_nobody_used_is_dropped_without_a_trace() -> None:
         assert turns == Turns(at_once=1, each=1, waiting=100)
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "client"),
+    [
+        (("127.0.0.1", "127.0.1.60", "127.255.255.254", "::1", "::ffff:127.0.0.9"), "this machine"),
+        (("10.0.0.5", "::ffff:10.0.0.5"), "10.0.0.5"),
+        (("10.0.0.6",), "10.0.0.6"),
+        (("2001:db8::1", "2001:db8::ffff:1:2:3"), "2001:db8::/64"),
+        (("2001:db8:0:1::1",), "2001:db8:0:1::/64"),
+        (("fe80::1%eth0", "fe80::2%eth1"), "fe80::/64"),
+        (("", "no address"), None),
+    ],
+)
+def test_addresses_that_one_client_can_choose_among_are_one_client(
+    addresses: tuple[str, ...], client: str | None
+) -> None:
+    for each in addresses:
+        assert network(each) == (each if client is None else client)

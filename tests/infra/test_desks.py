@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from schemas.sql.columns import quoted
 from schemas.sql.tables import Layout
 from tests.infra.test_apply import elsewhere
 
+WAIT_S = 60
 COUNTY, NAME, OTHER = "431230", "通道侗族自治县", "431202"
 
 
@@ -226,3 +229,36 @@ def test_a_user_that_an_administrator_has_made_is_taken(
         dropped = [change.what for change in database.apply(own)]
         assert dropped == [f"drop user desk_{COUNTY}"]
         assert database.apply(own) == []
+
+
+def test_a_clerk_who_is_let_in_while_the_last_one_is_shut_out_finds_the_desk(
+    nobody: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access.add(nobody, "last", "clerk", COUNTY)
+    read, go_on = threading.Event(), threading.Event()
+    counties = desks.counties
+
+    def slow(settings: Settings) -> tuple[str, ...]:
+        """The grants as the first who asks sees them; he goes on when the other has begun."""
+        found = counties(settings)
+        if not read.is_set():
+            read.set()
+            assert go_on.wait(WAIT_S)
+        return found
+
+    with ThreadPoolExecutor(2) as threads:
+        Grants(nobody.access_file).revoke("last")
+        monkeypatch.setattr(desks, "counties", slow)
+        dropping = threads.submit(database.apply_desks, nobody)
+        assert read.wait(WAIT_S)
+        adding = threads.submit(access.add, nobody, "next", "clerk", COUNTY)
+        # The other has begun when the grant is there; what it makes must outlast the drop.
+        while "next" not in {grant.name for grant in Grants(nobody.access_file).all()}:
+            assert not adding.done()
+        wait([adding], timeout=0.5)
+        go_on.set()
+        dropping.result(WAIT_S)
+        assert adding.result(WAIT_S)[1]
+    assert desks.reader(nobody, COUNTY).database in databases(nobody)
+    with login(nobody) as client:
+        assert client.execute("SELECT 1") == [(1,)]

@@ -7,9 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.parts import parts, topics
+from infra.parts import Part, parts, topics
 from infra.settings import KAFKA_USERS, Settings
-from infra.stack import Stack
+from infra.stack import Stack, with_ports
+from infra.worker import configure
 
 ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
 
@@ -85,3 +86,27 @@ def test_every_family_has_a_topic_kept_for_ever_and_one_for_what_was_refused() -
         half_a_year = str(180 * 24 * 3600 * 1000)
         assert config["retention.ms"] == (half_a_year if name.endswith(".dead") else "-1")
         assert config["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_metrics_without_a_gate_are_for_this_machine_whatever_address_the_parts_have(
+    tmp_path: Path,
+) -> None:
+    wide = Settings.load(home=tmp_path, host="192.0.2.1", workers=2)
+    where = {each.name: each.where for each in parts(wide) if isinstance(each, Part)}
+
+    assert where["worker-0"] == "http://127.0.0.1:19108/metrics"
+    assert where["worker-1"] == "http://127.0.0.1:19109/metrics"
+    assert where["boards"] == "http://192.0.2.1:13000"
+    assert configure(wide, 1).http == ("127.0.0.1", 19109)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_closed_installation_starts_boards_that_ask_for_a_token_here_too(
+    tmp_path: Path, closed: bool
+) -> None:
+    found = with_ports(Settings.load(home=tmp_path, closed=closed, **ZERO))
+    (boards,) = (each for each in parts(found) if each.name == "boards")
+    assert isinstance(boards, Part)
+    assert ("--closed" in boards.command()) is closed
+    # A part of an installation that runs in the background is told by its environment.
+    assert found.environment()["GULOU_CLOSED"] == str(closed)

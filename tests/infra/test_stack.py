@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from infra import _child, _presence
+from infra import stack as stack_module
 from infra._child import free_port
 from infra.broker import answers, ensure_topics, topic_configs
 from infra.parts import Part, Step, parts
@@ -350,3 +351,23 @@ def test_what_a_part_says_in_its_log_is_its_note_after_a_restart_too(tmp_path: P
         after = (_presence.running(tmp_path) or {})["parts"]["noted"]["note"]
 
     assert (before, after) == ({"noted": "hello", "clock": ""}, "hello")
+
+
+def test_a_log_has_a_greatest_size_while_its_part_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_module, "_LOG_BYTES", 100_000)
+    code = "while True: print('x' * 99, flush=True); import time; time.sleep(0.0001)"
+    log = tmp_path / "log" / "loud.log"
+    with stack(tmp_path, script("loud", code)) as running:
+        cuts, before = 0, 0
+        while cuts < 2:
+            running.wait(0.01)
+            size = log.stat().st_size
+            cuts += size < before
+            before = size
+        # It goes on in the same file, and what was cut off is beside it.
+        while log.stat().st_size == 0:
+            running.wait(0.01)
+    assert log.read_bytes()[:10] == b"x" * 10
+    assert log.with_suffix(".log.1").stat().st_size > 100_000

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from faust.types import TP
 
@@ -128,6 +129,10 @@ class Worker:
         return self.codes
 
 
+async def unheard(_site: web.Application, _host: str, _port: int) -> web.AppRunner:
+    raise AssertionError("no test of this file starts a worker")
+
+
 def built(home: Path) -> GulouApp:
     return build_app(
         WorkerConfig(
@@ -141,6 +146,7 @@ def built(home: Path) -> GulouApp:
             limits=LIMITS,
             watchdog_s=60.0,
             session_timeout_s=20.0,
+            listen=unheard,
         ),
         families(),
     )

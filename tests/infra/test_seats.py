@@ -1,0 +1,227 @@
+"""Connections to an HTTP part: silence, slowness and crowds stop nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from infra.http import Connections, Gate, gate, listen, serving
+from infra.http.seats import SEATS
+from tests.dashboards.servers import board_server
+
+WAIT_S = 60
+LARGE = 32 * 1024 * 1024
+"""Bytes, far more than what the kernel holds for a client that does not read."""
+
+
+class Part:
+    """A part with one quick path, one that waits until it is let go, and one with much to say."""
+
+    def __init__(self, seats: Connections) -> None:
+        self.seats = seats
+        self.port = 0
+        self.begun = threading.Semaphore(0)
+        self.ended = threading.Event()
+        self._go = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/quick", self._quick)
+        app.router.add_get("/waits", self._waits)
+        app.router.add_get("/large", self._large)
+        return app
+
+    async def _quick(self, _request: web.Request) -> web.Response:
+        return web.Response(text="quick")
+
+    async def _waits(self, _request: web.Request) -> web.Response:
+        self.begun.release()
+        await self._go.wait()
+        return web.Response(text="waited")
+
+    async def _large(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        try:
+            await answer.prepare(request)
+            for _ in range(LARGE // 65_536):
+                await answer.write(bytes(65_536))
+        finally:
+            self.ended.set()
+        return answer
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Part]:
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+
+        def inside(coroutine: object) -> object:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_S)  # type: ignore[arg-type]
+
+        door = Gate("127.0.0.1", "word")
+        runner = inside(listen(self.application(), door, "127.0.0.1", 0, self.seats))
+        assert isinstance(runner, web.AppRunner)
+        self.port = runner.addresses[0][1]
+        try:
+            yield self
+        finally:
+            self.go()
+            inside(runner.cleanup())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join(WAIT_S)
+            self._loop.close()
+
+    def go(self) -> None:
+        self._loop.call_soon_threadsafe(self._go.set)
+
+    @contextlib.contextmanager
+    def asked(self, sent: str = "") -> Iterator[socket.socket]:
+        """A connection on which the text was sent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S) as client:
+            client.sendall(sent.encode())
+            yield client
+
+    def get(self, path: str) -> str:
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+    def status(self, path: str = "/quick") -> int:
+        with self.asked(self.get(path)) as client:
+            return status(client)
+
+
+def status(client: socket.socket) -> int:
+    """Of the answer; 0 when the connection ended without one."""
+    with contextlib.suppress(ConnectionError):
+        head = client.recv(65_536)
+        return int(head.split()[1]) if head else 0
+    return 0
+
+
+def test_silent_connections_give_their_seats_to_whoever_comes_the_oldest_first() -> None:
+    with Part(Connections(4)).running() as part, contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(part.asked()) for _ in range(3)]
+        # A part of a head is silence too.
+        silent.append(stack.enter_context(part.asked("GET /quick HTTP/1.1\r\nHost: 127")))
+
+        assert part.status() == 200
+
+        assert status(silent[0]) == 0
+        silent[3].sendall(b".0.0.1\r\n\r\n")
+        assert status(silent[3]) == 200
+
+
+def test_a_connection_between_two_requests_is_silent() -> None:
+    with Part(Connections(1)).running() as part, part.asked(part.get("/quick")) as first:
+        assert status(first) == 200
+        assert part.status() == 200
+        assert status(first) == 0
+
+
+def test_an_answer_that_is_being_made_is_never_given_up_for_a_seat() -> None:
+    with Part(Connections(2)).running() as part, contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(part.asked(part.get("/waits"))) for _ in range(2)]
+        for _ in busy:
+            assert part.begun.acquire(timeout=WAIT_S)
+
+        assert part.status() == 0
+
+        part.go()
+        assert [status(each) for each in busy] == [200, 200]
+        assert part.status() == 200
+
+
+@pytest.mark.parametrize("sent", ["", "GET /quick HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "])
+def test_a_head_that_does_not_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, sent: str
+) -> None:
+    monkeypatch.setattr(serving, "SILENT_S", 0.2)
+    with Part(Connections()).running() as part, part.asked(sent) as client:
+        assert status(client) == 0
+        assert part.status() == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("POST /login", 408),
+        ("POST /quick HTTP/1.1\r\nAuthorization: Bearer word", 408),
+        # Nothing is read of whoever may not send it.
+        ("POST /quick", 403),
+    ],
+)
+def test_a_body_that_does_not_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, head: str, expected: int
+) -> None:
+    monkeypatch.setattr(gate, "_FORM_S", 0.2)
+    monkeypatch.setattr(gate, "_BODY_S", 0.2)
+    verb = head if "HTTP" in head else f"{head} HTTP/1.1"
+    sent = (
+        f"{verb}\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        "Content-Length: 9\r\n\r\ntoken"
+    )
+    with Part(Connections()).running() as part, part.asked(sent) as client:
+        assert status(client) == expected
+
+
+def test_a_login_that_sends_slowly_holds_no_seat() -> None:
+    sent = (
+        "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\ntoken"
+    )
+    with Part(Connections(2)).running() as part, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(part.asked(sent)) for _ in range(2)]
+        assert part.status() == 200
+        assert status(slow[0]) == 0
+
+
+def test_a_client_that_does_not_take_its_answer_is_sent_away() -> None:
+    with Part(Connections(read_s=0.2)).running() as part, part.asked(part.get("/large")) as client:
+        assert part.ended.wait(WAIT_S), "it was waited for"
+        taken = 0
+        with contextlib.suppress(ConnectionError):
+            while more := client.recv(1 << 20):
+                taken += len(more)
+        assert taken < LARGE
+        assert part.status() == 200
+
+
+def test_a_client_that_does_not_take_its_answer_holds_no_seat() -> None:
+    with Part(Connections(1)).running() as part, part.asked(part.get("/large")):
+        until(lambda: any(not each.working for each in part.seats._taken.values()))
+        assert part.status() == 200
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for what another thread does."""
+    told = threading.Event()
+    for _ in range(WAIT_S * 20):
+        if condition():
+            return
+        told.wait(0.05)
+    raise AssertionError("it never came")
+
+
+def test_more_silent_connections_than_a_server_may_have_files_keep_nobody_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(128, hard), hard))
+        server = stack.enter_context(board_server(tmp_path))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), WAIT_S))
+            for _ in range(SEATS + 50)
+        ]
+        assert server.call("GET", "/api/health").status_code == 200
+        assert status(silent[0]) == 0
+    assert "Too many open files" not in capfd.readouterr().err
