@@ -6,6 +6,7 @@ import base64
 import fcntl
 import hashlib
 import re
+import resource
 import secrets
 import shutil
 import socket
@@ -73,7 +74,7 @@ log.segment.bytes=268435456
 sasl.server.max.receive.size=16384
 socket.request.max.bytes={max_request}
 queued.max.request.bytes={max_queued}
-listener.name.clients.max.connections=1000
+listener.name.clients.max.connections={connections}
 listener.name.controller.max.connections=20
 
 # One node: everything once, and sized for two cores.
@@ -101,6 +102,12 @@ log.cleaner.dedupe.buffer.size=16777216
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 _MAX_REQUEST_BYTES = 20 * 1024 * 1024
 _MAX_QUEUED_BYTES = 100 * 1024 * 1024
+
+_MOST_CONNECTIONS = 8000
+"""A login may claim 16 kB, so that all together fit the heap. Silent ones keep newcomers waiting
+for ten minutes at most, and take so many files of whoever tries."""
+_OTHER_FILES = 2000
+"""Files that the broker needs besides: three of each segment, and its jars."""
 
 _USER = "broker"
 _MODULES = {
@@ -323,6 +330,7 @@ class Broker:
             max_message=MAX_MESSAGE_BYTES,
             max_request=_MAX_REQUEST_BYTES,
             max_queued=_MAX_QUEUED_BYTES,
+            connections=_connections(),
             user=_USER,
             login=f'username="{_USER}" password="{self._password}" user_{_USER}="{self._password}"',
             **_MODULES,
@@ -417,3 +425,11 @@ def train(cache: Path, scratch: Path) -> Path | None:
         return None
     half.rename(path)
     return path
+
+
+def _connections() -> int:
+    """How many connections fit the open files that the kernel allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(100, min(_MOST_CONNECTIONS, most - _OTHER_FILES))
