@@ -10,7 +10,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from dashboards.server.shelf import Conflict, Record
-from dashboards.server.turns import Crowded, network
+from dashboards.server.turns import Crowded
+from schemas.clients import network
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 from schemas.grain import Caller, may_publish
 

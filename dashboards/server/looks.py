@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from dashboards.server.turns import CLIENT, Turns, network
+from dashboards.server.turns import CLIENT, Turns
+from schemas.clients import network
 from schemas.errors import Unavailable
 
 _MONTH: Final = re.compile(r"(\d{4})-(\d\d)\.jsonl")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import Counter, deque
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -25,21 +24,6 @@ WAITING: Final = 100
 ASKING: Final = 400
 """Requests of one client that are answered at a time, however few queries they share: fifty walls
 that share a token have three hundred."""
-
-
-def network(address: str) -> str:
-    """Who a client without a token is: its address; this machine, or a network of IPv6, is one.
-
-    Whoever has one of those addresses can use them all.
-    """
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    found = getattr(found, "ipv4_mapped", None) or found
-    if found.is_loopback:
-        return "this machine"
-    return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), False))
 
 
 class Crowded(Refused):

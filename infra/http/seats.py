@@ -13,6 +13,7 @@ from typing import Final, cast
 from aiohttp import web
 
 from infra.http.gate import Handler
+from schemas.clients import network
 
 SEATS: Final = 1024
 """Connections at a time; walls and browsers have six each at most."""
@@ -62,7 +63,7 @@ class Connections:
         if len(self._taken) >= self.most and not self._made_room():
             return False
         address = str((transport.get_extra_info("peername") or ("",))[0])
-        self._taken[transport] = _Held(address, time.monotonic())
+        self._taken[transport] = _Held(network(address), time.monotonic())
         return True
 
     def leave(self, transport: asyncio.BaseTransport) -> None:

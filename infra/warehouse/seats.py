@@ -17,6 +17,7 @@ from typing import Final
 
 from infra.warehouse._fault import TOO_MANY_SIMULTANEOUS_QUERIES, Fault
 from infra.warehouse.watch import hang_up
+from schemas.clients import network
 
 NATIVE_IDLE_S: Final = 3600.0
 HTTP_IDLE_S: Final = 300.0
@@ -74,15 +75,16 @@ class Seats:
 
     def enter(self, connection: socket.socket, address: str) -> bool:
         """Takes a seat for a new connection; False when all are taken and at work."""
+        whose = network(address)
         with self._lock:
             arriving = [each for each, seat in self._taken.items() if not seat.user]
             if len(arriving) >= self._room.arriving:
                 self._send_away(arriving)
-            if not self._made_room(lambda seat: seat.address == address, self._room.share):
+            if not self._made_room(lambda seat: seat.address == whose, self._room.share):
                 return False
             if not self._made_room(lambda seat: True, self._room.seats):
                 return False
-            self._taken[connection] = _Seat(address, self._clock())
+            self._taken[connection] = _Seat(whose, self._clock())
             return True
 
     def login(self, connection: socket.socket, user: str) -> None:

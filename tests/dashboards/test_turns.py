@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dashboards.server.turns import Crowded, Ticket, Turns, network
+from dashboards.server.turns import Crowded, Ticket, Turns
+from schemas.clients import network
 
 
 class Kitchen:

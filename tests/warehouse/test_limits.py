@@ -241,6 +241,20 @@ def test_a_user_has_a_share_of_the_seats_and_the_rest_is_kept_for_others(
     assert not other.ended
 
 
+def test_all_addresses_of_this_machine_share_one_part_of_the_seats(
+    seats: Callable[..., Seats], pairs: Callable[[], Pair]
+) -> None:
+    room, first = seats(seats=4, share=3, arriving=10), pairs()
+    assert room.enter(first.server, "127.0.0.1")
+    for address in ("127.9.9.9", "::1", "127.0.0.2"):
+        assert room.enter(pairs().server, address)
+
+    # The fourth took the seat of the first, and another network has its own.
+    assert first.ended
+    assert room.enter(pairs().server, "10.0.0.1")
+    assert len(room) == 4
+
+
 def test_nobody_is_sent_away_from_work(
     seats: Callable[..., Seats], pairs: Callable[[], Pair]
 ) -> None:
