@@ -121,7 +121,6 @@ def test_a_message_larger_than_its_letter_may_be_is_refused_and_the_stream_goes_
     assert live.ask(kept, strings_as_bytes=True) == [(large,)]
 
 
-@pytest.mark.slow
 def test_a_worker_that_starts_while_clickhouse_hangs_counts_when_it_answers_again(
     live: Live,
 ) -> None:
