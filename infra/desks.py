@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,7 @@ class DeskUser:
     """The ClickHouse user of a county's clerks."""
 
     name: str
-    password: str
+    password: str = field(repr=False)
     database: str
 
     def made(self, layout: Layout) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -20,6 +21,10 @@ from clickhouse_driver.errors import ServerException
 from dashboards.server.frames import AnswerColumn, column
 from dashboards.server.turns import CLIENT, Ticket, Turns
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
+
+# The driver logs a traceback for each refused connection, which readers could repeat without end;
+# whoever asked is told.
+logging.getLogger("clickhouse_driver.connection").setLevel(logging.CRITICAL)
 
 T = TypeVar("T")
 

@@ -262,7 +262,8 @@ def test_a_client_with_many_addresses_of_this_machine_has_one_share(
 def test_more_requests_than_a_client_may_have_at_a_time_are_refused_and_no_other_clients(
     walls: Inside, owner: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board_server, "ASKING", 120)
+    asking = 120
+    monkeypatch.setattr(board_server, "ASKING", asking)
     path = f"/api/boards/heavy/panels/1/query?{urlencode(SPAN)}"
     target = {"refId": "A", "datasource": SOURCE, "rawSql": heavy(500), "format": 1}
     board = {"uid": "heavy", "title": "heavy", "panels": [{"id": 1, "targets": [target]}]}
@@ -270,7 +271,7 @@ def test_more_requests_than_a_client_may_have_at_a_time_are_refused_and_no_other
     assert walls.call("POST", "/api/dashboards/db", body, headers=BEARER).status_code == 200
     with contextlib.ExitStack() as stack:
         # All share one query, so that no queue of queries fills.
-        for _ in range(board_server.ASKING):
+        for _ in range(asking):
             stack.enter_context(left_open(walls, request(walls, "GET", path)))
         until(lambda: walls.call("GET", "/api/org").status_code == 429, "nothing was refused")
         assert walls.call("GET", "/api/org").json()["message"].startswith("请求太多。")

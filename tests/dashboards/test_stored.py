@@ -489,8 +489,8 @@ def test_variables_and_the_pages_macros_are_filled_in_as_grafana_does(
     ids=["sql", "macro", "no source", "away", "range"],
 )  # fmt: skip
 def test_an_official_reads_chinese_and_a_publisher_what_is_wrong(
-    tmp_path: Path, city_source: dict[str, Any], panels: list[Any], fields: dict[str, str],
-    said: str,
+    tmp_path: Path, city_source: dict[str, Any], caplog: pytest.LogCaptureFixture,
+    panels: list[Any], fields: dict[str, str], said: str,
 ) -> None:  # fmt: skip
     away = {**city_source, "uid": "dead", "name": "dead", "isDefault": False}
     away["jsonData"] = {**city_source["jsonData"], "port": 1}
@@ -510,6 +510,8 @@ def test_an_official_reads_chinese_and_a_publisher_what_is_wrong(
     assert said in texts[0]
     assert re.fullmatch("[\u4e00-\u9fff，。； ]+", texts[1]), texts[1]
     assert texts[1].endswith("请联系管理员。")
+    # Nor does what readers can repeat fill the log.
+    assert [each for each in caplog.records if each.levelname in ("ERROR", "WARNING")] == []
 
 
 def test_a_time_series_without_rows_is_said_so_to_everybody(walls: Inside) -> None:

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from infra.cli import running
+from infra.cli.main import app
 from infra.parts import Part, parts, topics
 from infra.settings import KAFKA_USERS, Settings
 from infra.stack import Stack, with_ports
 from infra.worker import configure
+from schemas.errors import Refused
 
 ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
 
@@ -110,3 +114,20 @@ def test_a_closed_installation_starts_boards_that_ask_for_a_token_here_too(
     assert ("--closed" in boards.command()) is closed
     # A part of an installation that runs in the background is told by its environment.
     assert found.environment()["GULOU_CLOSED"] == str(closed)
+
+
+@pytest.mark.parametrize(("options", "closed"), [((), False), (("--closed",), True)])
+def test_an_installation_is_started_closed_by_an_option(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...], closed: bool
+) -> None:
+    monkeypatch.setenv("GULOU_HOME", str(tmp_path))
+    started: list[Settings] = []
+
+    def prepare(settings: Settings) -> None:
+        started.append(settings)
+        raise Refused("the test has seen enough")
+
+    monkeypatch.setattr(running, "_prepare", prepare)
+    result = CliRunner().invoke(app, ["up", *options])
+    assert isinstance(result.exception, Refused)
+    assert [each.closed for each in started] == [closed]
