@@ -126,7 +126,8 @@ def test_detached_it_is_found_by_status_refuses_a_second_start_and_stops(
     assert (after.returncode, json.loads(after.stdout)["running"]) == (3, False)
     assert not any(
         secret.read_text() in started.stdout + shown.stdout
-        for secret in Path(env["GULOU_HOME"], "secrets").glob("*")
+        for secret in Path(env["GULOU_HOME"], "secrets").rglob("*")
+        if secret.is_file()
     )
 
 
