@@ -154,8 +154,8 @@ class Workspace:
     ) -> Verdict:
         """Runs the tests that run the change, with the file changed, and puts the file back.
 
-        Without such a test nothing notices. Tests that say the name `within` are likely to notice. If `known` says that the quick tests
-        passed, only the others are run.
+        Without such a test nothing notices. Tests that say the name `within` are likely to notice.
+        If `known` says that the quick tests passed, only the others are run.
         """
         file = self.folder / path
         kept = file.read_bytes()
