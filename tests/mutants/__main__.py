@@ -37,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300, help="how many faults are drawn")
-    parser.add_argument("--only", default="", help="draw from files whose path begins so")
+    parser.add_argument("--only", default="", help="only faults of files whose path begins so")
     parser.add_argument("--list", action="store_true", help="print what is drawn; try nothing")
     parser.add_argument("--by-hand", action="store_true", help="only the faults of faults.toml")
     parser.add_argument("--quick", action="store_true", help="no tests that need a running stack")
@@ -50,7 +50,7 @@ def main() -> int:
         _tell("\n".join(f"{site.kind:10} {site}" for site in drawn))
         return 0
     done = Campaign(options.seed, _commit(), len(drawn))
-    hand = list(by_hand())
+    hand = [fault for fault in by_hand() if fault.path.startswith(options.only)]
     with _Bench(options.quick, 0 if options.report else _AT_ONCE) as bench:
         if not options.report:
             _put_in(bench, hand, drawn)
