@@ -63,7 +63,8 @@ class Reach:
             self._know(test, lines)
 
     def _know(self, test: str, lines: Lines | None) -> None:
-        self._ran[test] = lines and {name: frozenset(ran) for name, ran in lines.items()}
+        plain = None if lines is None else {name: frozenset(ran) for name, ran in lines.items()}
+        self._ran[test] = plain
 
     def running(
         self, path: str, before: str, after: str, named: Collection[str], others: Collection[str]

@@ -43,3 +43,50 @@ def test_a_file_that_imports_a_place_watches_it(tmp_path: Path) -> None:
     assert grants in space.watchers(_SHUT)
     assert applied in space.watchers("infra/database.py")
     assert {grants, applied}.isdisjoint(space.watchers("producers/vault.py"))
+
+
+_TINY = """def here():
+    return 1
+
+
+def there():
+    return 2
+
+
+def nowhere():
+    return 3
+"""
+_TESTS = """import subprocess
+import sys
+
+from schemas.tiny import here
+
+
+def test_here() -> None:
+    assert here() == 1
+
+
+def test_there() -> None:
+    subprocess.run([sys.executable, "-c", "from schemas.tiny import there; there()"], check=True)
+"""
+
+
+def test_the_lines_of_a_test_file_and_of_the_processes_it_starts_are_seen(tmp_path: Path) -> None:
+    space = Workspace(tmp_path / "copy", Experience(tmp_path), Reach(tmp_path / "reach.jsonl"))
+    (space.folder / "schemas" / "tiny.py").write_text(_TINY, encoding="utf-8")
+    test = space.folder / "tests" / "test_tiny.py"
+
+    test.write_text(_TESTS, encoding="utf-8")
+    verdict, lines = space.measure("tests/test_tiny.py")
+    assert verdict == Verdict(killed=False)
+    assert lines is not None
+    assert set(lines["schemas/tiny.py"]) == {1, 2, 5, 6, 9}
+
+    watched = 'any(name.startswith("COVERAGE_") for name in os.environ)'
+    shy = f"import os\n\n\ndef test_shy() -> None:\n    assert not {watched}\n"
+    test.write_text(shy, encoding="utf-8")
+    assert space.measure("tests/test_tiny.py") == (Verdict(killed=False), None)
+
+    test.write_text(_TESTS.replace("== 1", "== 2"), encoding="utf-8")
+    verdict, lines = space.measure("tests/test_tiny.py")
+    assert (verdict, lines) == (Verdict(True, "tests/test_tiny.py::test_here"), None)

@@ -182,12 +182,13 @@ class Workspace:
     def measure(self, test: str) -> tuple[Verdict, Lines | None]:
         """Runs a quick test file without a fault: if it fails now, it would kill everything.
 
-        Also gives the lines that it runs; None if it fails, or only passes while nobody looks.
+        Also gives the lines that it runs; None if it only passes while nobody looks, or if none
+        was seen.
         """
         said = self._pytest([test], _QUICK, QUICK_S, watching(self.folder))
-        return (self._pytest([test], _QUICK, QUICK_S), None) if said.killed else (
-            said, seen(self.folder)
-        )  # fmt: skip
+        if said.killed:
+            return self._pytest([test], _QUICK, QUICK_S), None
+        return said, seen(self.folder) or None
 
     def sound(self, path: str) -> Verdict:
         """The same for the tests of a place that need a running stack or a browser."""

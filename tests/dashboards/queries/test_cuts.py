@@ -159,7 +159,7 @@ def test_a_trend_shows_two_thousand_days_and_each_of_its_lines(
 @cuts(visits.coverage_unvisited)
 def test_two_hundred_unvisited_villages_are_shown(town: Town) -> None:
     villages = [f"{CHENGZHONG}{n:03}" for n in range(201)]
-    with registered(town, SMALL | dict.fromkeys(villages, ("村", 1))):
+    with registered(town, {**SMALL, **dict.fromkeys(villages, ("村", 1))}):
         found = town.ask(visits.coverage_unvisited(), "2021-06-15", county=HECHENG)
     # 中坡 has ten micro-grids, the others one each.
     assert [row["village"] for row in found] == [ZHONGPO, *villages[:199]]
