@@ -14,6 +14,8 @@ from tests.openkafka import OpenKafka
 from tests.town import Town, town
 
 
+# Last: without the tests that are deselected, a file may not be one that takes minutes.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starts with the files that take minutes: two workers run, and one would idle at the end."""
     long = {

@@ -97,7 +97,7 @@ SELECT if({known}, {state_name(topic, "came_from")}, {text("新收")}) AS from_s
 FROM {topic}_steps
 WHERE time >= $__fromTime_ms AND time <= $__toTime_ms AND begun <= $__toTime_ms AND {IN_PLACE}
 GROUP BY came_from, state
-ORDER BY {_state_order(topic)}, cases DESC, from_state LIMIT 60""".strip()
+ORDER BY {_state_order(topic)}, cases DESC, from_state LIMIT {LIMIT}""".strip()
 
 
 def flow(topic: str, types: Sequence[str]) -> str:

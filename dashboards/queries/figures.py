@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards.queries.pieces import (
     AT,
     IN_PLACE,
+    LIMIT,
     YUAN,
     bucket,
     count_column,
@@ -61,7 +62,7 @@ def type_counties(topic: str) -> str:
     """Events of the year by county, one column per type."""
     return f"""
 SELECT {county_name("county")} AS county_name, county AS code, {_of_the_year(topic)}
-GROUP BY code ORDER BY code LIMIT 20""".strip()
+GROUP BY code ORDER BY code LIMIT {LIMIT}""".strip()
 
 
 def backlog(topic: str) -> str:
@@ -83,7 +84,7 @@ def balance_counties(topic: str) -> str:
 SELECT {county_name("county")} AS county_name, sum(raised) / {YUAN} AS raised_all,
   sum(spent) / {YUAN} AS spent_all, sum(balance) / {YUAN} AS balance_now, county AS code
 FROM {topic}_balances(at = {AT}) WHERE {IN_PLACE}
-GROUP BY code ORDER BY balance_now DESC, code LIMIT 20""".strip()
+GROUP BY code ORDER BY balance_now DESC, code LIMIT {LIMIT}""".strip()
 
 
 def balance_parts(topic: str) -> str:

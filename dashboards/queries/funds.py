@@ -86,7 +86,7 @@ SELECT {county_name("county")} AS county_name, sum(raised) / {YUAN} AS raised_al
   sum(spent) / {YUAN} AS spent_all, sum(balance) / {YUAN} AS balance_now,
   {share("sum(spent)", "sum(raised)")} AS used, county AS code
 FROM funds_balances(at = {AT}) WHERE {IN_PLACE}
-GROUP BY code ORDER BY balance_now DESC, code LIMIT 20""".strip()
+GROUP BY code ORDER BY balance_now DESC, code LIMIT {LIMIT}""".strip()
 
 
 def fund_negative() -> str:

@@ -6,6 +6,7 @@ from dashboards.queries import cases
 from dashboards.queries.pieces import (
     AT,
     IN_PLACE,
+    LIMIT,
     YUAN,
     county_name,
     new_year_hour,
@@ -111,7 +112,7 @@ SELECT {county_name("county")} AS county_name, sum(begun_this_year) AS filed_yea
     {text("▲ 关注")}, {text("■ 偏低")}) AS mark,
   sum(amount_this_year) / {YUAN} AS amount_year, county AS code
 FROM {cases.pending_of(TOPIC)} GROUP BY code
-ORDER BY success IS NULL, success, code LIMIT 20""".strip()
+ORDER BY success IS NULL, success, code LIMIT {LIMIT}""".strip()
 
 
 def mediation_ends() -> str:

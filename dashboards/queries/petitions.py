@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.queries import cases
-from dashboards.queries.pieces import AT, IN_PLACE, county_name, days, share, text
+from dashboards.queries.pieces import AT, IN_PLACE, LIMIT, county_name, days, share, text
 
 TOPIC = "petitions"
 _SATISFIED = "avgOrNullIf(satisfaction >= 4, satisfaction > 0)"
@@ -122,11 +122,11 @@ SELECT {county_name("county")} AS county_name, {cases.on_time("close")} AS close
   multiIf(closed_on_time IS NULL, '—', closed_on_time >= 0.95, {text("● 达标")},
     closed_on_time >= 0.9, {text("▲ 关注")}, {text("■ 不达标")}) AS mark, county AS code
 FROM {cases.duties_of(TOPIC)} GROUP BY code
-ORDER BY closed_on_time IS NULL, closed_on_time, code LIMIT 20""".strip()
+ORDER BY closed_on_time IS NULL, closed_on_time, code LIMIT {LIMIT}""".strip()
     counts = f"""
 SELECT sum(begun_this_year) AS registered_year, sum(open_cases) AS open_now,
   sum(overdue_cases) AS overdue_now, county AS code
-FROM {cases.pending_of(TOPIC)} GROUP BY code ORDER BY code LIMIT 20""".strip()
+FROM {cases.pending_of(TOPIC)} GROUP BY code ORDER BY code LIMIT {LIMIT}""".strip()
     return rates, counts
 
 
@@ -135,7 +135,7 @@ def petition_satisfaction() -> str:
     return f"""
 SELECT {county_name("county")} AS county_name, {_SATISFIED} AS satisfied_share, county AS code
 FROM {cases.cases_of(TOPIC)} GROUP BY code
-ORDER BY satisfied_share IS NULL, satisfied_share, code LIMIT 20""".strip()
+ORDER BY satisfied_share IS NULL, satisfied_share, code LIMIT {LIMIT}""".strip()
 
 
 def petition_overdue_cases() -> str:

@@ -64,7 +64,8 @@ FROM (SELECT substring(code, 1, 6) AS county, anyIf(name, level = 'county') AS n
   UNION ALL SELECT county, '', 0, toInt64(countIf(visits_this_year > 0)), sum(visits_this_year),
     sum(requests_found), sum(requests_closed)
   FROM visits_covered(at = {AT}) GROUP BY county) AS p
-WHERE {IN_PLACE} GROUP BY county HAVING all_grids > 0 ORDER BY covered, code LIMIT 20""".strip()
+WHERE {IN_PLACE} GROUP BY county HAVING all_grids > 0
+ORDER BY covered, code LIMIT {LIMIT}""".strip()
 
 
 def coverage_recency() -> str:

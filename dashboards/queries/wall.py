@@ -9,6 +9,7 @@ from dashboards.queries import cases
 from dashboards.queries.pieces import (
     AT,
     END,
+    LIMIT,
     YUAN,
     bucket,
     counties,
@@ -92,7 +93,7 @@ FROM (SELECT code, name, 0. AS own, 0. AS longitude, 0. AS latitude FROM {counti
   UNION ALL SELECT county, '', value, 0., 0. FROM ({figures}){points}) AS p
 WHERE {is_chosen} GROUP BY code
 HAVING name != '' AND (NOT endsWith(code, '00') OR own != 0)
-ORDER BY own DESC, code LIMIT 20""".strip()
+ORDER BY own DESC, code LIMIT {LIMIT}""".strip()
         for is_chosen, figures in _figures()
     ]
 
@@ -119,7 +120,7 @@ def wall_visit_trend() -> str:
     return f"""
 SELECT {bucket()} AS time, {word("visits", "role")} AS line, sum(net_count) AS value
 FROM visits_by_county_hour WHERE type = 'visit.recorded' AND $__timeFilter(hour)
-GROUP BY time, line ORDER BY time, line LIMIT 4000""".strip()
+GROUP BY time, line ORDER BY time, line LIMIT 8000""".strip()
 
 
 def newest_events() -> str:

@@ -138,6 +138,36 @@ def test_a_query_is_asked_of_its_source_by_plugin_in_its_format_over_the_range()
     assert (query["refId"], query["rawSql"], query["format"]) == ("B", "SELECT 1", 0)
 
 
+@pytest.mark.parametrize(
+    ("result", "rows", "error"),
+    [
+        ({"frames": [{"data": {"values": [[1, 2, 3], ["a", "b", "c"]]}}]}, 3, ""),
+        ({"frames": [{"data": {"values": [[]]}}]}, 0, ""),
+        ({"frames": [{"data": {"values": []}}]}, 0, ""),
+        ({"frames": [{"data": {"values": None}}]}, 0, ""),
+        # Grafana's time series without rows: no frame at all.
+        ({"frames": []}, 0, ""), ({"frames": None}, 0, ""), ({}, 0, ""),
+        ({"error": "no results found"}, 0, ""), ({"error": "code: 47"}, 0, "code: 47"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("ref", ["B", "freshness"])
+def test_an_answer_has_the_rows_of_its_first_column_and_none_without_columns(
+    result: dict[str, Any], rows: int, error: str, ref: str
+) -> None:
+    class Answering(publish.Grafana):
+        def call(self, verb: str, path: str, body: object = None) -> Any:
+            return {"results": {ref: result}}
+
+    target = {"rawSql": "SELECT 1", "format": 0, "refId": ref}
+    panels = [{"title": "p", "targets": [target]}]
+    board = {"title": "b", "templating": {"list": []}, "panels": panels}
+    grafana = Answering("http://grafana.example", TOKEN)
+    (found,) = publish.check(grafana, "mine", [board], start_ms=1, end_ms=2)
+    if ref == "freshness" and not result.get("error"):  # it is asked for one row
+        error = "" if rows == 1 else f"the freshness query gave {rows} rows instead of one"
+    assert (found.rows, found.error) == (rows, error)
+
+
 # --------------------------------------------------------- a Grafana that reads from its disk
 
 PROVISIONED = {

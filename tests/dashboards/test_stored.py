@@ -154,6 +154,23 @@ def test_only_the_letters_that_are_asked_for_are_answered(walls: Inside) -> None
     assert (status, told["message"]) == (400, "这个面板没有这样的查询。 请重新打开看板。")
 
 
+def test_of_a_panel_in_a_closed_row_only_queries_with_text_that_are_not_hidden_are_asked(
+    walls: Inside,
+) -> None:
+    targets = [target("SELECT 1 AS a", refId="H", hide=True), target("  ", refId="E"),
+               target("SELECT 2 AS a", refId="B", hide=False),
+               {"datasource": SOURCE, "rawSql": "SELECT 3 AS a", "format": 1}]  # fmt: skip
+    row = {"id": 1, "type": "row", "panels": [{"id": 2, "targets": targets}]}
+    publish(walls, {"uid": "hidden", "panels": [row]})
+    status, body = panel(walls, "hidden", 2)
+    assert (status, sorted(body["results"])) == (200, ["A", "B"])
+    for ref, number in (("A", 3), ("B", 2)):  # without a letter it is A
+        assert rows(panel(walls, "hidden", 2, ("ref", ref)), ref) == [[number]]
+    for ref in ("H", "E", "Z"):
+        status, told = panel(walls, "hidden", 2, ("ref", ref))
+        assert (status, told["message"]) == (400, "这个面板没有这样的查询。 请重新打开看板。")
+
+
 def test_a_panel_or_a_board_that_is_not_there_is_404_in_chinese(walls: Inside) -> None:
     assert panel(walls, "fixture-county", 99) == (404, {"message": "看板里没有这个面板"})
     assert panel(walls, "none", 1) == (404, {"message": "没有这个看板"})

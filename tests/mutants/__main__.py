@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 from tests.mutants.experience import Experience
 from tests.mutants.notes import ByHand, by_hand, note
+from tests.mutants.reach import Reach
 from tests.mutants.report import DOCS, Campaign, dumped, last, published
 from tests.mutants.sites import PLACES, ROOT, Site, draw, every_site
 from tests.mutants.trial import Verdict, Workspace
@@ -36,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300, help="how many faults are drawn")
-    parser.add_argument("--only", default="", help="draw from files whose path begins so")
+    parser.add_argument("--only", default="", help="only faults of files whose path begins so")
     parser.add_argument("--list", action="store_true", help="print what is drawn; try nothing")
     parser.add_argument("--by-hand", action="store_true", help="only the faults of faults.toml")
     parser.add_argument("--quick", action="store_true", help="no tests that need a running stack")
@@ -49,7 +50,7 @@ def main() -> int:
         _tell("\n".join(f"{site.kind:10} {site}" for site in drawn))
         return 0
     done = Campaign(options.seed, _commit(), len(drawn))
-    hand = list(by_hand())
+    hand = [fault for fault in by_hand() if fault.path.startswith(options.only)]
     with _Bench(options.quick, 0 if options.report else _AT_ONCE) as bench:
         if not options.report:
             _put_in(bench, hand, drawn)
@@ -99,10 +100,11 @@ class _Bench:
         _KEPT.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=_KEPT, ignore_cleanup_errors=True)
         self._experience = Experience(_KEPT)
+        self._reach = Reach(_KEPT / f"reach-{_commit()}.jsonl")
         self._free: queue.Queue[Workspace] = queue.Queue()
         for n in range(self._spaces):
             copy = Path(self._folder.name) / f"copy{n}"
-            self._free.put(Workspace(copy, self._experience, quick=self._quick))
+            self._free.put(Workspace(copy, self._experience, self._reach, quick=self._quick))
         self._memory = _KEPT / f"verdicts-{_commit()}.jsonl"
         self.kept = published(_commit())
         if self._memory.exists():
@@ -118,15 +120,28 @@ class _Bench:
         self._folder.cleanup()
 
     def unsound(self, places: Iterable[str]) -> list[str]:
-        """The tests that fail without a fault: they would kill everything."""
-        wanted = sorted(places)
+        """The tests that fail without a fault: they would kill everything.
+
+        Learns from the quick ones which lines they run.
+        """
+        slow = [f"{place}/" for place in sorted(places)]
+        quick = self._with(lambda space: {f: None for p in slow for f in space.watchers(p)})
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            said = list(pool.map(self._sound, wanted))
+            said = [*pool.map(self._measured, quick), *pool.map(self._sound, slow)]
         return [verdict.by for verdict in said if verdict.killed]
+
+    def _measured(self, test: str) -> Verdict:
+        if self._reach.knows(test):
+            return Verdict(False)
+        verdict, lines = self._with(lambda space: space.measure(test))
+        if not verdict.killed:
+            self._reach.learn(test, lines)
+        _tell(f"{'fails' if verdict.killed else 'passes':6} {test} without a fault")
+        return verdict
 
     def _sound(self, place: str) -> Verdict:
         name = f"no fault in {place}"
-        return self._remembered(name, lambda space, _: space.sound(f"{place}/"))
+        return self._remembered(name, lambda space, _: space.sound(place))
 
     def known(self, what: str) -> Verdict | None:
         """The verdict on a fault, if it was tried."""

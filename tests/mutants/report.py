@@ -79,8 +79,8 @@ class Campaign:
             *wrap(
                 "`make mutants` puts one small fault at a time into a copy of the project. It"
                 " writes the golden files again from the faulty code, so that they judge nothing,"
-                " and runs the tests of the place. A seed draws the faults from every comparison,"
-                f" constant, member, condition, extreme and SQL edge of {places},"
+                " and runs the tests that run the changed lines. A seed draws the faults from every"
+                f" comparison, constant, member, condition, extreme and SQL edge of {places},"
                 " the kinds in turn.",
                 _WIDTH,
             ),

@@ -99,12 +99,7 @@ class Site:
     def diff(self) -> tuple[str, str]:
         """The lines that differ, before and after."""
         before, after = (text.splitlines() for text in self.changed)
-        head = 0
-        while head < min(len(before), len(after)) and before[head] == after[head]:
-            head += 1
-        tail = 0
-        while tail < min(len(before), len(after)) - head and before[-1 - tail] == after[-1 - tail]:
-            tail += 1
+        head, tail = differing(before, after)
         return tuple(
             " ".join(line.strip() for line in lines[head : len(lines) - tail])
             for lines in (before, after)
@@ -113,6 +108,17 @@ class Site:
     def __str__(self) -> str:
         before, after = self.diff
         return f"{self.path}:{self.line}: {before}  =>  {after}"
+
+
+def differing(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
+    """How many lines are the same at the beginning and at the end of two texts."""
+    head = 0
+    while head < min(len(before), len(after)) and before[head] == after[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(before), len(after)) - head and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    return head, tail
 
 
 def sites(path: Path) -> Iterator[Site]:

@@ -15,13 +15,14 @@ from typing import Final
 
 from infra.settings import Settings
 from tests.mutants.experience import Experience
+from tests.mutants.reach import UNSEEN, Lines, Reach, seen, watching
 from tests.mutants.sites import ROOT
 
 QUICK_S, SLOW_S = 1200.0, 1800.0
 """Patience with a run; a hanging test ends itself long before, by pytest-timeout."""
 _NAMING: Final = 3
 _HEAD: Final = 8
-"""How many test files are asked by themselves before the others of the place."""
+"""How many test files are asked by themselves before the others."""
 _QUICK: Final = "not slow and not stack and not browser"
 _SLOW: Final = "not slow and (stack or browser)"
 # A golden file must not be the judge: it is written again from the faulty code first.
@@ -101,10 +102,14 @@ _TESTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
                            "tests/infra/test_cluster.py", "tests/infra/test_desks.py"), ()),
     "infra/desks.py": (("tests/infra/test_desks.py",), ()),
     "infra/http/": (("tests/infra/test_http.py", "tests/infra/test_grants.py",
+                     "tests/infra/test_seats.py",
                      "tests/dashboards/test_page_doors.py",
                      "tests/dashboards/test_server.py"), ()),
 }  # fmt: skip
-"""All tests that watch a place: those that need no running stack or browser, and those that do."""
+"""Tests that watch a place: those that need no running stack or browser, and those that do.
+
+A quick test file that imports the place by its name watches its functions too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +132,15 @@ class Workspace:
     Args:
         folder: of the copy; it does not exist yet.
         experience: says which tests to ask first, and learns from each run.
+        reach: says which quick tests can notice a fault.
         quick: leave out the tests that need a running stack or a browser.
     """
 
-    def __init__(self, folder: Path, experience: Experience, *, quick: bool = False) -> None:
-        self.folder, self._quick, self._experience = folder, quick, experience
+    def __init__(
+        self, folder: Path, experience: Experience, reach: Reach, *, quick: bool = False
+    ) -> None:
+        self.folder, self._quick = folder, quick
+        self._experience, self._reach = experience, reach
         self._stamps = itertools.count(1_000_000_000)
         # What is committed: a campaign is of one commit, whatever is being written beside it.
         folder.mkdir(parents=True)
@@ -148,10 +157,10 @@ class Workspace:
     def try_out(
         self, path: str, changed: str, within: str = "", known: Verdict | None = None
     ) -> Verdict:
-        """Runs the tests of the place with the file changed, and puts the file back.
+        """Runs the tests that run the change, with the file changed, and puts the file back.
 
-        Tests that say the name `within` are likely to notice. If `known` says that the quick tests
-        passed, only the others are run.
+        Without such a test nothing notices. Tests that say the name `within` are likely to notice.
+        If `known` says that the quick tests passed, only the others are run.
         """
         file = self.folder / path
         kept = file.read_bytes()
@@ -159,7 +168,8 @@ class Workspace:
             self._write(file, changed.encode())
             if path in self._golden_of and self._golden().returncode:
                 return Verdict(True, "the files made from the code can no longer be made")
-            return self._tests(path, within, known)
+            known = known or self._quick_tests(path, kept.decode(), changed, within)
+            return known if known.killed else self._slow_tests(path, known)
         finally:
             self._write(file, kept)
             if path in self._golden_of:
@@ -174,28 +184,56 @@ class Workspace:
         file.write_bytes(content)
         os.utime(file, (stamp := next(self._stamps), stamp))
 
-    def sound(self, path: str) -> Verdict:
-        """The same without a fault: a test that fails now would kill everything."""
-        return self._tests(path, "", None)
+    def measure(self, test: str) -> tuple[Verdict, Lines | None]:
+        """Runs a quick test file without a fault: if it fails now, it would kill everything.
 
-    def _tests(self, path: str, within: str, known: Verdict | None) -> Verdict:
-        quick, slow = next(tests for place, tests in _TESTS.items() if path.startswith(place))
-        if known is None:
-            order = self._order(path, within, self._files(quick))
-            # By themselves: to collect all tests of a place takes as long as to run a few.
-            known = self._pytest(order[:_HEAD], _QUICK, QUICK_S)
-            if not known.killed:
-                known = self._pytest(order[_HEAD:], _QUICK, QUICK_S)
-        if known.killed or not slow:
+        Also gives the lines that it runs; None if it only passes while nobody looks, or if none
+        was seen.
+        """
+        said = self._pytest([test], _QUICK, QUICK_S, watching(self.folder))
+        if said.killed:
+            return self._pytest([test], _QUICK, QUICK_S), None
+        return said, seen(self.folder) or None
+
+    def sound(self, path: str) -> Verdict:
+        """The same for the tests of a place that need a running stack or a browser."""
+        return self._slow_tests(path, Verdict(False))
+
+    def watchers(self, path: str) -> list[str]:
+        """Every quick test file that may be asked about a fault of the place."""
+        return [*dict.fromkeys([*self._files(_tests(path)[0]), *self._importing(path)])]
+
+    def _quick_tests(self, path: str, before: str, after: str, within: str) -> Verdict:
+        named = self._files(_tests(path)[0])
+        files = self._reach.running(path, before, after, named, self._importing(path))
+        order = self._order(path, within, files)
+        # By themselves: to collect all tests of a place takes as long as to run a few.
+        said = self._pytest(order[:_HEAD], _QUICK, QUICK_S)
+        return said if said.killed else self._pytest(order[_HEAD:], _QUICK, QUICK_S)
+
+    def _slow_tests(self, path: str, known: Verdict) -> Verdict:
+        slow = _tests(path)[1]
+        if not slow:
             return known
         return replace(known, quick=True) if self._quick else self._pytest(slow, _SLOW, SLOW_S)
+
+    def _importing(self, path: str) -> list[str]:
+        """The test files that import something of the place by its name."""
+        place = next(place for place in _TESTS if path.startswith(place))
+        if place == UNSEEN:
+            return []
+        parent, _, name = place.removesuffix(".py").strip("/").replace("/", ".").rpartition(".")
+        whole = rf"{re.escape(parent)}\.{name}\b|{re.escape(parent)} import .*\b{name}\b"
+        said = re.compile(rf"^\s*(from|import) ({whole if parent else name})\b", re.MULTILINE)
+        files = self._files(["tests"])
+        return [f for f in files if said.search((self.folder / f).read_text(encoding="utf-8"))]
 
     def _order(self, path: str, within: str, files: Sequence[str]) -> list[str]:
         """The test files in the order to ask them; those that say `within` are the likeliest."""
         first = next((tests for place, tests in _FIRST.items() if path.startswith(place)), ())
         likely = dict.fromkeys(self._files(first), 1.0)
         likely |= dict.fromkeys(self._naming(within, files) if within else (), 2.0)
-        return self._experience.order(path, dict.fromkeys([*files, *likely]), likely)
+        return self._experience.order(path, files, likely)
 
     def _files(self, tests: Sequence[str]) -> list[str]:
         """The test files of folders and files, each named from the project's folder."""
@@ -212,7 +250,13 @@ class Workspace:
         }
         return sorted(filter(said.get, said), key=said.__getitem__, reverse=True)[:_NAMING]
 
-    def _pytest(self, tests: Sequence[str], marks: str, patience_s: float) -> Verdict:
+    def _pytest(
+        self,
+        tests: Sequence[str],
+        marks: str,
+        patience_s: float,
+        run: Sequence[str] = ("-m", "pytest"),
+    ) -> Verdict:
         wanted = [test for test in tests if (self.folder / test).exists()]
         if not wanted:
             return Verdict(False)
@@ -221,7 +265,7 @@ class Workspace:
         report.unlink(missing_ok=True)
         options += ["--junitxml", str(report), "-o", "junit_family=xunit1"]  # it names files
         try:
-            done = self._python(["-m", "pytest", *options, *wanted], patience_s)
+            done = self._python([*run, *options, *wanted], patience_s)
         except subprocess.TimeoutExpired:
             return Verdict(True, f"the tests hang for {patience_s:g} s")
         self._experience.took(report)
@@ -269,6 +313,10 @@ class Workspace:
             _end(child)
             shutil.rmtree(scratch, ignore_errors=True)
         return subprocess.CompletedProcess(arguments, child.returncode, said)
+
+
+def _tests(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return next(tests for place, tests in _TESTS.items() if path.startswith(place))
 
 
 def _end(child: subprocess.Popen[str]) -> None:

@@ -122,6 +122,11 @@ INSERTS = (
     ("INSERT INTO t FORMAT CSV|\n1,2", an_insert("t", format_name="CSV")),
     ("INSERT INTO t format `CSV`| 1", an_insert("t", format_name="`CSV`")),
     ("INSERT INTO t ;|", an_insert("t")),
+    # Nothing behind the statement is a row: neither a blank, nor a remark.
+    ("INSERT INTO t ; |", an_insert("t")),
+    ("INSERT INTO t; -- rows follow\n|", an_insert("t")),
+    ("INSERT INTO t FORMAT|", an_insert("t")),
+    ("INSERT INTO t FORMAT |", an_insert("t")),
     ("INSERT INTO d.t (a) VALUES|", an_insert("d.t (a)", "d.t", ("a",), (), "", "Values")),
     (
         'INSERT INTO TABLE `d`."t"(`a b`, c) FORMAT TSV|',

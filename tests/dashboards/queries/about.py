@@ -8,6 +8,9 @@ from typing import Any, Final, TypeVar
 ASKED: Final[set[Callable[..., Any]]] = set()
 """Every query function named by a test in this folder; `test_every_query` reads it."""
 
+CUT: Final[set[Callable[..., Any]]] = set()
+"""Those of which a test gives more rows than they show; `test_cuts` reads it."""
+
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
@@ -16,6 +19,16 @@ def about(*queries: Callable[..., Any]) -> Callable[[_Test], _Test]:
 
     def named(test: _Test) -> _Test:
         ASKED.update(queries)
+        return test
+
+    return named
+
+
+def cuts(*queries: Callable[..., Any]) -> Callable[[_Test], _Test]:
+    """Registers the query functions of which the decorated test gives more rows than they show."""
+
+    def named(test: _Test) -> _Test:
+        CUT.update(queries)
         return test
 
     return named

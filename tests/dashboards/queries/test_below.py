@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from dashboards.queries import choices, places
-from tests.dashboards.queries.about import about
+from tests.dashboards.queries.about import about, cuts
 from tests.dashboards.queries.happenings import (
     AT,
     IN_THE_DAY,
@@ -189,6 +189,7 @@ def test_without_events_the_places_below_have_zeros(town: Town) -> None:
     ]
 
 
+@cuts(places._by_child)
 @about(places.place_children)
 @pytest.mark.parametrize(
     ("level", "place"), [(COUNTY, HECHENG), (TOWNSHIP, CHENGZHONG)], ids=["county", "township"]
@@ -246,6 +247,7 @@ def test_a_village_without_a_visit_has_no_micro_grid_to_show(town: Town) -> None
         assert town.ask(query(), AT, village=XINJIE) == []
 
 
+@cuts(places.microgrids, places.grid_options)
 @about(places.microgrids, places.grid_options)
 def test_of_many_micro_grids_200_are_listed_and_500_offered(town: Town) -> None:
     grids = [grid(XINJIE, n) for n in range(501)]
@@ -317,6 +319,7 @@ def test_townships_and_villages_are_offered_under_what_is_chosen_above(town: Tow
     assert offered("township", "county", CITY) == []  # its children are counties
 
 
+@cuts(choices.below)
 @about(choices.below)
 def test_at_most_a_thousand_places_are_offered(town: Town) -> None:
     codes = [f"{n:012}" for n in range(1001)]

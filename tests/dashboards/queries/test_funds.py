@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from dashboards.queries import funds
-from tests.dashboards.queries.about import about
+from tests.dashboards.queries.about import about, cuts
 from tests.dashboards.queries.happenings import (
     AT,
     IN_THE_DAY,
@@ -167,6 +167,7 @@ def test_an_overdrawn_fund_of_a_county_without_a_name_is_listed_by_its_code(town
         ]
 
 
+@cuts(funds.fund_negative)
 @about(funds.fund_negative)
 def test_of_more_than_200_overdrawn_funds_the_200_deepest_are_listed(town: Town) -> None:
     villages = [code for code in PLACES if len(code) == 12][:201]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboards.queries import petitions
+from dashboards.queries import cases, petitions
 from dashboards.queries.pieces import EVERYWHERE
-from tests.dashboards.queries.about import about
+from tests.dashboards.queries.about import about, cuts
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import ALL, petition
 from tests.histories.told import Told
@@ -304,6 +304,7 @@ def test_each_overdue_petition_stands_once_under_what_is_overdue_the_longest(tow
     assert town.ask(petitions.petition_overdue_cases(), "2021-03-01", county=ALL) == []
 
 
+@cuts(cases.overdue_cases)
 @about(petitions.petition_overdue_cases)
 def test_two_hundred_overdue_petitions_are_shown(town: Town) -> None:
     town.tell(*(e for n in range(201) for e in petition(f"P-{n:03}", FIRST)))

@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.queries import freshness, pipeline
 from schemas.wire import Reason
-from tests.dashboards.queries.about import about
+from tests.dashboards.queries.about import about, cuts
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import mediation
 from tests.town import Town
@@ -163,6 +163,7 @@ def test_a_row_for_each_partition_says_what_is_stored_and_what_waits(town: Town)
     ]
 
 
+@cuts(pipeline.pipeline_parts)
 @about(pipeline.pipeline_parts)
 def test_no_more_than_two_hundred_partitions_are_shown(town: Town) -> None:
     town.shipped.city.run(
@@ -239,6 +240,7 @@ def test_throughput_is_messages_a_minute_with_zeros_where_none_came(town: Town) 
     assert asked("08:00", "07:00", 60) == []
 
 
+@cuts(pipeline.pipeline_throughput)
 @about(pipeline.pipeline_throughput)
 def test_no_more_than_two_thousand_points_of_throughput_are_shown(town: Town) -> None:
     # 2,000 minutes apart, so 2,001 points.
@@ -288,6 +290,7 @@ def _of_tables(*tables: tuple[str, int, int, int]) -> str:
     return sql.replace("FROM table_parts", f"FROM ({made})")
 
 
+@cuts(pipeline.pipeline_tables)
 @about(pipeline.pipeline_tables)
 def test_a_table_has_many_parts_from_three_hundred_on_and_too_many_from_a_thousand(
     town: Town,
@@ -377,6 +380,7 @@ def test_every_reason_of_a_dead_letter_is_shown_in_chinese_beside_its_code(town:
     assert shown == {each.value: each.zh for each in Reason}
 
 
+@cuts(pipeline.pipeline_refused)
 @about(pipeline.pipeline_refused)
 def test_no_more_than_two_hundred_reasons_are_shown(town: Town) -> None:
     reasons = [f"r{n:03}" for n in range(201)]

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from dashboards.queries import places
-from tests.dashboards.queries.about import about
+from tests.dashboards.queries.about import about, cuts
 from tests.dashboards.queries.happenings import (
     AT,
     IN_THE_DAY,
@@ -356,6 +356,7 @@ def test_the_trend_of_a_place_has_every_day_of_the_range(
         ]
 
 
+@cuts(places.place_trend)
 @about(places.place_trend)
 def test_the_trend_of_a_place_counts_its_last_day_to_the_end_and_begins_at_midnight(
     town: Town,

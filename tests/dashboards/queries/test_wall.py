@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from dashboards.queries import mediations, visits, wall
+from dashboards.queries import cases, mediations, visits, wall
 from dashboards.queries.pieces import EVERYWHERE
-from tests.dashboards.queries.about import about
+from tests.dashboards.queries.about import about, cuts
 from tests.dashboards.queries.register import table
 from tests.dashboards.queries.steps import mediation, petition
 from tests.histories.told import VILLAGE, Told, told
@@ -266,6 +266,7 @@ def test_an_hour_after_the_newest_event_the_last_days_hours_are_counted(town: To
     assert town.ask(wall.newest_events(), AT) == []
 
 
+@cuts(wall.newest_events)
 @about(wall.newest_events)
 def test_no_more_than_forty_newest_events_are_shown(town: Town) -> None:
     town.tell(*(visit(f"2021-06-01 11:{n:02}") for n in range(50)))
@@ -369,6 +370,7 @@ def test_disputes_that_a_court_sent_are_overdue_after_its_days(town: Town) -> No
     assert town.ask(petitions, "2021-04-01") == []
 
 
+@cuts(cases.overdue)
 @about(wall.alerts)
 def test_no_more_than_forty_alerts_are_shown(town: Town) -> None:
     counties = (
