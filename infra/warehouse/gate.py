@@ -20,6 +20,7 @@ engine itself refuse writes and changes of settings.
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 import re
 import threading
@@ -149,6 +150,43 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
         raise _denied(user, f"the database {current!r}")
     if sql.lower().count("between") > _MOST_BETWEEN:
         raise _denied(user, f"more than {_MOST_BETWEEN} BETWEEN")
+    marked, moments = _without_moments(sql)
+    check = _checked if len(marked) <= sizes.KEPT_CHARACTERS else _checked.__wrapped__
+    kind, text = check(engine, engine.catalog, user.name, user.databases, current, marked)
+    return kind, _MARKED.sub(lambda each: moments[int(each[1])], text) if moments else text
+
+
+def _without_moments(sql: str) -> tuple[str, list[str]]:
+    """`sql` with marks for its instants, and the instants.
+
+    A board asks again every few seconds with another instant as its only change. A number of ten or
+    thirteen digits alone in brackets is one token wherever it stands, so the check of one such text
+    holds for all; what a name in quotes would become is looked up with the mark in it.
+    """
+    moments = _MOMENT.findall(sql)
+    if _MARK in sql or len(moments) > _MOST_MOMENTS:
+        return sql, []
+    marks = itertools.count()
+    return _MOMENT.sub(lambda _: f"{_MARK}{next(marks):03d}", sql), moments
+
+
+_MOMENT: Final = re.compile(r"(?<=\()[1-9][0-9]{9}(?:[0-9]{3})?(?=\))")
+_MOST_MOMENTS: Final = 1000
+_MARK: Final = "907155263418092"
+_MARKED: Final = re.compile(f"{_MARK}([0-9]{{3}})")
+
+
+@lru_cache(maxsize=512)
+def _checked(
+    engine: Engine,
+    changes: int,
+    name: str,
+    databases: tuple[str, ...],
+    current: str,
+    sql: str,
+) -> tuple[str, str]:
+    """The same, kept until a table changes."""
+    user = User(name, "", "board", databases)
     canonical = _canonical(engine, user, sql)
     found = list(tokens(canonical))
     if len(found) > 2 and found[-2].upper == "FORMAT" and found[-1].name:
@@ -157,7 +195,7 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
         del found[-2:]
     words = [token.upper or token.text for token in found]
     with _LOADING:
-        catalog = _catalog(engine, engine.catalog, user.databases)
+        catalog = _catalog(engine, changes, databases)
     if words[0] in ("SELECT", "WITH", "("):
         _Walk(user, current, catalog, found).run()
         return "SELECT", replaced_relations(canonical, _own_system(user))
@@ -174,8 +212,7 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
 
 def _canonical(engine: Engine, user: User, sql: str) -> str:
     try:
-        short = len(sql) <= sizes.KEPT_CHARACTERS
-        once, twice = (_printed if short else _printed.__wrapped__)(engine, sql)
+        once, twice = _printed(engine, sql)
     except Fault as fault:
         if "Multi-statements" in fault.what:
             raise _denied(user, "more than one statement") from None
@@ -186,7 +223,6 @@ def _canonical(engine: Engine, user: User, sql: str) -> str:
     return base64.b64decode(once).decode(errors="surrogateescape")
 
 
-@lru_cache(maxsize=512)
 def _printed(engine: Engine, sql: str) -> list[str]:
     """`sql` as the engine prints it, and as it prints the printed text, both in base 64."""
     (row,) = engine.ask(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from infra.warehouse import EmbeddedClickHouse, gate, write_users
 from infra.warehouse import engine as engine_module
@@ -465,15 +468,62 @@ def test_a_query_can_be_ended_while_the_check_of_a_statement_hangs(
     assert ended.value.code == QUERY_WAS_CANCELLED
 
 
+def test_a_statement_with_another_instant_is_not_checked_again(
+    engine: Engine, board: Desk, place: str
+) -> None:
+    def check(sql: str) -> str:
+        return gate.checked(engine, board._user, place, sql)[1]
+
+    sql = "SELECT toDateTime({}) AS at, n FROM v WHERE n < toUnixTimestamp(toDateTime({}))"
+    first = check(sql.format(1_700_000_000, 1_700_000_000))
+    before = gate._checked.cache_info()
+
+    again = check(sql.format(1_800_000_001, 1_700_000_000))
+
+    assert gate._checked.cache_info().hits - before.hits == 1
+    assert again == first.replace("toDateTime(1700000000)", "toDateTime(1800000001)")
+
+
+INSTANTS = (
+    "SELECT (1234567890), ((1234567890123)), f(1234567890), -(1234567890) FROM v",
+    "SELECT '(1234567890)', \"(1234567890)\", `a(1234567890)`, $x$(1234567890)$x$ FROM v",
+    "SELECT n AS `(1234567890)` FROM v /* (1234567890) */ WHERE n IN (1234567890)",
+    "SELECT n FROM v LIMIT (1234567890)",
+    "SELECT toDateTime(1234567890) BETWEEN toDateTime(1234567890) AND toDateTime(1234567891)",
+    "SELECT 907155263418092000, (1234567890)",
+    "SELECT (0234567890), (123456789), (12345678901), (12345678901234), ( 1234567890 )",
+)
+
+
+@given(sql=st.sampled_from(INSTANTS), moments=st.lists(st.integers(10**9, 10**13), min_size=6))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_check_of_a_statement_holds_for_all_its_instants(
+    engine: Engine, board: Desk, place: str, sql: str, moments: list[int]
+) -> None:
+    told = re.sub("1234567890(?:123|1)?", lambda _: str(moments.pop() if moments else 10**9), sql)
+
+    def outcome(check: Callable[[], tuple[str, str]]) -> object:
+        try:
+            return check()
+        except Fault as fault:
+            return fault.code
+
+    user = board._user
+    whole = gate._checked.__wrapped__
+    assert outcome(lambda: gate.checked(engine, user, place, told)) == outcome(
+        lambda: whole(engine, engine.catalog, user.name, user.databases, place, told)
+    )
+
+
 @pytest.mark.parametrize("over", [0, 1])
 def test_only_short_statements_are_kept(engine: Engine, board: Desk, place: str, over: int) -> None:
     text = "SELECT 1" + " " * (16 * 1024 - 8 + over)
-    before = gate._printed.cache_info()
+    before = gate._checked.cache_info()
 
     gate.checked(engine, board._user, place, text)
     gate.checked(engine, board._user, place, text)
 
-    after = gate._printed.cache_info()
+    after = gate._checked.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == ((1, 1), (0, 0))[over]
 
 
