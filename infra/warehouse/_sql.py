@@ -6,7 +6,8 @@ The engine's own parser does everything else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -415,3 +416,20 @@ def _replaced(sql: str, changes: Sequence[tuple[Token, str]]) -> str:
         parts += [sql[at : token.start], text]
         at = token.end
     return "".join([*parts, sql[at:]])
+
+
+def weight(found: Sequence[Token], queries: Set[str]) -> int:
+    """How many queries the heaviest part of a statement means, WITH's names written out."""
+    weights: Counter[str] = Counter()
+    owners = [""]
+    for at, token in enumerate(found):
+        after = found[at + 1].text if at + 1 < len(found) else ""
+        if token.text == "(":
+            named = at > 1 and found[at - 1].upper == "AS" and found[at - 2].name in queries
+            owners.append(found[at - 2].name if named else owners[-1])
+            weights[owners[-1]] += named
+        elif token.text == ")" and len(owners) > 1:
+            owners.pop()
+        elif token.name in queries and after not in (".", "AS"):
+            weights[owners[-1]] += weights[token.name]
+    return max(weights.values(), default=0)

@@ -24,8 +24,7 @@ import itertools
 import math
 import re
 import threading
-from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -51,7 +50,7 @@ from infra.warehouse._fault import (
     UNKNOWN_TABLE,
     Fault,
 )
-from infra.warehouse._sql import Token, replaced_relations, tokens
+from infra.warehouse._sql import Token, replaced_relations, tokens, weight
 from infra.warehouse.access import User
 from infra.warehouse.engine import Engine
 
@@ -314,7 +313,7 @@ class _Walk:
 
     def run(self) -> None:
         """Raises a Fault when anything in the statement is not allowed."""
-        if _weight(self._found, self._queries) > _MOST_WEIGHT:
+        if weight(self._found, self._queries) > _MOST_WEIGHT:
             raise self._denied("names from WITH that stand for so many queries")
         at = 0
         while at < len(self._found):
@@ -450,23 +449,6 @@ class _Walk:
 
     def _denied(self, what: str) -> Fault:
         return _denied(self._user, what)
-
-
-def _weight(found: Sequence[Token], queries: Set[str]) -> int:
-    """How many queries the heaviest part of a statement means, WITH's names written out."""
-    weights: Counter[str] = Counter()
-    owners = [""]
-    for at, token in enumerate(found):
-        after = found[at + 1].text if at + 1 < len(found) else ""
-        if token.text == "(":
-            named = at > 1 and found[at - 1].upper == "AS" and found[at - 2].name in queries
-            owners.append(found[at - 2].name if named else owners[-1])
-            weights[owners[-1]] += named
-        elif token.text == ")" and len(owners) > 1:
-            owners.pop()
-        elif token.name in queries and after not in (".", "AS"):
-            weights[owners[-1]] += weights[token.name]
-    return max(weights.values(), default=0)
 
 
 def _own_system(user: User) -> dict[tuple[str, str], str]:

@@ -22,6 +22,7 @@ from dashboards.server import ServerConfig
 from dashboards.server import looks as record
 from dashboards.server.looks import Look, Looks, recorded
 from dashboards.server.turns import CLIENT
+from infra.cli import _screen
 from infra.cli.main import app
 from infra.http import ACCESS, Grants
 from schemas.errors import Unavailable
@@ -383,7 +384,7 @@ def test_nothing_on_record_steers_the_terminal_that_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GULOU_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(_screen.out, "_width", 300)  # not COLUMNS: it is read when it was made
     steering = "\x1b[2K\x1b[1A\r\x9b2J\u202e甲"
     looks = Looks(tmp_path / "looks", 6, "UTC")
     sql = f"/* a */\n SELECT '{steering}'"
