@@ -8,7 +8,6 @@ ClickHouse is the exception, as it is for every user.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
@@ -17,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from infra._files import locked
 from infra.http import Grants
 from infra.settings import Settings
-from infra.warehouse import access
+from infra.warehouse import access, sizes
 from schemas.errors import Refused
 from schemas.grain import County
 from schemas.reference.divisions import Divisions
@@ -30,7 +30,7 @@ KEY: Final = "desks"
 LIMITS: Final[Mapping[str, int]] = {
     "max_execution_time": 30,  # seconds
     "max_result_rows": 100_000,
-    "max_result_bytes": 32 << 20,
+    "max_result_bytes": sizes.RESULT_BYTES,
     "max_memory_usage": 1_000_000_000,  # bytes
 }
 """Limits of every user that reads published views."""
@@ -99,10 +99,7 @@ def reader(settings: Settings, code: str) -> DeskUser:
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """While nobody else of this installation changes what follows from the grants."""
-    file = settings.home / "run" / "desks.lock"
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(settings.home / "run" / "desks.lock"):
         yield
 
 
@@ -112,10 +109,8 @@ def write_users(settings: Settings) -> Path:
     A user whose county has no desk any more is in it no more.
     """
     file = settings.home / "run" / "users.json"
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The grants are read inside the lock, so that the last writer has the newest.
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(file.with_suffix(".lock")):
         access.write_users(file, _users(settings))
     return file
 

@@ -190,7 +190,7 @@ def _client(look: Look) -> str:
 
 
 def _kind(look: Look) -> object:
-    # Not by variables or range, of which a client can send any number.
+    # Variables and range are left out: a client can vary them without end.
     return (_client(look), look.role, look.county, look.board, look.panel, look.query,
             look.variable, look.refused if look.county else "")  # fmt: skip
 

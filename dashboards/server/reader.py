@@ -22,8 +22,8 @@ from dashboards.server.frames import AnswerColumn, column
 from dashboards.server.turns import CLIENT, Ticket, Turns
 from schemas.errors import GulouError, Misconfigured, Refused, Unavailable
 
-# The driver logs a traceback for each refused connection, which readers could repeat without end;
-# whoever asked is told.
+# The driver logs a traceback for each refused connection, and a reader can cause that without end.
+# The reader gets the error as an answer.
 logging.getLogger("clickhouse_driver.connection").setLevel(logging.CRITICAL)
 
 T = TypeVar("T")

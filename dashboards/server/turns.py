@@ -19,8 +19,6 @@ EACH: Final = 4
 """Of one client: half, so that a second client finds a place free."""
 WAITING: Final = 100
 """Of one client, further ones are refused; a large board has about forty."""
-
-
 ASKING: Final = 400
 """Requests of one client that are answered at a time, however few queries they share: fifty walls
 that share a token have three hundred."""

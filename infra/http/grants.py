@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
 import json
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, get_args
 
-from infra._files import write_private
+from infra._files import locked, write_private
 from schemas.errors import Misconfigured, Refused
 from schemas.grain import Access, Caller, County
 
@@ -177,9 +176,7 @@ class Grants:
         """The file's grants, written back when the block ends; one writer at a time."""
         if self._file is None:
             raise Misconfigured("there is no file of access.", do="Name one.")
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._file.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._file.with_suffix(".lock")):
             kept = list(self._parsed() if self._now() else ())
             yield kept
             write_private(self._file, json.dumps([asdict(grant) for grant in kept], indent=1))

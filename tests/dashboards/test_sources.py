@@ -121,7 +121,7 @@ class Desk:
         assert self.publish("POST", "/api/dashboards/db", {"dashboard": board}) == 200
 
     def seen(self, uid: str, role: str = "") -> Any:
-        """The database out of which ClickHouse answers a panel, or the status of the refusal."""
+        """The database that a panel's answer comes from, or the status of the refusal."""
         headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
         path = f"/api/boards/{uid}/panels/1/query?from=0&to=1&refreshMs=60000"
         answer = self.server.call("GET", path, headers=headers)

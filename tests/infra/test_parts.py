@@ -112,7 +112,7 @@ def test_a_closed_installation_starts_boards_that_ask_for_a_token_here_too(
     (boards,) = (each for each in parts(found) if each.name == "boards")
     assert isinstance(boards, Part)
     assert ("--closed" in boards.command()) is closed
-    # A part of an installation that runs in the background is told by its environment.
+    # A part that runs in the background gets its settings from its environment.
     assert found.environment()["GULOU_CLOSED"] == str(closed)
 
 

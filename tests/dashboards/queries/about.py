@@ -9,7 +9,7 @@ ASKED: Final[set[Callable[..., Any]]] = set()
 """Every query function named by a test in this folder; `test_every_query` reads it."""
 
 CUT: Final[set[Callable[..., Any]]] = set()
-"""Those of which a test gives more rows than they show; `test_cuts` reads it."""
+"""Query functions that a test gives more rows than they show; `test_cuts` reads it."""
 
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
@@ -25,7 +25,7 @@ def about(*queries: Callable[..., Any]) -> Callable[[_Test], _Test]:
 
 
 def cuts(*queries: Callable[..., Any]) -> Callable[[_Test], _Test]:
-    """Registers the query functions of which the decorated test gives more rows than they show."""
+    """Registers the query functions that the decorated test gives more rows than they show."""
 
     def named(test: _Test) -> _Test:
         CUT.update(queries)
