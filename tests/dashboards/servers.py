@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,17 @@ class BoardServer:
 
 
 @contextlib.contextmanager
-def board_server(state: Path, *arguments: str, token: str = "") -> Iterator[BoardServer]:
-    """Starts a server on a free port and stops it as a supervisor would."""
+def board_server(
+    state: Path, *arguments: str, token: str = "", before: Sequence[str] = ()
+) -> Iterator[BoardServer]:
+    """Starts a server on a free port and stops it as a supervisor would.
+
+    Args:
+        before: a program that starts the server, with its arguments.
+    """
     process = subprocess.Popen(
         [
+            *before,
             sys.executable,
             "-m",
             "infra.board_server",
