@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.mutants.experience import Experience
 from tests.mutants.reach import Reach
+from tests.mutants.sites import PLACES
 from tests.mutants.trial import Verdict, Workspace
 
 _PATH, _OTHER, _SHUT = "dashboards/roles.py", "dashboards/layout.py", "infra/http/grants.py"
@@ -43,6 +44,8 @@ def test_a_file_that_imports_a_place_watches_it(tmp_path: Path) -> None:
     assert grants in space.watchers(_SHUT)
     assert applied in space.watchers("infra/database.py")
     assert {grants, applied}.isdisjoint(space.watchers("producers/vault.py"))
+    own = [test for place in PLACES for test in space.watchers(f"{place}/") if "/mutants/" in test]
+    assert own == []
 
 
 _TINY = """def here():

@@ -225,7 +225,8 @@ class Workspace:
         parent, _, name = place.removesuffix(".py").strip("/").replace("/", ".").rpartition(".")
         whole = rf"{re.escape(parent)}\.{name}\b|{re.escape(parent)} import .*\b{name}\b"
         said = re.compile(rf"^\s*(from|import) ({whole if parent else name})\b", re.MULTILINE)
-        files = self._files(["tests"])
+        # A copy is no repository, and the campaign's own tests make copies.
+        files = [f for f in self._files(["tests"]) if not f.startswith("tests/mutants/")]
         return [f for f in files if said.search((self.folder / f).read_text(encoding="utf-8"))]
 
     def _order(self, path: str, within: str, files: Sequence[str]) -> list[str]:
