@@ -9,7 +9,6 @@ user, password file, TLS, certificates, SASL, HTTP port.
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -172,15 +171,6 @@ def gap(server: Address, request: pytest.FixtureRequest) -> Callable[[str], None
             request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
 
     return known
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    pytest.fail(f"never happened: {what}")
 
 
 def running(client: Client, query_id: str) -> int:

@@ -19,7 +19,8 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from tests.contract.conftest import DEADLINE_S, Address, code, running, until
+from tests.contract.conftest import DEADLINE_S, Address, code, running
+from tests.waiting import until
 
 SHANGHAI = timezone(timedelta(hours=8))
 ENDLESS = "SELECT sum(cityHash64(number)) FROM numbers(1000000000000) SETTINGS max_threads = 1"

@@ -14,7 +14,8 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from tests.contract.conftest import Address, code, running, until
+from tests.contract.conftest import Address, code, running
+from tests.waiting import until
 
 
 def test_rows_given_in_the_statement_are_stored(client: Client, database: str) -> None:

@@ -39,12 +39,21 @@ def server(tmp_path: Path) -> Iterator[BoardServer]:
         yield running
 
 
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[BoardServer]:
-    secret = tmp_path / "token"
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardServer]:
+    """A server for tests that store nothing in it."""
+    with board_server(tmp_path_factory.mktemp("shared")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardServer]:
+    """A closed server; a test that stores something in it removes it."""
+    root = tmp_path_factory.mktemp("guarded")
+    secret = root / "token"
     secret.write_text("glsa_test\n")
     with board_server(
-        tmp_path / "state", "--closed", "--token-file", str(secret), token="glsa_test"
+        root / "state", "--closed", "--token-file", str(secret), token="glsa_test"
     ) as running:
         yield running
 
@@ -75,6 +84,8 @@ def test_grafana_api_publishes_a_source_a_folder_and_a_board(guarded: BoardServe
     grafana.dashboard.delete_dashboard("wall")
     with pytest.raises(GrafanaClientError, match="Dashboard not found"):
         grafana.dashboard.get_dashboard("wall")
+    grafana.folder.delete_folder("governance")
+    grafana.datasource.delete_datasource_by_id(made["id"])
 
 
 def test_a_source_is_updated_by_uid_and_by_id_and_keeps_its_password(server: BoardServer) -> None:
@@ -141,19 +152,19 @@ def test_a_board_changed_meanwhile_is_not_overwritten_unasked(server: BoardServe
     assert (answer.status_code, answer.json()["status"]) == (412, "version-mismatch")
 
 
-@pytest.mark.parametrize("uid", ["../../etc/passwd", "a/b", "a" * 41, "键"])
-def test_a_uid_that_is_no_file_name_is_refused(
-    server: BoardServer, uid: str, tmp_path: Path
-) -> None:
-    answer = server.call("POST", "/api/dashboards/db", {"dashboard": {**BOARD, "uid": uid}})
-    assert (answer.status_code, "illegal characters" in answer.json()["message"]) == (400, True)
+def test_a_uid_that_is_no_file_name_is_refused(server: BoardServer, tmp_path: Path) -> None:
+    for uid in ("../../etc/passwd", "a/b", "a" * 41, "键"):
+        body = {"dashboard": {**BOARD, "uid": uid}}
+        answer = server.call("POST", "/api/dashboards/db", body)
+        said = answer.json()["message"]
+        assert (answer.status_code, "illegal characters" in said) == (400, True), uid
     assert not list((tmp_path / "state" / "dashboards").iterdir())
 
 
-def test_a_board_without_a_title_and_a_body_without_json_are_refused(server: BoardServer) -> None:
-    empty = server.call("POST", "/api/dashboards/db", {"dashboard": {"uid": "x"}})
+def test_a_board_without_a_title_and_a_body_without_json_are_refused(shared: BoardServer) -> None:
+    empty = shared.call("POST", "/api/dashboards/db", {"dashboard": {"uid": "x"}})
     assert (empty.status_code, "title cannot be empty" in empty.text) == (400, True)
-    broken = requests.post(server.url + "/api/dashboards/db", data="{", timeout=10)
+    broken = requests.post(shared.url + "/api/dashboards/db", data="{", timeout=10)
     assert (broken.status_code, "JSON object" in broken.json()["message"]) == (400, True)
 
 
@@ -183,8 +194,8 @@ def test_a_playlist_is_made_read_changed_and_removed(server: BoardServer) -> Non
     assert server.call("GET", f"/api/playlists/{uid}").status_code == 404
 
 
-def test_an_unknown_route_answers_in_json(server: BoardServer) -> None:
-    answer = server.call("GET", "/api/alerting")
+def test_an_unknown_route_answers_in_json(shared: BoardServer) -> None:
+    answer = shared.call("GET", "/api/alerting")
     assert (answer.status_code, answer.json()["message"]) == (404, "Not found: GET /api/alerting")
 
 
@@ -262,13 +273,13 @@ def test_on_this_machine_anybody_may_look_and_the_token_publishes(tmp_path: Path
         assert here.call("GET", "/api/search").status_code == 401
 
 
-def test_a_page_of_another_site_is_refused(server: BoardServer) -> None:
+def test_a_page_of_another_site_is_refused(shared: BoardServer) -> None:
     strange = {"Origin": "http://evil.example"}
     crossed = requests.post(
-        server.url + "/api/dashboards/db", json={"dashboard": BOARD}, headers=strange, timeout=10
+        shared.url + "/api/dashboards/db", json={"dashboard": BOARD}, headers=strange, timeout=10
     )
     # DNS rebinding: a foreign name that resolves to 127.0.0.1 arrives as the Host header.
-    bent = requests.get(server.url + "/api/search", headers={"Host": "evil.example"}, timeout=10)
+    bent = requests.get(shared.url + "/api/search", headers={"Host": "evil.example"}, timeout=10)
     assert (crossed.status_code, bent.status_code) == (403, 403)
 
 
@@ -354,10 +365,10 @@ def test_beyond_this_machine_everything_but_health_and_login_is_401(tmp_path: Pa
     ],
 )
 def test_a_query_with_bad_numbers_is_refused_in_a_sentence(
-    server: BoardServer, fields: dict[str, Any], told: str
+    shared: BoardServer, fields: dict[str, Any], told: str
 ) -> None:
     body = {"queries": [{"refId": "A", "rawSql": "SELECT 1"}], **fields}
-    answer = server.call("POST", "/api/ds/query", body)
+    answer = shared.call("POST", "/api/ds/query", body)
     assert answer.status_code == 400
     assert told in answer.json()["message"]
 
@@ -372,9 +383,9 @@ def test_a_bad_interval_is_its_own_querys_error(server: BoardServer) -> None:
 
 @pytest.mark.parametrize("query", ["limit=many", "page=x", "limit=-1", "page=0", "limit=²"])
 def test_a_search_with_bad_numbers_is_refused_in_a_sentence(
-    server: BoardServer, query: str
+    shared: BoardServer, query: str
 ) -> None:
-    answer = server.call("GET", f"/api/search?{query}")
+    answer = shared.call("GET", f"/api/search?{query}")
     assert answer.status_code == 400
     assert "is no count" in answer.json()["message"]
 
@@ -431,21 +442,21 @@ def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------- the page
 
 
-def test_the_page_asks_for_nothing_outside(server: BoardServer) -> None:
-    page = server.call("GET", "/d/wall/anything")
+def test_the_page_asks_for_nothing_outside(shared: BoardServer) -> None:
+    page = shared.call("GET", "/d/wall/anything")
     assert page.status_code == 200
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     assert "http" not in page.text
     script = page.text.partition('src="')[2].partition('"')[0]
-    asset = server.call("GET", script)
+    asset = shared.call("GET", script)
     assert asset.headers["Cache-Control"].endswith("immutable")
     assert asset.headers["Content-Encoding"] == "gzip"
 
 
-def test_files_outside_the_bundle_are_not_served(server: BoardServer) -> None:
+def test_files_outside_the_bundle_are_not_served(shared: BoardServer) -> None:
     for path in (
         "/assets/../../server.py",
         "/public/%2e%2e/%2e%2e/server.py",
         "/assets/nothing.js",
     ):
-        assert server.call("GET", path).status_code == 404
+        assert shared.call("GET", path).status_code == 404

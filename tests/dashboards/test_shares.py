@@ -8,9 +8,8 @@ import gzip
 import json
 import select
 import socket
-import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +26,7 @@ from infra.warehouse import EmbeddedClickHouse
 from infra.warehouse.access import write_users
 from tests.dashboards.conftest import BOARD_USER, writer
 from tests.dashboards.inside import Inside, inside
+from tests.waiting import until
 
 TOKEN = "glsa_test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -86,13 +86,6 @@ def owner(city_clickhouse: EmbeddedClickHouse) -> Iterator[Client]:
     client = writer(city_clickhouse)
     yield client
     client.disconnect()
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def request(server: Inside, method: str, path: str, body: Any = None, **headers: str) -> bytes:

@@ -252,7 +252,7 @@ def _fuzzed(count: int) -> list[str]:
     return ["".join(chance.choices(pieces, k=chance.randint(2, 9))) for _ in range(count)]
 
 
-VALUES = HOSTILE + _fuzzed(25)
+VALUES = HOSTILE + _fuzzed(8)
 BY_VARIABLE = {
     "figure": "gulou-wall", "county": "gulou-county", "township": "gulou-township",
     "village": "gulou-village", "grid": "gulou-microgrid",

@@ -432,9 +432,14 @@ def _land(page: Page) -> dict[str, float]:
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("width", "height"), [(1920, 1080), (1366, 768), (3840, 2160), (900, 1400)]
+    ("width", "height", "view"),
+    [
+        *((1920, 1080, view) for view in ("", f"&viewPanel={MAP}", "&kiosk&autofitpanels")),
+        (1366, 768, ""),
+        (3840, 2160, "&kiosk&autofitpanels"),
+        (900, 1400, f"&viewPanel={MAP}"),
+    ],
 )
-@pytest.mark.parametrize("view", ["", f"&viewPanel={MAP}", "&kiosk&autofitpanels"])
 def test_the_map_has_true_proportions_at_every_size(
     page: Page, boards: BoardServer, width: int, height: int, view: str
 ) -> None:

@@ -194,7 +194,7 @@ def test_a_hostile_value_in_the_address_is_called_unknown_and_nothing_is_shown(
     page: Page, city: BoardServer
 ) -> None:
     _open(page, city, "/d/fixture-county")
-    for value in HOSTILE + _fuzzed(25):
+    for value in HOSTILE + _fuzzed(8):
         # A good value first, so that what is missing later is missing for the hostile one.
         _visit(page, "431281", "鹤城第1乡镇")
         expect(panel(page, "走访 · ").first).to_contain_text("131,020")
@@ -460,11 +460,11 @@ def test_memory_does_not_grow_over_hundreds_of_answered_refreshes(
     wall = json.loads((BOARDS / "wall.json").read_text(encoding="utf-8"))
     panels = 1 + sum(bool(each.get("targets")) for each in wall["panels"])
     assert panels >= 12
-    # Caches of formatters and compiled code fill up first: after 300, 200 more add 1 %.
-    assert page.evaluate(_REFRESHED, [300, panels]) == 300
+    # Caches of formatters and compiled code fill up first: 250 more add some 2 %.
+    assert page.evaluate(_REFRESHED, [200, panels]) == 200
     before = _heap(page)
-    assert page.evaluate(_REFRESHED, [500, panels]) == 500
-    assert _heap(page) <= before * 1.05
+    assert page.evaluate(_REFRESHED, [250, panels]) == 250
+    assert _heap(page) <= before * 1.04
 
 
 # --------------------------------------------------------------- numbers that may not look live

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.histories.small import History
 from tests.infra.test_stack import FAST, listens, script, settings
 from tests.live import Live, without_boards
 from tests.openkafka import OpenKafka
+from tests.waiting import until
 
 PATIENCE_S = 120.0
 ZERO = {name: 0 for name in Settings.model_fields if name.endswith("_port")}
@@ -31,13 +32,6 @@ while True:
     socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5).close()
     time.sleep(0.02)
 """
-
-
-def until(done: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not done():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from aiohttp import web
 from infra.http import Connections, Gate, gate, listen, serving
 from infra.http.seats import SEATS
 from tests.dashboards.servers import board_server
+from tests.waiting import until
 
 WAIT_S = 60
 LARGE = 32 * 1024 * 1024
@@ -194,18 +195,11 @@ def test_a_client_that_does_not_take_its_answer_is_sent_away() -> None:
 
 def test_a_client_that_does_not_take_its_answer_holds_no_seat() -> None:
     with Part(Connections(1)).running() as part, part.asked(part.get("/large")):
-        until(lambda: any(not each.working for each in part.seats._taken.values()))
+        until(
+            lambda: any(not each.working for each in part.seats._taken.values()),
+            "the seat of who takes nothing is free to be given away",
+        )
         assert part.status() == 200
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Waits for what another thread does."""
-    told = threading.Event()
-    for _ in range(WAIT_S * 20):
-        if condition():
-            return
-        told.wait(0.05)
-    raise AssertionError("it never came")
 
 
 def test_more_silent_connections_than_a_server_may_have_files_keep_nobody_out(

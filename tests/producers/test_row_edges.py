@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,27 @@ def vault(tmp_path: Path) -> Iterator[Vault]:
 @pytest.fixture
 def office(vault: Vault, tmp_path: Path) -> Office:
     return Office(tmp_path, Encoder(vault, PLACES))
+
+
+class NotingVault(Vault):
+    """A vault that keeps which subjects were prepared together."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.prepared: list[list[str]] = []
+
+    def prepare(self, subjects: Iterable[str]) -> None:
+        self.prepared.append(list(subjects))
+        super().prepare(self.prepared[-1])
+
+
+def test_keys_are_made_at_once_for_the_events_of_a_chunk_that_have_a_text(tmp_path: Path) -> None:
+    with NotingVault(tmp_path / "keys.db") as vault:
+        office = Office(tmp_path, Encoder(vault, PLACES))
+        rows = [{"编号": f"A-{n}", "姓名": f"张{n}", "甲": "漏雨" * (n % 2)} for n in range(4)]
+        office.events(mapping(petition(text="{甲}")), *rows)
+        # Other fields of those events are open; the texts of two rows are empty.
+        assert vault.prepared[0] == [vault.pseudonym("张1"), vault.pseudonym("张3")]
 
 
 # -- identity of a row

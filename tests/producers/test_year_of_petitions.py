@@ -174,6 +174,18 @@ def test_texts_are_sealed_for_8_in_100_registrations_and_replies(
     assert_near(sum("reply" in data for data in first), len(first), 0.08)
 
 
+def test_a_reply_is_one_of_three_texts_under_the_key_of_its_case(
+    year: Drawn, huaihua: City
+) -> None:
+    texts = [
+        huaihua.vault.unseal(f"petitions:{data['petition']}", event["id"], "reply", data["reply"])
+        for event in year.of("petition.replied")
+        if "reply" in (data := event["data"])
+    ]
+    assert len(set(texts)) == 3
+    assert_shares(texts, dict.fromkeys(texts, 1))
+
+
 FIRST_STEPS = {"not_accepted": 0.06, "merged": 0.03, "withdrawn": 0.03}
 
 

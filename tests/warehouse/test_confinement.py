@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -23,6 +22,7 @@ from clickhouse_driver.errors import Error
 from infra.warehouse import EmbeddedClickHouse, confinement, write_users
 from infra.warehouse.access import Users
 from schemas.errors import Misconfigured
+from tests.waiting import until
 from tests.warehouse.conftest import USERS, connect
 from tests.warehouse.other_kernel import OnOtherKernel
 
@@ -401,7 +401,7 @@ def test_a_server_whose_porter_is_gone_keeps_its_users(tmp_path: Path, users: Pa
     with EmbeddedClickHouse(tmp_path / "home", users=users) as server:
         porter = porter_of(server)
         porter.kill()
-        until(lambda: porter.status() == psutil.STATUS_ZOMBIE)
+        until(lambda: porter.status() == psutil.STATUS_ZOMBIE, "the porter's end")
         write_users(users, {})
         client = connect(server)
         assert client.execute("SELECT 1") == [(1,)]
@@ -417,13 +417,10 @@ def test_the_porter_ends_with_the_server(
     porter = porter_of(server)
     end(server)
 
-    until(lambda: not porter.is_running() or porter.status() == psutil.STATUS_ZOMBIE)
-
-
-def until(done: Callable[[], Any]) -> None:
-    """Waits for another process; the test's own limit ends it."""
-    while not done():
-        threading.Event().wait(0.01)
+    until(
+        lambda: not porter.is_running() or porter.status() == psutil.STATUS_ZOMBIE,
+        "the porter's end",
+    )
 
 
 def test_what_can_be_read_from_the_porters_connection_holds_no_password(users: Path) -> None:

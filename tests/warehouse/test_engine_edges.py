@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -15,6 +14,7 @@ from infra.warehouse._fault import QUERY_WAS_CANCELLED, SYNTAX_ERROR, Fault
 from infra.warehouse._sql import parse_insert
 from infra.warehouse.engine import Engine, Session
 from infra.warehouse.wire import MemoryFile
+from tests.waiting import until
 from tests.warehouse.conftest import connect
 
 DEADLINE_S = 60
@@ -33,14 +33,6 @@ def session(engine: Engine) -> Iterator[Session]:
 def value(session: Session, name: str) -> str:
     found = session.run(f"SELECT value FROM system.settings WHERE name = '{name}'", "TSVRaw")
     return found.decode().removesuffix("\n")
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"never happened: {what}")
-        time.sleep(0.01)
 
 
 def running(engine: Engine, serial: int) -> list[list[str]]:

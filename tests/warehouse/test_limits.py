@@ -8,7 +8,6 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from infra.warehouse import EmbeddedClickHouse
 from infra.warehouse._fault import Fault
 from infra.warehouse.seats import Room, Running, Seats
 from infra.warehouse.wire import PLAIN, ZSTD
+from tests.waiting import until
 from tests.warehouse.by_hand import framed
 from tests.warehouse.conftest import connect
 
@@ -33,13 +33,6 @@ LOGIN = {"X-ClickHouse-User": "gulou", "X-ClickHouse-Key": "tower"}
 BOARD = {"X-ClickHouse-User": "board", "X-ClickHouse-Key": "drum"}
 DEADLINE_S = 300
 MIB = 1 << 20
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def post(warehouse: EmbeddedClickHouse, sql: Any, **more: Any) -> requests.Response:
