@@ -36,6 +36,12 @@ class Trial(Event, topic="trials", key="case", zh="试"):
     case: CaseId = field("Case.", "案。", zh="案", example="C-1")
 
 
+class Keyed(Event, topic="trials", key="item", zh="试"):
+    """The same with another key."""
+
+    item: CaseId = field("Item.", "件。", zh="件", example="C-1")
+
+
 TERM = Term(60, "条例 34")
 CLOSE = Clock("close", "办结", "petition.accepted", (TERM,), ends=("petition.closed",))
 STAGE = Stage("petition.registered", "registered", "已登记")
@@ -392,6 +398,25 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
     ):
         with pytest.raises(SchemaError, match=says):
             replace(plain, events=events)
+
+
+# The columns that a target has for every family: of Kafka, of the place, of time, of a case.
+OF_TARGETS = (
+    *("kpart", "koff", "hi", "type", "status"),
+    *("county", "township", "village", "division", "grid"),
+    *("hour", "day", "year", "time"),
+    *("case", "events", "state", "open", "ended_at"),
+)
+
+
+@pytest.mark.parametrize("name", OF_TARGETS)
+def test_no_counted_field_is_called_as_a_column_of_every_target(name: str) -> None:
+    one = field("One.", "一。", zh="一", example=1, total=True)
+    inside = {"__annotations__": {name: Persons}, name: one, "__module__": __name__}
+    taken = type("Taken", (Keyed,), inside, name="trial.taken", zh="取")
+    plain = replace(family("funds"), clocks=(), projections=(DAILY,))
+    with pytest.raises(SchemaError, match=f"field '{name}' has the name of a column"):
+        replace(plain, key="item", events=(taken,))
 
 
 def test_a_file_without_a_family_class_is_refused_by_its_name() -> None:
