@@ -203,6 +203,16 @@ def test_lists_of_places_hold_the_county_alone(doors: Doors, uid: str) -> None:
         assert places["county"]["options"] == [{"value": HERE, "text": NAME}]
 
 
+def test_a_countys_clerk_gets_the_place_that_was_chosen(doors: Doors) -> None:
+    for name, above in (("township", {}), ("village", {"township": VILLAGES[HERE][:9]})):
+        uid, wanted = f"gulou-{name}", {"county": HERE, **above}
+        options = doors.variables(uid, "here", **wanted)[name]["options"]
+        last = options[-1]["value"]
+        assert last != options[0]["value"]
+        chosen = doors.variables(uid, "here", **wanted, **{name: last})[name]
+        assert [picked["value"] for picked in chosen["picked"]] == [last]
+
+
 def test_all_counties_is_the_one_county(doors: Doors) -> None:
     whole = doors.variables("gulou-petitions", "clerk", county="$__all")
     assert whole["county"]["picked"] == [{"value": "$__all", "text": "全部"}]

@@ -55,7 +55,8 @@ def test_clocks_are_told_with_their_days_and_articles() -> None:
         "复查 30 days (信访工作条例 35); 复核 30 days (信访工作条例 36)"
     )
     assert duties("mediations").split("; ") == [
-        "法院委派委托调解 30 days, mode court_delegated only (最高法 2020 民事诉讼程序繁简分流试点)",
+        "法院委派委托调解 30 days, mode court_delegated only "
+        "(最高法 2020 民事诉讼程序繁简分流试点)",
         "15 days, mode court_ordinary only (民诉法解释)",
         "7 days, mode court_summary only (民诉法解释)",
     ]
