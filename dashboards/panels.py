@@ -280,12 +280,6 @@ def table(number: Number, *queries: str, largest: str = "", topic: str = "") -> 
     return panel
 
 
-def states(number: Number, sql: str) -> sdk.Panel:
-    """A state timeline: one lane for each number column; a colour shows the state."""
-    options = {"showValue": "never", "mergeValues": True, "rowHeight": 0.8}
-    return _panel("state-timeline", number, sql, options, custom={"fillOpacity": 85})
-
-
 # One transparent pixel as a data URL. An empty address makes Grafana load its default, ArcGIS
 # tiles, and so does a base map of type `default`.
 _NO_TILE: Final = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"

@@ -171,11 +171,6 @@ def type_name(value: str) -> str:
     return named(value, names)
 
 
-def topic_name(value: str) -> str:
-    """Name of a family by its topic."""
-    return named(value, {found.topic: found.zh for found in families()})
-
-
 def named(value: str, texts: Mapping[str, str]) -> str:
     """SQL: the text of a code; a code without a text stays itself."""
     shown = [text(zh) for zh in texts.values()]

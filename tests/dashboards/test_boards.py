@@ -239,3 +239,7 @@ def test_a_check_fails_when_a_file_is_not_what_the_code_makes(
     (tmp_path / "gulou-wall.json").write_text("{}")
     assert main(["--check"]) == 1
     assert "gulou-wall.json is out of date" in capsys.readouterr().err
+    (tmp_path / "gulou-none.json").write_text("{}")
+    assert main([]) == 0
+    assert main(["--check"]) == 0
+    assert not (tmp_path / "gulou-none.json").exists(), "a board that is no more"

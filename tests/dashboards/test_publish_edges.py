@@ -270,6 +270,19 @@ def test_each_query_is_asked_with_the_variables_before_it(
     assert unknown[3].startswith("code: 47, message: ")  # ClickHouse's UNKNOWN_IDENTIFIER
 
 
+def test_a_query_that_gets_no_results_at_all_is_told_with_the_reason(
+    grafana: Grafana,
+) -> None:
+    board = {"title": "板", "templating": {"list": []}, "panels": [panel("一", ("A", "SELECT 1"))]}
+    for each, span, said in (
+        (grafana, 10**30, "is unreadable"),
+        (Grafana("http://127.0.0.1:1", "word"), 1, "got no answer"),
+    ):
+        (one,) = publish.check(each, "gulou", [board], start_ms=0, end_ms=span)
+        assert (one.panel, one.ref, one.rows) == ("一", "A", 0)
+        assert said in one.error
+
+
 @pytest.mark.parametrize(
     ("value", "wanted"),
     [("", "1=1"), ("$__all", "1=1"), ("x", "c = 'x'"), ("a/b", "c = 'a%2Fb'")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from infra.http import Connections, Gate, gate, listen, serving
-from infra.http.seats import SEATS
+from infra.http.seats import SEATS, room
 from tests.dashboards.servers import board_server
 from tests.waiting import until
 
@@ -200,6 +201,21 @@ def test_a_client_that_does_not_take_its_answer_holds_no_seat() -> None:
             "the seat of who takes nothing is free to be given away",
         )
         assert part.status() == 200
+
+
+@pytest.mark.parametrize(
+    ("files", "seats"),
+    # A hundred files are for what is no connection.
+    [(20_000, SEATS), (SEATS + 100, SEATS), (SEATS + 99, SEATS - 1), (102, 2), (101, 1), (40, 1)],
+)
+def test_there_are_as_many_seats_as_files_and_always_one(
+    files: int, seats: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[tuple[int, int]] = [(40, files)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, both: limits.append(both))
+    assert room() == seats
+    assert limits[-1] == (files, files), "as many as the kernel allows"
 
 
 def test_more_silent_connections_than_a_server_may_have_files_keep_nobody_out(

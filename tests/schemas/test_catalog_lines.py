@@ -7,6 +7,12 @@ import pytest
 from schemas import catalog as _catalog
 from schemas.families import families, family
 
+
+def test_the_pages_are_written_where_the_project_is() -> None:
+    assert (_catalog.ROOT / "pyproject.toml").exists()
+    assert (_catalog.ROOT / "schemas" / "catalog.py").samefile(_catalog.__file__)
+
+
 LINES = {
     # Fields: each kind of value, each use, optional or not, with or without an example.
     "a sum": "| `amount` | 金额 | 整数 integer 0–10,000,000,000,000 | 是 yes | 合计 total |"

@@ -376,6 +376,22 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
     class Odd(Trial, name="trial.odd", zh="奇"):
         case: CaseId = field("Case.", "案。", zh="案", example="")
 
+    class Elsewhere(Trial, name="other.one", zh="他"):
+        """Named for another family."""
+
+    class Loud(Trial, name="trial.Loud", zh="响"):
+        """Its name has a capital."""
+
+    class Torn(Trial, name="trial.torn", zh="裂"):
+        @classmethod
+        def incoherent(cls, data: Any) -> str | None:
+            return "it is torn"
+
+    class Silent(Trial, name="trial.silent", zh="默", zh_doc="未说明。"):
+        """One of its fields has half a sentence."""
+
+        size: Persons = field("Size", "大小。", zh="大小", example=1)
+
     class Corrected(Trial, name="trial.corrected", zh="更正", corrects="trial.counted"):
         corrects: Note = field("What.", "何。", zh="何", example="a")
 
@@ -394,6 +410,10 @@ def test_two_classes_of_one_name_and_reserved_or_ambiguous_fields_are_refused() 
         ((Counted, Like), "'trial.counted' and 'trial.like', have one Chinese name '计'"),
         ((Mixed,), "two fields of 'trial.mixed', 'case' and 'size', have one Chinese name '案'"),
         ((Odd,), "the examples of 'trial.odd' make no valid event: case"),
+        ((Counted, Elsewhere), "'trial.counted' and 'other.one' are named for two families"),
+        ((Loud,), r"event type 'trial.Loud' of Loud is not <family>.<verb> in small letters"),
+        ((Torn,), "the examples of 'trial.torn' contradict each other: it is torn"),
+        ((Silent,), "'size' of Silent is not described in English and in Chinese"),
         ((Counted, Corrected), "'trial.corrected' corrects 'trial.counted' but has no 'size'"),
     ):
         with pytest.raises(SchemaError, match=says):

@@ -88,6 +88,11 @@ SPELLINGS: Final[dict[str, tuple[str, Exposed]]] = {
     "mobile by threes": (grouped(MOBILE, 3, 3, by=" "), Exposed.TELEPHONE),
     "mobile by fours": (grouped(MOBILE, 4, 3, by=" "), Exposed.TELEPHONE),
     "mobile digit by digit": (" ".join(MOBILE), Exposed.TELEPHONE),
+    "mobile digit by digit behind its first two": (
+        " ".join([MOBILE[:2], *MOBILE[2:]]), Exposed.TELEPHONE,
+    ),
+    "mobile in several lines": (grouped(MOBILE, 3, 4, by="\u2028"), Exposed.TELEPHONE),
+    "mobile in several paragraphs": (grouped(MOBILE, 3, 4, by="\u2029"), Exposed.TELEPHONE),
     "mobile with an invisible break": (grouped(MOBILE, 3, 4, by="\u200b"), Exposed.TELEPHONE),
     "mobile of another country's form": (f"+86 {MOBILE}", Exposed.TELEPHONE),
     "mobile with a code": (f"86{MOBILE}", Exposed.TELEPHONE),
