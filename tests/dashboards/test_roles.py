@@ -11,7 +11,7 @@ import pytest
 
 from dashboards import boards, publish
 from dashboards.boards._default import of_family
-from dashboards.roles import SOURCES, boards_of, role_of
+from dashboards.roles import SOURCES, boards_of, role_of, sourced
 from schemas.families import families
 from schemas.grain import ROLES, Role
 from tests.dashboards.servers import board_server
@@ -125,6 +125,19 @@ def test_an_organisation_with_one_source_answers_every_query_of_its_boards(
         )
     assert len(asked_) > 100
     assert [one for one in asked_ if one.error] == []
+
+
+def test_a_list_of_cases_in_a_variable_is_asked_of_the_clerks_source() -> None:
+    def listed(sql: str) -> dict[str, Any]:
+        return {"type": "query", "datasource": {"uid": "${source}"}, "query": {"rawSql": sql}}
+
+    open_, cases = (
+        listed("SELECT code FROM divisions"),
+        listed("SELECT case FROM petitions_cases(at = 1)"),
+    )
+    sourced({"templating": {"list": [{"type": "custom"}, open_, cases]}, "panels": []})
+    assert open_["datasource"] == {"uid": "${source}"}
+    assert cases["datasource"] == {"uid": SOURCES["clerk"]}
 
 
 def test_viewers_boards_say_in_chinese_what_is_not_for_them() -> None:
