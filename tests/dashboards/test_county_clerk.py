@@ -385,6 +385,18 @@ def test_a_countys_looks_and_what_it_was_refused_are_on_record(doors: Doors) -> 
     assert not_shown["refused"].startswith(f"您的账号只能查看{NAME}的数据")
 
 
+def test_a_list_of_places_that_was_refused_is_on_record_too(doors: Doors) -> None:
+    before = len(doors.looked())
+    doors.variables("gulou-mediations", "here", county=EMPTY, elsewhere="x")
+    (noted,) = doors.looked()[before:]
+    place = {name: noted[name] for name in ("board", "panel", "variable", "variables")}
+    assert place == {
+        "board": "gulou-mediations", "panel": None, "variable": "county",
+        "variables": {"county": [EMPTY]},
+    }  # fmt: skip
+    assert noted["refused"].startswith(f"您的账号只能查看{NAME}的数据，不能查看“中方县”")
+
+
 def test_what_everybody_may_see_is_no_look_at_cases(doors: Doors) -> None:
     before, panel = doors.looked(), asking("gulou-wall")[0]
     for reader in ("", "here", "clerk", "auditor", "publisher"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -215,6 +216,47 @@ def test_every_mobile_is_found(number: int, second: str) -> None:
     mobile = f"1{second}{number:09}"
     assert exposed(f"P-{mobile}") is Exposed.TELEPHONE
     assert exposed(wide(mobile)) is Exposed.TELEPHONE
+
+
+MOBILE_GROUPS: Final = (
+    *((), (3,), (3, 4), (4, 3), (3, 3)),
+    (2, *[1] * 8),  # digit by digit behind the first two
+    (1,) * 10,
+)
+LANDLINE_GROUPS: Final = {
+    # Digits of the area code with its 0, of the number: the ways to break the number.
+    (3, 8): ((), (3,), (3, 4)),
+    (4, 7): ((), (4,), (4, 3)),
+    (4, 8): ((), (4,), (4, 4)),
+}
+
+
+def _telephones(chance: random.Random) -> Iterator[str]:
+    """Telephone numbers of every digit, in every grouping, with every separator."""
+    by = "- \t.:/"
+    for lengths in MOBILE_GROUPS:
+        digits = f"1{chance.choice('3456789')}{chance.randrange(10**9):09}"
+        yield grouped(digits, *lengths, by=chance.choice(by))
+    for (area, number), ways in LANDLINE_GROUPS.items():
+        head = (
+            chance.choice(["010", *(f"02{n}" for n in range(10))])
+            if area == 3
+            else f"0{chance.choice('3456789')}{chance.randrange(100):02}"
+        )
+        digits = (
+            f"{head}{chance.choice('23456789')}{chance.randrange(10 ** (number - 1)):0{number - 1}}"
+        )
+        for lengths in ways:
+            yield grouped(digits, *lengths, by=chance.choice(by))
+
+
+def test_telephone_numbers_of_every_digit_are_found_in_every_grouping() -> None:
+    chance = random.Random(20211231)
+    # A group that looks like a year makes it a number of the office, such as 138-2021-0001.
+    year = re.compile(r"[^0-9](?:19|20)[0-9]{2}[^0-9]")
+    texts = [text for _ in range(400) for text in _telephones(chance) if not year.search(text)]
+    assert len(texts) > 6_000
+    assert [text for text in texts if exposed(text) is not Exposed.TELEPHONE] == []
 
 
 @given(st.lists(st.text(st.sampled_from("0139７２x- \0:号"), max_size=24), max_size=20))

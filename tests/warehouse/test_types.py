@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from infra.warehouse._fault import NOT_IMPLEMENTED, Fault
+from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
 from infra.warehouse._types import walk
 from infra.warehouse.wire import BytesSource
 from tests.warehouse.by_hand import Cut, cuts
@@ -170,6 +170,21 @@ def test_a_column_ends_behind_its_last_byte(kind: str, rows: int, content: bytes
         walk(kind, rows, source)
         with pytest.raises(EOFError):
             source.read(1)
+
+
+@pytest.mark.parametrize("numbers", [b"\2", b"\0\2", b"\2\0\1", b"\xfe", b"\xff\0\x07"])
+def test_a_row_of_a_type_that_the_column_has_not_is_refused(numbers: bytes) -> None:
+    content = BytesSource(MODE + numbers + bytes(64))
+
+    with pytest.raises(Fault) as refused:
+        walk("Variant(String, UInt8)", len(numbers), content)
+
+    # 255 is a row without a value.
+    most = max(set(numbers) - {255})
+    assert (refused.value.code, refused.value.what) == (
+        INCORRECT_DATA,
+        f"A row has a value of type {most}; the column has 2 types.",
+    )
 
 
 def test_a_dictionary_that_stayed_at_home_is_refused() -> None:
