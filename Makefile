@@ -32,10 +32,10 @@ down: ## stop what `gulou up --detach` started
 status: ## what runs, and where it listens
 	@$(VENV)/bin/gulou status
 
-# Two files at a time: tests mostly wait for a server or a browser. Not one per core: each starts a
-# Kafka and a ClickHouse of its own.
-test: $(VENV)/.ready $(VENV)/.ready-test ## every test, on real servers
-	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+# Three files at a time: tests often wait for a server or a browser, so two leave a machine of two
+# cores idle. Not one per core of a larger one: each starts a Kafka and a ClickHouse of its own.
+test: $(VENV)/.ready $(VENV)/.ready-test ## every test, on real servers; those that took longest are named
+	@$(RUN) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5 $(ARGS)
 
 check: $(VENV)/.ready-test generated ## ruff, format, mypy; generated files as committed
 	@$(RUN) -m ruff check .

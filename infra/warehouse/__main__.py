@@ -8,7 +8,6 @@ import gc
 import json
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra._files import most_files
 from infra.warehouse.confinement import Porter, confine
 from schemas.errors import GulouError, Misconfigured
 
@@ -44,8 +44,7 @@ def main() -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     # Every connection needs a file or two, and the engine keeps many open.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    most_files()
     # First: the child should have nothing of this process, neither its ports nor its threads.
     porter = Porter(options.users)
     # The engine reads TZ once, when it loads; it has no setting for it.

@@ -215,7 +215,7 @@ class Session:
 
     def use(self, database: str) -> None:
         """Makes `database` the current one."""
-        self.run(f"USE {quoted(database)}", "Null")
+        self.run(f"USE {identifier(database)}", "Null")
         self.database = database
 
     def configure(self, settings: Mapping[str, str]) -> None:
@@ -338,13 +338,13 @@ class Session:
         Raises:
             Fault: there is a table of that name, or the rows do not fit; then there is none of it.
         """
-        self.run(f"CREATE TEMPORARY TABLE {quoted(name)} ({structure})", "Null")
+        self.run(f"CREATE TEMPORARY TABLE {identifier(name)} ({structure})", "Null")
         if not rows.size:
             return
         rows.seal()
         try:
             self.run(
-                f"INSERT INTO {quoted(name)} FROM INFILE '{rows.path}' COMPRESSION 'none' "
+                f"INSERT INTO {identifier(name)} FROM INFILE '{rows.path}' COMPRESSION 'none' "
                 f"FORMAT {format_name}",
                 "Null",
             )
@@ -354,7 +354,7 @@ class Session:
 
     def drop(self, name: str) -> None:
         """Drops a temporary table, if there is one of that name."""
-        self.run(f"DROP TEMPORARY TABLE IF EXISTS {quoted(name)}", "Null")
+        self.run(f"DROP TEMPORARY TABLE IF EXISTS {identifier(name)}", "Null")
 
     def remembers(self, setting: str) -> bool:
         """Whether the client has changed this setting by a SET statement."""
@@ -424,7 +424,7 @@ def _locked(data: Path) -> IO[str]:
     return file
 
 
-def quoted(name: str) -> str:
+def identifier(name: str) -> str:
     """A name as an identifier."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 

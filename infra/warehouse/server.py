@@ -31,7 +31,7 @@ from infra.warehouse._fault import (
 from infra.warehouse._types import check
 from infra.warehouse.access import User, Users
 from infra.warehouse.desk import Desk, Question
-from infra.warehouse.engine import Engine, quoted
+from infra.warehouse.engine import Engine, identifier
 from infra.warehouse.seats import NATIVE_IDLE_S, Room, Seats
 from infra.warehouse.watch import Watch, let_read
 from infra.warehouse.wire import (
@@ -410,7 +410,7 @@ class _Client:
             self._torn = False
             for name, (listed, rows) in tables.items():
                 if name:
-                    columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in listed)
+                    columns = ", ".join(f"{identifier(column)} {kind}" for column, kind in listed)
                     desk.bring(name, columns, rows, "Native")
 
     def _query(self, most: int = sizes.OWNER.statement) -> _Query:

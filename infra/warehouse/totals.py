@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from infra.warehouse._fault import NOT_IMPLEMENTED, Fault
-from infra.warehouse.engine import Engine, Session, quoted
+from infra.warehouse.engine import Engine, Session, identifier
 from infra.warehouse.wire import MemoryFile
 
 PLAIN = {
@@ -70,7 +70,7 @@ def parts(engine: Engine, answer: bytes, rows: int, columns: Sequence[tuple[str,
 def _native(session: Session, lines: list[bytes], columns: Sequence[tuple[str, str]]) -> bytes:
     if not lines:
         return b""
-    structure = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns)
+    structure = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns)
     with closing(MemoryFile()) as file:
         file.append(b"\n".join([*lines, b""]))
         file.seal()

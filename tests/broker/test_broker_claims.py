@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -81,24 +81,24 @@ def logged_in(broker: Broker) -> socket.socket:
     return peer
 
 
-def test_a_crowd_that_claims_long_logins_is_sent_away(broker: Broker, many_files: None) -> None:
+@pytest.mark.parametrize(
+    ("enter", "crowd", "claim"),
+    [(connected, CROWD, 524_284), (logged_in, 8, 104_857_600)],
+    ids=["before the login", "after it"],
+)
+def test_who_claims_more_than_may_be_sent_is_sent_away(
+    broker: Broker,
+    many_files: None,
+    enter: Callable[[Broker], socket.socket],
+    crowd: int,
+    claim: int,
+) -> None:
     del many_files
     first = stored(broker)
-    with ExitStack() as crowd:
-        peers = [crowd.enter_context(connected(broker)) for _ in range(CROWD)]
+    with ExitStack() as stack:
+        peers = [stack.enter_context(enter(broker)) for _ in range(crowd)]
         for peer in peers:
-            peer.sendall(struct.pack(">i", 524_284))
-
-        assert all(ended(peer) for peer in peers)
-        assert stored(broker) == first + 1
-
-
-def test_a_user_that_claims_large_requests_is_sent_away(broker: Broker) -> None:
-    first = stored(broker)
-    with ExitStack() as crowd:
-        peers = [crowd.enter_context(logged_in(broker)) for _ in range(8)]
-        for peer in peers:
-            peer.sendall(struct.pack(">i", 104_857_600))
+            peer.sendall(struct.pack(">i", claim))
 
         assert all(ended(peer) for peer in peers)
         assert stored(broker) == first + 1

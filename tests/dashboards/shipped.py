@@ -88,11 +88,12 @@ class Shipped:
 
     def empty(self) -> None:
         """Deletes every event, figure and heartbeat; the divisions stay."""
-        for family in families():
-            for each in family.projections:
-                self.city.run(f"TRUNCATE TABLE gulou.{target(family, each)}")
-            self.city.run(f"TRUNCATE TABLE gulou.events_{family.topic}")
-        self.city.run("TRUNCATE TABLE gulou.heartbeat")
+        told = {"heartbeat", *(f"events_{family.topic}" for family in families())}
+        told |= {target(family, each) for family in families() for each in family.projections}
+        # A test fills a few tables, and to empty the others takes a tenth of its time.
+        filled = "SELECT DISTINCT table FROM system.parts WHERE database = 'gulou' AND active"
+        for table in told.intersection(row["table"] for row in self.city.rows(filled)):
+            self.city.run(f"TRUNCATE TABLE gulou.{table}")
 
 
 @contextlib.contextmanager
