@@ -144,9 +144,9 @@ class Live:
         return Oracle(kafka, self.ask, self.topics, poisoned=self.poisoned)
 
     def differences(self) -> list[str]:
-        """The oracle's differences once everything is counted."""
+        """The oracle's differences of the tables once everything is counted."""
         self.await_counted()
-        return self.oracle().differences()
+        return self.oracle().differences(views=False)
 
     def workers(self) -> list[str]:
         """Names of the worker parts."""

@@ -75,8 +75,13 @@ class Oracle:
         self.messages: dict[str, int] = defaultdict(int)
         """Number of compared messages by status, which shows how much a comparison covers."""
 
-    def differences(self) -> list[str]:
-        """The first few differences of each table, one line each; empty when all is equal."""
+    def differences(self, *, views: bool = True) -> list[str]:
+        """The first few differences of each table, one line each; empty when all is equal.
+
+        Args:
+            views: compare the published views of cases too, at some instants. They are made from
+                the tables alone, and take more time than all of them.
+        """
         found: list[str] = []
         for topic in self._topics:
             law, rows = Law(topic), []
@@ -92,7 +97,7 @@ class Oracle:
                 self.messages[row.status] += 1
             for figure in topic.figures:
                 found += self._figure(law, figure, rows, last)
-                if isinstance(figure, Cases):
+                if views and isinstance(figure, Cases):
                     found += self._views(law, figure, rows)
         return found
 

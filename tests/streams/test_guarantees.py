@@ -41,7 +41,7 @@ def test_rows_and_every_projection_equal_the_oracle_and_bad_messages_are_told_ap
     live: Live,
 ) -> None:
     bad = refused("first")
-    messages = History(1).messages(4000)
+    messages = History(1).messages(2500)
     dice = random.Random(1)
     for message in bad.values():
         messages.insert(dice.randrange(len(messages)), message)
@@ -65,7 +65,7 @@ def test_rows_and_every_projection_equal_the_oracle_and_bad_messages_are_told_ap
 
 
 def test_every_event_sent_twice_weeks_apart_in_any_order_counts_once(live: Live) -> None:
-    messages = History(2).messages(1500)
+    messages = History(2).messages(800)
     live.send(messages)
     live.await_counted()
     # Weeks later there are other workers, which know earlier events only from the table.
@@ -73,13 +73,13 @@ def test_every_event_sent_twice_weeks_apart_in_any_order_counts_once(live: Live)
         before = live.stack.restarts(name)
         live.stack.kill(name)
         live.stack.await_ready(name, restarts=before + 1)
-    again = [*messages, *History(3).messages(1500)]
+    again = [*messages, *History(3).messages(800)]
     random.Random(2).shuffle(again)
     live.send(again)
     oracle = live.oracle()
     live.await_counted()
     assert oracle.differences() == []
-    assert oracle.messages["repeat"] > 1400
+    assert oracle.messages["repeat"] > 700
 
 
 def test_events_sent_again_by_a_client_that_spreads_keys_its_own_way_count_once(
