@@ -20,6 +20,6 @@ def until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S)
     """
     deadline = time.monotonic() + patience_s
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"it never came true: {what}"
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(_POLL_S)
     return found

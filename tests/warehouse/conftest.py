@@ -50,9 +50,9 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def warehouse(
     tmp_path_factory: pytest.TempPathFactory, users: Path
 ) -> Iterator[EmbeddedClickHouse]:
-    with EmbeddedClickHouse(
-        tmp_path_factory.mktemp("clickhouse") / "new" / "home", users=users
-    ) as running:
+    # As in a new installation: not even the folder above is there.
+    home = tmp_path_factory.mktemp("clickhouse") / "new" / "home"
+    with EmbeddedClickHouse(home, users=users) as running:
         client = connect(running)
         for statement in (
             "CREATE DATABASE city",
