@@ -92,7 +92,7 @@ def _written(found: re.Match[str]) -> tuple[datetime | None, bool]:
             return None, False
         hour = hour % 12 + (12 if half.lower() in ("下午", "pm") else 0)
     clock = [hour, int(found["minute"] or 0), int(found["second"] or 0)]
-    clock.append(int((found["part"] or "").ljust(6, "0") or 0))
+    clock.append(int((found["part"] or "").ljust(6, "0")))
     made = _made(*day, *clock)
     if made is not None and found["zone"]:
         try:

@@ -5,6 +5,7 @@ The boards are the shipped ones, over every view, with a few events of June 2021
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -109,19 +110,22 @@ def test_every_role_gets_of_every_panel_it_may_see_what_its_sql_gives_a_publishe
     boards: BoardServer, tokens: Path, uid: str
 ) -> None:
     values = {"source": "gulou", "figure": "visits", **PLACE}
-    for each in asking(uid):
+    # Beside viewer and clerk one other role a panel, in turn.
+    others = itertools.cycle(sorted(set(ACCESS) - {"viewer", "clerk"}))
+    for number, (each, other) in enumerate(zip(asking(uid), others, strict=False)):
         path = f"/api/boards/{uid}/panels/{each['id']}/query"
         fields = [("intervalMs", "3600000"), *chosen(uid)]
-        here = looked(boards, path, *fields)
         by_role = {
             role: looked(boards, path, *fields, token=(tokens / role).read_text())
-            for role in ACCESS
+            for role in ("viewer", "clerk", other)
         }
         seen = by_role["clerk"]
         finer = each["title"].partition("$")[0] in FINER
         refused = {role for role, answer in by_role.items() if answer.status_code == 403}
         assert refused == ({"viewer"} if finer else set()), each["title"]
-        assert here.status_code == by_role["viewer"].status_code, each["title"]
+        if finer or number % 3 == 0:
+            here = looked(boards, path, *fields)
+            assert here.status_code == by_role["viewer"].status_code, each["title"]
         if finer:
             assert by_role["viewer"].json() == here.json() == {"message": DENIED}
         queries: list[dict[str, Any]] = [
@@ -170,14 +174,17 @@ def test_no_variable_of_a_shipped_board_lets_a_viewer_reach_beyond_its_options(
             told_ = looked(boards, f"/api/boards/{uid}/variables", *asked, (f"var-{name}", value))
             assert CANARY not in told_.text
         for each in asking(uid):
+            texts = [json.dumps(target) for target in each["targets"]]
+            used = name in {n for text in texts for n in names_in(text)}
+            # Who does not use a name is asked in vain: a few show that.
+            if not used and chance.random() > 0.2:
+                continue
             value = chance.choice(HOSTILE)
             kind = chance.choice(["var", "for"])
             asked = [f for f in chosen(uid) if f[0] != f"var-{name}"]
             path = f"/api/boards/{uid}/panels/{each['id']}/query"
             answer = looked(boards, path, *asked, (f"{kind}-{name}", value))
             assert CANARY not in answer.text
-            texts = [json.dumps(target) for target in each["targets"]]
-            used = name in {n for text in texts for n in names_in(text)}
             if used and name != "fresh":
                 assert answer.status_code == 400, (name, value, each["title"])
                 assert "没有这个" in answer.json()["message"]

@@ -197,6 +197,8 @@ def test_a_case_is_owned_where_the_event_says_whose_it_is(encoder: Encoder, vaul
         encoder.owned("petition.registered", PETITION | {"petitioner": None}),
         encoder.owned("petition.registered", {"petitioner": "张三"}),
         encoder.owned("petition.replied", {"petition": "P-7", "reply": "是"}),
+        # Every text of a mediation stands beside its party: no later one needs the case's person.
+        encoder.owned("mediation.filed", {"case": "M-1", "party": "张三", "facts": "是"}),
         # A household is its own key; every text of a fund or a visit names its person.
         encoder.owned("visit.recorded", VISIT),
         encoder.owned("fund.contributed", {"account": "F-1", "giver": "张三"}),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.warehouse import gate as board
+from infra.warehouse._allowed import SETTINGS
 from infra.warehouse._fault import ACCESS_DENIED, AUTHENTICATION_FAILED, READONLY, Fault
 from infra.warehouse.access import User, Users, write_users
 from schemas.errors import Misconfigured
@@ -216,6 +217,39 @@ def test_settings_of_the_answers_form_are_free_within_their_range(
         READONLY,
         f"Cannot set {name!r} to such a value in readonly mode.",
     )
+
+
+RANGES = {
+    "limit": (0, 999_999_999),
+    "offset": (0, 999_999_999),
+    "max_block_size": (1, 1_000_000),
+    "max_threads": (1, 16),
+    "http_zlib_compression_level": (1, 9),
+    "http_headers_progress_interval_ms": (10, 3_600_000),
+    "http_connection_timeout": (1, 3_600),
+    "http_send_timeout": (1, 3_600),
+    "http_receive_timeout": (1, 3_600),
+    "connect_timeout": (1, 3_600),
+    "send_timeout": (1, 3_600),
+    "receive_timeout": (1, 3_600),
+    "output_format_pretty_max_rows": (1, 100_000),
+}
+
+
+@pytest.mark.parametrize(("name", "ends"), RANGES.items())
+def test_a_number_is_free_from_the_first_of_its_range_to_the_last(
+    name: str, ends: tuple[int, int]
+) -> None:
+    first, last = ends
+    for right in (first, last):
+        assert board.settings(ASKER, {name: str(right)})[name] == str(right)
+    for wrong in (first - 1, last + 1):
+        with pytest.raises(Fault):
+            board.settings(ASKER, {name: str(wrong)})
+
+
+def test_every_setting_with_a_range_has_its_ends_here() -> None:
+    assert RANGES.keys() == {name for name, free in SETTINGS.items() if isinstance(free, range)}
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,15 @@ def test_get_may_not_write_and_leaves_its_session_able_to(site: web.Web) -> None
     assert get("SHOW TABLES FROM system LIKE 'one'") == "one\n"
     assert get("SET max_result_rows = 77") + get("USE system") == ""
     assert get("SELECT getSetting('max_result_rows'), currentDatabase()") == "77\tsystem\n"
+
+
+def test_use_outlasts_a_request_that_names_a_database_of_its_own(site: web.Web) -> None:
+    def current(**options: str) -> str:
+        return in_session(site, "s", "SELECT currentDatabase()", **options).text
+
+    assert current(database="system") == "system\n"
+    assert current() == "default\n"  # that request alone had it
+    assert in_session(site, "s", "USE information_schema", database="system").text == ""
+    assert current() == "information_schema\n"
+    assert current(database="system") == "system\n"
+    assert current() == "information_schema\n"

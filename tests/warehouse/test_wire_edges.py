@@ -303,6 +303,18 @@ def test_strings_are_skipped_in_any_number_over_any_buffers(count: int) -> None:
         assert (source.read(4), source.position) == (b"next", source.current_buffer_size)
 
 
+def test_a_connection_keeps_4_mib_between_frames_and_gives_back_more() -> None:
+    kept, most = 4 << 20, (4 << 20) + 1
+    source = frames(*(framed(PLAIN, bytes(size), size) for size in (kept, 9, 8, most, 7)))
+    held = []
+    for size in (kept, 9, 8, most, 7):
+        assert source.read(size) == bytes(size)
+        held.append(source.buffer)
+    assert [len(each) for each in held] == [kept, kept, kept, most, 7]
+    # Filled again and not made again: 4 MiB of zeros take longer than a frame.
+    assert held[0] is held[1] is held[2]
+
+
 def test_a_string_that_ends_too_early_is_the_end_of_the_stream() -> None:
     for short in (b"", b"\x05hell", b"\x80"):
         for what in WHOLE:
