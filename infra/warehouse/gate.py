@@ -245,8 +245,8 @@ class _Catalog:
     def stem(self, name: str) -> str:
         """`name`, without the combinators if it is an aggregate function with some."""
         stem = name
-        while ends := [each for each in _COMBINATORS if stem.endswith(each)]:
-            stem = stem.removesuffix(max(ends, key=len))
+        while stem.endswith(_COMBINATORS):
+            stem = stem.removesuffix(next(filter(stem.endswith, _COMBINATORS)))
         return stem if name not in self.functions and stem in self.functions else name
 
 
