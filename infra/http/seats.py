@@ -23,6 +23,12 @@ SILENT_S: Final = 10.0
 """From the connection, or the last answer, to the end of a request's head."""
 READ_S: Final = 30.0
 """A client that takes nothing of its answer for so long is gone."""
+_AHEAD: Final = 65_536
+"""Bytes of further requests on a connection that waits for its answer. No browser and no program of
+ours sends any; each head of them would be kept until its turn."""
+
+_PIECE: Final = 65_536
+"""Bytes of an answer that are handed over at once."""
 
 
 def room() -> int:
@@ -36,6 +42,14 @@ class _Held:
     since: float
     """When it began to be silent."""
     working: bool = False
+    unread: bool = False
+    """Whether its answers fill all buffers, as nobody takes them."""
+    ahead: int = 0
+    """Bytes that came while it waited for an answer."""
+
+    @property
+    def silent(self) -> bool:
+        return self.unread or not self.working
 
 
 class Connections:
@@ -47,7 +61,7 @@ class Connections:
 
     Args:
         most: how many there may be.
-        read_s: from a full buffer of answers until the connection ends.
+        read_s: how long a client may take nothing of an answer.
     """
 
     def __init__(self, most: int = SEATS, read_s: float = READ_S) -> None:
@@ -70,7 +84,20 @@ class Connections:
         """Says that an answer is being made on a connection, or is no more."""
         seat = self._taken.get(transport) if transport is not None else None
         if seat is not None:
-            seat.working, seat.since = working, time.monotonic()
+            seat.working, seat.since, seat.ahead = working, time.monotonic(), 0
+
+    def unread(self, transport: asyncio.BaseTransport, *, full: bool) -> None:
+        """Says that the buffers for a client are full, or that it took what was in them."""
+        if seat := self._taken.get(transport):
+            seat.unread, seat.since = full, time.monotonic()
+
+    def crowds(self, transport: asyncio.BaseTransport, received: int) -> bool:
+        """Whether a client sends on and on without having its answers."""
+        seat = self._taken.get(transport)
+        if seat is None or not (seat.working or seat.unread):
+            return False
+        seat.ahead += received
+        return seat.ahead > _AHEAD
 
     @property
     def middleware(self) -> Handler:
@@ -80,14 +107,14 @@ class Connections:
         async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
             self.mark(request.transport, working=True)
             try:
-                return await handler(request)
+                return await _sent(request, await handler(request))
             finally:
                 self.mark(request.transport, working=False)
 
         return answered  # type: ignore[return-value]
 
     def _made_room(self) -> bool:
-        silent = [each for each, seat in self._taken.items() if not seat.working]
+        silent = [each for each, seat in self._taken.items() if seat.silent]
         if not silent:
             return False
         held = Counter(seat.address for seat in self._taken.values())
@@ -97,6 +124,20 @@ class Connections:
         del self._taken[oldest]
         cast(asyncio.Transport, oldest).abort()
         return True
+
+
+async def _sent(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    """Sends a large answer piece by piece; aiohttp would copy it whole for each client."""
+    body = answer.body if isinstance(answer, web.Response) else None
+    if not isinstance(body, bytes) or len(body) <= _PIECE or request.method == "HEAD":
+        return answer
+    sent = web.StreamResponse(status=answer.status, headers=answer.headers)
+    sent.content_length = len(body)
+    await sent.prepare(request)
+    for at in range(0, len(body), _PIECE):
+        await sent.write(memoryview(body)[at : at + _PIECE])
+    await sent.write_eof()
+    return sent
 
 
 class _Seated(asyncio.Protocol):
@@ -116,20 +157,31 @@ class _Seated(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
+        if self._seats.crowds(self._transport, len(data)):
+            self._transport.abort()
+        else:
+            self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        self._seats.mark(self._transport, working=False)
-        loop = asyncio.get_running_loop()
-        self._unread = loop.call_later(self._seats.read_s, self._transport.abort)
+        self._seats.unread(self._transport, full=True)
+        self._await_reader(self._transport.get_write_buffer_size() + 1)
         self._inner.pause_writing()
+
+    def _await_reader(self, before: int) -> None:
+        """Ends the connection unless the client takes something each time."""
+        left = self._transport.get_write_buffer_size()
+        if left >= before:
+            self._transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        self._unread = loop.call_later(self._seats.read_s, self._await_reader, left)
 
     def resume_writing(self) -> None:
         self._read()
-        self._seats.mark(self._transport, working=True)
+        self._seats.unread(self._transport, full=False)
         self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -66,6 +66,8 @@ async def listen(
         shutdown_timeout=2.0,
         # A client that leaves ends what was done for it.
         handler_cancellation=True,
+        # Browsers send some twenty, a proxy a few more; each may have 8 kB.
+        max_headers=48,
         # A packed body is refused (gate), so none is unpacked before its size is known.
         auto_decompress=False,
     )

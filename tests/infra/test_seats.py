@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from aiohttp import web
 
 from infra.http import Connections, Gate, gate, listen, serving
@@ -39,7 +40,11 @@ class Part:
         app.router.add_get("/quick", self._quick)
         app.router.add_get("/waits", self._waits)
         app.router.add_get("/large", self._large)
+        app.router.add_get("/whole", self._whole)
         return app
+
+    async def _whole(self, _request: web.Request) -> web.Response:
+        return web.Response(body=bytes(LARGE), headers={"X-Kept": "yes"})
 
     async def _quick(self, _request: web.Request) -> web.Response:
         return web.Response(text="quick")
@@ -156,6 +161,7 @@ def test_a_head_that_does_not_end_is_not_waited_for(
         ("POST /quick HTTP/1.1\r\nAuthorization: Bearer word", 408),
         # Nothing is read of whoever may not send it.
         ("POST /quick", 403),
+        ("POST /api/health HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9", 401),
     ],
 )
 def test_a_body_that_does_not_end_is_not_waited_for(
@@ -197,10 +203,83 @@ def test_a_client_that_does_not_take_its_answer_is_sent_away() -> None:
 def test_a_client_that_does_not_take_its_answer_holds_no_seat() -> None:
     with Part(Connections(1)).running() as part, part.asked(part.get("/large")):
         until(
-            lambda: any(not each.working for each in part.seats._taken.values()),
+            lambda: any(each.silent for each in part.seats._taken.values()),
             "the seat of who takes nothing is free to be given away",
         )
         assert part.status() == 200
+
+
+def test_who_reads_on_may_read_slowly() -> None:
+    with Part(Connections(read_s=2)).running() as part, part.asked(part.get("/whole")) as client:
+        taken = 0
+        while taken <= LARGE and (more := client.recv(1 << 20)):
+            taken += len(more)
+            # Longer than `read_s` together; the kernel tells the server of each second or third.
+            threading.Event().wait(0.2 if taken < 16 << 20 else 0)
+        assert taken > LARGE  # and its head
+
+
+def test_a_large_answer_is_held_once_however_many_wait_for_it() -> None:
+    with Part(Connections()).running() as part, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(part.asked(part.get("/whole")))
+        until(lambda: sum(each.unread for each in part.seats._taken.values()) == 8, "nobody reads")
+        buffered = [t.get_write_buffer_size() for t in part.seats._taken]  # type: ignore[attr-defined]
+        assert max(buffered) < 4 * 65_536
+
+
+def test_a_large_answer_is_whole_with_its_headers_and_a_head_is_without_it() -> None:
+    with Part(Connections()).running() as part:
+        url = f"http://127.0.0.1:{part.port}/whole"
+        whole, head = (requests.request(how, url, timeout=WAIT_S) for how in ("GET", "HEAD"))
+    assert whole.content == bytes(LARGE)
+    assert head.content == b""
+    for each in (whole, head):
+        assert (each.headers["X-Kept"], each.headers["Content-Length"]) == ("yes", str(LARGE))
+
+
+def test_a_seat_whose_answer_was_read_is_silent_until_the_next_request() -> None:
+    with Part(Connections(1)).running() as part, part.asked(part.get("/whole")) as client:
+        taken = len(client.recv(1))
+        until(lambda: any(each.unread for each in part.seats._taken.values()), "it is full")
+        while taken <= LARGE:
+            taken += len(client.recv(1 << 20))
+        # The gate's own answer to a page nobody may see keeps the connection, and no seat.
+        client.sendall(part.get("/?token=x").encode())
+        until(lambda: client.recv(1 << 20), "it is answered")
+        assert part.status() == 200
+
+
+def test_who_sends_on_and_on_without_waiting_for_an_answer_is_sent_away() -> None:
+    with Part(Connections()).running() as part, part.asked(part.get("/waits")) as client:
+        assert part.begun.acquire(timeout=WAIT_S)
+        with pytest.raises(ConnectionError):
+            while True:
+                client.sendall(part.get("/quick").encode() * 1_000)
+        assert part.status() == 200
+
+
+def test_a_second_request_may_be_sent_before_the_answer() -> None:
+    with Part(Connections()).running() as part, part.asked(part.get("/waits")) as client:
+        assert part.begun.acquire(timeout=WAIT_S)
+        client.sendall(part.get("/quick").encode())
+        part.go()
+        said = b""
+        while b"quick" not in said:
+            said += client.recv(65_536)
+        assert b"waited" in said
+
+
+@pytest.mark.parametrize(("headers", "expected"), [(40, 200), (60, 400)])
+def test_a_head_has_at_most_as_many_fields_as_browsers_and_proxies_send(
+    headers: int, expected: int
+) -> None:
+    more = "".join(f"X-{n}: a\r\n" for n in range(headers))
+    with (
+        Part(Connections()).running() as part,
+        part.asked(part.get("/quick")[:-2] + more + "\r\n") as client,
+    ):
+        assert status(client) == expected
 
 
 @pytest.mark.parametrize(
