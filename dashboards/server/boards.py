@@ -29,7 +29,7 @@ class Boards:
     def routes(self) -> list[web.RouteDef]:
         """Its routes."""
         one = "/api/dashboards/uid/{uid}"
-        rights = r"/api/dashboards/id/{id:\d+}/permissions"
+        rights = r"/api/dashboards/id/{id:\d{1,9}}/permissions"
         return [
             web.post("/api/dashboards/db", self.post_board),
             web.get(one, self.board),

@@ -23,7 +23,7 @@ class Folders:
         return [
             web.get("/api/folders", self.folders),
             web.post("/api/folders", self.post_folder),
-            web.get(r"/api/folders/id/{id:\d+}", self.folder),
+            web.get(r"/api/folders/id/{id:\d{1,9}}", self.folder),
             web.get(one, self.folder),
             web.put(one, self.put_folder),
             web.delete(one, self.delete_folder),

@@ -44,10 +44,11 @@ class Look:
         who: name of the token's owner; empty for whoever came without a token.
         role: what the token is for. county: code of the county that a clerk is bound to.
         address: of the client as the server sees it. forwarded: of whom a proxy says it asks for.
-        board: uid. panel: id. query: letter. variable: name, where its options were asked for.
+        board: uid. version: of the board. panel: id. query: letter.
+        variable: name, where its options were asked for.
         variables: by name, the values that were filled in, or asked for and refused.
         since: start of the range in ms since 1970 UTC. until: its end.
-        sql: what a publisher sent in place of a stored panel, whole and as it runs.
+        sql: of who may publish, whole and as it runs: a board can be put back after the look.
         refused: why nothing was shown; empty where it was.
     """
 
@@ -57,6 +58,7 @@ class Look:
     address: str
     forwarded: str = ""
     board: str = ""
+    version: int | None = None
     panel: int | None = None
     query: str = ""
     variable: str = ""

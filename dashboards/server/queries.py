@@ -23,7 +23,7 @@ from dashboards.server.shelf import Record, Shelf
 from dashboards.server.sources import Started
 from dashboards.server.turns import Crowded
 from schemas.errors import GulouError, Refused, Unavailable
-from schemas.grain import Caller, may_see
+from schemas.grain import Caller, may_publish, may_see
 
 SHARE_CEILING_S = 30.0
 _BODY = 1024 * 1024  # Bytes; a board's queries are about 30 kB.
@@ -226,7 +226,7 @@ class Queries:
             raise Refused(
                 f"the SQL has {len(look.sql)} characters; a query of cases goes on record, "
                 f"{SQL_KEPT} at most.",
-                do="Shorten it, or publish a board with it.",
+                do="Shorten it.",
             )
         await self.looks.note(look)
         return origin
@@ -260,8 +260,12 @@ class Queries:
             sql = expand(str(asked.get("rawSql") or ""), scope)
             if not sql.strip():
                 raise Refused("the query is empty.", do="Write the panel's SQL.")
-            said = {"sql": sql} if ask.values is None else {"variables": ask.values}
-            look = replace(inquiry.look, query=ask.ref, **said)
+            look = replace(
+                inquiry.look,
+                query=ask.ref,
+                sql=sql if may_publish(inquiry.caller.access) else "",
+                variables=ask.values or {},
+            )
             origin = await self.origin(asked.get("datasource"), sql, inquiry.caller, look)
         except (Denied, Unavailable):
             raise  # for the whole request: nothing of it may be shown

@@ -72,7 +72,8 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        (root / "dashboards").mkdir(parents=True, exist_ok=True)
+        for name in ("dashboards", "replaced"):
+            (root / name).mkdir(parents=True, exist_ok=True)
         root.chmod(0o700)
         self._lists: dict[ShelfKind, list[Record]] = {
             kind: self._load(root / f"{kind}.json", [])
@@ -182,7 +183,7 @@ class Shelf:
         body = {k: v for k, v in dashboard.items() if k not in ("id", "version")} | {"uid": uid}
         if old and old["folderUid"] == folder and _body(old) == body:
             return old
-        version = old["version"] + 1 if old else 1
+        version = old["version"] + 1 if old else self._last(uid) + 1
         record = {
             "id": number,
             "folderUid": folder,
@@ -192,12 +193,30 @@ class Shelf:
             "updated": now,
             "dashboard": {"id": number, "version": version, **body},
         }
+        if old:
+            self._keep(old)
         _write(self.root / "dashboards" / f"{uid}.json", record)
         self._boards[uid] = record
         return record
 
+    def _keep(self, record: Record) -> None:
+        """Keeps what is replaced or deleted: the record of looks names boards by their versions."""
+        _write(
+            self.root / "replaced" / f"{record['dashboard']['uid']}.{record['version']}.json",
+            record,
+        )
+
+    def _last(self, uid: str) -> int:
+        """The last version of a deleted board; 0 if there never was one.
+
+        A page that still shows the board before must not get panels of the new one.
+        """
+        kept = (self.root / "replaced").glob(f"{uid}.*.json")
+        return max((int(each.name.split(".")[-2]) for each in kept), default=0)
+
     def remove_board(self, uid: str) -> None:
         """Deletes a board."""
+        self._keep(self._boards[uid])
         del self._boards[uid]
         (self.root / "dashboards" / f"{uid}.json").unlink(missing_ok=True)
 

@@ -131,7 +131,7 @@ class Sources:
     def routes(self) -> list[web.RouteDef]:
         """Its routes."""
         every: list[tuple[str, str, Handler]] = []
-        for way in ("uid/{uid}", "name/{name}", r"{id:\d+}"):
+        for way in ("uid/{uid}", "name/{name}", r"{id:\d{1,9}}"):
             path = f"/api/datasources/{way}"
             every += [
                 ("GET", path, self.source),

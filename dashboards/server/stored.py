@@ -47,7 +47,7 @@ class Stored:
         """
         asked = _values(request, _VALUE)
         carried = request.query.getall("carried", [])
-        board, inquiry = self._board(request), Inquiry.of(request, Span.of(request.query))
+        board, inquiry = self._asked(request)
         variables = Variables(board, self.queries, self._lists, inquiry, asked, carried)
         settled = await variables.all()
         for each in settled:
@@ -61,7 +61,7 @@ class Stored:
         `for-<name>` gives the one value of a repeated panel's copy, `intervalMs` the width of one
         of its points.
         """
-        board, inquiry = self._board(request), Inquiry.of(request, Span.of(request.query))
+        board, inquiry = self._asked(request)
         panel = found(_panel(board, int(request.match_info["id"])), "看板里没有这个面板")
         targets = _targets(panel, request.query.getall("ref", []))
         copy = _copy(request)
@@ -104,13 +104,15 @@ class Stored:
         refused = replace(inquiry.look, variables=asked, variable=variable, refused=str(problem))
         await self.queries.looks.note(refused)
 
-    def _board(self, request: web.Request) -> Record:
+    def _asked(self, request: web.Request) -> tuple[Record, Inquiry]:
+        """The board that is asked, and the inquiry."""
         record = found(self.store.board(request.match_info["uid"]), "没有这个看板")
         shown = request.query.get("version", "")
         if shown and shown != str(record["version"]):
             raise Conflict("看板已更新。", do="请重新打开。")
-        board: Record = record["dashboard"]
-        return board
+        inquiry = Inquiry.of(request, Span.of(request.query))
+        look = replace(inquiry.look, version=record["version"])
+        return record["dashboard"], replace(inquiry, look=look)
 
 
 def _values(request: web.Request, prefix: str) -> dict[str, list[str]]:

@@ -37,6 +37,23 @@ def shown(number: int, version: int, **fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/folders/id/{}",
+        "/api/datasources/{}",
+        "/api/boards/b/panels/{}/query",
+        "/api/dashboards/id/{}/permissions",
+    ],
+)
+def test_a_number_without_end_in_an_address_is_not_found_and_writes_no_log(
+    server: Inside, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    # Python reads numbers of 4,300 digits and raises an error for more.
+    assert server.call("GET", path.format("7" * 5_000)).status_code == 404
+    assert not caplog.records
+
+
 # --------------------------------------------------------------------------------- what it is
 
 

@@ -41,8 +41,9 @@ def target(sql: str, **more: Any) -> dict[str, Any]:
 class Watched:
     """A board server over the fixture city, with the record of its looks."""
 
-    def __init__(self, server: Inside, folder: Path, tokens: dict[str, str]) -> None:
-        self.server, self.folder, self.tokens = server, folder, tokens
+    def __init__(self, server: Inside, root: Path, tokens: dict[str, str]) -> None:
+        self.server, self.tokens = server, tokens
+        self.folder, self.state = root / "home" / "looks", root / "state"
 
     def call(self, method: str, path: str, body: Any = None, role: str = "") -> requests.Response:
         headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
@@ -63,10 +64,9 @@ def watched(tmp_path: Path, city_source: dict[str, Any]) -> Iterator[Watched]:
     tokens: dict[str, str] = {role: grants.add(f"the {role}", role) for role in ACCESS}
     desk = {**city_source, "uid": "gulou-desk", "name": "gulou-desk", "isDefault": False}
     (tmp_path / "sources.json").write_text(json.dumps([city_source, desk]))
-    folder = tmp_path / "home" / "looks"
     config = ServerConfig(
-        tmp_path / "state", data_sources=tmp_path / "sources.json", looks=folder,
-        zone="Asia/Shanghai",
+        tmp_path / "state", data_sources=tmp_path / "sources.json",
+        looks=tmp_path / "home" / "looks", zone="Asia/Shanghai",
     )  # fmt: skip
     search = "SELECT decodeURLComponent('${case:percentencode}') AS found"
     panels = [
@@ -79,7 +79,7 @@ def watched(tmp_path: Path, city_source: dict[str, Any]) -> Iterator[Watched]:
     board = {"uid": "cases", "title": "cases", "panels": panels,
              "templating": {"list": [case, county]}}  # fmt: skip
     with inside(config, TOKEN, grants=tmp_path / "access.json") as server:
-        found = Watched(server, folder, tokens)
+        found = Watched(server, tmp_path, tokens)
         body = {"dashboard": board, "overwrite": True}
         assert found.call("POST", "/api/dashboards/db", body, "publisher").status_code == 200
         yield found
@@ -95,13 +95,15 @@ def test_whoever_looks_at_cases_is_on_record_when_the_answer_arrives(
     now = datetime.now().astimezone()
     assert abs((datetime.fromisoformat(first.pop("at")) - now).total_seconds()) < 600
     second.pop("at")
+    publishes = role in ("publisher", "admin")
     assert first == {
         "who": f"the {role}", "role": role, "county": "", "address": "127.0.0.1", "forwarded": "",
-        "board": "cases", "panel": 1, "query": "A", "variable": "", "variables": {"case": "P-77"},
+        "board": "cases", "version": 1, "panel": 1, "query": "A", "variable": "",
+        "variables": {"case": "P-77"},
         "since": "2021-12-25T00:00:00.000+08:00", "until": "2021-12-31T23:59:59.000+08:00",
-        "sql": "", "refused": "",
+        "sql": "SELECT decodeURLComponent('P-77') AS found" if publishes else "", "refused": "",
     }  # fmt: skip
-    assert second == first | {"query": "B"}
+    assert second == first | {"query": "B", "sql": "SELECT 2 AS n" if publishes else ""}
 
 
 def test_each_look_is_on_record_though_many_share_one_query(watched: Watched) -> None:
@@ -117,6 +119,40 @@ def test_a_list_of_options_of_the_clerks_is_a_look_too(watched: Watched) -> None
     assert [(each["variable"], each["panel"]) for each in watched.looked()] == [
         ("county", None)
     ] * 2
+
+
+def test_what_a_board_asked_stays_known_when_it_was_put_back_after_the_look(
+    watched: Watched,
+) -> None:
+    def put(sql: str) -> None:
+        panels = [{"id": 1, "targets": [target(sql)]}]
+        named = {"name": "county", "type": "query", "datasource": DESK, "query": {"rawSql": sql}}
+        board = {"uid": "cases", "title": "cases", "panels": panels,
+                 "templating": {"list": [named]}}  # fmt: skip
+        body = {"dashboard": board, "overwrite": True}
+        assert watched.call("POST", "/api/dashboards/db", body, "publisher").status_code == 200
+
+    put(secret := "SELECT code FROM county WHERE name = '鹤城区'")
+    path = f"/api/boards/cases/variables?{urlencode(SPAN)}"
+    for role in ("publisher", "clerk"):
+        assert watched.panel(role).status_code == 200
+        assert watched.call("GET", path, role=role).status_code == 200
+    put("SELECT 1 AS n")
+
+    told = [(each["role"], each["version"], each["sql"]) for each in watched.looked()]
+    assert told == [("publisher", 2, secret)] * 2 + [("clerk", 2, "")] * 2
+    kept = json.loads((watched.state / "replaced" / "cases.2.json").read_text())
+    assert kept["dashboard"]["panels"][0]["targets"][0]["rawSql"] == secret
+
+
+def test_a_board_that_was_deleted_comes_back_with_a_version_no_page_has_seen(
+    watched: Watched,
+) -> None:
+    assert watched.call("DELETE", "/api/dashboards/uid/cases", role="publisher").status_code == 200
+    body = {"dashboard": {"uid": "cases", "title": "others", "panels": []}, "overwrite": True}
+    made = watched.call("POST", "/api/dashboards/db", body, "publisher").json()
+    assert made["version"] == 2
+    assert watched.panel("clerk", 1, ("version", "1")).status_code == 412
 
 
 def test_a_publishers_own_query_is_on_record_with_its_sql(watched: Watched) -> None:

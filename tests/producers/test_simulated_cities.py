@@ -74,6 +74,21 @@ def test_in_any_city_the_net_figures_are_the_published_ones_to_scale(
     assert sent == summary.messages
 
 
+@pytest.mark.parametrize(("townships", "villages", "digits"), [(2, 2, 12), (2, 0, 9), (0, 0, 6)])
+def test_visits_are_made_in_the_smallest_places_that_a_city_has(
+    vault: Vault, townships: int, villages: int, digits: int
+) -> None:
+    places = divisions(2, townships, villages)
+    city = City(places, microgrid_counts(places), vault, Calendar.load("Asia/Shanghai"))
+    seen = {
+        len(json.loads(payload)["division"])
+        for batch in History(city, 1, scale=0.0002)
+        for topic, _, payload in batch
+        if topic == "visits" and b'"id":"x' not in payload and b"visit.recorded" in payload
+    }
+    assert seen == {digits}
+
+
 @given(
     total=st.integers(0, 10**12),
     weights=st.lists(st.floats(0.001, 1000), min_size=1, max_size=50),

@@ -165,9 +165,7 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "petitions",  # one of two is enough
-        with_clocks(
-            replace(CLOSE, terms=(by_route(60, "31.6", longest=30), by_route(90, "31.5")))
-        ),
+        with_clocks(replace(CLOSE, terms=(by_route(60, "31.6", longest=30), by_route(90, "31.5")))),
         "clock 'close' has terms that nothing extends",
     ),
     (

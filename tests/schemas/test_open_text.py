@@ -163,6 +163,17 @@ def test_a_form_of_digits_alone_is_no_digest_and_a_made_up_uuid_is_none() -> Non
     assert exposed(f"00000000-0000-0000-0000-0{MOBILE}") is Exposed.TELEPHONE
 
 
+def test_a_uuid_has_one_of_eight_versions_and_one_variant() -> None:
+    # RFC 9562, 4.1 and 4.2: variant 8 to b; versions 1 to 8, and none that is still to come.
+    passing = {
+        (version, variant)
+        for version in "0123456789abcdef"
+        for variant in "0123456789abcdef"
+        if exposed(f"00000000-0000-{version}000-{variant}000-0{MOBILE}") is None
+    }
+    assert passing == {(version, variant) for version in "12345678" for variant in "89ab"}
+
+
 def test_every_micro_grid_of_the_city_passes_where_the_divisions_are_known() -> None:
     divisions = Divisions.load()
     grids = [f"{village.code}{n}" for village in divisions.villages for n in ("001", "001002")]
