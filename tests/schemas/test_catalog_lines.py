@@ -6,6 +6,7 @@ import pytest
 
 from schemas import catalog as _catalog
 from schemas.families import families, family
+from schemas.sql.published import published
 
 
 def test_the_pages_are_written_where_the_project_is() -> None:
@@ -106,3 +107,11 @@ def test_a_family_has_the_chapters_of_what_it_declares(
     assert ("逐案清单" in text) is listed
     assert ("\n个案折叠 case fold; 主键 key: " in text) is folded
     assert ("只公布到县级。Content with" in text) is held_back
+
+
+def test_a_figure_by_a_field_of_several_types_is_described_by_the_first_that_has_it() -> None:
+    # fund.contributed says where money came from; fund.disbursed, later, which money was spent.
+    views = [view for view in published(families(), "g", "Asia/Shanghai", "clerk")
+             if view.topic == "funds" and "source" in view.columns]  # fmt: skip
+    assert len(views) > 2
+    assert {str(view.columns["source"]) for view in views} == {"资金的来源。Where it came from."}

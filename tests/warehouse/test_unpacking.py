@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
 from collections.abc import Callable
 from itertools import islice
@@ -100,3 +101,26 @@ def test_an_unknown_encoding_is_refused_before_anything_is_read() -> None:
         unpacked("bzip2", [])
 
     assert refused.value.code == NOT_IMPLEMENTED
+
+
+MOST = 128 << 20
+
+
+@pytest.mark.parametrize(
+    ("size", "packed", "said"),
+    [
+        # Heads alone: whoever claims too much is not waited for.
+        (MOST, MOST, "it ends too early"),
+        (MOST + 1, MOST, "a block is too large"),
+        (1, MOST + 1, "a block is too large"),
+        (64 * 1_000, 1_000, "it ends too early"),
+        (64 * 1_000 + 1, 1_000, "a block is too large"),
+    ],
+)
+def test_a_block_of_hadoops_snappy_has_128_mib_and_64_times_its_packed_size_at_most(
+    size: int, packed: int, said: str
+) -> None:
+    with pytest.raises(Fault) as refused:
+        list(unpacked("snappy", [struct.pack(">II", size, packed)]))
+
+    assert refused.value.what == f"The body cannot be unpacked as snappy: {said}."
