@@ -106,6 +106,11 @@ class Desk:
         return self._user.limits.get("max_execution_time", math.inf) + _READING_S
 
     @property
+    def only_reads(self) -> bool:
+        """Whether the last statement changes nothing, so that a part of it is no half-done work."""
+        return self._kind == "SELECT" or self._kind in _SHOWING
+
+    @property
     def bounds(self) -> sizes.Bounds:
         """The most that the client may send."""
         return sizes.BOARD if self._user.is_board else sizes.OWNER

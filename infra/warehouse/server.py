@@ -22,6 +22,7 @@ from infra.warehouse import sizes
 from infra.warehouse._fault import (
     INCORRECT_DATA,
     NOT_IMPLEMENTED,
+    QUERY_WAS_CANCELLED,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     UNKNOWN_PACKET,
@@ -191,6 +192,8 @@ class _Client:
         self._rows = MemoryFile()
         self._desk: Desk | None = None
         self._cancelled = self._torn = False
+        self._rest_comes = False
+        """Whether rows may be under way for an INSERT that has failed."""
         self._sending = threading.Lock()
 
     def serve(self) -> None:
@@ -254,6 +257,7 @@ class _Client:
         question = Question(
             query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
         )
+        self._rest_comes = False
         try:
             self._external_tables(desk)
             self._perform(desk, question)
@@ -262,16 +266,20 @@ class _Client:
             if self._torn:
                 # What is left of the block would be read as packets: data would be statements.
                 raise
-            if not self._cancelled:
-                self.send_fault(fault)
-            else:
+            self._rest_comes = True
+            if self._cancelled and desk.only_reads:
                 self._send(packet(_S_END))
+            else:
+                self.send_fault(fault)
         finally:
             desk.put_away()
 
     def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
         with (
-            self._watch.over(self._socket, self._gone, self._beat, desk.answer_s),
+            self._watch.over(
+                *(self._socket, self._gone, self._beat, desk.answer_s),
+                cancels=self._in.used_up,
+            ),
             closing(desk.ask(question)) as pieces,
         ):
             yield from pieces
@@ -331,45 +339,45 @@ class _Client:
         for _, kind in listed:
             check(kind)  # while nothing is sent: later only closing the connection would do
         self._send_block([self._block.header(listed)])
-        self._rows.clear()
         total = written = 0
-        while True:
-            rows = self._next_block(self._rows)
-            if self._cancelled:
-                return
-            if rows is None:
-                break
-            total += rows
-            self._send_events()
-            if self._rows.size > sizes.INSERT_BYTES:
+        try:
+            while (rows := self._next_block(self._rows)) is not None:
+                total += rows
+                self._send_events()
+                if self._rows.size > sizes.INSERT_BYTES:
+                    written += self._store(desk, question)
+            if self._rows.size:
                 written += self._store(desk, question)
-        if self._rows.size:
-            written += self._store(desk, question)
+        finally:
+            self._rows.clear()
         self._send_events()
         self._send(self._progress(0, 0, total, written))
 
     def _store(self, desk: Desk, question: Question) -> int:
         size = self._rows.size
+        # While rows come only hanging up ends it: a cancel is a packet, read between two blocks.
         with self._watch.over(self._socket, self._gone, self._beat):
             desk.store(question, self._rows, "Native")
         self._rows.clear()
         return size
 
     def _next_block(self, spool: MemoryFile) -> int | None:
-        """The rows of the next block of an INSERT; None for the last one or a cancel.
+        """The rows of the next block of an INSERT; None for the last one.
 
         Raises:
-            Fault: the client sends something else; the connection is `_torn` then.
+            Fault: the client cancels it, or sends something else; then the connection is `_torn`.
         """
         self._torn = True
         kind = self._in.varint()
         if kind == _CANCEL:
-            self._cancelled = True
-            rows = None
-        elif kind == _DATA:
-            rows = self._receive(spool)
-        else:
+            self._torn = False
+            raise Fault(
+                QUERY_WAS_CANCELLED,
+                "The INSERT was cancelled; what was stored of it before stays.",
+            )
+        if kind != _DATA:
             raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+        rows = self._receive(spool)
         self._torn = False
         return rows
 
@@ -377,7 +385,10 @@ class _Client:
         """Reads a Data packet after its first byte; returns its rows, None for the last block."""
         if name := self._in.text():
             raise Fault(UNKNOWN_PACKET, f"The table {name!r} came without a query.")
-        return self._block_of(spool)
+        rows = self._block_of(spool)
+        if rows is not None and spool is None and not self._rest_comes:
+            raise Fault(UNKNOWN_PACKET, f"{rows} rows came without an INSERT.")
+        return rows
 
     def _block_of(self, spool: MemoryFile | None, listed: WireColumns | None = None) -> int | None:
         if not self._compressed:

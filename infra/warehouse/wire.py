@@ -148,6 +148,11 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
         """Fills `target` with the next bytes."""
         target[:] = self.read(len(target))
 
+    @property
+    def used_up(self) -> bool:
+        """Whether everything that was received has been read."""
+        return bool(self.position == self.current_buffer_size)
+
     def record(self, spool: Spool | None) -> None:
         """Writes everything read from here on to `spool`; None ends that."""
         if self._spool is not None:
@@ -266,11 +271,6 @@ class FrameSource(ByteSource):
                 self._raw.read_into(piece)
             done = end
         return bytes(memoryview(self._packed)[:count])
-
-    @property
-    def used_up(self) -> bool:
-        """Whether the last frame has been read to its end, as it must be after a block."""
-        return bool(self.position == self.current_buffer_size)
 
 
 class BytesSource(ByteSource):
