@@ -20,6 +20,7 @@ from typing import Final
 
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
+    ACCESS_DENIED,
     INCORRECT_DATA,
     NOT_IMPLEMENTED,
     QUERY_WAS_CANCELLED,
@@ -40,6 +41,7 @@ from infra.warehouse.wire import (
     Block,
     BytesSource,
     FrameSource,
+    Listing,
     MemoryFile,
     SocketSource,
     WireColumns,
@@ -191,6 +193,7 @@ class _Client:
         self._block = Block(REVISION)
         self._rows = MemoryFile()
         self._desk: Desk | None = None
+        self._bounds = sizes.OWNER
         self._cancelled = self._torn = False
         self._rest_comes = False
         """Whether rows may be under way for an INSERT that has failed."""
@@ -200,7 +203,8 @@ class _Client:
         user, database = self._greet()
         self._seats.login(self._socket, user.name)
         self._desk = Desk(self._engine, self._users, user, database)
-        self._frames.most = self._desk.bounds.frame
+        self._bounds = self._desk.bounds
+        self._frames.most = self._bounds.frame
         while True:
             kind = self._next()
             if kind == _PING:
@@ -252,7 +256,7 @@ class _Client:
         return user, database
 
     def _answer(self, desk: Desk) -> None:
-        query = self._query(desk.bounds.statement)
+        query = self._query()
         self._compressed = query.compressed
         question = Question(
             query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
@@ -390,41 +394,49 @@ class _Client:
             raise Fault(UNKNOWN_PACKET, f"{rows} rows came without an INSERT.")
         return rows
 
-    def _block_of(self, spool: MemoryFile | None, listed: WireColumns | None = None) -> int | None:
-        if not self._compressed:
-            return receive_block(self._in, self._revision, spool, listed)
-        rows = receive_block(self._frames, self._revision, spool, listed)
-        if not self._frames.used_up:
+    def _block_of(self, spool: MemoryFile | None, listed: Listing | None = None) -> int | None:
+        source = self._frames if self._compressed else self._in
+        wanted = self._bounds.rows > 0
+        rows = receive_block(source, self._revision, spool, listed, wanted=wanted)
+        if self._compressed and not self._frames.used_up:
             raise Fault(UNKNOWN_PACKET, "A compressed block does not end where its frame ends.")
         return rows
 
     def _external_tables(self, desk: Desk) -> None:
-        """Reads the blocks after a query, and makes a temporary table of each that has a name."""
-        takes_rows = desk.bounds.rows > 0
+        """Reads the blocks after a query, and makes a temporary table of those with one name."""
         with ExitStack() as open_files:
             tables: dict[str, tuple[WireColumns, MemoryFile]] = {}
+            listed = Listing()
             self._torn = True
-            while True:
-                if (kind := self._in.varint()) != _DATA:
-                    raise Fault(
-                        UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data."
-                    )
-                name, listed = self._in.text(), WireColumns()
-                if name not in tables:
-                    if len(tables) > sizes.TABLES:
-                        raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
-                    tables[name] = ([], open_files.enter_context(closing(MemoryFile())))
-                rows = tables[name][1]
-                if self._block_of(rows if takes_rows else None, listed) is None:
+            while name := self._table_name():
+                if name in tables:
+                    ended = self._block_of(tables[name][1]) is None
+                elif len(tables) < sizes.TABLES:
+                    rows = open_files.enter_context(closing(MemoryFile()))
+                    ended = self._block_of(rows, listed) is None
+                    tables[name] = (listed.take(), rows)
+                else:
+                    raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
+                if ended:
                     break
-                tables[name] = (listed, rows)
+            else:
+                if (count := self._block_of(None)) is not None:
+                    raise Fault(UNKNOWN_PACKET, f"{count} rows came without a table's name.")
             self._torn = False
-            for name, (listed, rows) in tables.items():
-                if name:
-                    columns = ", ".join(f"{identifier(column)} {kind}" for column, kind in listed)
-                    desk.bring(name, columns, rows, "Native")
+            for name, (columns, rows) in tables.items():
+                structure = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns)
+                desk.bring(name, structure, rows, "Native")
 
-    def _query(self, most: int = sizes.OWNER.statement) -> _Query:
+    def _table_name(self) -> str:
+        """The name with which a block after a query begins; the last block has none."""
+        if (kind := self._in.varint()) != _DATA:
+            raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+        name = self._in.text()
+        if name and not self._bounds.rows:
+            raise Fault(ACCESS_DENIED, "This user reads; it may bring no tables.")
+        return name
+
+    def _query(self) -> _Query:
         source, revision = self._in, self._revision
         query_id = source.text()
         self._skip_client_info()
@@ -435,7 +447,7 @@ class _Client:
             source.text()  # interserver secret
         source.varint()  # stage
         compressed = bool(source.varint())
-        text = source.text(most, "the statement")
+        text = source.text(self._bounds.statement, "the statement")
         parameters = {}
         if revision >= 54459:
             parameters = {name: _undumped(value) for name, _, value in self._settings()}
@@ -466,10 +478,11 @@ class _Client:
                 source.varint()  # parallel replicas
 
     def _settings(self) -> Iterator[tuple[str, int, str]]:
-        left = sizes.VALUES_BYTES
-        while name := self._in.text():
-            flags, value = self._in.varint(), self._in.text(left, "the settings or parameters")
-            left -= len(name) + len(value)
+        left, what = self._bounds.values, "the list of settings or parameters"
+        while name := self._in.text(min(left, sizes.TEXT_BYTES), what):
+            left -= len(name) + sizes.LISTED_EACH
+            flags, value = self._in.varint(), self._in.text(left, what)
+            left -= len(value)
             yield name, flags, value
 
     def _progress(
