@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import TOO_MANY_SIMULTANEOUS_QUERIES, Fault
 from infra.warehouse.watch import hang_up
 from schemas.clients import network
@@ -23,8 +24,8 @@ NATIVE_IDLE_S: Final = 3600.0
 HTTP_IDLE_S: Final = 300.0
 """As a real server's, where clients keep their connections in pools."""
 _SWEEP_S: Final = 0.5
-_WAIT_S: Final = 5.0
-"""A query waits as long for one of its user's to end."""
+_WAIT_S: Final = 10.0
+"""A query waits as long for others to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,39 +168,57 @@ class Running:
         self._wait_s = wait_s
         self._changed = threading.Condition()
         self._running: Counter[str] = Counter()
+        self._memory: Counter[str] = Counter()
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that the queries of boards may take now."""
+        return self._memory.total()
 
     @contextmanager
     def turn(
-        self, user: str, most: int, gone: Callable[[], bool] = lambda: False
+        self, user: str, most: int, gone: Callable[[], bool] = lambda: False, *, memory: int = 0
     ) -> Iterator[None]:
         """Waits until fewer than `most` queries of the user run, and counts one more.
+
+        By number alone boards' queries would take all memory, and the writer's INSERTs would fail.
 
         Args:
             user: whose query it is.
             most: queries of the user at a time.
             gone: whether the client has left meanwhile; then nothing is waited for.
+            memory: bytes that the query may take of those that the boards share.
 
         Raises:
             Fault: none has ended in time.
         """
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._running[user] < most or gone(), self._wait_s
+                lambda: self._fits(user, most, memory) or gone(), self._wait_s
             ):
                 raise Fault(
                     TOO_MANY_SIMULTANEOUS_QUERIES,
-                    f"The user {user!r} runs {most} queries already.",
+                    f"The user {user!r} runs {self._running[user]} queries already, and there is "
+                    "room for no more.",
                     do="Wait until one ends.",
                 )
             self._running[user] += 1
+            self._memory[user] += memory
         try:
             yield
         finally:
             with self._changed:
                 self._running[user] -= 1
+                self._memory[user] -= memory
                 if not self._running[user]:
-                    del self._running[user]
+                    del self._running[user], self._memory[user]
                 self._changed.notify_all()
+
+    def _fits(self, user: str, most: int, memory: int) -> bool:
+        if memory and self.held + memory > sizes.BOARDS_BYTES:
+            return False
+        mine = self._memory[user] + memory
+        return self._running[user] < most and mine <= sizes.BOARDS_SHARE_BYTES
 
     def wake(self) -> None:
         """Lets those that wait look whether their client has left."""

@@ -51,6 +51,14 @@ TRAILERS: Final = 100
 
 RESULT_BYTES: Final = 32 << 20
 """Of the rows of one answer to a board, as the engine counts them; a wall's have kilobytes."""
+QUERY_BYTES: Final = 200_000_000
+"""Of memory of one query of a board; those of the shipped boards need less."""
+HEADER_BYTES: Final = 50_000_000
+"""Of memory for asking which columns such a query has, while it may still run."""
+BOARDS_BYTES: Final = 1_000_000_000
+"""Of memory of all boards' queries that run at a time: the rest of the engine's is the writer's."""
+BOARDS_SHARE_BYTES: Final = BOARDS_BYTES * 3 // 4
+"""Of one user's among them: another user's query finds room."""
 
 
 @dataclass(frozen=True, slots=True)
