@@ -7,7 +7,7 @@ import http.server
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from infra.warehouse import sizes
@@ -49,11 +49,20 @@ class Head:
 class Body:
     """The body of a request.
 
+    Args:
+        handler: of the request, whose head was read.
+        stir: called whenever a part of it has come.
+
     Raises:
         Fault: its headers cannot be understood.
     """
 
-    def __init__(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+    def __init__(
+        self,
+        handler: http.server.BaseHTTPRequestHandler,
+        stir: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._stir = stir
         self._file, self._connection = handler.rfile, handler.connection
         headers = handler.headers
         self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
@@ -109,6 +118,7 @@ class Body:
             left -= len(piece := self._file.read(min(left, _READ_BYTES)))
             if not piece:
                 raise EOFError
+            self._stir()
             yield piece
 
     def _line(self, most: int) -> bytes:

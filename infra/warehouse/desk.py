@@ -29,6 +29,7 @@ from infra.warehouse._sql import (
 )
 from infra.warehouse.access import User, Users
 from infra.warehouse.engine import Counts, Engine, Session
+from infra.warehouse.seats import BOARD_READING_S
 from infra.warehouse.totals import PLAIN, Parts, parts
 from infra.warehouse.wire import MemoryFile
 
@@ -106,6 +107,11 @@ class Desk:
         count while nobody takes a block.
         """
         return self._user.limits.get("max_execution_time", math.inf) + _READING_S
+
+    @property
+    def request_s(self) -> float:
+        """Seconds that a request may take until all of it has come."""
+        return BOARD_READING_S if self._user.is_board else math.inf
 
     @property
     def only_reads(self) -> bool:

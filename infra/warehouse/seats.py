@@ -6,12 +6,13 @@ somebody else needs one: silence never shuts anybody out (D-117).
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,8 @@ from schemas.clients import network
 NATIVE_IDLE_S: Final = 3600.0
 HTTP_IDLE_S: Final = 300.0
 """As a real server's, where clients keep their connections in pools."""
+BOARD_READING_S: Final = 10.0
+"""A board's request has a statement and no rows; all of it comes in this time."""
 _SWEEP_S: Final = 0.5
 _WAIT_S: Final = 10.0
 """A query waits as long for others to end."""
@@ -47,13 +50,29 @@ class Room:
     idle_s: float = NATIVE_IDLE_S
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the server does for a client."""
+
+    working: bool = False
+    reads: bool = False
+    """Whether a part of a request has come and the server waits for the rest."""
+    until: float = math.inf
+    """When the rest must be there."""
+
+
 @dataclass(slots=True)
 class _Seat:
     address: str
     since: float
     """When it began to be silent."""
     user: str = ""
-    working: bool = False
+    state: _State = _State()
+
+    @property
+    def working(self) -> bool:
+        """Whether nobody may take it; without a login everybody may."""
+        return self.state.working and bool(self.user)
 
 
 class Seats:
@@ -106,14 +125,26 @@ class Seats:
                 )
             seat.user = user
 
-    @contextmanager
-    def working(self, connection: socket.socket) -> Iterator[None]:
+    def working(self, connection: socket.socket) -> AbstractContextManager[None]:
         """While a query runs nobody takes the seat."""
-        self._mark(connection, working=True)
-        try:
-            yield
-        finally:
-            self._mark(connection, working=False)
+        return self._marked(connection, _State(working=True))
+
+    def reading(
+        self, connection: socket.socket, within_s: float = math.inf
+    ) -> AbstractContextManager[None]:
+        """While a request is read, whoever sends it is as silent as between two.
+
+        Args:
+            connection: the client's.
+            within_s: seconds after which it is ended.
+        """
+        return self._marked(connection, _State(reads=True, until=self._clock() + within_s))
+
+    def stir(self, connection: socket.socket) -> None:
+        """Says that a part of a long request has come."""
+        with self._lock:
+            if (seat := self._taken.get(connection)) is not None:
+                seat.since = self._clock()
 
     def leave(self, connection: socket.socket) -> None:
         """Gives the seat back."""
@@ -127,10 +158,21 @@ class Seats:
             for each in self._taken:
                 hang_up(each)
 
-    def _mark(self, connection: socket.socket, *, working: bool) -> None:
+    @contextmanager
+    def _marked(self, connection: socket.socket, state: _State) -> Iterator[None]:
+        before = self._mark(connection, state)
+        try:
+            yield
+        finally:
+            self._mark(connection, before)
+
+    def _mark(self, connection: socket.socket, state: _State) -> _State:
+        """Gives a seat a state; returns the one it had."""
         with self._lock:
-            if (seat := self._taken.get(connection)) is not None:
-                seat.since, seat.working = self._clock(), working and bool(seat.user)
+            if (seat := self._taken.get(connection)) is None:
+                return _State()
+            before, seat.state, seat.since = seat.state, state, self._clock()
+            return before
 
     def _made_room(self, of: Callable[[_Seat], bool], most: int) -> bool:
         """Whether one more of these fits, after the longest silent of the greediest has gone."""
@@ -156,7 +198,7 @@ class Seats:
             with self._lock:
                 for each, seat in list(self._taken.items()):
                     most = self._room.idle_s if seat.user else self._room.login_s
-                    if not seat.working and now - seat.since > most:
+                    if not seat.working and (now - seat.since > most or now > seat.state.until):
                         del self._taken[each]
                         hang_up(each)
 

@@ -67,6 +67,10 @@ _STALL: Final = struct.pack("ll", 300, 0)
 """Seconds: a client may be silent so long in the middle of a packet, as with a real server."""
 
 
+_Tables = dict[str, tuple[WireColumns, MemoryFile]]
+"""Columns and rows of what came with a query, by name."""
+
+
 @dataclass
 class _Query:
     text: str
@@ -210,10 +214,10 @@ class _Client:
             if kind == _PING:
                 self._send(packet(_S_PONG))
             elif kind == _QUERY:
-                with self._seats.working(self._socket):
-                    self._answer(self._desk)
+                self._answer(self._desk)
             elif kind == _DATA:
-                self._receive()
+                with self._seats.reading(self._socket, self._desk.request_s):
+                    self._receive()
             elif kind != _CANCEL:
                 raise Fault(UNKNOWN_PACKET, f"Unknown packet {kind} from client.")
 
@@ -256,19 +260,21 @@ class _Client:
         return user, database
 
     def _answer(self, desk: Desk) -> None:
-        query = self._query()
-        self._compressed = query.compressed
-        question = Question(
-            query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
-        )
-        self._rest_comes = False
+        self._rest_comes = self._cancelled = False
         try:
-            self._external_tables(desk)
-            self._perform(desk, question)
-            self._send(packet(_S_END))
+            with ExitStack() as files:
+                # Who sends slowly is not at work.
+                with self._seats.reading(self._socket, desk.request_s):
+                    question, tables = self._question(files)
+                with self._seats.working(self._socket):
+                    for name, (columns, rows) in tables.items():
+                        listed = ", ".join(f"{identifier(each)} {kind}" for each, kind in columns)
+                        desk.bring(name, listed, rows, "Native")
+                    self._perform(desk, question)
+                    self._send(packet(_S_END))
         except Fault as fault:
             if self._torn:
-                # What is left of the block would be read as packets: data would be statements.
+                # What is left of the packet would be read as others: data would be statements.
                 raise
             self._rest_comes = True
             if self._cancelled and desk.only_reads:
@@ -277,6 +283,16 @@ class _Client:
                 self.send_fault(fault)
         finally:
             desk.put_away()
+
+    def _question(self, files: ExitStack) -> tuple[Question, _Tables]:
+        """Reads a query with the tables that come with it, whose rows are closed with `files`."""
+        self._torn = True
+        query = self._query()
+        self._compressed = query.compressed
+        tables = self._external_tables(files)
+        self._torn = False
+        sent = (query.text, query.query_id, query.settings, query.parameters)
+        return Question(*sent, "Native", parted=True), tables
 
     def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
         with (
@@ -303,7 +319,6 @@ class _Client:
             self._desk.stop()
 
     def _perform(self, desk: Desk, question: Question) -> None:
-        self._cancelled = False
         insert = desk.prepare(question)
         if insert is not None:
             self._insert(desk, question)
@@ -372,7 +387,9 @@ class _Client:
             Fault: the client cancels it, or sends something else; then the connection is `_torn`.
         """
         self._torn = True
-        kind = self._in.varint()
+        with self._seats.reading(self._socket):
+            kind = self._in.varint()
+            rows = self._receive(spool) if kind == _DATA else None
         if kind == _CANCEL:
             self._torn = False
             raise Fault(
@@ -381,7 +398,6 @@ class _Client:
             )
         if kind != _DATA:
             raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
-        rows = self._receive(spool)
         self._torn = False
         return rows
 
@@ -402,30 +418,24 @@ class _Client:
             raise Fault(UNKNOWN_PACKET, "A compressed block does not end where its frame ends.")
         return rows
 
-    def _external_tables(self, desk: Desk) -> None:
-        """Reads the blocks after a query, and makes a temporary table of those with one name."""
-        with ExitStack() as open_files:
-            tables: dict[str, tuple[WireColumns, MemoryFile]] = {}
-            listed = Listing()
-            self._torn = True
-            while name := self._table_name():
-                if name in tables:
-                    ended = self._block_of(tables[name][1]) is None
-                elif len(tables) < sizes.TABLES:
-                    rows = open_files.enter_context(closing(MemoryFile()))
-                    ended = self._block_of(rows, listed) is None
-                    tables[name] = (listed.take(), rows)
-                else:
-                    raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
-                if ended:
-                    break
+    def _external_tables(self, files: ExitStack) -> _Tables:
+        """Reads the blocks after a query; those of one name are one table."""
+        tables: _Tables = {}
+        listed = Listing()
+        while name := self._table_name():
+            if name in tables:
+                ended = self._block_of(tables[name][1]) is None
+            elif len(tables) < sizes.TABLES:
+                rows = files.enter_context(closing(MemoryFile()))
+                ended = self._block_of(rows, listed) is None
+                tables[name] = (listed.take(), rows)
             else:
-                if (count := self._block_of(None)) is not None:
-                    raise Fault(UNKNOWN_PACKET, f"{count} rows came without a table's name.")
-            self._torn = False
-            for name, (columns, rows) in tables.items():
-                structure = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns)
-                desk.bring(name, structure, rows, "Native")
+                raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
+            if ended:
+                return tables
+        if (count := self._block_of(None)) is not None:
+            raise Fault(UNKNOWN_PACKET, f"{count} rows came without a table's name.")
+        return tables
 
     def _table_name(self) -> str:
         """The name with which a block after a query begins; the last block has none."""

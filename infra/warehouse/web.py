@@ -259,7 +259,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         query_id = str(uuid.uuid4())
         try:
             # Before any answer: an unread body would be parsed as the next request.
-            body = Body(self)
+            body = Body(self, lambda: self.server.web.seats.stir(self.connection))
             header_value("query_id", wanted := options.get("query_id") or query_id)
             query_id = wanted
             if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
@@ -280,24 +280,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         options.setdefault("database", self.headers.get("X-ClickHouse-Database", ""))
         for role in options.every("role"):
             raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
-        web = self.server.web
-        with (
-            web.desk(user, password, options) as desk,
-            self._at_work(user),
-            closing(MemoryFile()) as rows,
-        ):
+        web, seats = self.server.web, self.server.web.seats
+        with web.desk(user, password, options) as desk, closing(MemoryFile()) as rows:
+            seats.login(self.connection, user)
             try:
-                text = self._statement(options, desk, body, rows)
-                self._perform(desk, self._question(text, query_id, options), rows, options)
+                with seats.reading(self.connection, desk.request_s):
+                    text = self._statement(options, desk, body, rows)
+                with seats.working(self.connection):
+                    self._perform(desk, self._question(text, query_id, options), rows, options)
             finally:
                 desk.put_away()
-
-    @contextlib.contextmanager
-    def _at_work(self, user: str) -> Iterator[None]:
-        seats = self.server.web.seats
-        seats.login(self.connection, user)
-        with seats.working(self.connection):
-            yield
 
     def _statement(self, options: Options, desk: Desk, body: Body, rows: MemoryFile) -> str:
         """The statement; its rows go to `rows`, and its tables to `desk`."""
