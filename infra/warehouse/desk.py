@@ -180,6 +180,8 @@ class Desk:
         else:
             with self._turn():
                 yield from self._asked(question)
+        # A stream that is ended from outside ends as one does that is complete.
+        self._go_on()
 
     def _asked(self, question: Question) -> Generator[bytes, None, None]:
         session = self._open()

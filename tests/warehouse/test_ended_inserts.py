@@ -17,7 +17,7 @@ import pytest
 from infra.warehouse import sizes
 from infra.warehouse._fault import QUERY_WAS_CANCELLED, UNKNOWN_PACKET, Fault
 from infra.warehouse.access import Users, write_users
-from infra.warehouse.desk import Desk
+from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, Session
 from infra.warehouse.seats import Room, Seats
 from infra.warehouse.server import _Client
@@ -228,3 +228,22 @@ def test_rows_that_were_under_way_when_their_insert_failed_are_read_and_thrown_a
     talk.socket.sendall(data(b"b")[1:] + LAST[1:])
 
     assert (talk.server._receive(), talk.server._receive()) == (1, None)
+
+
+def test_a_query_that_was_ended_before_its_first_row_is_no_answer_without_rows(
+    talk: Talk,
+) -> None:
+    asked = Question("SELECT 7", "", [], {}, "TSV")
+
+    def ends(_: Question) -> Iterator[bytes]:
+        """As the engine's stream: one that is ended before its first block ends without an error."""
+        talk.desk.stop()
+        return iter(())
+
+    talk.desk._asked = ends  # type: ignore[assignment,method-assign]
+    talk.desk.prepare(asked)
+
+    with pytest.raises(Fault) as ended:
+        list(talk.desk.ask(asked))
+
+    assert ended.value.code == QUERY_WAS_CANCELLED
