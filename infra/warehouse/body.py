@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.message
 import http.client
 import http.server
 import io
@@ -65,8 +66,18 @@ class Body:
         self._stir = stir
         self._file, self._connection = handler.rfile, handler.connection
         headers = handler.headers
-        self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
+        transfer = headers.get("Transfer-Encoding", "").strip().lower()
+        if transfer not in ("", "chunked"):
+            raise Fault(
+                BAD_ARGUMENTS,
+                f"Transfer-Encoding {transfer[:40]!r} is not supported.",
+                do="Send the body in chunks, or with its length.",
+            )
+        self._chunked = bool(transfer)
+        lengths = set(headers.get_all("Content-Length") or ["0"])
+        if len(lengths) > 1:
+            raise Fault(BAD_ARGUMENTS, "The request has two different Content-Lengths.")
+        self._length = _size(lengths.pop() or "0", 10, "Content-Length")
         self._content = unpacked(headers.get("Content-Encoding", ""), self._raw())
         self.expected = self._chunked or bool(self._length)
         if headers.get("Expect", "").lower() == "100-continue":
@@ -123,6 +134,12 @@ class Body:
 
     def _line(self, most: int) -> bytes:
         return self._file.readline(most).strip(b"\r\n")
+
+
+def has_body(headers: email.message.Message) -> bool:
+    """Whether a request has a body, as far as its headers can be understood."""
+    lengths = headers.get_all("Content-Length") or []
+    return "Transfer-Encoding" in headers or any(each.strip(" \t0") for each in lengths)
 
 
 def _size(given: str, base: int, what: str) -> int:
