@@ -236,7 +236,7 @@ def test_a_query_that_was_ended_before_its_first_row_is_no_answer_without_rows(
     asked = Question("SELECT 7", "", [], {}, "TSV")
 
     def ends(_: Question) -> Iterator[bytes]:
-        """As the engine's stream: one that is ended before its first block ends without an error."""
+        """As the engine's stream that is ended before its first block: without an error."""
         talk.desk.stop()
         return iter(())
 
