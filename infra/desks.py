@@ -19,7 +19,7 @@ from typing import Final
 from infra._files import locked
 from infra.http import Grants
 from infra.settings import Settings
-from infra.warehouse import access, sizes
+from infra.warehouse import access
 from schemas.errors import Refused
 from schemas.grain import County
 from schemas.reference.divisions import Divisions
@@ -27,13 +27,12 @@ from schemas.sql.tables import Layout
 
 KEY: Final = "desks"
 """Name of the secret from which the passwords are computed."""
-LIMITS: Final[Mapping[str, int]] = {
-    "max_execution_time": 30,  # seconds
-    "max_result_rows": 100_000,
-    "max_result_bytes": sizes.RESULT_BYTES,
+OWN_SERVERS_LIMITS: Final[Mapping[str, int]] = {
+    **access.LIMITS,
     "max_memory_usage": 1_000_000_000,  # bytes
 }
-"""Limits of every user that reads published views."""
+"""Limits of every user that reads published views of a city's own ClickHouse, whose memory is not
+shared out as the embedded one's is; board-users.xml has them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class DeskUser:
         limits = ", ".join(
             # Grafana's ClickHouse plugin and the board server send a time limit with each query.
             f"{name} = {value}" + " CHANGEABLE_IN_READONLY" * (name == "max_execution_time")
-            for name, value in LIMITS.items()
+            for name, value in OWN_SERVERS_LIMITS.items()
         )
         return (
             f"CREATE USER OR REPLACE `{self.name}`{layout.on_cluster} "
@@ -140,7 +139,7 @@ def _users(settings: Settings) -> dict[str, dict[str, object]]:
                 "password": each.password,
                 "role": "board",
                 "databases": [each.database],
-                "limits": dict(LIMITS),
+                "limits": dict(access.LIMITS),
             }
             for each in readers
         },

@@ -74,7 +74,8 @@ sasl.server.max.receive.size=16384
 socket.request.max.bytes={max_request}
 queued.max.request.bytes={max_queued}
 listener.name.clients.max.connections={connections}
-listener.name.controller.max.connections=20
+# How long a connection may be silent Kafka knows for all listeners alone.
+listener.name.controller.max.connections={controller_connections}
 
 # One node: everything once, and sized for two cores.
 default.replication.factor=1
@@ -105,6 +106,9 @@ _MAX_QUEUED_BYTES = 100 * 1024 * 1024
 _MOST_CONNECTIONS = 8000
 """A login may claim 16 kB, so that all together fit the heap. Silent ones keep newcomers waiting
 for ten minutes at most, and take so many files of whoever tries."""
+_MOST_CONTROLLER_CONNECTIONS = 500
+"""The broker has one or two. Silent ones of any account of this machine must not fill the port: the
+broker could not come back after a connection was lost, and would be fenced."""
 _OTHER_FILES = 2000
 """Files that the broker needs besides: three of each segment, and its jars."""
 
@@ -330,6 +334,7 @@ class Broker:
             max_request=_MAX_REQUEST_BYTES,
             max_queued=_MAX_QUEUED_BYTES,
             connections=max(100, min(_MOST_CONNECTIONS, most_files() - _OTHER_FILES)),
+            controller_connections=_MOST_CONTROLLER_CONNECTIONS,
             user=_USER,
             login=f'username="{_USER}" password="{self._password}" user_{_USER}="{self._password}"',
             **_MODULES,

@@ -20,9 +20,10 @@ LIMITS: Final[Mapping[str, int]] = {
     "max_execution_time": 30,  # seconds
     "max_result_rows": 100_000,
     "max_result_bytes": sizes.RESULT_BYTES,
-    "max_memory_usage": 500_000_000,  # bytes
+    "max_memory_usage": sizes.QUERY_BYTES,
 }
 """Limits of a board's user when the users file names none."""
+_MOST_MEMORY: Final = sizes.BOARDS_SHARE_BYTES - sizes.HEADER_BYTES
 _RUNNING: Final[Mapping[str, int]] = {"board": 16, "writer": 100}
 """Queries of one user at a time, by role; a board server asks 8 at a time."""
 
@@ -46,6 +47,13 @@ class User:
     def running(self) -> int:
         """Queries at a time."""
         return _RUNNING[self.role]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that one of its queries may take, if all users of the role share a part."""
+        if not self.is_board:
+            return 0
+        return self.limits.get("max_memory_usage", sizes.QUERY_BYTES) + sizes.HEADER_BYTES
 
 
 class Users:
@@ -131,7 +139,11 @@ class Users:
 def _user(name: str, entry: Mapping[str, Any]) -> User:
     if entry["role"] not in ("writer", "board"):
         raise ValueError(entry["role"])
-    limits = {**LIMITS, **entry.get("limits", {})} if entry["role"] == "board" else {}
+    limits: dict[str, int] = {}
+    if entry["role"] == "board":
+        limits = {**LIMITS, **entry.get("limits", {})}
+        # 0 is no limit to the engine.
+        limits["max_memory_usage"] = min(limits["max_memory_usage"] or _MOST_MEMORY, _MOST_MEMORY)
     return User(
         name, str(entry["password"]), entry["role"], tuple(entry.get("databases", ())), limits
     )

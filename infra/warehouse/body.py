@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import email.message
 import http.client
 import http.server
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from infra.warehouse import sizes
@@ -49,15 +50,34 @@ class Head:
 class Body:
     """The body of a request.
 
+    Args:
+        handler: of the request, whose head was read.
+        stir: called whenever a part of it has come.
+
     Raises:
         Fault: its headers cannot be understood.
     """
 
-    def __init__(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+    def __init__(
+        self,
+        handler: http.server.BaseHTTPRequestHandler,
+        stir: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._stir = stir
         self._file, self._connection = handler.rfile, handler.connection
         headers = handler.headers
-        self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._length = _size(headers.get("Content-Length") or "0", 10, "Content-Length")
+        transfer = headers.get("Transfer-Encoding", "").strip().lower()
+        if transfer not in ("", "chunked"):
+            raise Fault(
+                BAD_ARGUMENTS,
+                f"Transfer-Encoding {transfer[:40]!r} is not supported.",
+                do="Send the body in chunks, or with its length.",
+            )
+        self._chunked = bool(transfer)
+        lengths = set(headers.get_all("Content-Length") or ["0"])
+        if len(lengths) > 1:
+            raise Fault(BAD_ARGUMENTS, "The request has two different Content-Lengths.")
+        self._length = _size(lengths.pop() or "0", 10, "Content-Length")
         self._content = unpacked(headers.get("Content-Encoding", ""), self._raw())
         self.expected = self._chunked or bool(self._length)
         if headers.get("Expect", "").lower() == "100-continue":
@@ -109,10 +129,17 @@ class Body:
             left -= len(piece := self._file.read(min(left, _READ_BYTES)))
             if not piece:
                 raise EOFError
+            self._stir()
             yield piece
 
     def _line(self, most: int) -> bytes:
         return self._file.readline(most).strip(b"\r\n")
+
+
+def has_body(headers: email.message.Message) -> bool:
+    """Whether a request has a body, as far as its headers can be understood."""
+    lengths = headers.get_all("Content-Length") or []
+    return "Transfer-Encoding" in headers or any(each.strip(" \t0") for each in lengths)
 
 
 def _size(given: str, base: int, what: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +29,7 @@ from infra.warehouse._sql import (
 )
 from infra.warehouse.access import User, Users
 from infra.warehouse.engine import Counts, Engine, Session
+from infra.warehouse.seats import BOARD_READING_S
 from infra.warehouse.totals import PLAIN, Parts, parts
 from infra.warehouse.wire import MemoryFile
 
@@ -89,6 +90,8 @@ class Desk:
         self._columns: dict[str, list[tuple[str, str, str]]] = {}
         self._brought: list[str] = []
         self._is_parted = False
+        self._held: ExitStack | None = None
+        """The turn of a board's statement, until its answer was sent."""
         self.parts = Parts(b"", b"", b"")
         """Totals and extremes of the last statement."""
         if user.is_board:
@@ -106,6 +109,16 @@ class Desk:
         return self._user.limits.get("max_execution_time", math.inf) + _READING_S
 
     @property
+    def request_s(self) -> float:
+        """Seconds that a request may take until all of it has come."""
+        return BOARD_READING_S if self._user.is_board else math.inf
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether the last statement changes nothing, so that a part of it is no half-done work."""
+        return self._kind == "SELECT" or self._kind in _SHOWING
+
+    @property
     def bounds(self) -> sizes.Bounds:
         """The most that the client may send."""
         return sizes.BOARD if self._user.is_board else sizes.OWNER
@@ -116,6 +129,7 @@ class Desk:
         Raises:
             Fault: the statement or a setting is refused.
         """
+        self._let_go()
         user = self._users.find(self._user.name)
         if user is None:
             raise Fault(ACCESS_DENIED, f"The user {self._user.name!r} is gone.")
@@ -126,8 +140,8 @@ class Desk:
         self._is_parted = question.parted and self._has_parts(question.text, settings)
         if user.is_board:
             # The check asks the engine too, so it counts as a query that runs.
-            with self._turn():
-                self._prepare_board(question, settings)
+            self._hold()
+            self._prepare_board(question, settings)
             return None
         self._kind = statement_kind(question.text)
         if question.read_only:
@@ -160,8 +174,14 @@ class Desk:
         Raises:
             Fault: the engine's, or too many queries of the user run already.
         """
-        with self._turn():
+        if self._user.is_board:
+            self._hold()
             yield from self._asked(question)
+        else:
+            with self._turn():
+                yield from self._asked(question)
+        # A stream that is ended from outside ends as one does that is complete.
+        self._go_on()
 
     def _asked(self, question: Question) -> Generator[bytes, None, None]:
         session = self._open()
@@ -205,6 +225,8 @@ class Desk:
     def columns(self, question: Question) -> list[tuple[str, str]]:
         """Names and types of the rows that an INSERT expects, or of an answer without rows."""
         session = self._open()
+        if self._user.is_board:
+            self._hold()  # what stands in brackets is computed for this too
         if self._insert is not None:
             return self._wanted(self._insert, question)
         if self._kind == "SELECT":
@@ -237,7 +259,7 @@ class Desk:
                 self._engine,
                 self._engine.catalog,
                 self._database,
-                self._allowed,
+                _for_header(self._allowed),
                 self._sql,
                 parameters,
             )
@@ -263,11 +285,33 @@ class Desk:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The user's turn to run a query; an error where the client has left meanwhile."""
-        running = self._users.running
-        with running.turn(self._user.name, self._user.running, lambda: self._stopped):
-            if self._stopped:
-                raise Fault(QUERY_WAS_CANCELLED, "The query was cancelled.")
+        user = self._user
+        with self._users.running.turn(
+            user.name, user.running, lambda: self._stopped, memory=user.memory
+        ):
+            self._go_on()
             yield
+
+    def _hold(self) -> None:
+        """Takes a turn, unless there is one, that lasts until `put_away`.
+
+        An answer that is kept whole, or that waits for its reader, takes memory after its query has
+        ended.
+        """
+        self._go_on()
+        if self._held is None:
+            with ExitStack() as held:
+                held.enter_context(self._turn())
+                self._held = held.pop_all()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise Fault(QUERY_WAS_CANCELLED, "The query was cancelled.")
 
     @property
     def counts(self) -> Counts:
@@ -294,7 +338,8 @@ class Desk:
         self._brought.append(name)
 
     def put_away(self) -> None:
-        """Drops the tables that came with the last statement."""
+        """Drops the tables that came with the last statement, and ends its turn."""
+        self._let_go()
         while self._brought:
             if self._session is not None:
                 self._session.drop(self._brought.pop())
@@ -319,7 +364,11 @@ class Desk:
         self._engine.kill(self._serial)
 
     def close(self) -> None:
-        """Forgets the client's settings and temporary tables."""
+        """Forgets the client's settings and temporary tables, and ends its turn."""
+        self._let_go()
+        self._end_session()
+
+    def _end_session(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -355,7 +404,7 @@ class Desk:
             self._database = self._sql
             self._sql = f"USE `{self._database}`"
         # A new session for each statement: a read-only session can never change its limits.
-        self.close()
+        self._end_session()
         self._allowed = (*allowed.items(), ("readonly", "1"))
         self._session = Session(self._engine, self._user.name, self._database, dict(self._allowed))
 
@@ -387,6 +436,14 @@ def _columns(session: Session, sql: str, parameters: Mapping[str, str]) -> list[
     """Names and types of the result of a SELECT."""
     described = session.run(f"DESCRIBE TABLE ({sql}\n)", "JSONCompactEachRow", parameters)
     return [(name, kind) for name, kind, *_ in map(json.loads, described.splitlines())]
+
+
+def _for_header(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """A board's settings with the memory that there is for its header."""
+    name, most = "max_memory_usage", sizes.HEADER_BYTES
+    chosen = dict(settings)
+    chosen[name] = str(min(most, int(chosen.get(name, most))))
+    return tuple(chosen.items())
 
 
 @lru_cache(maxsize=512)

@@ -6,15 +6,17 @@ somebody else needs one: silence never shuts anybody out (D-117).
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from infra.warehouse import sizes
 from infra.warehouse._fault import TOO_MANY_SIMULTANEOUS_QUERIES, Fault
 from infra.warehouse.watch import hang_up
 from schemas.clients import network
@@ -22,9 +24,11 @@ from schemas.clients import network
 NATIVE_IDLE_S: Final = 3600.0
 HTTP_IDLE_S: Final = 300.0
 """As a real server's, where clients keep their connections in pools."""
+BOARD_READING_S: Final = 10.0
+"""A board's request has a statement and no rows; all of it comes in this time."""
 _SWEEP_S: Final = 0.5
-_WAIT_S: Final = 5.0
-"""A query waits as long for one of its user's to end."""
+_WAIT_S: Final = 10.0
+"""A query waits as long for others to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,29 @@ class Room:
     idle_s: float = NATIVE_IDLE_S
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the server does for a client."""
+
+    working: bool = False
+    reads: bool = False
+    """Whether a part of a request has come and the server waits for the rest."""
+    until: float = math.inf
+    """When the rest must be there."""
+
+
 @dataclass(slots=True)
 class _Seat:
     address: str
     since: float
     """When it began to be silent."""
     user: str = ""
-    working: bool = False
+    state: _State = _State()
+
+    @property
+    def working(self) -> bool:
+        """Whether nobody may take it; without a login everybody may."""
+        return self.state.working and bool(self.user)
 
 
 class Seats:
@@ -105,14 +125,26 @@ class Seats:
                 )
             seat.user = user
 
-    @contextmanager
-    def working(self, connection: socket.socket) -> Iterator[None]:
+    def working(self, connection: socket.socket) -> AbstractContextManager[None]:
         """While a query runs nobody takes the seat."""
-        self._mark(connection, working=True)
-        try:
-            yield
-        finally:
-            self._mark(connection, working=False)
+        return self._marked(connection, _State(working=True))
+
+    def reading(
+        self, connection: socket.socket, within_s: float = math.inf
+    ) -> AbstractContextManager[None]:
+        """While a request is read, whoever sends it is as silent as between two.
+
+        Args:
+            connection: the client's.
+            within_s: seconds after which it is ended.
+        """
+        return self._marked(connection, _State(reads=True, until=self._clock() + within_s))
+
+    def stir(self, connection: socket.socket) -> None:
+        """Says that a part of a long request has come."""
+        with self._lock:
+            if (seat := self._taken.get(connection)) is not None:
+                seat.since = self._clock()
 
     def leave(self, connection: socket.socket) -> None:
         """Gives the seat back."""
@@ -126,10 +158,21 @@ class Seats:
             for each in self._taken:
                 hang_up(each)
 
-    def _mark(self, connection: socket.socket, *, working: bool) -> None:
+    @contextmanager
+    def _marked(self, connection: socket.socket, state: _State) -> Iterator[None]:
+        before = self._mark(connection, state)
+        try:
+            yield
+        finally:
+            self._mark(connection, before)
+
+    def _mark(self, connection: socket.socket, state: _State) -> _State:
+        """Gives a seat a state; returns the one it had."""
         with self._lock:
-            if (seat := self._taken.get(connection)) is not None:
-                seat.since, seat.working = self._clock(), working and bool(seat.user)
+            if (seat := self._taken.get(connection)) is None:
+                return _State()
+            before, seat.state, seat.since = seat.state, state, self._clock()
+            return before
 
     def _made_room(self, of: Callable[[_Seat], bool], most: int) -> bool:
         """Whether one more of these fits, after the longest silent of the greediest has gone."""
@@ -155,7 +198,7 @@ class Seats:
             with self._lock:
                 for each, seat in list(self._taken.items()):
                     most = self._room.idle_s if seat.user else self._room.login_s
-                    if not seat.working and now - seat.since > most:
+                    if not seat.working and (now - seat.since > most or now > seat.state.until):
                         del self._taken[each]
                         hang_up(each)
 
@@ -167,39 +210,57 @@ class Running:
         self._wait_s = wait_s
         self._changed = threading.Condition()
         self._running: Counter[str] = Counter()
+        self._memory: Counter[str] = Counter()
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that the queries of boards may take now."""
+        return self._memory.total()
 
     @contextmanager
     def turn(
-        self, user: str, most: int, gone: Callable[[], bool] = lambda: False
+        self, user: str, most: int, gone: Callable[[], bool] = lambda: False, *, memory: int = 0
     ) -> Iterator[None]:
         """Waits until fewer than `most` queries of the user run, and counts one more.
+
+        By number alone boards' queries would take all memory, and the writer's INSERTs would fail.
 
         Args:
             user: whose query it is.
             most: queries of the user at a time.
             gone: whether the client has left meanwhile; then nothing is waited for.
+            memory: bytes that the query may take of those that the boards share.
 
         Raises:
             Fault: none has ended in time.
         """
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._running[user] < most or gone(), self._wait_s
+                lambda: self._fits(user, most, memory) or gone(), self._wait_s
             ):
                 raise Fault(
                     TOO_MANY_SIMULTANEOUS_QUERIES,
-                    f"The user {user!r} runs {most} queries already.",
+                    f"The user {user!r} runs {self._running[user]} queries already, and there is "
+                    "room for no more.",
                     do="Wait until one ends.",
                 )
             self._running[user] += 1
+            self._memory[user] += memory
         try:
             yield
         finally:
             with self._changed:
                 self._running[user] -= 1
+                self._memory[user] -= memory
                 if not self._running[user]:
-                    del self._running[user]
+                    del self._running[user], self._memory[user]
                 self._changed.notify_all()
+
+    def _fits(self, user: str, most: int, memory: int) -> bool:
+        if memory and self.held + memory > sizes.BOARDS_BYTES:
+            return False
+        mine = self._memory[user] + memory
+        return self._running[user] < most and mine <= sizes.BOARDS_SHARE_BYTES
 
     def wake(self) -> None:
         """Lets those that wait look whether their client has left."""

@@ -20,8 +20,10 @@ from typing import Final
 
 from infra.warehouse import sizes
 from infra.warehouse._fault import (
+    ACCESS_DENIED,
     INCORRECT_DATA,
     NOT_IMPLEMENTED,
+    QUERY_WAS_CANCELLED,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     UNKNOWN_PACKET,
@@ -39,6 +41,7 @@ from infra.warehouse.wire import (
     Block,
     BytesSource,
     FrameSource,
+    Listing,
     MemoryFile,
     SocketSource,
     WireColumns,
@@ -62,6 +65,10 @@ _ROOM: Final = Room(idle_s=NATIVE_IDLE_S)
 _ACCEPT_AGAIN_S: Final = 0.05
 _STALL: Final = struct.pack("ll", 300, 0)
 """Seconds: a client may be silent so long in the middle of a packet, as with a real server."""
+
+
+_Tables = dict[str, tuple[WireColumns, MemoryFile]]
+"""Columns and rows of what came with a query, by name."""
 
 
 @dataclass
@@ -190,23 +197,27 @@ class _Client:
         self._block = Block(REVISION)
         self._rows = MemoryFile()
         self._desk: Desk | None = None
+        self._bounds = sizes.OWNER
         self._cancelled = self._torn = False
+        self._rest_comes = False
+        """Whether rows may be under way for an INSERT that has failed."""
         self._sending = threading.Lock()
 
     def serve(self) -> None:
         user, database = self._greet()
         self._seats.login(self._socket, user.name)
         self._desk = Desk(self._engine, self._users, user, database)
-        self._frames.most = self._desk.bounds.frame
+        self._bounds = self._desk.bounds
+        self._frames.most = self._bounds.frame
         while True:
             kind = self._next()
             if kind == _PING:
                 self._send(packet(_S_PONG))
             elif kind == _QUERY:
-                with self._seats.working(self._socket):
-                    self._answer(self._desk)
+                self._answer(self._desk)
             elif kind == _DATA:
-                self._receive()
+                with self._seats.reading(self._socket, self._desk.request_s):
+                    self._receive()
             elif kind != _CANCEL:
                 raise Fault(UNKNOWN_PACKET, f"Unknown packet {kind} from client.")
 
@@ -249,29 +260,46 @@ class _Client:
         return user, database
 
     def _answer(self, desk: Desk) -> None:
-        query = self._query(desk.bounds.statement)
-        self._compressed = query.compressed
-        question = Question(
-            query.text, query.query_id, query.settings, query.parameters, "Native", parted=True
-        )
+        self._rest_comes = self._cancelled = False
         try:
-            self._external_tables(desk)
-            self._perform(desk, question)
-            self._send(packet(_S_END))
+            with ExitStack() as files:
+                # Who sends slowly is not at work.
+                with self._seats.reading(self._socket, desk.request_s):
+                    question, tables = self._question(files)
+                with self._seats.working(self._socket):
+                    for name, (columns, rows) in tables.items():
+                        listed = ", ".join(f"{identifier(each)} {kind}" for each, kind in columns)
+                        desk.bring(name, listed, rows, "Native")
+                    self._perform(desk, question)
+                    self._send(packet(_S_END))
         except Fault as fault:
             if self._torn:
-                # What is left of the block would be read as packets: data would be statements.
+                # What is left of the packet would be read as others: data would be statements.
                 raise
-            if not self._cancelled:
-                self.send_fault(fault)
-            else:
+            self._rest_comes = True
+            if self._cancelled and desk.only_reads:
                 self._send(packet(_S_END))
+            else:
+                self.send_fault(fault)
         finally:
             desk.put_away()
 
+    def _question(self, files: ExitStack) -> tuple[Question, _Tables]:
+        """Reads a query with the tables that come with it, whose rows are closed with `files`."""
+        self._torn = True
+        query = self._query()
+        self._compressed = query.compressed
+        tables = self._external_tables(files)
+        self._torn = False
+        sent = (query.text, query.query_id, query.settings, query.parameters)
+        return Question(*sent, "Native", parted=True), tables
+
     def _watched(self, desk: Desk, question: Question) -> Generator[bytes, None, None]:
         with (
-            self._watch.over(self._socket, self._gone, self._beat, desk.answer_s),
+            self._watch.over(
+                *(self._socket, self._gone, self._beat, desk.answer_s),
+                cancels=self._in.used_up,
+            ),
             closing(desk.ask(question)) as pieces,
         ):
             yield from pieces
@@ -291,7 +319,6 @@ class _Client:
             self._desk.stop()
 
     def _perform(self, desk: Desk, question: Question) -> None:
-        self._cancelled = False
         insert = desk.prepare(question)
         if insert is not None:
             self._insert(desk, question)
@@ -331,44 +358,45 @@ class _Client:
         for _, kind in listed:
             check(kind)  # while nothing is sent: later only closing the connection would do
         self._send_block([self._block.header(listed)])
-        self._rows.clear()
         total = written = 0
-        while True:
-            rows = self._next_block(self._rows)
-            if self._cancelled:
-                return
-            if rows is None:
-                break
-            total += rows
-            self._send_events()
-            if self._rows.size > sizes.INSERT_BYTES:
+        try:
+            while (rows := self._next_block(self._rows)) is not None:
+                total += rows
+                self._send_events()
+                if self._rows.size > sizes.INSERT_BYTES:
+                    written += self._store(desk, question)
+            if self._rows.size:
                 written += self._store(desk, question)
-        if self._rows.size:
-            written += self._store(desk, question)
+        finally:
+            self._rows.clear()
         self._send_events()
         self._send(self._progress(0, 0, total, written))
 
     def _store(self, desk: Desk, question: Question) -> int:
         size = self._rows.size
+        # While rows come only hanging up ends it: a cancel is a packet, read between two blocks.
         with self._watch.over(self._socket, self._gone, self._beat):
             desk.store(question, self._rows, "Native")
         self._rows.clear()
         return size
 
     def _next_block(self, spool: MemoryFile) -> int | None:
-        """The rows of the next block of an INSERT; None for the last one or a cancel.
+        """The rows of the next block of an INSERT; None for the last one.
 
         Raises:
-            Fault: the client sends something else; the connection is `_torn` then.
+            Fault: the client cancels it, or sends something else; then the connection is `_torn`.
         """
         self._torn = True
-        kind = self._in.varint()
+        with self._seats.reading(self._socket):
+            kind = self._in.varint()
+            rows = self._receive(spool) if kind == _DATA else None
         if kind == _CANCEL:
-            self._cancelled = True
-            rows = None
-        elif kind == _DATA:
-            rows = self._receive(spool)
-        else:
+            self._torn = False
+            raise Fault(
+                QUERY_WAS_CANCELLED,
+                "The INSERT was cancelled; what was stored of it before stays.",
+            )
+        if kind != _DATA:
             raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
         self._torn = False
         return rows
@@ -377,43 +405,48 @@ class _Client:
         """Reads a Data packet after its first byte; returns its rows, None for the last block."""
         if name := self._in.text():
             raise Fault(UNKNOWN_PACKET, f"The table {name!r} came without a query.")
-        return self._block_of(spool)
+        rows = self._block_of(spool)
+        if rows is not None and spool is None and not self._rest_comes:
+            raise Fault(UNKNOWN_PACKET, f"{rows} rows came without an INSERT.")
+        return rows
 
-    def _block_of(self, spool: MemoryFile | None, listed: WireColumns | None = None) -> int | None:
-        if not self._compressed:
-            return receive_block(self._in, self._revision, spool, listed)
-        rows = receive_block(self._frames, self._revision, spool, listed)
-        if not self._frames.used_up:
+    def _block_of(self, spool: MemoryFile | None, listed: Listing | None = None) -> int | None:
+        source = self._frames if self._compressed else self._in
+        wanted = self._bounds.rows > 0
+        rows = receive_block(source, self._revision, spool, listed, wanted=wanted)
+        if self._compressed and not self._frames.used_up:
             raise Fault(UNKNOWN_PACKET, "A compressed block does not end where its frame ends.")
         return rows
 
-    def _external_tables(self, desk: Desk) -> None:
-        """Reads the blocks after a query, and makes a temporary table of each that has a name."""
-        takes_rows = desk.bounds.rows > 0
-        with ExitStack() as open_files:
-            tables: dict[str, tuple[WireColumns, MemoryFile]] = {}
-            self._torn = True
-            while True:
-                if (kind := self._in.varint()) != _DATA:
-                    raise Fault(
-                        UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data."
-                    )
-                name, listed = self._in.text(), WireColumns()
-                if name not in tables:
-                    if len(tables) > sizes.TABLES:
-                        raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
-                    tables[name] = ([], open_files.enter_context(closing(MemoryFile())))
-                rows = tables[name][1]
-                if self._block_of(rows if takes_rows else None, listed) is None:
-                    break
-                tables[name] = (listed, rows)
-            self._torn = False
-            for name, (listed, rows) in tables.items():
-                if name:
-                    columns = ", ".join(f"{identifier(column)} {kind}" for column, kind in listed)
-                    desk.bring(name, columns, rows, "Native")
+    def _external_tables(self, files: ExitStack) -> _Tables:
+        """Reads the blocks after a query; those of one name are one table."""
+        tables: _Tables = {}
+        listed = Listing()
+        while name := self._table_name():
+            if name in tables:
+                ended = self._block_of(tables[name][1]) is None
+            elif len(tables) < sizes.TABLES:
+                rows = files.enter_context(closing(MemoryFile()))
+                ended = self._block_of(rows, listed) is None
+                tables[name] = (listed.take(), rows)
+            else:
+                raise Fault(INCORRECT_DATA, f"More than {sizes.TABLES} tables came along.")
+            if ended:
+                return tables
+        if (count := self._block_of(None)) is not None:
+            raise Fault(UNKNOWN_PACKET, f"{count} rows came without a table's name.")
+        return tables
 
-    def _query(self, most: int = sizes.OWNER.statement) -> _Query:
+    def _table_name(self) -> str:
+        """The name with which a block after a query begins; the last block has none."""
+        if (kind := self._in.varint()) != _DATA:
+            raise Fault(UNKNOWN_PACKET, f"Unexpected packet {kind} from client, expected Data.")
+        name = self._in.text()
+        if name and not self._bounds.rows:
+            raise Fault(ACCESS_DENIED, "This user reads; it may bring no tables.")
+        return name
+
+    def _query(self) -> _Query:
         source, revision = self._in, self._revision
         query_id = source.text()
         self._skip_client_info()
@@ -424,7 +457,7 @@ class _Client:
             source.text()  # interserver secret
         source.varint()  # stage
         compressed = bool(source.varint())
-        text = source.text(most, "the statement")
+        text = source.text(self._bounds.statement, "the statement")
         parameters = {}
         if revision >= 54459:
             parameters = {name: _undumped(value) for name, _, value in self._settings()}
@@ -455,10 +488,11 @@ class _Client:
                 source.varint()  # parallel replicas
 
     def _settings(self) -> Iterator[tuple[str, int, str]]:
-        left = sizes.VALUES_BYTES
-        while name := self._in.text():
-            flags, value = self._in.varint(), self._in.text(left, "the settings or parameters")
-            left -= len(name) + len(value)
+        left, what = self._bounds.values, "the list of settings or parameters"
+        while name := self._in.text(min(left, sizes.TEXT_BYTES), what):
+            left -= len(name) + sizes.LISTED_EACH
+            flags, value = self._in.varint(), self._in.text(left, what)
+            left -= len(value)
             yield name, flags, value
 
     def _progress(

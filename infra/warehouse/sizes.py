@@ -11,8 +11,11 @@ HELLO_BYTES: Final = 4 << 10
 """Of each text before the login: names, the password, the database."""
 TEXT_BYTES: Final = 64 << 10
 """Of a name, an id, and anything else that has no bound of its own below."""
-VALUES_BYTES: Final = 4 << 20
-"""Of all settings, and of all parameters, of one query."""
+LISTED_BYTES: Final = 4 << 20
+"""Of names and types kept together: of all tables that come with one query, and of what one column
+announces. A text with one character beyond 16 bits takes four times its bytes in memory."""
+LISTED_EACH: Final = 64
+"""Counted for each name, type or setting besides its bytes."""
 FIXED_BYTES: Final = 1 << 20
 """Of a FixedString."""
 TOKENS: Final = 300_000
@@ -48,6 +51,14 @@ TRAILERS: Final = 100
 
 RESULT_BYTES: Final = 32 << 20
 """Of the rows of one answer to a board, as the engine counts them; a wall's have kilobytes."""
+QUERY_BYTES: Final = 200_000_000
+"""Of memory of one query of a board; those of the shipped boards need less."""
+HEADER_BYTES: Final = 50_000_000
+"""Of memory for asking which columns such a query has, while it may still run."""
+BOARDS_BYTES: Final = 1_000_000_000
+"""Of memory of all boards' queries that run at a time: the rest of the engine's is the writer's."""
+BOARDS_SHARE_BYTES: Final = BOARDS_BYTES * 3 // 4
+"""Of one user's among them: another user's query finds room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +70,28 @@ class Bounds:
         rows: bytes of the rows in an HTTP body.
         frame: bytes of a compressed frame, before and after unpacking.
         answer: bytes of an answer that is kept whole before it is sent.
+        values: bytes of all settings, and of all parameters, of one query.
     """
 
     statement: int
     rows: int
     frame: int
     answer: int
+    values: int
 
 
-OWNER: Final = Bounds(statement=16 << 20, rows=INSERT_BYTES, frame=128 << 20, answer=INSERT_BYTES)
+OWNER: Final = Bounds(
+    statement=16 << 20,
+    rows=INSERT_BYTES,
+    frame=128 << 20,
+    answer=INSERT_BYTES,
+    values=4 << 20,
+)
 """Of a user who writes. Clients cut frames at 1 MB; clickhouse-go only after the column that passes
 10 MB."""
-BOARD: Final = Bounds(statement=256 << 10, rows=0, frame=1 << 20, answer=RESULT_BYTES)
+BOARD: Final = Bounds(
+    statement=256 << 10, rows=0, frame=1 << 20, answer=RESULT_BYTES, values=256 << 10
+)
 """Of a board's user, who sends no rows. The engine takes no longer statement from it either."""
 
 

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.warehouse._fault import where
 
@@ -36,6 +36,11 @@ class _Watched:
     """When the answer must have been read."""
     again_at: float = math.inf
     """When to tell once more that the client is gone."""
+    cancels: bool = False
+    """Whether the first byte that was not received is the first one of a packet."""
+    left: bool = False
+    """Whether the query has ended, so that nobody is told any more."""
+    telling: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Watch:
@@ -56,8 +61,12 @@ class Watch:
         gone: Callable[[bool], None],
         beat: Callable[[], None] = lambda: None,
         within_s: float = math.inf,
+        *,
+        cancels: bool = False,
     ) -> Iterator[None]:
         """Watches a client while its query runs; both callbacks run on another thread.
+
+        Neither runs after this is left: it would end the connection's next query.
 
         Args:
             connection: the client's.
@@ -65,13 +74,15 @@ class Watch:
                 may not have begun: with True when it cancelled, False when it hung up.
             beat: called every 10 s; clients give up on a server that is silent for minutes.
             within_s: seconds after which the client is disconnected.
+            cancels: whether the byte 3 cancels. True only where everything that was received has
+                been read, and a packet comes next: anywhere else that byte may be a row's.
         """
         if self._poll is None:  # macOS: a query runs to its end even when its client is gone
             yield
             return
         number = connection.fileno()
         now = time.monotonic()
-        watched = _Watched(connection, gone, beat, now + _BEAT_S, now + within_s)
+        watched = _Watched(connection, gone, beat, now + _BEAT_S, now + within_s, cancels=cancels)
         with self._lock:
             self._watched[number] = watched
         # Edge-triggered: data that the client sends ahead must wake the watching thread only once.
@@ -83,6 +94,8 @@ class Watch:
                 del self._watched[number]
             with contextlib.suppress(OSError):
                 self._poll.unregister(number)
+            with watched.telling:
+                watched.left = True
 
     def close(self) -> None:
         """Ends the thread."""
@@ -91,14 +104,14 @@ class Watch:
     def _look(self) -> None:
         assert self._poll is not None
         while not self._closed:
-            ready = self._poll.poll(_PAUSE_S)
+            events = self._poll.poll(_PAUSE_S)
             now = time.monotonic()
             with self._lock:
-                events = dict(ready)
+                ready = {number for number, _ in events}
                 stirred = [
-                    (each, bool(events.get(number, 0) & (select.EPOLLRDHUP | select.EPOLLHUP)))
+                    each
                     for number, each in self._watched.items()
-                    if number in events or each.again_at <= now
+                    if number in ready or each.again_at <= now
                 ]
                 for each in self._watched.values():
                     if each.end_at <= now:
@@ -107,15 +120,19 @@ class Watch:
                     if each.beat_at <= now:
                         each.beat_at = now + _BEAT_S
                         each.beat()
-            for each, hung_up in stirred:
-                self._ask(each, hung_up)
+            for each in stirred:
+                self._ask(each)
 
-    def _ask(self, watched: _Watched, hung_up: bool = False) -> None:
-        # What a client sent ahead hides the end of its stream, so the event counts too.
-        first = _next_byte(watched.connection)
-        if hung_up or first in (b"", _CANCEL):
+    def _ask(self, watched: _Watched) -> None:
+        with watched.telling:
+            if watched.left:
+                return
+            first = _next_byte(watched.connection)
+            cancelled = watched.cancels and first == _CANCEL
+            if not cancelled and first != b"" and not _hung_up(watched.connection):
+                return
             try:
-                watched.gone(first == _CANCEL)
+                watched.gone(cancelled)
                 # The query may not have begun when it was to be ended.
                 watched.again_at = time.monotonic() + _PAUSE_S
             except Exception as error:
@@ -125,6 +142,16 @@ class Watch:
 def has_left(connection: socket.socket) -> bool:
     """Whether a client has hung up, and everything it sent was received."""
     return _next_byte(connection) == b""
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether a client has hung up, which what it sent ahead hides from a reader.
+
+    Asked of the socket itself: an event may be of an earlier connection with the same number.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _next_byte(connection: socket.socket) -> bytes | None:

@@ -33,7 +33,7 @@ from infra.warehouse._fault import (
 from infra.warehouse._sql import format_of
 from infra.warehouse.access import Users
 from infra.warehouse.answers import Packing, summary
-from infra.warehouse.body import Body, Head, split, takes_rows
+from infra.warehouse.body import Body, Head, has_body, split, takes_rows
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Counts, Engine
 from infra.warehouse.form import form
@@ -244,7 +244,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._handle()
 
     def do_HEAD(self) -> None:
-        self._plain(200, b"")
+        self._alive(b"")
 
     def log_message(self, format: str, *args: Any) -> None:
         # URLs hold statements, and statements hold values: neither belongs in a log.
@@ -258,13 +258,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         options = Options(url.query)
         query_id = str(uuid.uuid4())
         try:
+            if url.path == "/ping":
+                self._alive(b"Ok.\n")
+                return
             # Before any answer: an unread body would be parsed as the next request.
-            body = Body(self)
+            body = Body(self, lambda: self.server.web.seats.stir(self.connection))
             header_value("query_id", wanted := options.get("query_id") or query_id)
             query_id = wanted
-            if url.path == "/ping" or (url.path == "/" and not url.query and not body.expected):
-                with self.server.web.seats.working(self.connection):
-                    self._plain(200, b"Ok.\n")
+            if url.path == "/" and not url.query and not body.expected:
+                self._alive(b"Ok.\n")
             else:
                 self._answer(options, query_id, body)
         except Fault as fault:
@@ -280,24 +282,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         options.setdefault("database", self.headers.get("X-ClickHouse-Database", ""))
         for role in options.every("role"):
             raise Fault(_UNKNOWN_ROLE, f"There is no role {role!r} in user directories.")
-        web = self.server.web
-        with (
-            web.desk(user, password, options) as desk,
-            self._at_work(user),
-            closing(MemoryFile()) as rows,
-        ):
+        web, seats = self.server.web, self.server.web.seats
+        with web.desk(user, password, options) as desk, closing(MemoryFile()) as rows:
+            seats.login(self.connection, user)
             try:
-                text = self._statement(options, desk, body, rows)
-                self._perform(desk, self._question(text, query_id, options), rows, options)
+                with seats.reading(self.connection, desk.request_s):
+                    text = self._statement(options, desk, body, rows)
+                with seats.working(self.connection):
+                    self._perform(desk, self._question(text, query_id, options), rows, options)
             finally:
                 desk.put_away()
-
-    @contextlib.contextmanager
-    def _at_work(self, user: str) -> Iterator[None]:
-        seats = self.server.web.seats
-        seats.login(self.connection, user)
-        with seats.working(self.connection):
-            yield
 
     def _statement(self, options: Options, desk: Desk, body: Body, rows: MemoryFile) -> str:
         """The statement; its rows go to `rows`, and its tables to `desk`."""
@@ -402,6 +396,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n" % len(content))
             self.wfile.write(content)
             self.wfile.write(b"\r\n")
+
+    def _alive(self, content: bytes) -> None:
+        """Says that the server runs; a body is not read, so nothing may follow it."""
+        unread = has_body(self.headers)
+        with self.server.web.seats.working(self.connection):
+            self._plain(200, content, **({"Connection": "close"} if unread else {}))
+        if unread:
+            let_read(self.connection)
 
     def _plain(self, status: int, content: bytes, **headers: str) -> None:
         self.send_response(status)

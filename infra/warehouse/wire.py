@@ -20,7 +20,7 @@ from clickhouse_driver.bufferedreader import BufferedReader
 from clickhouse_driver.varint import make_varint, read_varint
 
 from infra.warehouse import sizes
-from infra.warehouse._fault import INCORRECT_DATA, NOT_IMPLEMENTED, Fault
+from infra.warehouse._fault import ACCESS_DENIED, INCORRECT_DATA, NOT_IMPLEMENTED, Fault
 from infra.warehouse._types import walk
 
 REVISION: Final = 54460
@@ -72,6 +72,7 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
         self._kept = 0
         self._pieces: list[memoryview] = []
         self._strict = False
+        self.announced = 0
 
     def fill(self) -> None:
         """Puts the next bytes into `buffer` and their number into `current_buffer_size`.
@@ -147,6 +148,11 @@ class ByteSource(BufferedReader):  # type: ignore[misc]  # compiled, without typ
     def read_into(self, target: memoryview) -> None:
         """Fills `target` with the next bytes."""
         target[:] = self.read(len(target))
+
+    @property
+    def used_up(self) -> bool:
+        """Whether everything that was received has been read."""
+        return bool(self.position == self.current_buffer_size)
 
     def record(self, spool: Spool | None) -> None:
         """Writes everything read from here on to `spool`; None ends that."""
@@ -267,11 +273,6 @@ class FrameSource(ByteSource):
             done = end
         return bytes(memoryview(self._packed)[:count])
 
-    @property
-    def used_up(self) -> bool:
-        """Whether the last frame has been read to its end, as it must be after a block."""
-        return bool(self.position == self.current_buffer_size)
-
 
 class BytesSource(ByteSource):
     """Bytes that are all in memory."""
@@ -314,11 +315,40 @@ _INFO_WIDTHS = {1: 1, 2: 4}
 """Bytes of the fields of a block's info, by their numbers."""
 
 
+class Listing:
+    """Names and types of columns that are kept, of all tables of a query together."""
+
+    def __init__(self) -> None:
+        self._columns: WireColumns = []
+        self._size = 0
+
+    def read(self, source: ByteSource) -> str:
+        """Adds the name and the type that come next; returns the type.
+
+        Raises:
+            Fault: there are too many, or they are too long.
+        """
+        name = source.text(sizes.TEXT_BYTES, "a column's name")
+        kind = source.text(sizes.TYPE_BYTES, "a column's type")
+        size = sum(len(each.encode(errors="surrogateescape")) for each in (name, kind))
+        size += self._size + sizes.LISTED_EACH
+        self._size = sizes.checked(size, sizes.LISTED_BYTES, "the list of the tables' columns")
+        self._columns.append((name, kind))
+        return kind
+
+    def take(self) -> WireColumns:
+        """The columns since the last call."""
+        taken, self._columns = self._columns, []
+        return taken
+
+
 def receive_block(
     source: ByteSource,
     revision: int,
     spool: Spool | None,
-    listed: WireColumns | None = None,
+    listed: Listing | None = None,
+    *,
+    wanted: bool = True,
 ) -> int | None:
     """Reads one block and puts it into `spool` in the format Native.
 
@@ -328,6 +358,7 @@ def receive_block(
         source: the client's bytes.
         revision: of the client.
         spool: None throws the block away.
+        wanted: whether a block with columns may come; if not, nothing of it is read.
         listed: takes the names and types of the block's columns.
 
     Returns:
@@ -336,11 +367,14 @@ def receive_block(
     Raises:
         Fault: it cannot be walked, or is larger than allowed; where it ends is then unknown.
     """
+    widths = dict(_INFO_WIDTHS)
     while field := source.varint():
-        if field not in _INFO_WIDTHS:
-            raise Fault(INCORRECT_DATA, f"Unknown field {field} in the info of a block.")
-        source.skip(_INFO_WIDTHS[field])
+        if field not in widths:
+            raise Fault(INCORRECT_DATA, f"Unknown or second field {field} in the info of a block.")
+        source.skip(widths.pop(field))
     columns, rows = source.varint(), source.varint()
+    if columns and not wanted:
+        raise Fault(ACCESS_DENIED, f"This user reads; a block of {columns} columns came from it.")
     if columns > sizes.COLUMNS or rows > sizes.ROWS:
         raise Fault(INCORRECT_DATA, f"A block claims {columns} columns and {rows} rows.")
     if not columns:
@@ -353,8 +387,7 @@ def receive_block(
             source.skip(sizes.checked(source.varint(), sizes.TEXT_BYTES, "a column's name"))
             kind = source.text(sizes.TYPE_BYTES, "a column's type")
         else:
-            name, kind = source.text(), source.text(sizes.TYPE_BYTES, "a column's type")
-            listed.append((name, kind))
+            kind = listed.read(source)
         if revision >= WITH_CUSTOM_SERIALIZATION and source.leave_out_byte():
             raise Fault(NOT_IMPLEMENTED, "Sparse columns in an INSERT are not supported.")
         walk(kind, rows, source)

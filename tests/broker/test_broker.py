@@ -1,8 +1,10 @@
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -54,6 +56,26 @@ def test_it_listens_on_this_machine_only(broker: Broker) -> None:
     }
 
     assert listening == {"127.0.0.1"}
+
+
+def test_silent_connections_to_the_controllers_port_leave_room_for_the_broker(
+    broker: Broker,
+) -> None:
+    (port,) = {
+        each.laddr[1]
+        for each in psutil.Process(broker.pid).net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN
+    } - {broker.port}
+    with ExitStack() as crowd:
+        for _ in range(300):
+            silent = socket.create_connection(("127.0.0.1", port), timeout=30)
+            crowd.enter_context(silent)
+        peer = crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        # ApiVersions 0 with the number 7, which is answered before a login.
+        peer.sendall(struct.pack(">ihhih", 10, 18, 0, 7, -1))
+        _, number = struct.unpack(">ii", peer.recv(8))
+
+    assert number == 7
 
 
 def test_a_taken_port_is_one_sentence_with_the_port_its_holder_and_the_remedy(

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from infra.desks import OWN_SERVERS_LIMITS
 from infra.parts import board_source
 from infra.settings import Settings
 from schemas.grain import ROLES, Role
@@ -90,6 +91,8 @@ def test_each_user_of_boards_may_send_its_time_limit_and_read_its_views_only() -
         is not None
     )
     assert root.findtext("profiles/board/readonly") == "1"
+    told = {name: root.findtext(f"profiles/board/{name}") for name in OWN_SERVERS_LIMITS}
+    assert told == {name: str(limit) for name, limit in OWN_SERVERS_LIMITS.items()}
     assert {user.tag: user.findtext("grants/query") for user in root.findall("users/*")} == {
         "board": "GRANT SELECT ON gulou_published.*",
         "desk": "GRANT SELECT ON gulou_desk.*",

@@ -32,8 +32,8 @@ def test_a_users_file_holds_for_both_roles_what_it_says(file: Path) -> None:
     write_users(file, {"w": {**WRITER, "limits": {"max_result_rows": 7}}, "b": BOARD, "l": limited})
     users = Users(file)
 
-    # Defaults of an entry: 30 seconds, 100,000 rows, 500 MB; a writer has no limits.
-    every = {"max_execution_time": 30, "max_result_rows": 100_000, "max_memory_usage": 500_000_000}
+    # Defaults of an entry: 30 seconds, 100,000 rows, 200 MB; a writer has no limits.
+    every = {"max_execution_time": 30, "max_result_rows": 100_000, "max_memory_usage": 200_000_000}
     every["max_result_bytes"] = 33_554_432  # 32 MiB
     assert users.find("w") == User("w", "tower", "writer", (), {})
     assert users.find("b") == User("b", "drum", "board", ("a", "b"), every)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from infra.warehouse import server, sizes
-from infra.warehouse._fault import NOT_IMPLEMENTED, UNKNOWN_PACKET, Fault
+from infra.warehouse._fault import NOT_IMPLEMENTED, QUERY_WAS_CANCELLED, UNKNOWN_PACKET, Fault
 from infra.warehouse.access import User, Users, write_users
 from infra.warehouse.desk import Desk, Question
 from infra.warehouse.engine import Engine, Session
@@ -363,12 +363,15 @@ def test_a_piece_that_is_stored_stays_when_the_next_one_is_refused(
 
 
 def test_a_cancelled_insert_stores_no_more_and_leaves_nothing_to_the_next_one(
-    table: Table, monkeypatch: pytest.MonkeyPatch
+    table: Table, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sizes, "INSERT_BYTES", 20)
 
-    assert table.insert(data(range(11)) + data(range(50, 60)) + b"\x03") == b""
+    with pytest.raises(Fault) as cancelled:
+        table.insert(data(range(11)) + data(range(50, 60)) + b"\x03")
+    assert cancelled.value.code == QUERY_WAS_CANCELLED
     assert table.parts() == [11]
+    peer.socket.recv(1000)  # the columns
     # 12 bytes: the head and two rows.
     assert table.insert(data([80, 81]) + LAST) == b"\x03\x00\x00\x00\x02\x0c"
     assert table.parts() == [11, 2]

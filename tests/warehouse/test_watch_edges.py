@@ -58,7 +58,7 @@ def clients() -> Iterator[list[Client]]:
 
 def look(watch: Watch) -> None:
     """Returns when the thread has looked at everything that happened until now."""
-    with closing(Client()) as probe, watch.over(probe.theirs, probe.gone):
+    with closing(Client()) as probe, watch.over(probe.theirs, probe.gone, cancels=True):
         probe.socket.sendall(b"\x03")
         probe.wait()
 
@@ -69,7 +69,7 @@ def test_a_client_cancels_with_byte_3_which_stays_to_be_read(
     client, *others = clients
     with ExitStack() as stack:
         for each in clients:
-            stack.enter_context(watch.over(each.theirs, each.gone))
+            stack.enter_context(watch.over(each.theirs, each.gone, cancels=True))
         # Ping and Data.
         for each, sent in zip(others, (b"\x04", b"\x02"), strict=True):
             each.socket.sendall(sent)
@@ -79,6 +79,88 @@ def test_a_client_cancels_with_byte_3_which_stays_to_be_read(
 
     assert [each.told for each in clients] == [[True], [], []]
     assert client.theirs.recv(1) == b"\x03"
+
+
+def test_byte_3_of_a_client_that_sends_rows_is_a_rows_byte(
+    watch: Watch, clients: list[Client]
+) -> None:
+    client = clients[0]
+    with watch.over(client.theirs, client.gone):
+        client.socket.sendall(b"\x03")
+        look(watch)
+        assert client.told == []
+        client.socket.close()
+        client.wait()
+
+    assert client.told[0] is False
+
+
+class Held(Watch):
+    """Looks at a connection when it is let go."""
+
+    def __init__(self) -> None:
+        self.stirred, self.let_go, self.done = (threading.Event() for _ in range(3))
+        super().__init__()
+
+    def _ask(self, watched: Any) -> None:
+        self.stirred.set()
+        assert self.let_go.wait(DEADLINE_S)
+        super()._ask(watched)
+        self.done.set()
+
+
+def test_a_query_that_ended_while_the_thread_woke_up_is_not_told_of(
+    clients: list[Client],
+) -> None:
+    # Otherwise the next query of the connection would be ended in its place.
+    client = clients[0]
+    with closing(Held()) as watch:
+        with watch.over(client.theirs, client.gone):
+            client.socket.close()
+            assert watch.stirred.wait(DEADLINE_S)
+        watch.let_go.set()
+        assert watch.done.wait(DEADLINE_S)
+
+    assert client.told == []
+
+
+def test_a_query_does_not_end_while_it_is_being_told_of(clients: list[Client]) -> None:
+    client, ended, telling = clients[0], threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def gone(cancelled: bool) -> None:
+        telling.set()
+        # The query has nothing left to do but to end.
+        seen.append(ended.wait(0.2))
+
+    with closing(Watch()) as watch:
+        with watch.over(client.theirs, gone):
+            client.socket.close()
+            assert telling.wait(DEADLINE_S)
+        ended.set()
+
+    assert seen[0] is False
+
+
+def test_an_event_of_an_earlier_connection_with_the_same_number_harms_nobody(
+    watch: Watch, clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, real = clients[0], watch._poll
+    assert real is not None
+    number, polled = client.theirs.fileno(), threading.Event()
+
+    def late(timeout_s: float) -> list[tuple[int, int]]:
+        polled.set()
+        return [*real.poll(timeout_s), (number, select.EPOLLRDHUP)]
+
+    with watch.over(client.theirs, client.gone):
+        poll = SimpleNamespace(poll=late, register=real.register, unregister=real.unregister)
+        monkeypatch.setattr(watch, "_poll", poll)
+        look(watch)
+        assert polled.wait(DEADLINE_S)
+        look(watch)
+
+    assert client.told == []
 
 
 def test_a_client_that_closes_hangs_up(watch: Watch, clients: list[Client]) -> None:
@@ -177,9 +259,9 @@ class Counted(Watch):
         self.asked: list[socket.socket] = []
         super().__init__()
 
-    def _ask(self, watched: Any, hung_up: bool = False) -> None:
+    def _ask(self, watched: Any) -> None:
         self.asked.append(watched.connection)
-        super()._ask(watched, hung_up)
+        super()._ask(watched)
 
 
 def test_what_a_client_sends_ahead_wakes_the_thread_once(clients: list[Client]) -> None:
@@ -251,7 +333,7 @@ def test_a_connection_that_nobody_watches_any_more_harms_no_other(
     # As when its query ends while the thread is waking up because of it.
     watch._poll.register(forgotten.theirs, select.EPOLLIN | select.EPOLLET)
     forgotten.socket.sendall(b"\x03")
-    with watch.over(other.theirs, other.gone):
+    with watch.over(other.theirs, other.gone, cancels=True):
         other.socket.sendall(b"\x03")
         other.wait()
 
@@ -264,7 +346,7 @@ def test_a_query_that_cannot_be_ended_is_logged_and_the_next_one_is_watched(
     def fails(cancelled: bool) -> None:
         raise RuntimeError(f"cancelled: {cancelled}")
 
-    with watch.over(clients[0].theirs, fails):
+    with watch.over(clients[0].theirs, fails, cancels=True):
         clients[0].socket.sendall(b"\x03")
         look(watch)
         look(watch)
