@@ -170,9 +170,10 @@ SCALARS: Final = frozenset(name.lower() for name in (*_SCALARS, *_conversions())
 AGGREGATES: Final = frozenset(name.lower() for name in _AGGREGATES)
 """Also with combinators: `sumIf`, `countDistinct`."""
 ROW_MAKERS: Final = frozenset(
-    ("numbers", "numbers_mt", "zeros", "generate_series", "generateseries", "values", "null")
+    ("numbers", "numbers_mt", "zeros", "generate_series", "generateseries")
 )
-"""Table functions that only make rows."""
+"""Table functions that only make rows, of numbers alone: a text that says the structure, as that of
+`values`, may compute columns by any expression, and no check of the statement sees it."""
 
 KEYWORDS: Final = frozenset(
     """

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from infra.warehouse import _allowed
+from infra.warehouse._fault import Fault
 from infra.warehouse.engine import Engine
 
 
@@ -58,6 +59,29 @@ def test_every_listed_table_function_format_and_setting_is_one_of_the_engine(
     assert sorted(_allowed.ROW_MAKERS - tables) == []
     assert sorted(_allowed.FORMATS - formats) == []
     assert sorted(_allowed.SETTINGS.keys() - engine.settings) == []
+
+
+STRUCTURE = r"'n UInt64, word String ALIAS toString(n)'"
+
+
+def takes_a_text(engine: Engine, function: str) -> bool:
+    """Whether the table function takes one, alone or beside numbers."""
+    for arguments in (STRUCTURE, f"{STRUCTURE}, 1", f"1, {STRUCTURE}", f"1, 1, {STRUCTURE}"):
+        try:
+            engine.ask(f"SELECT * FROM {function}({arguments}) LIMIT 1")
+        except Fault:
+            continue
+        return True
+    return False
+
+
+def test_no_listed_table_function_takes_a_text(engine: Engine) -> None:
+    """A text may say a structure, whose columns any expression computes: nothing checks that."""
+    names = listed(engine, "SELECT name FROM system.table_functions")
+    makers = [name for name in names if name.lower() in _allowed.ROW_MAKERS]
+
+    assert [name for name in makers if takes_a_text(engine, name)] == []
+    assert {name for name in ("values", "null") if takes_a_text(engine, name)} == {"values", "null"}
 
 
 def test_no_function_shares_its_name_with_a_table_function_but_format(engine: Engine) -> None:

@@ -114,6 +114,12 @@ SECRETS = [
     "python('x')",
     "mergeTreeIndex('city', 'secret')",
     "input('n UInt8')",
+    # The first text is SQL: a column of it may be computed by any expression.
+    r"values('a UInt8, b String ALIAS joinGet(\'city.owner\', \'v\', \'x\')', 1)",
+    r"values('a UInt8, b String DEFAULT file(\'/etc/hostname\')', (1, 'x'))",
+    r"null('a UInt8, b UInt8 MATERIALIZED getServerSetting(\'path\')')",
+    "values('n UInt8', 1)",
+    "null('n UInt8')",
     "(SELECT * FROM city.secret)",
     "(SELECT 1 UNION ALL SELECT n FROM city.secret)",
     "{t:Identifier}",
