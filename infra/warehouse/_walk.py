@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
 from infra.warehouse._allowed import (
     AGGREGATES,
     ENDING,
+    HIGHER,
     KEYWORDS,
     LEAVING_FROM,
-    PARAMETER_TYPE,
     ROW_MAKERS,
     SCALARS,
     SIGNS,
     SYSTEM,
+    TYPE_TEXTS,
+    ZONE_TEXTS,
 )
 from infra.warehouse._fault import ACCESS_DENIED, UNKNOWN_FUNCTION, UNKNOWN_TABLE, Fault
 from infra.warehouse._sql import Token, weight
+from infra.warehouse._texts import is_type, plain
 from infra.warehouse.access import User
 
 _FUNCTIONS: Final = SCALARS | AGGREGATES
@@ -34,7 +38,9 @@ _MOST_WEIGHT: Final = 200
 analyses it each time."""
 _NEVER: Final = frozenset(("SETTINGS", "INTO", "PARALLEL"))
 """Words that the walk takes for names, and the engine in some places for the begin of a clause."""
-_PARAMETER: Final = re.compile(rf"\{{\w+:{PARAMETER_TYPE}\}}")
+_PARAMETER: Final = re.compile(r"\{\w+:(.+)\}")
+_READ_FROM: Final[Mapping[str, int]] = {**ZONE_TEXTS, **TYPE_TEXTS}
+"""The first argument of a function that the engine may read as a type or a zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +69,29 @@ class _Bracket:
     """SELECT, FROM, or a word that ended a FROM."""
     relation: bool = False
     """Whether a relation must come next."""
+    function: str = ""
+    """Whose arguments these are."""
+    begin: int = 0
+    """Where the current argument began."""
+    count: int = 0
+    """Arguments before the current one."""
+    reads_from: int | None = None
+    """Of a function named as the first argument: which of its own arguments is read as a text."""
 
 
 class Walk:
     """One pass over the tokens of a SELECT; stops at the first that is not allowed."""
 
-    def __init__(self, user: User, current: str, catalog: Catalog, found: Sequence[Token]) -> None:
+    def __init__(
+        self,
+        user: User,
+        current: str,
+        catalog: Catalog,
+        zones: Set[str],
+        found: Sequence[Token],
+    ) -> None:
         self._user, self._current, self._catalog, self._found = user, current, catalog, found
+        self._zones = zones
         self._brackets = [_Bracket()]
         self._operand = False
         """Whether an operand has just ended: no second can follow, only a word or a sign."""
@@ -82,6 +104,8 @@ class Walk:
         self._sources = {after.name for _, after in around} | self._queries
         """Names that a column can be qualified with: these, aliases and relations."""
         self._qualified: list[str] = []
+        self._calling = ""
+        """The function whose bracket comes next."""
 
     def run(self) -> None:
         """Raises a Fault when anything in the statement is not allowed."""
@@ -96,7 +120,7 @@ class Walk:
                 if token.name:
                     self._keyword(at, token.upper)
                 elif token.kind == "sign":
-                    self._sign(token.text)
+                    self._sign(at, token.text)
                 else:
                     self._literal(token)
                 at += 1
@@ -105,26 +129,92 @@ class Walk:
                 raise self._denied(f"{first}: nothing in the statement has this name")
 
     def _literal(self, token: Token) -> None:
-        if token.kind == "parameter" and not _PARAMETER.fullmatch(token.text):
-            raise self._denied(f"the parameter {token.text}: names are checked as written")
+        if token.kind == "parameter":
+            typed = _PARAMETER.fullmatch(token.text)
+            if typed is None or not is_type(typed[1], self._zones):
+                raise self._denied(f"the parameter {token.text}: names are checked as written")
         # The engine prints no heredoc and no other quotes.
         plain = token.kind in ("number", "parameter") or token.text[0] == "'"
         if not plain or self._operand or self._brackets[-1].relation:
             raise self._denied("a text or number in this place")
         self._operand, self._alias = True, False
 
-    def _sign(self, sign: str) -> None:
+    def _sign(self, at: int, sign: str) -> None:
         inside = self._brackets[-1]
         if sign not in SIGNS or (inside.relation and sign != "("):
             raise self._denied(f"the sign {sign!r} in this place")
+        if sign == "*" and not self._operand:
+            self._many(at)
         if sign in "([":
-            self._brackets.append(_Bracket(relation=inside.relation))
+            function = self._calling if sign == "(" else ""
+            bracket = _Bracket(relation=inside.relation, function=function, begin=at + 1)
+            self._brackets.append(bracket)
             inside.relation = False
         elif sign in ")]" and len(self._brackets) > 1:
+            self._argument(inside, at, is_last=True)
             self._brackets.pop()
-        elif sign == "," and inside.clause == "FROM":
-            inside.relation = True
-        self._operand, self._alias = sign in ")]", False
+        elif sign == ",":
+            self._argument(inside, at, is_last=False)
+            inside.begin, inside.count = at + 1, inside.count + 1
+            inside.relation = inside.clause == "FROM"
+        self._operand, self._alias, self._calling = sign in ")]", False, ""
+
+    def _many(self, at: int) -> None:
+        """Checks an asterisk or COLUMNS(...), which stand for many columns.
+
+        As arguments they would be others than are written: `toString(*)` may name a time zone.
+        """
+        found, inside, first = self._found, self._brackets[-1], at
+        while first > 1 and found[first - 1].text == "." and found[first - 2].name:
+            first -= 2
+        before = found[first - 1] if first else found[at]
+        is_item = before.upper in ("SELECT", "DISTINCT") or before.text == ","
+        counted = inside.function.lower() == "count" and [
+            each.text for each in found[at - 1 : at + 2]
+        ]
+        if counted != ["(", "*", ")"] and not (is_item and inside.clause == "SELECT"):
+            raise self._denied(
+                f"{found[at].text} in this place", do="Write the columns, or use it after SELECT."
+            )
+
+    def _argument(self, inside: _Bracket, at: int, *, is_last: bool) -> None:
+        """Checks one argument that ends before `at`, where its function reads it as a text."""
+        name = inside.function.lower()
+        if name in HIGHER:
+            if not inside.count:
+                inside.reads_from = self._named(inside.begin, at)
+            if is_last and inside.reads_from is not None and inside.count > inside.reads_from:
+                raise self._denied(
+                    f"this function in {inside.function}", do="Write (x, y) -> f(x, y)."
+                )
+        reads_from = _READ_FROM.get(name)
+        if reads_from is None or at == inside.begin:
+            return
+        only = self._found[inside.begin] if at == inside.begin + 1 else None
+        text = None if only is None else plain(only)
+        if name in ZONE_TEXTS:
+            is_number = only is not None and (only.kind == "number" or only.upper == "NULL")
+            if inside.count >= reads_from and not is_number and text not in self._zones:
+                zones = ", ".join(sorted(self._zones))
+                raise self._denied(
+                    f"{inside.function} with such a time zone", do=f"Write one of {zones}."
+                )
+        elif (inside.count == reads_from or (is_last and reads_from < 0)) and not (
+            text is not None and is_type(text, self._zones)
+        ):
+            raise self._denied(
+                f"{inside.function} with such a type", do="Write a type of plain values."
+            )
+
+    def _named(self, begin: int, end: int) -> int | None:
+        """Which argument is read as a text by the function that is named there; None by none."""
+        found = self._found
+        called = [each.text for each in found[begin + 1 : end + 1]]
+        if ("-", ">") in itertools.pairwise(called):
+            return None
+        pairs = zip(found[begin:end], called, strict=True)
+        named = (_READ_FROM.get(each.name.lower()) for each, after in pairs if after != "(")
+        return min((at for at in named if at is not None), default=None)
 
     def _keyword(self, at: int, word: str) -> None:
         inside = self._brackets[-1]
@@ -145,6 +235,8 @@ class Walk:
                 raise self._denied(f"{word} in this place")
             if word != "ARRAY":
                 inside.clause = word
+        elif word == "COLUMNS" and at + 1 < len(self._found) and self._found[at + 1].text == "(":
+            self._many(at)
         self._alias = word == "AS"
         self._operand = word in ENDING
 
@@ -169,12 +261,24 @@ class Walk:
         if inside.relation:
             inside.relation = False
             self._relation(parts, called=called)
+        elif self._is_applied(at, end):
+            self._function(".".join(parts), called=True)
+            if _READ_FROM.get(parts[-1].lower(), 1) < 1:
+                raise self._denied(f"{parts[-1]} after APPLY")
         elif len(parts) > 1 and not called:
             self._column(parts)
         else:
             self._function(".".join(parts), called=called)
+            self._calling = parts[-1] if called else ""
         self._operand, self._alias = True, False
         return end
+
+    def _is_applied(self, at: int, end: int) -> bool:
+        """Whether the name from `at` up to `end` is a function after APPLY, not a lambda's x."""
+        found = self._found
+        before = at - 2 if at > 1 and found[at - 1].text == "(" else at - 1
+        after = [each.text for each in found[end : end + 2]]
+        return before >= 0 and found[before].upper == "APPLY" and after != ["-", ">"]
 
     def _relation(self, parts: list[str], *, called: bool) -> None:
         if called and len(parts) == 1:
@@ -219,13 +323,19 @@ class Walk:
         if called:
             raise Fault(UNKNOWN_FUNCTION, f"Unknown function {name}.")
 
-    def _denied(self, what: str) -> Fault:
-        return denied(self._user, what)
+    def _denied(self, what: str, *, do: str = "") -> Fault:
+        return denied(self._user, what, do=do)
 
 
-def denied(user: User, what: str) -> Fault:
+def denied(user: User, what: str, *, do: str = "") -> Fault:
+    """The fault of a statement that is not allowed.
+
+    Args:
+        user: who asks.
+        what: what the user may not, as "the function file".
+        do: what to write instead, where that can be said.
+    """
+    readable = f"Readable are relations of {', '.join(user.databases) or 'no database'}."
     return Fault(
-        ACCESS_DENIED,
-        f"{user.name}: Not enough privileges for {what}.",
-        do=f"Readable are relations of {', '.join(user.databases) or 'no database'}.",
+        ACCESS_DENIED, f"{user.name}: Not enough privileges for {what}.", do=do or readable
     )

@@ -29,7 +29,7 @@ from functools import lru_cache
 from typing import Final
 
 from infra.warehouse import sizes
-from infra.warehouse._allowed import FORMATS, SETTINGS, SYSTEM
+from infra.warehouse._allowed import FORMATS, SETTINGS, SYSTEM, ZONES
 from infra.warehouse._fault import ACCESS_DENIED, READONLY, UNKNOWN_TABLE, Fault
 from infra.warehouse._sql import Token, replaced_relations, tokens
 from infra.warehouse._walk import Catalog, Walk, denied
@@ -59,8 +59,13 @@ def database(user: User, wanted: str) -> str:
     return wanted
 
 
-def settings(user: User, wanted: Mapping[str, str]) -> dict[str, str]:
+def settings(user: User, wanted: Mapping[str, str], zone: str = "UTC") -> dict[str, str]:
     """The settings of a statement of `user`: the limits, or lower values where it asks for them.
+
+    Args:
+        user: who asks.
+        wanted: what it asks for.
+        zone: the city's own time zone, which may be named beside those of the list.
 
     Raises:
         Fault: a setting or a value that a read-only user may not choose.
@@ -72,6 +77,14 @@ def settings(user: User, wanted: Mapping[str, str]) -> dict[str, str]:
         elif name in SETTINGS:
             if not _fits(value, SETTINGS[name]):
                 raise Fault(READONLY, f"Cannot set {name!r} to such a value in readonly mode.")
+            chosen[name] = value
+        elif name == "session_timezone":
+            if value not in ZONES | {"", zone}:
+                raise Fault(
+                    READONLY,
+                    f"Cannot set {name!r} to such a value in readonly mode.",
+                    do=f"Use one of {', '.join(sorted(ZONES | {zone}))}.",
+                )
             chosen[name] = value
         elif name != "readonly":
             raise Fault(READONLY, f"Cannot modify {name!r} setting in readonly mode.")
@@ -162,14 +175,15 @@ def _checked(
         canonical = canonical[: found[-2].start]
         del found[-2:]
     words = [token.upper or token.text for token in found]
+    zones = ZONES | {engine.timezone}
     with _LOADING:
         catalog = _catalog(engine, changes, databases)
     if words[0] in ("SELECT", "WITH", "("):
-        Walk(user, current, catalog, found).run()
+        Walk(user, current, catalog, zones, found).run()
         return "SELECT", replaced_relations(canonical, _own_system(user))
     if words[:3] == ["DESCRIBE", "TABLE", "("]:
         # The engine describes one query in brackets; a second would follow an operand.
-        Walk(user, current, catalog, found[2:]).run()
+        Walk(user, current, catalog, zones, found[2:]).run()
         return "DESCRIBE", replaced_relations(canonical, _own_system(user))
     if words[0] == "USE" and len(found) == 2:
         if found[1].name not in user.databases:
