@@ -72,18 +72,35 @@ def test_no_state_is_merged_and_nothing_becomes_several_arguments(board: Client,
     assert refused(board, sql) == 46
 
 
-def chained(levels: int) -> str:
-    """Each name from WITH stands for the one before it twice."""
+def chained(levels: int, *, backwards: bool = False) -> str:
+    """Each name from WITH stands for the one before it twice; backwards it is defined later."""
     names = ["c0 AS (SELECT n FROM v)"]
     for at in range(levels):
         names.append(f"c{at + 1} AS (SELECT n FROM c{at} UNION ALL SELECT n FROM c{at})")
+    names = names[::-1] if backwards else names
     return f"WITH {', '.join(names)} SELECT count() FROM c{levels}"
+
+
+def nested(levels: int) -> str:
+    """Each `a` stands for the one around it twice."""
+    inner = "SELECT count() FROM a"
+    for _ in range(levels):
+        inner = (
+            "SELECT * FROM (WITH a AS (SELECT n FROM a UNION ALL SELECT n FROM a) "
+            f"SELECT * FROM ({inner}))"
+        )
+    return f"WITH a AS (SELECT n FROM v) {inner}"
 
 
 COSTLY = {
     "BETWEEN after BETWEEN": "SELECT 1 " + "BETWEEN 0 AND 2 " * 40,
     "BETWEEN within BETWEEN": "SELECT " + "(" * 40 + "1" + " BETWEEN 0 AND 2)" * 40,
     "names from WITH, each twice": chained(40),
+    "names from WITH, each twice and defined later": chained(30, backwards=True),
+    "one name from WITH, each twice the one around it": nested(20),
+    "names from WITH that stand for each other": (
+        "WITH a AS (SELECT n FROM b), b AS (SELECT n FROM a) SELECT n FROM a"
+    ),
     "a long name": f"SELECT {'if' * 15_000}x FROM v",
     "a distance of texts": "SELECT editDistance('a', 'b')",
     "a distance by its other name": "SELECT levenshteinDistance('a', 'b')",
@@ -97,5 +114,10 @@ def test_what_costs_far_more_than_its_length_is_refused(board: Client, kind: str
 
 def test_what_costs_little_is_taken(board: Client) -> None:
     assert board.execute("SELECT 1 " + "BETWEEN 0 AND 2 " * 4) == [(1,)]
-    assert board.execute(chained(5)) == [(32,)]
+    for backwards in (False, True):
+        assert board.execute(chained(5, backwards=backwards)) == [(32,)]
+    twice = "(WITH a AS (SELECT n FROM v) SELECT n FROM a)"
+    assert board.execute(f"{twice} UNION ALL {twice}") == [(7,), (7,)]
+    alias = "WITH a AS (SELECT n AS b FROM v AS a), b AS (SELECT b FROM a) SELECT b FROM b"
+    assert board.execute(alias) == [(7,)]
     assert board.execute(f"SELECT n AS `{'名' * 80}` FROM v") == [(7,)]
