@@ -23,6 +23,7 @@ import base64
 import itertools
 import math
 import re
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -133,8 +134,11 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
         raise denied(user, f"more than {_MOST_BETWEEN} BETWEEN")
     marked, moments = _without_moments(sql)
     check = _checked if len(marked) <= sizes.KEPT_CHARACTERS else _checked.__wrapped__
-    kind, text = check(engine, engine.catalog, user.name, user.databases, current, marked)
-    return kind, _MARKED.sub(lambda each: moments[int(each[1])], text) if moments else text
+    try:
+        kind, text = check(engine, engine.catalog, user.name, user.databases, current, marked)
+    except Fault as fault:  # it may quote the statement
+        raise Fault(fault.code, _unmarked(fault.what, moments), do=fault.do) from None
+    return kind, _unmarked(text, moments)
 
 
 def _without_moments(sql: str) -> tuple[str, list[str]]:
@@ -142,7 +146,8 @@ def _without_moments(sql: str) -> tuple[str, list[str]]:
 
     A board asks again every few seconds with another instant as its only change. A number of ten or
     thirteen digits alone in brackets is one token wherever it stands, so the check of one such text
-    holds for all; what a name in quotes would become is looked up with the mark in it.
+    holds for all; what a name in quotes would become is looked up with the mark in it. Nobody
+    outside learns the mark, or a text could spell it with escapes and become another.
     """
     moments = _MOMENT.findall(sql)
     if _MARK in sql or len(moments) > _MOST_MOMENTS:
@@ -153,8 +158,18 @@ def _without_moments(sql: str) -> tuple[str, list[str]]:
 
 _MOMENT: Final = re.compile(r"(?<=\()[1-9][0-9]{9}(?:[0-9]{3})?(?=\))")
 _MOST_MOMENTS: Final = 1000
-_MARK: Final = "907155263418092"
+_MARK: Final = str(9 * 10**14 + secrets.randbelow(10**14))
 _MARKED: Final = re.compile(f"{_MARK}([0-9]{{3}})")
+
+
+def _unmarked(text: str, moments: Sequence[str]) -> str:
+    """`text` with the instants in place of their marks."""
+
+    def moment(found: re.Match[str]) -> str:
+        at = int(found[1])
+        return moments[at] if at < len(moments) else found[0]
+
+    return _MARKED.sub(moment, text) if moments else text
 
 
 @lru_cache(maxsize=512)
