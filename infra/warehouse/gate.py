@@ -38,8 +38,11 @@ from infra.warehouse.access import User
 from infra.warehouse.engine import Engine
 
 _MOST_BETWEEN: Final = 8
-"""The engine prints `x BETWEEN a AND b` with x twice, so that forty in one another would take it a
-month."""
+_MOST_PRINTED: Final = 512 << 10
+"""The engine prints `x BETWEEN a AND b` with x twice. Forty in one another would take it a month,
+and eight around a long list a quarter of a minute."""
+_TOO_INTRICATE: Final = frozenset((167, 306, 718))
+"""The parser's errors when it goes too deep, or back too often."""
 _HIDDEN: Final = frozenset(("_temporary_and_external_tables",))
 """Databases that `system.databases` does not list."""
 
@@ -130,8 +133,13 @@ def checked(engine: Engine, user: User, current: str, sql: str) -> tuple[str, st
     """
     if current not in user.databases:  # taken from the user after the login
         raise denied(user, f"the database {current!r}")
-    if sql.lower().count("between") > _MOST_BETWEEN:
-        raise denied(user, f"more than {_MOST_BETWEEN} BETWEEN")
+    betweens = sql.lower().count("between")
+    if betweens > _MOST_BETWEEN or (betweens and len(sql) << betweens > _MOST_PRINTED):
+        raise denied(
+            user,
+            f"{betweens} BETWEEN in {len(sql)} characters",
+            do="Write x >= a AND x <= b.",
+        )
     marked, moments = _without_moments(sql)
     check = _checked if len(marked) <= sizes.KEPT_CHARACTERS else _checked.__wrapped__
     try:
@@ -209,10 +217,12 @@ def _checked(
 
 def _canonical(engine: Engine, user: User, sql: str) -> str:
     try:
-        once, twice = _printed(engine, sql)
+        once, twice = _printed(engine, user, sql)
     except Fault as fault:
         if "Multi-statements" in fault.what:
             raise denied(user, "more than one statement") from None
+        if fault.code in _TOO_INTRICATE:
+            raise denied(user, "so many brackets in one another", do="Use WITH.") from None
         # The rest of the engine's sentence is about the query in `_printed`.
         raise Fault(fault.code, fault.what.partition(": In scope SELECT base64Encode")[0]) from None
     if once != twice:
@@ -220,9 +230,10 @@ def _canonical(engine: Engine, user: User, sql: str) -> str:
     return base64.b64decode(once).decode(errors="surrogateescape")
 
 
-def _printed(engine: Engine, sql: str) -> list[str]:
+def _printed(engine: Engine, user: User, sql: str) -> list[str]:
     """`sql` as the engine prints it, and as it prints the printed text, both in base 64."""
-    (row,) = engine.ask(
+    (row,) = engine.ask_for(
+        user.name,
         "SELECT base64Encode(formatQuerySingleLine({asked:String}) AS once), "
         "base64Encode(formatQuerySingleLine(once))",
         asked=sql,

@@ -101,6 +101,13 @@ COSTLY = {
     "names from WITH that stand for each other": (
         "WITH a AS (SELECT n FROM b), b AS (SELECT n FROM a) SELECT n FROM a"
     ),
+    "BETWEEN around a long list": (
+        f"SELECT {'(' * 8}`+`(1{',1' * 12_000}){' BETWEEN 0 AND 2)' * 8}"
+    ),
+    "BETWEEN around a list": f"SELECT {'(' * 8}(1{',1' * 1100}){' BETWEEN 0 AND 2)' * 8}",
+    "lists in lists": f"SELECT {', '.join(['[' * 240 + ']' * 240] * 10)}",
+    "very many lists in lists": f"SELECT {', '.join(['[' * 32 + ']' * 32] * 600)}",
+    "brackets in brackets": f"SELECT {', '.join(['(' * 60 + '1' + ')' * 60] * 300)}",
     "a long name": f"SELECT {'if' * 15_000}x FROM v",
     "a distance of texts": "SELECT editDistance('a', 'b')",
     "a distance by its other name": "SELECT levenshteinDistance('a', 'b')",
@@ -121,3 +128,6 @@ def test_what_costs_little_is_taken(board: Client) -> None:
     alias = "WITH a AS (SELECT n AS b FROM v AS a), b AS (SELECT b FROM a) SELECT b FROM b"
     assert board.execute(alias) == [(7,)]
     assert board.execute(f"SELECT n AS `{'名' * 80}` FROM v") == [(7,)]
+    assert board.execute(f"SELECT {'(' * 16}n{' + 1)' * 16} FROM v") == [(23,)]
+    assert board.execute(f"SELECT {'[' * 12}n{']' * 12} = {'[' * 12}7{']' * 12} FROM v") == [(1,)]
+    assert board.execute(f"SELECT n IN ({', '.join(map(str, range(9000)))}) FROM v") == [(1,)]

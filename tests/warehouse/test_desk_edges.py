@@ -455,7 +455,7 @@ def test_a_query_can_be_ended_while_the_check_of_a_statement_hangs(
     engine: Engine, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "_ASKING_S", 0.01)
-    with engine._asking_lock, ThreadPoolExecutor(1) as pool:
+    with engine._asking.lock, ThreadPoolExecutor(1) as pool:
         ending = pool.submit(answer, desk, question(ENDLESS))
         while not ending.done():
             desk.stop()
