@@ -222,7 +222,7 @@ def _canonical(engine: Engine, user: User, sql: str) -> str:
         if "Multi-statements" in fault.what:
             raise denied(user, "more than one statement") from None
         if fault.code in _TOO_INTRICATE:
-            raise denied(user, "so many brackets in one another", do="Use WITH.") from None
+            raise denied(user, "a statement so long or so deep", do="Use WITH.") from None
         # The rest of the engine's sentence is about the query in `_printed`.
         raise Fault(fault.code, fault.what.partition(": In scope SELECT base64Encode")[0]) from None
     if once != twice:
