@@ -4,7 +4,8 @@ The lists say what is allowed. A function, format or setting that a newer engine
 until it stands here. A function may stand here when its value depends on its arguments, the time
 and chance only: not on a file, a dictionary, a table named by a text, the network, the server's
 state or another query. `formatRow` is not here, because formats with a schema write files, and
-`untuple` is not, because it becomes several arguments of the function around it.
+`untuple` is not, because it becomes several arguments of the function around it; nor `tokens`, whose
+second text is read as the call of a tokenizer.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ _SCALARS: Final = """
     countMatchesCaseInsensitive extract extractAll extractGroups extractAllGroups
     extractAllGroupsHorizontal extractAllGroupsVertical replace replaceOne replaceAll
     replaceRegexpOne replaceRegexpAll regexpQuoteMeta translate translateUTF8 splitByChar
-    splitByString splitByRegexp splitByWhitespace splitByNonAlpha alphaTokens tokens ngrams
+    splitByString splitByRegexp splitByWhitespace splitByNonAlpha alphaTokens ngrams
     arrayStringConcat format repeat space ascii char hasToken hasTokenCaseInsensitive hasSubsequence
     multiSearchAny multiSearchAnyCaseInsensitive multiSearchAnyUTF8 multiSearchFirstPosition
     multiSearchFirstIndex multiSearchAllPositions multiMatchAny multiMatchAnyIndex

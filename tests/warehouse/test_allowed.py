@@ -105,6 +105,7 @@ def test_no_word_of_a_select_hides_a_function_that_is_not_listed(engine: Engine)
     file joinGet dictGet formatRow sleep sleepEachRow getServerSetting hasColumnInTable logTrace
     catboostEvaluate naiveBayesClassifier regionToName addressToLine showCertificate tcpPort
     serverUUID getMacro structureToProtobufSchema filesystemAvailable demangle executable url
+    untuple tokens values null
     """.split(),  # noqa: SIM905
 )
 def test_what_reaches_beyond_its_arguments_is_not_listed(name: str) -> None:
