@@ -3,7 +3,9 @@
 The lists say what is allowed. A function, format or setting that a newer engine brings is refused
 until it stands here. A function may stand here when its value depends on its arguments, the time
 and chance only: not on a file, a dictionary, a table named by a text, the network, the server's
-state or another query. `formatRow` is not here, because formats with a schema write files.
+state or another query. `formatRow` is not here, because formats with a schema write files, and
+`untuple` is not, because it becomes several arguments of the function around it; nor `tokens`, whose
+second text is read as the call of a tokenizer.
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ _SCALARS: Final = """
     countMatchesCaseInsensitive extract extractAll extractGroups extractAllGroups
     extractAllGroupsHorizontal extractAllGroupsVertical replace replaceOne replaceAll
     replaceRegexpOne replaceRegexpAll regexpQuoteMeta translate translateUTF8 splitByChar
-    splitByString splitByRegexp splitByWhitespace splitByNonAlpha alphaTokens tokens ngrams
+    splitByString splitByRegexp splitByWhitespace splitByNonAlpha alphaTokens ngrams
     arrayStringConcat format repeat space ascii char hasToken hasTokenCaseInsensitive hasSubsequence
     multiSearchAny multiSearchAnyCaseInsensitive multiSearchAnyUTF8 multiSearchFirstPosition
     multiSearchFirstIndex multiSearchAllPositions multiMatchAny multiMatchAnyIndex
@@ -108,7 +110,7 @@ _SCALARS: Final = """
     replicate emptyArrayString emptyArrayUInt8 emptyArrayUInt64 emptyArrayInt64 emptyArrayDate
     emptyArrayDateTime
 
-    tuple tupleElement untuple tupleConcat tupleNames tupleToNameValuePairs flattenTuple tuplePlus
+    tuple tupleElement tupleConcat tupleNames tupleToNameValuePairs flattenTuple tuplePlus
     tupleMinus tupleMultiply tupleDivide map mapKeys mapValues mapContains mapContainsKey
     mapContainsKeyLike mapAdd mapSubtract mapApply mapFilter mapExists mapAll mapSort mapReverseSort
     mapUpdate mapConcat mapFromArrays mapExtractKeyLike mapPopulateSeries
@@ -170,9 +172,10 @@ SCALARS: Final = frozenset(name.lower() for name in (*_SCALARS, *_conversions())
 AGGREGATES: Final = frozenset(name.lower() for name in _AGGREGATES)
 """Also with combinators: `sumIf`, `countDistinct`."""
 ROW_MAKERS: Final = frozenset(
-    ("numbers", "numbers_mt", "zeros", "generate_series", "generateseries", "values", "null")
+    ("numbers", "numbers_mt", "zeros", "generate_series", "generateseries")
 )
-"""Table functions that only make rows."""
+"""Table functions that only make rows, of numbers alone: a text that says the structure, as that of
+`values`, may compute columns by any expression, and no check of the statement sees it."""
 
 KEYWORDS: Final = frozenset(
     """
@@ -236,12 +239,86 @@ FORMATS: Final = frozenset(
 )
 """Formats that need no schema: those with one (Protobuf, Cap'n Proto, Template) reach files."""
 
-PARAMETER_TYPE: Final = (
-    r"(?:\b(?:U?Int(?:8|16|32|64|128|256)|Float(?:32|64)|Decimal(?:32|64|128|256)?|Bool|String"
-    r"|FixedString|UUID|Date|Date32|DateTime|DateTime64|IPv4|IPv6|Array|Tuple|Map|Nullable"
-    r"|LowCardinality)\b|\b\d+\b|'[A-Za-z][\w/+-]*'|[(), ])+"
+TYPES: Final = frozenset(
+    """
+    int8 int16 int32 int64 int128 int256 uint8 uint16 uint32 uint64 uint128 uint256 float32 float64
+    decimal decimal32 decimal64 decimal128 decimal256 bool string fixedstring uuid date date32
+    datetime datetime64 ipv4 ipv6 enum enum8 enum16 array tuple map nullable lowcardinality
+    int integer bigint smallint tinyint float double real numeric boolean text varchar char
+    timestamp
+    """.split()  # noqa: SIM905
 )
-"""Types of `{name:Type}`; `Identifier` is none: names are checked as they are written."""
+"""Types that a statement may name, in lower case. Not those of aggregate states, whose bytes the
+engine believes; not `Identifier`, because names are checked as they are written; not JSON, Dynamic
+and Variant, whose texts name types again."""
+TYPE_TEXTS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("cast", "accuratecast", "accuratecastornull", "accuratecastordefault"), 1),
+    "reinterpret": 1,
+    "defaultvalueoftypename": 0,
+    **dict.fromkeys(("jsonextract", "jsonextractkeysandvalues"), -1),
+}
+"""The argument, counted from 0, whose text the engine reads as a type; -1 is the last."""
+
+ZONES: Final = frozenset(
+    """
+    UTC Etc/UTC GMT Asia/Shanghai Asia/Urumqi Asia/Hong_Kong Asia/Tokyo Asia/Singapore Europe/London
+    America/New_York
+    """.split()  # noqa: SIM905
+)
+"""Time zones that a statement may name, beside the city's own. The engine keeps 5 MB for each that
+was ever named, and there are six hundred."""
+_ZONE_FROM: Final = {
+    0: "now",
+    1: """
+    toString toDate toDate32 toDateTime toDateTime32 toDateTimeOrDefault toDateTimeOrNull
+    toDateTimeOrZero toTimeZone toUTCTimestamp fromUTCTimestamp toUnixTimestamp now64 timeSlot
+    timeZoneOffset YYYYMMDDhhmmssToDateTime toYYYYMM toYYYYMMDD toYYYYMMDDhhmmss toDaysSinceYearZero
+    fromUnixTimestamp64Second fromUnixTimestamp64Milli fromUnixTimestamp64Micro
+    fromUnixTimestamp64Nano parseDateTimeBestEffort parseDateTimeBestEffortOrNull
+    parseDateTimeBestEffortOrZero parseDateTimeBestEffortUS parseDateTime32BestEffort
+    parseDateTime32BestEffortOrNull parseDateTime32BestEffortOrZero
+    toYear toQuarter toMonth toDayOfMonth toDayOfYear toHour toMinute toSecond toMillisecond
+    toISOYear toISOWeek toMonday toLastDayOfMonth date year quarter month day dayOfMonth dayOfYear
+    hour minute second last_day
+    toStartOfYear toStartOfISOYear toStartOfQuarter toStartOfMonth toStartOfDay toStartOfHour
+    toStartOfMinute toStartOfSecond toStartOfMillisecond toStartOfMicrosecond toStartOfNanosecond
+    toStartOfFiveMinutes toStartOfTenMinutes toStartOfFifteenMinutes
+    toRelativeYearNum toRelativeQuarterNum toRelativeMonthNum toRelativeWeekNum toRelativeDayNum
+    toRelativeHourNum toRelativeMinuteNum toRelativeSecondNum
+    """,
+    2: """
+    toDateTime64 toDateTime64OrDefault toDateTime64OrNull toDateTime64OrZero formatDateTime
+    formatDateTimeInJodaSyntax date_format fromUnixTimestamp from_unixtime parseDateTime
+    parseDateTimeOrNull parseDateTimeOrZero parseDateTime64BestEffort
+    parseDateTime64BestEffortOrNull parseDateTime64BestEffortOrZero dateName dateTrunc
+    date_trunc toStartOfInterval toStartOfWeek toLastDayOfWeek toDayOfWeek dayOfWeek toWeek week
+    toYearWeek yearweek
+    """,
+    3: "age dateDiff date_diff",
+    6: "makeDateTime",
+    8: "makeDateTime64",
+}
+
+
+def _zone_texts() -> Iterator[tuple[str, int]]:
+    for at, names in _ZONE_FROM.items():
+        yield from ((name.lower(), at) for name in names.split())
+    for unit in [*_UNITS, *_FRACTIONS]:
+        yield from ((f"{what}{unit}s".lower(), 2) for what in ("add", "subtract"))
+
+
+ZONE_TEXTS: Final[Mapping[str, int]] = dict(_zone_texts())
+"""The first argument, counted from 0, that the engine may take for a time zone."""
+HIGHER: Final = frozenset(
+    """
+    arrayAll arrayAvg arrayCompact arrayCount arrayCumSum arrayCumSumNonNegative arrayDifference
+    arrayExists arrayFill arrayFilter arrayFirst arrayFirstIndex arrayFirstOrNull arrayFold
+    arrayLast arrayLastIndex arrayLastOrNull arrayMap arrayMax arrayMin arrayPartialReverseSort
+    arrayPartialSort arrayProduct arrayReverseFill arrayReverseSort arrayReverseSplit arraySort
+    arraySplit arraySum mapAll mapApply mapExists mapFilter mapReverseSort mapSort
+    """.lower().split()
+)
+"""Functions whose first argument may be another by its name."""
 
 _SWITCH: Final = "0|1|true|false"
 _SECONDS: Final = range(1, 3601)
@@ -251,8 +328,6 @@ SETTINGS: Final[Mapping[str, range | str]] = {
     "max_block_size": range(1, 1_000_001),
     "max_threads": range(1, 17),
     "log_comment": r"[^\0]{0,4000}",
-    # Names alone: the engine looks a zone that it does not know up in files.
-    "session_timezone": r"|[A-Za-z]\w*(?:[/+-]\w+)*",
     "date_time_output_format": "simple|iso|unix_timestamp",
     "enable_http_compression": _SWITCH,
     "http_zlib_compression_level": range(1, 10),

@@ -5,6 +5,7 @@ The engine's own parser does everything else.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -418,18 +419,52 @@ def _replaced(sql: str, changes: Sequence[tuple[Token, str]]) -> str:
     return "".join([*parts, sql[at:]])
 
 
-def weight(found: Sequence[Token], queries: Set[str]) -> int:
-    """How many queries the heaviest part of a statement means, WITH's names written out."""
-    weights: Counter[str] = Counter()
+def weight(found: Sequence[Token], queries: Set[str]) -> float:
+    """How many queries the heaviest part of a statement means, WITH's names written out.
+
+    The engine looks a name up among those that are defined later too, so the order does not count.
+    Names that stand for each other weigh infinitely, and so does one that is defined twice and
+    stands in its own query: which of them it means there depends on the place.
+    """
+    uses, times = _uses(found, queries)
+    for owner, used in uses.items():
+        if times[owner] < 2:  # a column of the same name, or a relation outside the statement
+            del used[owner]
+    users: dict[str, list[str]] = {}
+    for owner, used in uses.items():
+        for name in used:
+            users.setdefault(name, []).append(owner)
+    weights = {owner: float(times[owner]) for owner in uses}
+    waiting = {owner: len(used) for owner, used in uses.items()}
+    ready = [owner for owner, count in waiting.items() if not count]
+    for name in ready:  # grows while it is read
+        for owner in users.get(name, ()):
+            weights[owner] += uses[owner][name] * weights[name]
+            waiting[owner] -= 1
+            if not waiting[owner]:
+                ready.append(owner)
+    return max(weights.values()) if len(ready) == len(waiting) else math.inf
+
+
+def _uses(
+    found: Sequence[Token], queries: Set[str]
+) -> tuple[dict[str, Counter[str]], Counter[str]]:
+    """What the query of each name from WITH uses, "" being the statement, and each name's queries.
+
+    A name counts where it may be a column too.
+    """
+    uses = {owner: Counter[str]() for owner in ("", *queries)}
+    times = Counter[str]()
     owners = [""]
     for at, token in enumerate(found):
         after = found[at + 1].text if at + 1 < len(found) else ""
         if token.text == "(":
             named = at > 1 and found[at - 1].upper == "AS" and found[at - 2].name in queries
             owners.append(found[at - 2].name if named else owners[-1])
-            weights[owners[-1]] += named
+            times[owners[-1]] += named
         elif token.text == ")" and len(owners) > 1:
             owners.pop()
         elif token.name in queries and after not in (".", "AS"):
-            weights[owners[-1]] += weights[token.name]
-    return max(weights.values(), default=0)
+            is_part = at and (found[at - 1].text == "." or found[at - 1].upper == "AS")
+            uses[owners[-1]][token.name] += not is_part
+    return {owner: +used for owner, used in uses.items()}, times

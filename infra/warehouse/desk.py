@@ -395,7 +395,8 @@ class Desk:
         return remembered or settings.get("extremes", "0") not in ("0", "false")
 
     def _prepare_board(self, question: Question, settings: dict[str, str]) -> None:
-        allowed = board.settings(self._user, settings) | (PLAIN if self._is_parted else {})
+        allowed = board.settings(self._user, settings, self._engine.timezone)
+        allowed |= PLAIN if self._is_parted else {}
         board.checked_format(self._user, question.format)
         self._kind, self._sql = board.checked(
             self._engine, self._user, self._database, question.text

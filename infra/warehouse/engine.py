@@ -27,6 +27,11 @@ log = logging.getLogger(__name__)
 
 _ASKING_S: Final = 10.0
 """Longest wait for the check of another statement; one takes milliseconds."""
+_MOST_ASKING: Final = 16
+"""Sessions that check statements; beyond as many users, some share one."""
+_READABLE: Final = {"max_parser_backtracks": "10000", "max_parser_depth": "200"}
+"""Of a statement that is checked. The largest panel needs a tenth and a quarter of it; by default
+brackets in brackets keep the parser busy for a minute, and no limit of time ends that."""
 _SERVER: Final = {
     # Two cores, shared with Kafka and a worker.
     "background_pool_size": 2,
@@ -87,15 +92,18 @@ class Engine:
         self.timezone = timezone
         options = "&".join(f"{name}={value}" for name, value in _SERVER.items())
         self._address = f"{data.absolute()}?{options}"
-        self._asking_lock, self._control_lock = threading.Lock(), threading.Lock()
+        self._control_lock, self._asked_lock = threading.Lock(), threading.Lock()
         self._kill_lock = threading.Lock()
         self._to_kill: set[int] = set()
         self._serials = itertools.count(1)
         self.catalog = 0
         """Counts changes of tables; a cached answer is valid for one count."""
-        # Apart: a question that takes long must not keep queries from being ended.
-        self._asking, self._control = Session(self, "asking"), Session(self, "control")
-        version, names = self._lines(
+        # Apart: a question that takes long must not keep queries from being ended, and a statement
+        # that is checked neither the statements of other users nor the server's own questions.
+        self._control = Session(self, "control")
+        self._asking = _Asking(self)
+        self._asking_for: dict[str, _Asking] = {}
+        version, names = self.ask(
             "SELECT version(), arraySort(groupArray(name)) FROM system.settings"
         )[0]
         self.version = version
@@ -129,21 +137,22 @@ class Engine:
         Raises:
             Fault: the engine's, or others have been asking for too long.
         """
-        if not self._asking_lock.acquire(timeout=_ASKING_S):
-            raise Fault(
-                TOO_MANY_SIMULTANEOUS_QUERIES,
-                f"Statements have waited {_ASKING_S:g} s for their check.",
-                do="Ask again.",
-            )
-        try:
-            return self._lines(sql, **parameters)
-        finally:
-            self._asking_lock.release()
+        return self._asking.ask(sql, parameters)
 
-    def _lines(self, sql: str, **parameters: str) -> list[list[str]]:
-        escaped = {name: _escaped(value) for name, value in parameters.items()}
-        answer = self._asking.run(sql, "TSVRaw", escaped, mark_as="").decode()
-        return [line.split("\t") for line in answer.splitlines()]
+    def ask_for(self, user: str, sql: str, **parameters: str) -> list[list[str]]:
+        """Runs a query that reads what `user` has sent; only that user waits while it takes long.
+
+        Raises:
+            Fault: the engine's, or the user's others have been asking for too long.
+        """
+        with self._asked_lock:
+            if user not in self._asking_for:
+                taken = list(self._asking_for.values())
+                full = len(taken) >= _MOST_ASKING
+                shared = taken[len(taken) % _MOST_ASKING] if full else _Asking(self, _READABLE)
+                self._asking_for[user] = shared
+            asking = self._asking_for[user]
+        return asking.ask(sql, parameters)
 
     def changed(self) -> None:
         """Records that tables may have changed."""
@@ -151,10 +160,37 @@ class Engine:
 
     def close(self) -> None:
         """Ends everything that runs; acknowledged rows are on disk already."""
-        with self._asking_lock, self._control_lock:
-            self._asking.close()
+        for asking in {self._asking, *self._asking_for.values()}:
+            asking.close()
+        with self._control_lock:
             self._control.close()
         self._lock_file.close()
+
+
+class _Asking:
+    """A session for short questions, one at a time."""
+
+    def __init__(self, engine: Engine, settings: Mapping[str, str] | None = None) -> None:
+        self.lock = threading.Lock()
+        self._session = Session(engine, "asking", settings=settings)
+
+    def ask(self, sql: str, parameters: Mapping[str, str]) -> list[list[str]]:
+        if not self.lock.acquire(timeout=_ASKING_S):
+            raise Fault(
+                TOO_MANY_SIMULTANEOUS_QUERIES,
+                f"Statements have waited {_ASKING_S:g} s for their check.",
+                do="Ask again.",
+            )
+        try:
+            escaped = {name: _escaped(value) for name, value in parameters.items()}
+            answer = self._session.run(sql, "TSVRaw", escaped, mark_as="").decode()
+        finally:
+            self.lock.release()
+        return [line.split("\t") for line in answer.splitlines()]
+
+    def close(self) -> None:
+        with self.lock:
+            self._session.close()
 
 
 class Counts:

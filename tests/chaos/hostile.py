@@ -23,6 +23,8 @@ class Words:
     boards: list[str]
     texts: list[str]
     drop: str
+    unread: str
+    """No name of a zone, a type or a function: an error that looks for one shows what was read."""
 
 
 _VALUES: Final = (
@@ -60,6 +62,34 @@ _VALUES: Final = (
     "CASE WHEN {value} THEN {value} ELSE {value} END",
     "CAST({value}, {text})",
     "({value})::String",
+    "({value})::{type}",
+    "CAST({value} AS {type})",
+    "CAST({value}, {typed})",
+    "CAST(unhex('0a00'), concat({typed}, ''))",
+    "accurateCastOrNull({value}, {typed})",
+    "reinterpret({text}, {typed})",
+    "defaultValueOfTypeName({typed})",
+    "JSONExtract({value}, 'a', {typed})",
+    "JSONExtractKeysAndValues({text}, {typed})",
+    "arrayMap(CAST, [{value}], [{typed}])",
+    "toHour({value}, {zone})",
+    "toHour(now(), {zone})",
+    "toString(now(), {zone})",
+    "toDateTime64(0, 3, {zone})",
+    "addDays(now(), 1, {zone})",
+    "dateDiff('day', now(), now(), {zone})",
+    "toStartOfInterval(now(), toIntervalDay(1), {zone})",
+    "now() AT TIME ZONE {zone}",
+    "toString(now(), concat({zone}, {value}))",
+    "{function}(now(), {zone})",
+    "{function}({value}, {value}, {zone})",
+    "arrayMap({function}, [now()], [{zone}])",
+    "arrayMap((toString), [now()], [{zone}])",
+    "arrayMap(x -> toString(now(), x), [{zone}])",
+    "{function}(untuple((now(), {zone})))",
+    "{function}(*)",
+    "toString(COLUMNS('.'))",
+    "{{p:{type}}}",
     "toString({value})",
     "({value}, {value}).1",
     "[{value}][1]",
@@ -118,6 +148,13 @@ _RELATIONS: Final = (
     "numbers(3)",
     "numbers((SELECT count() FROM {relation}))",
     "values('n UInt8', 1)",
+    "values({structure}, {value})",
+    "values({structure}, (1, 'x'))",
+    "null({structure})",
+    "{table_function}({structure})",
+    "{table_function}({value}, {structure})",
+    "(SELECT now() AS a, {zone} AS b)",
+    "(SELECT {value} AS a, {typed} AS b)",
     "format({format}, {text})",
     "{table_function}({text})",
     "{table_function}({text}, {text})",
@@ -148,6 +185,18 @@ _SELECTS: Final = (
     "SELECT * APPLY {function} FROM divisions",
     "SELECT * APPLY(x -> {value}) FROM divisions",
     "SELECT COLUMNS('name') APPLY(file) FROM divisions",
+    "SELECT * APPLY({function}{state}) FROM {relation}",
+    "SELECT * APPLY {function}{state} FROM (SELECT {value} AS x FROM numbers(2))",
+    "SELECT * APPLY({function}{state}, 'x') FROM (SELECT {value} AS x)",
+    "SELECT {function}{state}(CAST(unhex('0a00'), {typed}))",
+    "SELECT toString(*) FROM {relation}",
+    "SELECT toString(t.*) FROM {relation} AS t",
+    "WITH (x, y) -> {function}(x, y) AS lower SELECT lower(now(), {zone})",
+    "WITH x -> * AS lower SELECT {function}(lower(1)) FROM {relation}",
+    "WITH {zone} AS x, {typed} AS y SELECT toHour(now(), x), CAST(1, y)",
+    "WITH b AS (SELECT * FROM a UNION ALL SELECT * FROM a), a AS ({select}) SELECT * FROM b",
+    "WITH a AS (SELECT * FROM b), b AS (SELECT * FROM a) SELECT {value} FROM a",
+    "WITH x AS ({select}) SELECT * FROM (WITH x AS (SELECT * FROM x) SELECT {value} FROM x)",
     "WITH x AS (SELECT * FROM {relation}) SELECT * FROM x",
     "WITH {value} AS x SELECT x",
     "WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x) SELECT {value} FROM x",
@@ -216,6 +265,30 @@ _STATEMENTS: Final = (
     "ATTACH TABLE x FROM '{drop}' (n UInt8) ENGINE = MergeTree ORDER BY n",
     "KILL QUERY WHERE {value}",
 )
+_TYPES: Final = (
+    "{unread}",
+    "Array({unread})",
+    "Tuple(a {unread})",
+    "AggregateFunction({unread}, UInt64)",
+    "SimpleAggregateFunction({unread}, UInt64)",
+    "AggregateFunction({function}, {type})",
+    "DateTime('{unread}')",
+    "Nullable(DateTime64(3, '{unread}'))",
+    "Map(String, {type})",
+    "Variant({type}, String)",
+    "JSON",
+    "Dynamic",
+    "Enum8('{unread}' = 1)",
+    "UInt64",
+    "String",
+    "DateTime('Asia/Shanghai')",
+)
+_STRUCTURE: Final = "n UInt64, word String {kept} toString({value})"
+_PLAIN: Final = {
+    "kept": ("ALIAS", "DEFAULT", "MATERIALIZED", "EPHEMERAL"),
+    "state": ("Merge", "State", "MergeState", "StateIf", "ForEachMerge", "SimpleState", ""),
+    "zoned": ("Asia/Shanghai", "UTC", "Africa/Cairo", "Fixed/UTC+01:02:03", "../../etc/passwd"),
+}
 _HARMLESS: Final = {
     "value": ("1", "'x'", "name", "code", "toString(name)", "[1, 2]", "NULL", "length(name)"),
     "relation": ("divisions", "gulou_published.divisions", "numbers(3)", "labels"),
@@ -262,6 +335,10 @@ class Grammar:
             return self._spliced(dice.choice(words.boards), depth)
         if name == "text":
             return self._quoted(dice.choice(words.texts))
+        if name in _PLAIN:
+            return dice.choice(_PLAIN[name])
+        if name in ("type", "typed", "structure", "zone", "unread"):
+            return self._read_again(name, depth)
         if name in ("path", "url"):
             fitting = [text for text in words.texts if ("://" in text) == (name == "url")]
             return self._quoted(dice.choice([text for text in fitting if "/" in text]))
@@ -279,6 +356,18 @@ class Grammar:
                 "format_name": words.formats,
             }[name]
         )
+
+    def _read_again(self, name: str, depth: int) -> str:
+        """A text that the engine reads as a type, as columns or as a zone, or what stands in it."""
+        dice = self._dice
+        if name == "unread":
+            return self._words.unread
+        if name == "type":
+            shallow = depth < _DEEPEST
+            return self._filled(dice.choice(_TYPES), depth + 1) if shallow else "String"
+        if name == "zone":
+            return self._quoted(dice.choice((self._words.unread, dice.choice(_PLAIN["zoned"]))))
+        return self._quoted(self._filled("{type}" if name == "typed" else _STRUCTURE, depth + 1))
 
     def _spliced(self, sql: str, depth: int) -> str:
         """Real SQL with a hostile piece in place of one of its names, numbers or texts."""

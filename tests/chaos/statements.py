@@ -52,6 +52,8 @@ class Canaries:
         """A table that no statement names: seen in an answer, metadata leaks."""
         self.environment = f"canary{secrets.token_hex(8)}"
         self.password = f"canary{secrets.token_hex(8)}"
+        self.unread = f"Canary{secrets.token_hex(8)}"
+        """No zone, type or function has this name: an error that misses one shows what was read."""
         self.file, self.inside = root / "canary.txt", store / "canary.txt"
         self.users, self.drop = root / "users.json", root / "drop"
         self.drop.mkdir()
@@ -101,6 +103,9 @@ class Canaries:
             "the list of tables": self.unnamed,
             "the environment": self.environment,
             "the users file": self.password,
+            "a zone by its name": f"load time zone {self.unread}",
+            "a type in a text": f"data type family: {self.unread}",
+            "a state in a text": f"aggregate function {self.unread}",
         }
         reached = [what for what, mark in marks.items() if mark in answer]
         try:
@@ -269,6 +274,7 @@ def _words(owner: Client, canaries: Canaries) -> Words:
         real,
         [*places, *names_, *others],
         str(canaries.drop),
+        canaries.unread,
     )
 
 
@@ -281,6 +287,9 @@ def probes(ground: Ground) -> dict[str, str]:
         "the list of tables": "SHOW TABLES FROM truth",
         "the environment": "SELECT file('/proc/self/environ')",
         "the users file": f"SELECT file('{canaries.users}')",
+        "a zone by its name": f"SELECT toHour(now(), '{canaries.unread}')",
+        "a type in a text": f"SELECT CAST(1, 'Array({canaries.unread})')",
+        "a state in a text": f"SELECT CAST('', 'AggregateFunction({canaries.unread}, UInt8)')",
         "the network": f"SELECT * FROM url('http://127.0.0.1:{canaries.port}/', 'LineAsString') "
         "SETTINGS http_max_tries = 1, http_receive_timeout = 1",
         "a file, by the kernel": f"SELECT count() FROM file('{canaries.file}', 'LineAsString')",

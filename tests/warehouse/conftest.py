@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
 
 from infra.warehouse import EmbeddedClickHouse, write_users
 from infra.warehouse.engine import Engine
@@ -67,3 +68,18 @@ def warehouse(
             client.execute(statement)
         client.disconnect()
         yield running
+
+
+@pytest.fixture
+def board(warehouse: EmbeddedClickHouse) -> Any:
+    client = connect(warehouse, "board", database="city_published")
+    yield client
+    client.disconnect()
+
+
+def refused(board: Client, sql: str) -> int:
+    """The code with which the statement of a board's user is refused."""
+    with pytest.raises(ServerException) as error:
+        board.execute(sql)
+    assert "secret" not in str(board.execute("SELECT name FROM system.tables"))
+    return int(error.value.code)

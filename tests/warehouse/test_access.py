@@ -271,6 +271,15 @@ def test_any_other_setting_is_refused(name: str) -> None:
     )
 
 
+def test_a_zone_is_one_of_the_list_or_the_citys_own() -> None:
+    for zone in ("", "UTC", "Asia/Shanghai", "Asia/Almaty"):
+        chosen = board.settings(ASKER, {"session_timezone": zone}, "Asia/Almaty")
+        assert chosen["session_timezone"] == zone
+    for wrong in ("Africa/Cairo", "asia/shanghai", "Asia/Almaty "):
+        with pytest.raises(Fault):
+            board.settings(ASKER, {"session_timezone": wrong})
+
+
 def test_readonly_may_be_asked_for_and_changes_nothing() -> None:
     assert board.settings(ASKER, {"readonly": "0"}) == {
         "max_result_rows": "100",

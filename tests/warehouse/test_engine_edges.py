@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from infra.warehouse import EmbeddedClickHouse
+from infra.warehouse import engine as engine_module
 from infra.warehouse._fault import QUERY_WAS_CANCELLED, SYNTAX_ERROR, Fault
 from infra.warehouse._sql import parse_insert
 from infra.warehouse.engine import Engine, Session
@@ -301,3 +302,26 @@ def test_a_session_that_is_closed_says_so_and_can_be_closed_again(engine: Engine
         with pytest.raises(Fault) as refused:
             ask()
         assert (refused.value.code, refused.value.what) == (SYNTAX_ERROR, "The session is closed.")
+
+
+def test_only_the_user_whose_statement_is_read_waits_for_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_ASKING_S", 0.01)
+    engine.ask_for("slow", "SELECT 1")
+    with engine._asking_for["slow"].lock:
+        assert engine.ask_for("other", "SELECT {n:UInt8}", n="2") == [["2"]]
+        assert engine.ask("SELECT 3") == [["3"]]
+        with pytest.raises(Fault, match="for their check"):
+            engine.ask_for("slow", "SELECT 1")
+    assert engine.ask_for("slow", "SELECT 1") == [["1"]]
+
+
+def test_the_sessions_that_read_statements_are_few_however_many_users_there_are(
+    engine: Engine,
+) -> None:
+    for number in range(40):
+        assert engine.ask_for(f"user {number}", "SELECT 1") == [["1"]]
+
+    sessions = {id(each) for each in engine._asking_for.values()}
+    assert len(sessions) == 16
