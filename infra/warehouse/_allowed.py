@@ -4,8 +4,8 @@ The lists say what is allowed. A function, format or setting that a newer engine
 until it stands here. A function may stand here when its value depends on its arguments, the time
 and chance only: not on a file, a dictionary, a table named by a text, the network, the server's
 state or another query. `formatRow` is not here, because formats with a schema write files, and
-`untuple` is not, because it becomes several arguments of the function around it; nor `tokens`, whose
-second text is read as the call of a tokenizer.
+`untuple` is not, because it becomes several arguments of the function around it; nor `tokens`,
+whose second text is read as the call of a tokenizer.
 """
 
 from __future__ import annotations
