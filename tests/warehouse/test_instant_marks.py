@@ -36,6 +36,7 @@ def test_a_refusal_quotes_the_instant_and_not_its_mark(engine: Engine, asked: st
         (r"90715526341809\x32000", "907155263418092000"),
         (f"{gate._MARK[:-1]}\\x3{gate._MARK[-1]}999", f"{gate._MARK}999"),
     ],
+    ids=["of old", "of this run"],  # the same in every process
 )
 def test_a_text_that_spells_a_mark_with_escapes_stays_what_it_is(
     engine: Engine, spelled: str, holds: str
