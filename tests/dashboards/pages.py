@@ -13,6 +13,8 @@ from playwright.sync_api import Page, expect
 
 WAIT_MS = 90_000  # A deadline, not an expectation: the machine may be busy with other tests.
 expect.set_options(timeout=WAIT_MS)
+POLLING_MS = 50
+"""By default, Playwright looks at every frame, and so has the page drawn sixty times a second."""
 
 _DRAWN = """() => {
   const panels = [...document.querySelectorAll('[data-panel-id]')];
@@ -33,7 +35,7 @@ def opened(page: Page, url: str) -> list[str]:
 
 
 def settled(page: Page) -> None:
-    page.wait_for_function(_DRAWN, timeout=WAIT_MS)
+    page.wait_for_function(_DRAWN, timeout=WAIT_MS, polling=POLLING_MS)
 
 
 def panel(page: Page, title: str) -> Any:

@@ -23,6 +23,7 @@ from infra.http import Grants
 from infra.settings import Settings
 from infra.stack import Stack
 from tests.dashboards.pages import (
+    POLLING_MS,
     WAIT_MS,
     eventually,
     faint_texts,
@@ -110,6 +111,7 @@ def _walked(page: Page) -> None:
         "[...document.querySelectorAll('[data-panel-id]')]"
         ".every((p) => p.dataset.state !== 'waiting')",
         timeout=WAIT_MS,
+        polling=POLLING_MS,
     )
     page.evaluate("scrollTo(0, 0)")
 
@@ -277,17 +279,17 @@ def _queries(
     ]  # fmt: skip
 
 
-def _rows(boards: BoardServer, queries: list[dict[str, Any]]) -> dict[str, int]:
-    """The number of rows of each query; asserts that none fails."""
+def _found(boards: BoardServer, queries: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The columns of each query; asserts that none fails."""
     body = {"queries": queries, "from": "1638288000000", "to": "1640966399000"}
     results = boards.call("POST", "/api/ds/query", body).json()["results"]
     assert [r["error"] for r in results.values() if "error" in r] == []
-    return {
-        ref: sum(
-            len(frame["data"]["values"][0]) for frame in r["frames"] if frame["data"]["values"]
-        )
-        for ref, r in results.items()
-    }
+    return {ref: [frame["data"]["values"] for frame in r["frames"]] for ref, r in results.items()}
+
+
+def _rows(found: dict[str, list[Any]]) -> dict[str, int]:
+    """The number of rows of each query."""
+    return {ref: sum(len(c[0]) for c in columns if c) for ref, columns in found.items()}
 
 
 @pytest.mark.parametrize("name", sorted(BY_VARIABLE))
@@ -298,11 +300,11 @@ def test_a_hostile_value_in_a_publishers_sql_gets_no_extra_row(
     places = {"county": GRID[:6], "township": GRID[:9], "village": GRID[:12], "grid": GRID}
     good = {"figure": "visits"} | {n: places[n] for n in _variables(uid) if n in places}
     # The result for a well-formed value that names nothing.
-    nothing = _rows(boards, _queries(uid, name, good, itertools.repeat("no-such-value")))
-    assert _rows(boards, _queries(uid, name, good, itertools.repeat(good[name]))) != nothing
+    nothing = _found(boards, _queries(uid, name, good, itertools.repeat("no-such-value")))
+    assert _found(boards, _queries(uid, name, good, itertools.repeat(good[name]))) != nothing
     for first in range(0, len(VALUES), len(VALUES) // BY_QUERY):
         turn = _queries(uid, name, good, itertools.cycle(VALUES[first:] + VALUES[:first]))
-        assert _rows(boards, turn) == nothing, [query["rawSql"] for query in turn]
+        assert _rows(_found(boards, turn)) == _rows(nothing), [each["rawSql"] for each in turn]
 
 
 def _variables(uid: str) -> set[str]:
