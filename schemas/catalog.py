@@ -272,9 +272,16 @@ def _family(family: Family) -> Iterator[str]:
     yield f"## {family.zh} {family.topic}"
     yield from _paragraphs(family.doc)
     yield _seen("各事件的件次 The counts of its events", family.grain)
+    if family.fold:
+        zh, en = _PERIODS[family.closer]
+        yield (
+            f"县市区以下的件次，以及按任何一项属性分列的件次：只公布到上{zh}末。"
+            "Below the county, and by any property, viewers see counts as of the end of the last "
+            f"{en} that is over."
+        )
     for f in family.totals:
-        if f.grain:
-            yield _seen(f"{f.zh}（`{f.name}`）The total `{f.name}`", f.grain)
+        if family.grain_of(f) != family.grain:
+            yield _seen(f"{f.zh}（`{f.name}`）The total `{f.name}`", family.grain_of(f))
     if family.fold:
         whom = "公开 are for viewers too" if family.fold.listed else "只供经办人员 are for clerks"
         yield f"逐案清单{whom}: its lists of cases."
@@ -320,8 +327,14 @@ _LEVELS: Final = {
 }
 
 
+_PERIODS: Final = {"month": ("月", "month"), "year": ("年", "year")}
+
+
 def _seen(what: str, grain: Grain) -> str:
-    over = "，只含已过去的年份 and by year, once it is over" if grain.period == "year" else ""
+    over = ""
+    if grain.period != "live":
+        zh, en = _PERIODS[grain.period]
+        over = f"，只含已过去的{zh}份 and by {en}, once it is over"
     return f"{what}: 公开到 for viewers down to {_LEVELS[grain.place]}{over}."
 
 

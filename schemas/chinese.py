@@ -23,6 +23,7 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "minute": "分钟",
     "hour": "小时",
     "day": "日期",
+    "month": "月份",
     "year": "年份",
     "gross_count": "原报件次",
     "net_count": "净件次",

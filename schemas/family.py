@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 from typing import Final
 
@@ -19,7 +19,7 @@ from pydantic_core import to_json
 from schemas.clocks import Clock
 from schemas.errors import SchemaError
 from schemas.event import Event, FieldSpec, example
-from schemas.grain import PLACES, Grain
+from schemas.grain import PLACES, Grain, Period, Place, Role
 from schemas.projections import HI, CaseFold, Diary, Projection, Rollup
 from schemas.words import Text
 
@@ -35,7 +35,19 @@ TAKEN_TOPICS: Final = frozenset(
 """Beginnings of the names of views, tables, files and boards that belong to no family."""
 _RESERVED: Final = frozenset(
     {"kpart", "koff", "type", "county", "division", "township", "village", "grid", "hour", "day"}
-    | {"year", "case", "events", "state", "open", "ended_at", "county_only", "time", "status", HI}
+    | {
+        "month",
+        "year",
+        "case",
+        "events",
+        "state",
+        "open",
+        "ended_at",
+        "county_only",
+        "time",
+        "status",
+        HI,
+    }
 )
 
 _OF_BALANCES: Final = frozenset({"raised", "spent", "balance"})
@@ -104,7 +116,25 @@ class Family:
 
     def grain_of(self, total: FieldSpec) -> Grain:
         """The finest place and period at which a viewer sees a total."""
-        return total.grain or self.grain
+        # A number that an event says of its case describes that case.
+        return total.grain or (Grain("county", self.closer) if self.fold else self.grain)
+
+    @property
+    def closer(self) -> Period:
+        """The period of figures that look closer than a county's totals of events."""
+        return self.grain.closer if self.fold else self.grain.period
+
+    def shows(
+        self, place: Place, role: Role, period: Period = "live", *, split: bool = False
+    ) -> bool:
+        """Whether readers of that role see its counts at that level, for that period.
+
+        With `split`, by a property of the events or cases too.
+        """
+        near = split or place != "county"
+        return replace(self.grain, period=self.closer if near else self.grain.period).shows(
+            place, role, period
+        )
 
     def _fields(self, mark: str) -> tuple[FieldSpec, ...]:
         found: dict[str, FieldSpec] = {}
@@ -381,15 +411,22 @@ def _namesakes(family: Family) -> Iterator[tuple[tuple[str, FieldSpec], tuple[st
 def _grains(family: Family) -> Iterator[str]:
     if family.grain.period != "live":
         yield "its counts are of years that are over, but its views count events as they come in"
-    if family.fold and family.fold.listed and not family.grain.shows("township", "viewer"):
+    if family.fold and family.closer == "live":
+        yield "viewers see its cases closer as they move: what moves together is of one case"
+    if family.fold and family.fold.listed and not family.shows("township", "viewer", "year"):
         yield f"viewers see the cases of {family.fold.name!r} by township, finer than their count"
     for f in family.totals:
         grain = family.grain_of(f)
         if PLACES.index(grain.place) > PLACES.index(family.grain.place):
             # A row of the total would tell that there was an event.
             yield f"total {f.name!r} is shown by {grain.place}, finer than the count of its events"
-        if grain.period == "year" and grain.place != "county":
-            yield f"total {f.name!r} is shown by year and {grain.place}: years are by county alone"
+        if grain.period != "live" and grain.place != "county":
+            yield (
+                f"total {f.name!r} is shown by {grain.period} and {grain.place}: {grain.period}s "
+                "are by county alone"
+            )
+        if family.fold and grain.period == "live":
+            yield f"total {f.name!r} moves with the event of one case, and so tells what it says"
 
 
 def _corrections(family: Family) -> Iterator[str]:

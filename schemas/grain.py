@@ -12,7 +12,7 @@ from typing import Final, Literal, get_args
 
 Role = Literal["viewer", "clerk"]
 Place = Literal["county", "township", "village", "grid"]
-Period = Literal["live", "year"]
+Period = Literal["live", "month", "year"]
 
 Access = Literal["viewer", "clerk", "auditor", "publisher", "admin"]
 """What a token is for: viewers see the viewers' figures, everybody else the clerks' too; publishers
@@ -21,6 +21,8 @@ and admins also change boards and send SQL of their own."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
 """Levels of place, widest first."""
+PERIODS: Final[tuple[Period, ...]] = get_args(Period)
+"""Periods, shortest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +68,20 @@ class Grain:
     Attributes:
         place: the finest level of place.
         period: a `live` figure moves as events come in; who watches it learns when each came in,
-            whatever the width of its buckets. A `year` figure is of a calendar year that is over:
+            whatever the width of its buckets. A `month` or `year` figure is of one that is over:
             beside public amounts of the same events, a live one would tell each event's share.
+        closer: of a family with cases, the period of whatever looks closer at them than the live
+            totals of a county: figures of a smaller place, by a property, or of a case's numbers.
+            What moves with one event belongs to one case, so that live ones would be put together.
     """
 
     place: Place = "township"
     period: Period = "live"
+    closer: Period = "month"
 
     def shows(self, place: Place, role: Role, period: Period = "live") -> bool:
         """Whether readers of that role see the measure at that level, for that period."""
         if role == "clerk":
             return True
         wide = PLACES.index(place) <= PLACES.index(self.place)
-        return wide and period in ("year", self.period)
+        return wide and PERIODS.index(period) >= PERIODS.index(self.period)

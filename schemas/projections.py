@@ -63,7 +63,7 @@ class Rollup:
     def publishes(self) -> tuple[str, ...]:
         """Endings of the names of the views that show it."""
         if self.place == "county":
-            return ("by_county_hour", "to_date", "by_county_year")
+            return ("by_county_hour", "to_date", "by_county_month", "by_county_year")
         balances = ("balances",) if self.balance else ()
         return ("by_township_day", "by_village_day", "by_village_year", *balances)
 
@@ -152,7 +152,8 @@ class CaseFold:
     @property
     def publishes(self) -> tuple[str, ...]:
         """Endings of the names of the views that show it."""
-        return (self.name, "pending", "breakdown", "duties", "steps", "deadlines")
+        counts = ("pending", "breakdown", "duties")
+        return (self.name, *counts, *(f"{name}_before" for name in counts), "steps", "deadlines")
 
 
 Projection = Rollup | Diary | CaseFold

@@ -82,39 +82,33 @@ COMMENT '全部主题的全部消息；_table 是该主题的事实表名。Ever
 -- view gulou_published.all_by_county_hour
 CREATE OR REPLACE VIEW `gulou_published`.`all_by_county_hour`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT type, county, entry, hour, toInt64(r.net_count) AS net_count, toInt64(0) AS net_people, toInt64(r.net_amount) AS net_amount
+SELECT type, county, entry, hour, toInt64(r.net_count) AS net_count, toInt64(r.net_amount) AS net_amount
 FROM `gulou`.`funds_hourly` AS r WHERE type != ''
 UNION ALL
-SELECT type, county, toLowCardinality('') AS entry, hour, toInt64(r.net_count) AS net_count, toInt64(r.net_people) AS net_people, toInt64(r.net_amount) AS net_amount
+SELECT type, county, toLowCardinality('') AS entry, hour, toInt64(r.net_count) AS net_count, toInt64(0) AS net_amount
 FROM `gulou`.`mediations_hourly` AS r WHERE type != ''
 UNION ALL
-SELECT type, county, toLowCardinality('') AS entry, hour, toInt64(r.net_count) AS net_count, toInt64(r.net_people) AS net_people, toInt64(0) AS net_amount
+SELECT type, county, toLowCardinality('') AS entry, hour, toInt64(r.net_count) AS net_count, toInt64(0) AS net_amount
 FROM `gulou`.`petitions_hourly` AS r WHERE type != ''
 UNION ALL
-SELECT type, county, toLowCardinality('') AS entry, hour, toInt64(r.net_count) AS net_count, toInt64(0) AS net_people, toInt64(0) AS net_amount
+SELECT type, county, toLowCardinality('') AS entry, hour, toInt64(r.net_count) AS net_count, toInt64(0) AS net_amount
 FROM `gulou`.`visits_hourly` AS r WHERE type != ''
-COMMENT '全部主题更正后的统计，按事件类型、县市区和小时。三者相同的可有多行，应予相加。Net figures of all families by type, county and hour. Several rows may have these the same: add them up.';
+COMMENT '各主题更正后的统计，按事件类型、县市区和小时，只含按此口径公布的主题。三者相同的可有多行，应予相加。Net figures of all families that are shown so, by type, county and hour. Several rows may have these the same: add them up.';
 
 -- view gulou_published.all_by_township_day
 CREATE OR REPLACE VIEW `gulou_published`.`all_by_township_day`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT type, substring(division, 1, 6) AS county,
   extract(division, '^.{9}') AS township, length(division) = 12 AS village_known,
-  entry, day, net_count, net_people, net_amount
+  entry, day, net_count, net_amount
 FROM (
-SELECT type, division, entry, day, toInt64(r.net_count) AS net_count, toInt64(0) AS net_people, toInt64(r.net_amount) AS net_amount
+SELECT type, division, entry, day, toInt64(r.net_count) AS net_count, toInt64(r.net_amount) AS net_amount
 FROM `gulou`.`funds_ledger` AS r WHERE type != ''
 UNION ALL
-SELECT type, division, toLowCardinality('') AS entry, day, toInt64(r.net_count) AS net_count, toInt64(r.net_people) AS net_people, toInt64(r.net_amount) AS net_amount
-FROM `gulou`.`mediations_daily` AS r WHERE type != ''
-UNION ALL
-SELECT type, division, toLowCardinality('') AS entry, day, toInt64(r.net_count) AS net_count, toInt64(r.net_people) AS net_people, toInt64(0) AS net_amount
-FROM `gulou`.`petitions_daily` AS r WHERE type != ''
-UNION ALL
-SELECT type, division, toLowCardinality('') AS entry, day, toInt64(r.net_count) AS net_count, toInt64(0) AS net_people, toInt64(0) AS net_amount
+SELECT type, division, toLowCardinality('') AS entry, day, toInt64(r.net_count) AS net_count, toInt64(0) AS net_amount
 FROM `gulou`.`visits_daily` AS r WHERE type != ''
 )
-COMMENT '全部主题更正后的统计，按事件类型、乡镇街道和日期。三者相同的可有多行，应予相加。Net figures of all families by type, township and day. Several rows may have these the same: add them up.';
+COMMENT '各主题更正后的统计，按事件类型、乡镇街道和日期，只含按此口径公布的主题。三者相同的可有多行，应予相加。Net figures of all families that are shown so, by type, township and day. Several rows may have these the same: add them up.';
 
 -- view gulou_published.divisions
 CREATE OR REPLACE VIEW `gulou_published`.`divisions`
@@ -232,7 +226,8 @@ COMMENT '各数据表的有效数据块；小块过多表示合并跟不上写�
 -- view gulou_published.recent_events
 CREATE OR REPLACE VIEW `gulou_published`.`recent_events`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT logged, time, type, substring(division, 1, 6) AS county FROM (
+SELECT toStartOfMinute(logged) AS logged, toStartOfMinute(time) AS time, type,
+  substring(division, 1, 6) AS county FROM (
 (SELECT logged, time, type, division, status FROM `gulou`.`events_funds`
 ORDER BY logged DESC LIMIT 200)
 UNION ALL
@@ -260,7 +255,7 @@ FROM `gulou`.`petitions_hourly` AS r WHERE type != ''
 UNION ALL
 SELECT type, county, toLowCardinality('') AS entry, hour, toInt64(r.net_count) AS net_count, toInt64(0) AS net_people, toInt64(0) AS net_amount
 FROM `gulou`.`visits_hourly` AS r WHERE type != ''
-COMMENT '全部主题更正后的统计，按事件类型、县市区和小时。三者相同的可有多行，应予相加。Net figures of all families by type, county and hour. Several rows may have these the same: add them up.';
+COMMENT '各主题更正后的统计，按事件类型、县市区和小时，只含按此口径公布的主题。三者相同的可有多行，应予相加。Net figures of all families that are shown so, by type, county and hour. Several rows may have these the same: add them up.';
 
 -- view gulou_desk.all_by_township_day
 CREATE OR REPLACE VIEW `gulou_desk`.`all_by_township_day`
@@ -281,7 +276,7 @@ UNION ALL
 SELECT type, division, toLowCardinality('') AS entry, day, toInt64(r.net_count) AS net_count, toInt64(0) AS net_people, toInt64(0) AS net_amount
 FROM `gulou`.`visits_daily` AS r WHERE type != ''
 )
-COMMENT '全部主题更正后的统计，按事件类型、乡镇街道和日期。三者相同的可有多行，应予相加。Net figures of all families by type, township and day. Several rows may have these the same: add them up.';
+COMMENT '各主题更正后的统计，按事件类型、乡镇街道和日期，只含按此口径公布的主题。三者相同的可有多行，应予相加。Net figures of all families that are shown so, by type, township and day. Several rows may have these the same: add them up.';
 
 -- view gulou_desk.divisions
 CREATE OR REPLACE VIEW `gulou_desk`.`divisions`
@@ -399,7 +394,8 @@ COMMENT '各数据表的有效数据块；小块过多表示合并跟不上写�
 -- view gulou_desk.recent_events
 CREATE OR REPLACE VIEW `gulou_desk`.`recent_events`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT logged, time, type, substring(division, 1, 6) AS county FROM (
+SELECT logged, time, type,
+  substring(division, 1, 6) AS county FROM (
 (SELECT logged, time, type, division, status FROM `gulou`.`events_funds`
 ORDER BY logged DESC LIMIT 200)
 UNION ALL

@@ -169,9 +169,9 @@ GROUP BY kpart, case;
 -- view gulou_published.mediations_by_county_hour
 CREATE OR REPLACE VIEW `gulou_published`.`mediations_by_county_hour`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT type, county, dispute, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount
+SELECT type, county, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count
 FROM `gulou`.`mediations_hourly` AS t WHERE type != ''
-GROUP BY type, county, dispute, hour
+GROUP BY type, county, hour
 COMMENT '调解统计，按事件类型、县市区和小时。Figures by type, county and hour.';
 
 -- view gulou_published.mediations_to_date
@@ -179,64 +179,93 @@ CREATE OR REPLACE VIEW `gulou_published`.`mediations_to_date`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 WITH fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS upto,
   toStartOfDay(upto) AS today, toDateTime(toStartOfMonth(upto), 'Asia/Shanghai') AS month, toDateTime(toStartOfYear(upto), 'Asia/Shanghai') AS year
-SELECT type, county, dispute, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_people, t.hour >= today) AS net_people_today, sumIf(t.net_amount, t.hour >= today) AS net_amount_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_people, t.hour >= month) AS net_people_month, sumIf(t.net_amount, t.hour >= month) AS net_amount_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_people, t.hour >= year) AS net_people_year, sumIf(t.net_amount, t.hour >= year) AS net_amount_year
+SELECT type, county, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_count, t.hour >= year) AS net_count_year
 FROM `gulou`.`mediations_hourly` AS t
 WHERE type != '' AND hour >= year AND hour <= upto
-GROUP BY type, county, dispute
+GROUP BY type, county
 COMMENT '调解统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
 
--- view gulou_published.mediations_by_township_day
-CREATE OR REPLACE VIEW `gulou_published`.`mediations_by_township_day`
+-- view gulou_published.mediations_by_county_month
+CREATE OR REPLACE VIEW `gulou_published`.`mediations_by_county_month`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT type, substring(place, 1, 6) AS county, if(length(place) = 9, place, '') AS township,
-  day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_amount) AS gross_amount, sum(t.net_amount) AS net_amount
-FROM `gulou`.`mediations_daily` AS t WHERE type != ''
-GROUP BY type, substring(division, 1, 9) AS place, day
-COMMENT '调解统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
+SELECT type, county, toStartOfMonth(hour) AS month, sum(t.net_people) AS net_people, sum(t.net_amount) AS net_amount
+FROM `gulou`.`mediations_hourly` AS t
+WHERE type != '' AND month < (SELECT max(toStartOfMonth(hour)) FROM `gulou`.`mediations_hourly` WHERE type != '')
+GROUP BY type, county, month HAVING net_people != 0 OR net_amount != 0
+COMMENT '调解统计，按事件类型、县市区和月份，只含已经过去的月份：有事件发生在其后月份的，该月份即为过去。Figures by type, county and month, of the months that are over: a month is once an event lies in a later one.';
 
 -- view gulou_published.mediations_pending
 CREATE OR REPLACE VIEW `gulou_published`.`mediations_pending`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
-  countIf(c.filed_at >= toStartOfDay(_now)) AS begun_today, countIf(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.agreement_reached_at <= _now) AS agreement_reached_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.terminated_at <= _now) AS terminated_this_year, sumIf(CAST(c.people AS Int64), c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.filed_at <= _now) AS people_this_year, sumIf(CAST(c.amount AS Int64), c.agreement_reached_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.agreement_reached_at <= _now) AS amount_this_year,
+SELECT _place AS county,
+  countIf(c.filed_at >= toStartOfDay(_now)) AS begun_today, countIf(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.agreement_reached_at <= _now) AS agreement_reached_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.terminated_at <= _now) AS terminated_this_year,
   countIf((c.due_mediate <= _now AND c.met_mediate > _now)) AS overdue_cases
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
 FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 WHERE c.filed_at <= _now
 GROUP BY _place
-COMMENT '调解案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
+COMMENT '调解案件数，按县市区，以时刻 `at` 的状态为准。Cases by county, counted as they stood at the instant `at`.';
 
--- view gulou_published.mediations_breakdown
-CREATE OR REPLACE VIEW `gulou_published`.`mediations_breakdown`
+-- view gulou_published.mediations_breakdown_before
+CREATE OR REPLACE VIEW `gulou_published`.`mediations_breakdown_before`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT b._place AS county, split, part, sum(b.begun_today) AS begun_today, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year, sum(b.agreement_reached_this_year) AS agreement_reached_this_year, sum(b.terminated_this_year) AS terminated_this_year
-FROM (SELECT _place, toUInt8(c.filed_at >= toStartOfDay(_now)) AS begun_today, toUInt8(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.agreement_reached_at <= _now) AS agreement_reached_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.terminated_at <= _now) AS terminated_this_year,
+SELECT b._place AS county, split, part, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year
+FROM (SELECT _place, toUInt8(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
   ['state', 'begun', 'dispute', 'origin', 'scale', 'mode', 'mediator', 'form', 'averted_crime', 'averted_group', 'why', 'ruling', 'to'] AS splits,
   [multiIf(c.referred_at <= _now, 'referred', c.terminated_at <= _now, 'terminated', c.breached_at <= _now, 'breached', c.performed_at <= _now, 'performed', c.agreement_reached_at <= _now, 'agreed', c.session_held_at <= _now, 'in_session', c.accepted_at <= _now, 'accepted', c.filed_at <= _now, 'filed', ''), if(c.ended_at > _now, toString(toDate(c.filed_at)), ''), toString(CAST(c.dispute AS String)), toString(CAST(c.origin AS String)), toString(CAST(c.scale AS String)), if(c.accepted_at > _now, '', toString(CAST(c.mode AS String))), if(c.mediator_assigned_at > _now, '', toString(CAST(c.mediator AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.form AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_crime AS Bool))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_group AS Bool))), if(c.terminated_at > _now, '', toString(CAST(c.why AS String))), if(c.confirmation_decided_at > _now, '', toString(CAST(c.ruling AS String))), if(c.referred_at > _now, '', toString(CAST(c.to AS String)))] AS parts
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
 FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 WHERE c.filed_at <= _now) AS b
 ARRAY JOIN splits AS split, parts AS part
 GROUP BY b._place, split, part
-COMMENT '调解案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
+COMMENT '调解案件数，按县市区和单个项目，以`at` 上月末的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the end of the month before `at`; each property counts every case once.';
 
 -- view gulou_published.mediations_duties
 CREATE OR REPLACE VIEW `gulou_published`.`mediations_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
+SELECT _place AS county, clock, countIf(on_time = 1) AS met,
   countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
   countIf(open = 1 AND on_time IS NULL) AS running,
   minOrNullIf(due, overdue = 1) AS oldest_due
 FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
     multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
   FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
 FROM `gulou`.`mediations_cases` AS c FINAL) AS c
 WHERE c.filed_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
 GROUP BY _place, clock
-COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+COMMENT '调解案件数，按县市区和法定期限，以时刻 `at` 的状态为准。Cases by county and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_published.mediations_pending_before
+CREATE OR REPLACE VIEW `gulou_published`.`mediations_pending_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
+  countIf((c.due_mediate <= _now AND c.met_mediate > _now)) AS overdue_cases
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now
+GROUP BY _place
+COMMENT '调解案件数，按县市区和乡镇街道，以`at` 上月末的状态为准。Cases by county and township, counted as they stood at the end of the month before `at`.';
+
+-- view gulou_published.mediations_duties_before
+CREATE OR REPLACE VIEW `gulou_published`.`mediations_duties_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock
+COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以`at` 上月末的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the end of the month before `at`.';
 
 -- view gulou_desk.mediations_by_county_hour
 CREATE OR REPLACE VIEW `gulou_desk`.`mediations_by_county_hour`
@@ -256,6 +285,15 @@ FROM `gulou`.`mediations_hourly` AS t
 WHERE type != '' AND hour >= year AND hour <= upto
 GROUP BY type, county, dispute
 COMMENT '调解统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
+
+-- view gulou_desk.mediations_by_county_month
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_by_county_month`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, toStartOfMonth(hour) AS month, sum(t.net_people) AS net_people, sum(t.net_amount) AS net_amount
+FROM `gulou`.`mediations_hourly` AS t
+WHERE type != '' AND month < (SELECT max(toStartOfMonth(hour)) FROM `gulou`.`mediations_hourly` WHERE type != '')
+GROUP BY type, county, month HAVING net_people != 0 OR net_amount != 0
+COMMENT '调解统计，按事件类型、县市区和月份，只含已经过去的月份：有事件发生在其后月份的，该月份即为过去。Figures by type, county and month, of the months that are over: a month is once an event lies in a later one.';
 
 -- view gulou_desk.mediations_by_township_day
 CREATE OR REPLACE VIEW `gulou_desk`.`mediations_by_township_day`
@@ -316,6 +354,20 @@ ARRAY JOIN splits AS split, parts AS part
 GROUP BY b._place, split, part
 COMMENT '调解案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
 
+-- view gulou_desk.mediations_breakdown_before
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_breakdown_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT b._place AS county, split, part, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year
+FROM (SELECT _place, toUInt8(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
+  ['state', 'begun', 'dispute', 'origin', 'scale', 'mode', 'mediator', 'form', 'averted_crime', 'averted_group', 'why', 'ruling', 'to'] AS splits,
+  [multiIf(c.referred_at <= _now, 'referred', c.terminated_at <= _now, 'terminated', c.breached_at <= _now, 'breached', c.performed_at <= _now, 'performed', c.agreement_reached_at <= _now, 'agreed', c.session_held_at <= _now, 'in_session', c.accepted_at <= _now, 'accepted', c.filed_at <= _now, 'filed', ''), if(c.ended_at > _now, toString(toDate(c.filed_at)), ''), toString(CAST(c.dispute AS String)), toString(CAST(c.origin AS String)), toString(CAST(c.scale AS String)), if(c.accepted_at > _now, '', toString(CAST(c.mode AS String))), if(c.mediator_assigned_at > _now, '', toString(CAST(c.mediator AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.form AS String))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_crime AS Bool))), if(c.agreement_reached_at > _now, '', toString(CAST(c.averted_group AS Bool))), if(c.terminated_at > _now, '', toString(CAST(c.why AS String))), if(c.confirmation_decided_at > _now, '', toString(CAST(c.ruling AS String))), if(c.referred_at > _now, '', toString(CAST(c.to AS String)))] AS parts
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now) AS b
+ARRAY JOIN splits AS split, parts AS part
+GROUP BY b._place, split, part
+COMMENT '调解案件数，按县市区和单个项目，以`at` 上月末的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the end of the month before `at`; each property counts every case once.';
+
 -- view gulou_desk.mediations_duties
 CREATE OR REPLACE VIEW `gulou_desk`.`mediations_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
@@ -332,7 +384,36 @@ WHERE c.filed_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
 GROUP BY _place, clock
-COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+COMMENT '调解案件数，按县市区和乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county and township and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.mediations_pending_before
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_pending_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.filed_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
+  countIf((c.due_mediate <= _now AND c.met_mediate > _now)) AS overdue_cases
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now
+GROUP BY _place
+COMMENT '调解案件数，按县市区和乡镇街道，以`at` 上月末的状态为准。Cases by county and township, counted as they stood at the end of the month before `at`.';
+
+-- view gulou_desk.mediations_duties_before
+CREATE OR REPLACE VIEW `gulou_desk`.`mediations_duties_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['mediate'] AS clocks, [_mediate_due] AS dues, [c.met_mediate] AS mets, [c.met_mediate] AS really_mets
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 9) AS _place, if(c.accepted_at > _now, _never, c.due_mediate) AS _mediate_due
+FROM `gulou`.`mediations_cases` AS c FINAL) AS c
+WHERE c.filed_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock
+COMMENT '调解案件数，按县市区、乡镇街道和法定期限，以`at` 上月末的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the end of the month before `at`.';
 
 -- view gulou_desk.mediations_cases
 CREATE OR REPLACE VIEW `gulou_desk`.`mediations_cases`

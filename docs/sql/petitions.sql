@@ -201,9 +201,9 @@ GROUP BY kpart, case;
 -- view gulou_published.petitions_by_county_hour
 CREATE OR REPLACE VIEW `gulou_published`.`petitions_by_county_hour`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT type, county, kind, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_satisfaction) AS gross_satisfaction, sum(t.net_satisfaction) AS net_satisfaction
+SELECT type, county, hour, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count
 FROM `gulou`.`petitions_hourly` AS t WHERE type != ''
-GROUP BY type, county, kind, hour
+GROUP BY type, county, hour
 COMMENT '信访统计，按事件类型、县市区和小时。Figures by type, county and hour.';
 
 -- view gulou_published.petitions_to_date
@@ -211,64 +211,93 @@ CREATE OR REPLACE VIEW `gulou_published`.`petitions_to_date`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 WITH fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS upto,
   toStartOfDay(upto) AS today, toDateTime(toStartOfMonth(upto), 'Asia/Shanghai') AS month, toDateTime(toStartOfYear(upto), 'Asia/Shanghai') AS year
-SELECT type, county, kind, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_people, t.hour >= today) AS net_people_today, sumIf(t.net_satisfaction, t.hour >= today) AS net_satisfaction_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_people, t.hour >= month) AS net_people_month, sumIf(t.net_satisfaction, t.hour >= month) AS net_satisfaction_month, sumIf(t.net_count, t.hour >= year) AS net_count_year, sumIf(t.net_people, t.hour >= year) AS net_people_year, sumIf(t.net_satisfaction, t.hour >= year) AS net_satisfaction_year
+SELECT type, county, sumIf(t.net_count, t.hour >= today) AS net_count_today, sumIf(t.net_count, t.hour >= month) AS net_count_month, sumIf(t.net_count, t.hour >= year) AS net_count_year
 FROM `gulou`.`petitions_hourly` AS t
 WHERE type != '' AND hour >= year AND hour <= upto
-GROUP BY type, county, kind
+GROUP BY type, county
 COMMENT '信访统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
 
--- view gulou_published.petitions_by_township_day
-CREATE OR REPLACE VIEW `gulou_published`.`petitions_by_township_day`
+-- view gulou_published.petitions_by_county_month
+CREATE OR REPLACE VIEW `gulou_published`.`petitions_by_county_month`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT type, substring(place, 1, 6) AS county, if(length(place) = 9, place, '') AS township,
-  day, sum(t.gross_count) AS gross_count, sum(t.net_count) AS net_count, sum(t.gross_people) AS gross_people, sum(t.net_people) AS net_people, sum(t.gross_satisfaction) AS gross_satisfaction, sum(t.net_satisfaction) AS net_satisfaction
-FROM `gulou`.`petitions_daily` AS t WHERE type != ''
-GROUP BY type, substring(division, 1, 9) AS place, day
-COMMENT '信访统计，按事件类型、乡镇街道和日期。Figures by type, township and day.';
+SELECT type, county, toStartOfMonth(hour) AS month, sum(t.net_people) AS net_people, sum(t.net_satisfaction) AS net_satisfaction
+FROM `gulou`.`petitions_hourly` AS t
+WHERE type != '' AND month < (SELECT max(toStartOfMonth(hour)) FROM `gulou`.`petitions_hourly` WHERE type != '')
+GROUP BY type, county, month HAVING net_people != 0 OR net_satisfaction != 0
+COMMENT '信访统计，按事件类型、县市区和月份，只含已经过去的月份：有事件发生在其后月份的，该月份即为过去。Figures by type, county and month, of the months that are over: a month is once an event lies in a later one.';
 
 -- view gulou_published.petitions_pending
 CREATE OR REPLACE VIEW `gulou_published`.`petitions_pending`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
-  countIf(c.registered_at >= toStartOfDay(_now)) AS begun_today, countIf(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.closed_at <= _now) AS closed_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.withdrawn_at <= _now) AS withdrawn_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.merged_at <= _now) AS merged_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.not_accepted_at <= _now) AS not_accepted_this_year, sumIf(CAST(c.people AS Int64), c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.registered_at <= _now) AS people_this_year, sumIf(CAST(c.satisfaction AS Int64), c.rated_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.rated_at <= _now) AS satisfaction_this_year,
+SELECT _place AS county,
+  countIf(c.registered_at >= toStartOfDay(_now)) AS begun_today, countIf(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.closed_at <= _now) AS closed_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.withdrawn_at <= _now) AS withdrawn_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.merged_at <= _now) AS merged_this_year, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.not_accepted_at <= _now) AS not_accepted_this_year,
   countIf((c.due_transfer <= _now AND c.met_transfer > _now) OR (_notice_latest > _none AND _notice_latest <= _now AND c.met_notice > _now) OR (_close_latest > _none AND _close_latest <= _now AND c.met_close > _now) OR (c.due_review <= _now AND c.met_review > _now) OR (c.due_recheck <= _now AND c.met_recheck > _now)) AS overdue_cases
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest
 FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 WHERE c.registered_at <= _now
 GROUP BY _place
-COMMENT '信访案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。Cases by county and township, counted as they stood at the instant `at`.';
+COMMENT '信访案件数，按县市区，以时刻 `at` 的状态为准。Cases by county, counted as they stood at the instant `at`.';
 
--- view gulou_published.petitions_breakdown
-CREATE OR REPLACE VIEW `gulou_published`.`petitions_breakdown`
+-- view gulou_published.petitions_breakdown_before
+CREATE OR REPLACE VIEW `gulou_published`.`petitions_breakdown_before`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT b._place AS county, split, part, sum(b.begun_today) AS begun_today, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year, sum(b.closed_this_year) AS closed_this_year, sum(b.withdrawn_this_year) AS withdrawn_this_year, sum(b.merged_this_year) AS merged_this_year, sum(b.not_accepted_this_year) AS not_accepted_this_year
-FROM (SELECT _place, toUInt8(c.registered_at >= toStartOfDay(_now)) AS begun_today, toUInt8(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.closed_at <= _now) AS closed_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.withdrawn_at <= _now) AS withdrawn_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.merged_at <= _now) AS merged_this_year, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now AND c.not_accepted_at <= _now) AS not_accepted_this_year,
+SELECT b._place AS county, split, part, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year
+FROM (SELECT _place, toUInt8(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
   ['state', 'begun', 'kind', 'channel', 'level', 'repeated', 'route', 'reason', 'result'] AS splits,
   [multiIf(c.withdrawn_at <= _now, 'withdrawn', c.merged_at <= _now, 'merged', c.not_accepted_at <= _now, 'not_accepted', c.closed_at <= _now, 'closed', c.recheck_decided_at <= _now, 'rechecked', c.recheck_requested_at <= _now, 'in_recheck', c.review_decided_at <= _now, 'reviewed', c.review_requested_at <= _now, 'in_review', c.replied_at <= _now, 'replied', c.accepted_at <= _now, 'accepted', c.transferred_at <= _now, 'transferred', c.registered_at <= _now, 'registered', ''), if(c.ended_at > _now, toString(toDate(c.registered_at)), ''), toString(CAST(c.kind AS String)), toString(CAST(c.channel AS String)), toString(CAST(c.level AS String)), toString(CAST(c.repeated AS Bool)), if(least(c.accepted_at, c.extended_at) > _now, '', toString(CAST(c.route AS String))), if(c.not_accepted_at > _now, '', toString(CAST(c.reason AS String))), if(c.replied_at > _now, '', toString(CAST(c.result AS String)))] AS parts
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
 FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 WHERE c.registered_at <= _now) AS b
 ARRAY JOIN splits AS split, parts AS part
 GROUP BY b._place, split, part
-COMMENT '信访案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
+COMMENT '信访案件数，按县市区和单个项目，以`at` 上月末的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the end of the month before `at`; each property counts every case once.';
 
 -- view gulou_published.petitions_duties
 CREATE OR REPLACE VIEW `gulou_published`.`petitions_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
-SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
+SELECT _place AS county, clock, countIf(on_time = 1) AS met,
   countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
   countIf(open = 1 AND on_time IS NULL) AS running,
   minOrNullIf(due, overdue = 1) AS oldest_due
 FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
     multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
   FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
-FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
+FROM (SELECT *, fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai') AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
 FROM `gulou`.`petitions_cases` AS c FINAL) AS c
 WHERE c.registered_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
 GROUP BY _place, clock
-COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+COMMENT '信访案件数，按县市区和法定期限，以时刻 `at` 的状态为准。Cases by county and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_published.petitions_pending_before
+CREATE OR REPLACE VIEW `gulou_published`.`petitions_pending_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
+  countIf((c.due_transfer <= _now AND c.met_transfer > _now) OR (_notice_latest > _none AND _notice_latest <= _now AND c.met_notice > _now) OR (_close_latest > _none AND _close_latest <= _now AND c.met_close > _now) OR (c.due_review <= _now AND c.met_review > _now) OR (c.due_recheck <= _now AND c.met_recheck > _now)) AS overdue_cases
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now
+GROUP BY _place
+COMMENT '信访案件数，按县市区和乡镇街道，以`at` 上月末的状态为准。Cases by county and township, counted as they stood at the end of the month before `at`.';
+
+-- view gulou_published.petitions_duties_before
+CREATE OR REPLACE VIEW `gulou_published`.`petitions_duties_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock
+COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以`at` 上月末的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the end of the month before `at`.';
 
 -- view gulou_desk.petitions_by_county_hour
 CREATE OR REPLACE VIEW `gulou_desk`.`petitions_by_county_hour`
@@ -288,6 +317,15 @@ FROM `gulou`.`petitions_hourly` AS t
 WHERE type != '' AND hour >= year AND hour <= upto
 GROUP BY type, county, kind
 COMMENT '信访统计，按事件类型和县市区：时刻 `at` 当日、当月和当年截至该小时的合计。Figures by type and county: of the day, month and year of `at`, up to its hour.';
+
+-- view gulou_desk.petitions_by_county_month
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_by_county_month`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT type, county, toStartOfMonth(hour) AS month, sum(t.net_people) AS net_people, sum(t.net_satisfaction) AS net_satisfaction
+FROM `gulou`.`petitions_hourly` AS t
+WHERE type != '' AND month < (SELECT max(toStartOfMonth(hour)) FROM `gulou`.`petitions_hourly` WHERE type != '')
+GROUP BY type, county, month HAVING net_people != 0 OR net_satisfaction != 0
+COMMENT '信访统计，按事件类型、县市区和月份，只含已经过去的月份：有事件发生在其后月份的，该月份即为过去。Figures by type, county and month, of the months that are over: a month is once an event lies in a later one.';
 
 -- view gulou_desk.petitions_by_township_day
 CREATE OR REPLACE VIEW `gulou_desk`.`petitions_by_township_day`
@@ -348,6 +386,20 @@ ARRAY JOIN splits AS split, parts AS part
 GROUP BY b._place, split, part
 COMMENT '信访案件数，按县市区和单个项目，以时刻 `at` 的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the instant `at`; each property counts every case once.';
 
+-- view gulou_desk.petitions_breakdown_before
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_breakdown_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT b._place AS county, split, part, sum(b.begun_this_year) AS begun_this_year, sum(b.open_cases) AS open_cases, sum(b.ended_this_year) AS ended_this_year
+FROM (SELECT _place, toUInt8(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, toUInt8(c.ended_at > _now) AS open_cases, toUInt8(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
+  ['state', 'begun', 'kind', 'channel', 'level', 'repeated', 'route', 'reason', 'result'] AS splits,
+  [multiIf(c.withdrawn_at <= _now, 'withdrawn', c.merged_at <= _now, 'merged', c.not_accepted_at <= _now, 'not_accepted', c.closed_at <= _now, 'closed', c.recheck_decided_at <= _now, 'rechecked', c.recheck_requested_at <= _now, 'in_recheck', c.review_decided_at <= _now, 'reviewed', c.review_requested_at <= _now, 'in_review', c.replied_at <= _now, 'replied', c.accepted_at <= _now, 'accepted', c.transferred_at <= _now, 'transferred', c.registered_at <= _now, 'registered', ''), if(c.ended_at > _now, toString(toDate(c.registered_at)), ''), toString(CAST(c.kind AS String)), toString(CAST(c.channel AS String)), toString(CAST(c.level AS String)), toString(CAST(c.repeated AS Bool)), if(least(c.accepted_at, c.extended_at) > _now, '', toString(CAST(c.route AS String))), if(c.not_accepted_at > _now, '', toString(CAST(c.reason AS String))), if(c.replied_at > _now, '', toString(CAST(c.result AS String)))] AS parts
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, 6) AS _place
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now) AS b
+ARRAY JOIN splits AS split, parts AS part
+GROUP BY b._place, split, part
+COMMENT '信访案件数，按县市区和单个项目，以`at` 上月末的状态为准；每个项目下每案计一次。Cases by county and one property at a time, as they stood at the end of the month before `at`; each property counts every case once.';
+
 -- view gulou_desk.petitions_duties
 CREATE OR REPLACE VIEW `gulou_desk`.`petitions_duties`
 DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
@@ -364,7 +416,36 @@ WHERE c.registered_at <= _now)
 ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
 WHERE due < _never)
 GROUP BY _place, clock
-COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the instant `at`.';
+COMMENT '信访案件数，按县市区和乡镇街道和法定期限，以时刻 `at` 的状态为准。Cases by county and township and legal clock that runs, counted as they stood at the instant `at`.';
+
+-- view gulou_desk.petitions_pending_before
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_pending_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township,
+  countIf(c.registered_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai')) AS begun_this_year, countIf(c.ended_at > _now) AS open_cases, countIf(c.ended_at >= toDateTime(toStartOfYear(_now), 'Asia/Shanghai') AND c.ended_at <= _now) AS ended_this_year,
+  countIf((c.due_transfer <= _now AND c.met_transfer > _now) OR (_notice_latest > _none AND _notice_latest <= _now AND c.met_notice > _now) OR (_close_latest > _none AND _close_latest <= _now AND c.met_close > _now) OR (c.due_review <= _now AND c.met_review > _now) OR (c.due_recheck <= _now AND c.met_recheck > _now)) AS overdue_cases
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now
+GROUP BY _place
+COMMENT '信访案件数，按县市区和乡镇街道，以`at` 上月末的状态为准。Cases by county and township, counted as they stood at the end of the month before `at`.';
+
+-- view gulou_desk.petitions_duties_before
+CREATE OR REPLACE VIEW `gulou_desk`.`petitions_duties_before`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT substring(_place, 1, 6) AS county, if(length(_place) = 9, _place, '') AS township, clock, countIf(on_time = 1) AS met,
+  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,
+  countIf(open = 1 AND on_time IS NULL) AS running
+FROM (SELECT _place, clock, open, due, due <= _now AND met > _now AS overdue,
+    multiIf(due = _never OR least(met, due) > _now, NULL, met >= due, 0, met < really_met, NULL, 1) AS on_time
+  FROM (SELECT _place, c.ended_at > _now AS open, _now, _never, ['transfer', 'notice', 'close', 'review', 'recheck'] AS clocks, [_transfer_due, _notice_due, _close_due, _review_due, _recheck_due] AS dues, [c.met_transfer, c.met_notice, c.met_close, c.met_review, c.met_recheck] AS mets, [least(c.transferred_at, c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.accepted_at, c.replied_at, c.closed_at, c.not_accepted_at), least(c.replied_at, c.closed_at), least(c.review_decided_at, c.closed_at, c.not_accepted_at), least(c.recheck_decided_at, c.closed_at, c.not_accepted_at)] AS really_mets
+FROM (SELECT *, toDateTime64(toStartOfMonth(fromUnixTimestamp64Milli({at:Int64}, 'Asia/Shanghai')), 3, 'Asia/Shanghai') - toIntervalMillisecond(1) AS _now, toDateTime64('2299-01-01 00:00:00.000', 3, 'Asia/Shanghai') AS _never, toDateTime64(0, 3, 'Asia/Shanghai') AS _none, substring(c.division, 1, if(c.county_only = 1, 6, 9)) AS _place, if(c.registered_at > _now, _never, c.due_transfer) AS _transfer_due, greatest(if(c.transferred_at > _now OR c.due_notice = _never, _none, c.due_notice), arrayMax((at, due) -> if(at > _now, _none, due), c.due_notice_moved.1, c.due_notice_moved.2)) AS _notice_latest, if(_notice_latest = _none, _never, _notice_latest) AS _notice_due, greatest(if(c.accepted_at > _now OR c.due_close = _never, _none, c.due_close), arrayMax((at, due) -> if(at > _now, _none, due), c.due_close_moved.1, c.due_close_moved.2)) AS _close_latest, if(_close_latest = _none, _never, _close_latest) AS _close_due, if(c.review_requested_at > _now, _never, c.due_review) AS _review_due, if(c.recheck_requested_at > _now, _never, c.due_recheck) AS _recheck_due
+FROM `gulou`.`petitions_cases` AS c FINAL) AS c
+WHERE c.registered_at <= _now)
+ARRAY JOIN clocks AS clock, dues AS due, mets AS met, really_mets AS really_met
+WHERE due < _never)
+GROUP BY _place, clock
+COMMENT '信访案件数，按县市区、乡镇街道和法定期限，以`at` 上月末的状态为准。Cases by county, township and legal clock that runs, counted as they stood at the end of the month before `at`.';
 
 -- view gulou_desk.petitions_cases
 CREATE OR REPLACE VIEW `gulou_desk`.`petitions_cases`

@@ -69,6 +69,19 @@ def instant(zone: str) -> str:
     return f"fromUnixTimestamp64Milli({{at:Int64}}, {quoted(zone)})"
 
 
+BEFORE: Final[Mapping[Period, Text]] = {
+    "month": Text("the end of the month before `at`", "`at` 上月末"),
+    "year": Text("the end of the year before `at`", "`at` 上年末"),
+}
+"""What a view named `…_before` is as of, by the period of the family's closer figures."""
+
+
+def instant_before(zone: str, period: Period) -> str:
+    """The last instant of the period before `at`."""
+    start = f"toStartOf{period.capitalize()}({instant(zone)})"
+    return f"toDateTime64({start}, 3, {quoted(zone)}) - toIntervalMillisecond(1)"
+
+
 def of_types(family: Family, name: str, mark: str, column: str) -> str:
     """Condition that the row's event type has `mark` on field `name`; empty when all types do.
 
@@ -92,6 +105,7 @@ VILLAGE: Final = Text("Village or community, twelve digits.", "村（社区）�
 MICROGRID: Final = Text("Micro-grid.", "微网格代码。")
 TOPIC: Final = Text("Topic.", "主题。")
 KPART: Final = Text("Kafka partition.", "Kafka 分区。")
+MONTH: Final = Text("First day of the month, city's zone.", "所属月份的首日，按本市时区。")
 YEAR: Final = Text("Calendar year, city's zone.", "所属年份，按本市时区。")
 COUNTY_OR_CITY: Final = Text(
     "County, six digits; the city's own code: place unknown (未定位).",
@@ -125,7 +139,7 @@ def figures_of(
     mapping, so that a target finds a name that comes twice.
     """
     found = []
-    if family.grain.shows(place, role, period):
+    if family.shows(place, role, period):
         found += [("gross_count", GROSS), ("net_count", NET)]
     for f in family.totals:
         if family.grain_of(f).shows(place, role, period):

@@ -1,11 +1,19 @@
-"""The published counts of a family's cases as of an instant: by place, property and legal clock."""
+"""The published counts of a family's cases as of an instant: by place, property and legal clock.
+
+Viewers see a county's totals as of `at`. What looks closer at the cases, by township or by
+property, they see as of the end of a period that is over: as of `at`, two figures that an event
+moves together would tell two things of its case. Those views are named `…_before`.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
+from schemas.event import FieldSpec
 from schemas.family import Family
 from schemas.grain import Role
 from schemas.projections import CaseFold, verb
-from schemas.sql.columns import TOWNSHIP_IF_SHOWN, PublishedView, quoted
+from schemas.sql.columns import BEFORE, TOWNSHIP_IF_SHOWN, PublishedView, quoted
 from schemas.sql.judged import (
     CASE_COUNTY,
     NOW,
@@ -34,43 +42,103 @@ def pending(family: Family, fold: CaseFold, database: str, zone: str, role: Role
 
     `cases` has all of it too, but analysing `cases` costs more than counting it.
     """
-    clocks, flags = family.clocks, _counted(fold, zone)
-    overdue = " OR ".join(f"({past_due(clock)})" for clock in clocks) or "0"
-    latest = {latest_due(clock): clock for clock in clocks if clock.moves}
-    moved = {name: clock_terms(clock)[name] for name, clock in latest.items()}
+    flags = _counted(fold, zone)
+    sums = {
+        name: (sql, text)
+        for name, (field, sql, text) in _summed(family, zone).items()
+        if family.grain_of(field).shows("county", role)
+    }
     counts = [f"countIf({sql}) AS {name}" for name, (sql, _) in flags.items()]
-    sums = _summed(family, zone)
     counts += [f"{sql} AS {name}" for name, (sql, _) in sums.items()]
+    where, codes, by, by_zh = _places(family, role)
     return PublishedView(
         f"{family.topic}_pending",
         f"{family.zh}·在办",
         Text(
-            "Cases by county and township, counted as they stood at the instant `at`.",
-            f"{family.zh}案件数，按县市区和乡镇街道，以时刻 `at` 的状态为准。",
+            f"Cases by {by}, counted as they stood at the instant `at`.",
+            f"{family.zh}案件数，按{by_zh}，以时刻 `at` 的状态为准。",
         ),
         {
-            "county": CASE_COUNTY,
-            "township": TOWNSHIP_IF_SHOWN,
-            **{name: text for name, (_, text) in (flags | sums).items()},
-            "overdue_cases": Text(
-                "Cases with a deadline past and not met at the instant.",
-                "该时刻有期限已到而未完成的案件数。",
-            ),
+            **where,
+            **{name: text for name, (_, text) in flags.items()},
+            **{name: text for name, (_, text) in sums.items()},
+            "overdue_cases": _OVERDUE,
         },
-        f"SELECT {PLACE_CODES},\n  {', '.join(counts)},\n  countIf({overdue}) AS overdue_cases\n"
-        f"{begun(family, fold, database, zone, moved, digits_of(family, role))}\n"
+        f"SELECT {codes},\n  {', '.join(counts)},\n"
+        f"  countIf({_overdue(family)}) AS overdue_cases\n"
+        f"{begun(family, fold, database, zone, _moved(family), digits_of(family, role))}\n"
         # Not by county and township: per case, and as two keys, they took a sixth of the time.
         "GROUP BY _place",
         family.topic,
     )
 
 
+def pending_before(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    """The totals by township, as viewers see them: as of the end of a period that is over.
+
+    Without how they ended, which is a property, and without the day's own.
+    """
+    period, flags = family.closer, _totals(fold, zone)
+    counts = ", ".join(f"countIf({sql}) AS {name}" for name, (sql, _) in flags.items())
+    digits = digits_of(family, "viewer", period)
+    return PublishedView(
+        f"{family.topic}_pending_before",
+        f"{family.zh}·期末在办",
+        Text(
+            f"Cases by county and township, counted as they stood at {BEFORE[period].en}.",
+            f"{family.zh}案件数，按县市区和乡镇街道，以{BEFORE[period].zh}的状态为准。",
+        ),
+        {
+            "county": CASE_COUNTY,
+            "township": TOWNSHIP_IF_SHOWN,
+            **{name: text for name, (_, text) in flags.items()},
+            "overdue_cases": _OVERDUE,
+        },
+        f"SELECT {PLACE_CODES},\n  {counts},\n  countIf({_overdue(family)}) AS overdue_cases\n"
+        f"{begun(family, fold, database, zone, _moved(family), digits, period)}\n"
+        "GROUP BY _place",
+        family.topic,
+    )
+
+
 def breakdown(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
-    """Counts of cases by county and by one thing at a time: state, first day, each vocabulary.
+    """Counts of cases by county and by one thing at a time: state, first day, each vocabulary."""
+    return _split(
+        family,
+        fold,
+        f"{family.topic}_breakdown",
+        f"{family.zh}·分项",
+        Text("the instant `at`", "时刻 `at` "),
+        _counted(fold, zone),
+        begun(family, fold, database, zone, {}, "6"),
+    )
+
+
+def breakdown_before(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    """The same as of the end of a period that is over, and without how the cases ended.
 
     Never by two things at once, nor by a smaller place: such counts would describe single cases.
     """
-    flags = _counted(fold, zone)
+    return _split(
+        family,
+        fold,
+        f"{family.topic}_breakdown_before",
+        f"{family.zh}·期末分项",
+        BEFORE[family.closer],
+        _totals(fold, zone),
+        begun(family, fold, database, zone, {}, "6", family.closer),
+    )
+
+
+def _split(
+    family: Family,
+    fold: CaseFold,
+    name: str,
+    zh: str,
+    instant: Text,
+    flags: dict[str, tuple[str, Text]],
+    source: str,
+) -> PublishedView:
     first_day = f"toString(toDate({first_at(fold.opens)}))"
     splits = {
         "state": state_of(fold),
@@ -84,12 +152,12 @@ def breakdown(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
     marked = ", ".join(f"toUInt8({sql}) AS {name}" for name, (sql, _) in flags.items())
     sums = ", ".join(f"sum(b.{name}) AS {name}" for name in flags)
     return PublishedView(
-        f"{family.topic}_breakdown",
-        f"{family.zh}·分项",
+        name,
+        zh,
         Text(
-            "Cases by county and one property at a time, as they stood at the instant `at`; each "
+            f"Cases by county and one property at a time, as they stood at {instant.en}; each "
             "property counts every case once.",
-            f"{family.zh}案件数，按县市区和单个项目，以时刻 `at` 的状态为准；"
+            f"{family.zh}案件数，按县市区和单个项目，以{instant.zh}的状态为准；"
             "每个项目下每案计一次。",
         ),
         {
@@ -108,7 +176,7 @@ def breakdown(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
         f"FROM (SELECT _place, {marked},\n"
         f"  [{', '.join(map(quoted, splits))}] AS splits,\n"
         f"  [{', '.join(splits.values())}] AS parts\n"
-        f"{begun(family, fold, database, zone, {}, '6')}) AS b\n"
+        f"{source}) AS b\n"
         "ARRAY JOIN splits AS split, parts AS part\nGROUP BY b._place, split, part",
         family.topic,
     )
@@ -116,40 +184,102 @@ def breakdown(family: Family, fold: CaseFold, database: str, zone: str) -> Publi
 
 def duties(family: Family, fold: CaseFold, database: str, zone: str, role: Role) -> PublishedView:
     """How many cases met, missed or still run under each legal clock, by place."""
-    judged = (
-        f"SELECT _place, clock, open, due, {is_overdue('due', 'met')} AS overdue,\n"
-        f"    {is_on_time('due', 'met', 'really_met')} AS on_time\n"
-    )
+    where, codes, by, by_zh = _places(family, role)
     return PublishedView(
         f"{family.topic}_duties",
         f"{family.zh}·时限",
         Text(
-            "Cases by county, township and legal clock that runs, counted as they stood at the "
-            "instant `at`.",
-            f"{family.zh}案件数，按县市区、乡镇街道和法定期限，以时刻 `at` 的状态为准。",
+            f"Cases by {by} and legal clock that runs, counted as they stood at the instant `at`.",
+            f"{family.zh}案件数，按{by_zh}和法定期限，以时刻 `at` 的状态为准。",
         ),
         {
-            "county": CASE_COUNTY,
-            "township": TOWNSHIP_IF_SHOWN,
+            **where,
             "clock": clock_names(family),
-            "met": Text("Met in time.", "按期完成的案件数。"),
-            "late": Text("Met late.", "逾期后完成的案件数。"),
-            "past": Text("Past due and not met.", "已到期而未完成的案件数。"),
-            "running": Text("Open and not due yet.", "未结且未到期的案件数。"),
+            **_JUDGED,
             "oldest_due": Text(
                 "When the first of those past due was due; NULL when none is past.",
                 "其中最早到期的届满时刻；没有逾期的为 NULL。",
             ),
         },
-        f"SELECT {PLACE_CODES}, clock, countIf(on_time = 1) AS met,\n"
-        "  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,\n"
-        "  countIf(open = 1 AND on_time IS NULL) AS running,\n"
+        f"SELECT {codes}, clock, {_JUDGING},\n"
         "  minOrNullIf(due, overdue = 1) AS oldest_due\n"
-        f"FROM ({judged}"
+        f"FROM ({_JUDGED_BY}"
         f"  {each_clock(family, fold, database, zone, [], digits_of(family, role))})\n"
         "GROUP BY _place, clock",
         family.topic,
     )
+
+
+def duties_before(family: Family, fold: CaseFold, database: str, zone: str) -> PublishedView:
+    """The clocks by township, as viewers see them: as of the end of a period that is over."""
+    period = family.closer
+    digits = digits_of(family, "viewer", period)
+    return PublishedView(
+        f"{family.topic}_duties_before",
+        f"{family.zh}·期末时限",
+        Text(
+            "Cases by county, township and legal clock that runs, counted as they stood at "
+            f"{BEFORE[period].en}.",
+            f"{family.zh}案件数，按县市区、乡镇街道和法定期限，以{BEFORE[period].zh}的状态为准。",
+        ),
+        {
+            "county": CASE_COUNTY,
+            "township": TOWNSHIP_IF_SHOWN,
+            "clock": clock_names(family),
+            **_JUDGED,
+        },
+        f"SELECT {PLACE_CODES}, clock, {_JUDGING}\n"
+        f"FROM ({_JUDGED_BY}"
+        f"  {each_clock(family, fold, database, zone, [], digits, period)})\n"
+        "GROUP BY _place, clock",
+        family.topic,
+    )
+
+
+_JUDGED: Final = {
+    "met": Text("Met in time.", "按期完成的案件数。"),
+    "late": Text("Met late.", "逾期后完成的案件数。"),
+    "past": Text("Past due and not met.", "已到期而未完成的案件数。"),
+    "running": Text("Open and not due yet.", "未结且未到期的案件数。"),
+}
+_JUDGING: Final = (
+    "countIf(on_time = 1) AS met,\n"
+    "  countIf(on_time = 0 AND overdue = 0) AS late, countIf(overdue = 1) AS past,\n"
+    "  countIf(open = 1 AND on_time IS NULL) AS running"
+)
+_JUDGED_BY: Final = (
+    f"SELECT _place, clock, open, due, {is_overdue('due', 'met')} AS overdue,\n"
+    f"    {is_on_time('due', 'met', 'really_met')} AS on_time\n"
+)
+_OVERDUE: Final = Text(
+    "Cases with a deadline past and not met at the instant.",
+    "该时刻有期限已到而未完成的案件数。",
+)
+
+
+def _places(family: Family, role: Role) -> tuple[dict[str, Text], str, str, str]:
+    """Columns of the place, their SQL, and what they are called: townships if shown live."""
+    if family.shows("township", role):
+        where = {"county": CASE_COUNTY, "township": TOWNSHIP_IF_SHOWN}
+        return where, PLACE_CODES, "county and township", "县市区和乡镇街道"
+    return {"county": CASE_COUNTY}, "_place AS county", "county", "县市区"
+
+
+def _overdue(family: Family) -> str:
+    """SQL: whether a deadline is past and not met."""
+    return " OR ".join(f"({past_due(clock)})" for clock in family.clocks) or "0"
+
+
+def _moved(family: Family) -> dict[str, str]:
+    """The terms that `_overdue` uses."""
+    latest = {latest_due(clock): clock for clock in family.clocks if clock.moves}
+    return {name: clock_terms(clock)[name] for name, clock in latest.items()}
+
+
+def _totals(fold: CaseFold, zone: str) -> dict[str, tuple[str, Text]]:
+    """What is counted of cases, without the day's own and without how they ended."""
+    named = ("begun_this_year", "open_cases", "ended_this_year")
+    return {name: told for name, told in _counted(fold, zone).items() if name in named}
 
 
 def _counted(fold: CaseFold, zone: str) -> dict[str, tuple[str, Text]]:
@@ -191,11 +321,12 @@ def _new_year(zone: str) -> str:
     return f"toDateTime(toStartOfYear({NOW}), {quoted(zone)})"
 
 
-def _summed(family: Family, zone: str) -> dict[str, tuple[str, Text]]:
+def _summed(family: Family, zone: str) -> dict[str, tuple[FieldSpec, str, Text]]:
     """The totals that are facts of a case: their sum over the cases that say them this year."""
     year = _new_year(zone)
     return {
         f"{f.name}_this_year": (
+            f,
             f"sumIf({fact_of(f)}, {said} >= {year} AND {said} <= {NOW})",
             f.doc + Text("Said in the calendar year of `at`.", "只计 `at` 所在年份登记的。"),
         )

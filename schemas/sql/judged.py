@@ -8,9 +8,9 @@ from typing import Final
 from schemas.clocks import Clock
 from schemas.event import FieldSpec
 from schemas.family import Family
-from schemas.grain import Role
+from schemas.grain import Period, Role
 from schemas.projections import NEVER, CaseFold, verb
-from schemas.sql.columns import codes_of, instant, quoted
+from schemas.sql.columns import codes_of, instant, instant_before, quoted
 from schemas.sql.targets import target
 from schemas.words import Text
 
@@ -31,12 +31,16 @@ def begun(
     zone: str,
     terms: Mapping[str, str],
     digits: str = "",
+    period: Period = "live",
 ) -> str:
-    """The cases begun by the instant, with the terms that their columns use."""
+    """The cases begun by the instant, with the terms that their columns use.
+
+    The instant is `at`, or the end of the period before it.
+    """
     # A term that many columns use is a column of its own: written out in each, or named by WITH, it
     # is analysed once per use, which took the engine twice as long as the cases themselves (D-30).
     shared = {
-        NOW: instant(zone),
+        NOW: instant(zone) if period == "live" else instant_before(zone, period),
         LATEST: f"toDateTime64({quoted(NEVER)}, 3, {quoted(zone)})",
         EARLIEST: f"toDateTime64(0, 3, {quoted(zone)})",
         "_place": place_at(digits or digits_of(family, "clerk")),
@@ -50,9 +54,9 @@ def begun(
     )
 
 
-def digits_of(family: Family, role: Role) -> str:
+def digits_of(family: Family, role: Role, period: Period = "live") -> str:
     """SQL: digits of the code by which a case is shown, of its township or of its county."""
-    if not family.grain.shows("township", role):
+    if not family.shows("township", role, period):
         return "6"
     return "if(c.county_only = 1, 6, 9)" if family.county_only else "9"
 
@@ -69,6 +73,7 @@ def each_clock(
     zone: str,
     shown: Sequence[str],
     digits: str = "",
+    period: Period = "live",
 ) -> str:
     """SQL from FROM on: the cases, one row per legal clock that runs, with the `shown` columns."""
     clocks = family.clocks
@@ -84,7 +89,7 @@ def each_clock(
     columns = [*shown, "_place", f"{OPEN} AS open", NOW, LATEST, *arrays]
     return (
         f"FROM (SELECT {', '.join(columns)}\n"
-        f"{begun(family, fold, database, zone, terms, digits)})\n"
+        f"{begun(family, fold, database, zone, terms, digits, period)})\n"
         f"ARRAY JOIN {', '.join(f'{name}s AS {name}' for name in running)}\n"
         f"WHERE due < {LATEST}"
     )

@@ -1,9 +1,10 @@
 """The published views: stable names over the figures; boards and auditors read only these.
 
 `<topic>_by_county_hour`, `_by_township_day`, `_by_village_day`, `_by_village_year`, `_to_date(at)`,
-`_by_county_year`, `_cases(at)`, `_pending(at)`, `_breakdown(at)`, `_duties(at)`, `_deadlines(at)`
-and `_steps` derive from a family's rollups and case fold; `<topic>_balances(at)` from its ledger;
-`<topic>_<diary>(at)`, `_covered(at)` and `_by_grid_day` from its diary.
+`_by_county_month`, `_by_county_year`, `_cases(at)`, `_pending(at)`, `_breakdown(at)`,
+`_duties(at)`, `_pending_before(at)`, `_breakdown_before(at)`, `_duties_before(at)`,
+`_deadlines(at)` and `_steps` derive from a family's rollups and case fold; `<topic>_balances(at)`
+from its ledger; `<topic>_<diary>(at)`, `_covered(at)` and `_by_grid_day` from its diary.
 Viewers and clerks each have a database of them, made from these same functions. The viewers' lacks
 the views and the columns that are finer than the grain that a measure declares. The clerks of one
 county have a database with the clerks' views, narrowed to the county.
@@ -21,13 +22,14 @@ from typing import Final
 from schemas import names
 from schemas.errors import SchemaError
 from schemas.family import Family
-from schemas.grain import Place, Role
+from schemas.grain import PERIODS, Period, Place, Role
 from schemas.projections import Rollup
 from schemas.sql.balances import balances
 from schemas.sql.cases import cases, deadlines, steps
 from schemas.sql.columns import (
     COUNTY,
     COUNTY_OR_CITY,
+    MONTH,
     TOWNSHIP,
     TOWNSHIP_IF_SHOWN,
     TYPE,
@@ -41,7 +43,14 @@ from schemas.sql.columns import (
     quoted,
     starts,
 )
-from schemas.sql.counts import breakdown, duties, pending
+from schemas.sql.counts import (
+    breakdown,
+    breakdown_before,
+    duties,
+    duties_before,
+    pending,
+    pending_before,
+)
 from schemas.sql.coverage import by_grid_day, coverage, covered
 from schemas.sql.targets import target
 from schemas.sql.watched import watched
@@ -51,7 +60,7 @@ _PLACE: Final = {"divisions": "code"}
 """Column with the code of a row's place, of the views where it is not `county`."""
 _PLACELESS: Final = frozenset(("labels",))
 """Views that a county's clerks read whole: words, no figures."""
-_GRAINS: Final = {"hour": "小时", "day": "日期", "year": "年份"}
+_GRAINS: Final = {"hour": "小时", "day": "日期", "month": "月份", "year": "年份"}
 
 
 def published(
@@ -64,11 +73,11 @@ def published(
     """
     found = [
         *(view for family in families for view in _family_views(family, database, zone, role)),
-        _united(families, database, "county", role),
-        _united(families, database, "division", role),
+        *_united(families, database, "county", role),
+        *_united(families, database, "division", role),
         _divisions(database),
         _labels(families),
-        *watched(families, database),
+        *watched(families, database, role),
     ]
     views: dict[str, PublishedView] = {}
     for view in found:
@@ -99,15 +108,21 @@ def narrowed(views: Sequence[PublishedView], county: str) -> list[PublishedView]
 def _family_views(family: Family, database: str, zone: str, role: Role) -> Iterator[PublishedView]:
     for rollup in family.rollups:
         yield from _rollup_views(family, rollup, database, zone, role)
-    if (diary := family.diary) and family.grain.shows("grid", role):
+    if (diary := family.diary) and family.shows("grid", role):
         yield coverage(family, diary, database, zone)
         yield covered(family, diary, database, zone)
         yield by_grid_day(family, diary, database)
     if fold := family.fold:
         yield pending(family, fold, database, zone, role)
-        yield breakdown(family, fold, database, zone)
+        if family.shows("county", role, split=True):
+            yield breakdown(family, fold, database, zone)
+        yield breakdown_before(family, fold, database, zone)
         if family.clocks:
             yield duties(family, fold, database, zone, role)
+        if family.shows("township", role, family.closer):
+            yield pending_before(family, fold, database, zone)
+            if family.clocks:
+                yield duties_before(family, fold, database, zone)
         if role == "clerk" or fold.listed:
             yield cases(family, fold, database, zone)
             yield steps(family, fold, database, zone)
@@ -121,12 +136,13 @@ def _rollup_views(
     if rollup.place == "county":
         yield _by_county_hour(family, rollup, database, role)
         yield _to_date(family, rollup, database, zone, role)
-        if yearly := _yearly(family):
-            yield _by_county_year(family, rollup, database, yearly)
+        for period in PERIODS[1:]:
+            if figures := _over(family, period):
+                yield _by_county_over(family, rollup, database, period, figures)
         return
-    if family.grain.shows("township", role):
+    if family.shows("township", role):
         yield _by_township_day(family, rollup, database, role)
-    if family.grain.shows("village", role):
+    if family.shows("village", role):
         yield _by_village(family, rollup, database, "day", role)
         yield _by_village(family, rollup, database, "year", role)
     if (balance := rollup.balance) and all(
@@ -145,12 +161,14 @@ def _sums(figures: Mapping[str, Text]) -> str:
     return ", ".join(f"sum(t.{name}) AS {name}" for name in figures)
 
 
-def _dims(family: Family, rollup: Rollup) -> dict[str, Text]:
+def _dims(family: Family, rollup: Rollup, role: Role) -> dict[str, Text]:
+    if not family.shows("county", role, split=True):
+        return {}
     return {d: family.fields_named(d)[0].doc for d in rollup.dims}
 
 
 def _by_county_hour(family: Family, rollup: Rollup, database: str, role: Role) -> PublishedView:
-    dims, figures = _dims(family, rollup), dict(figures_of(family, "county", role))
+    dims, figures = _dims(family, rollup, role), dict(figures_of(family, "county", role))
     group = ", ".join(["type", "county", *dims, "hour"])
     return PublishedView(
         f"{family.topic}_by_county_hour",
@@ -163,45 +181,57 @@ def _by_county_hour(family: Family, rollup: Rollup, database: str, role: Role) -
     )
 
 
-def _yearly(family: Family) -> dict[str, Text]:
-    """The figures that viewers see of whole years alone.
+def _over(family: Family, period: Period) -> dict[str, Text]:
+    """The figures that viewers see of whole periods alone, once they are over.
 
-    Only after corrections: beside gross figures, one correction in a county and year would tell
+    Only after corrections: beside gross figures, one correction in a county and period would tell
     its own share.
     """
-    totals = (f for f in family.totals if family.grain_of(f).period == "year")
+    totals = (f for f in family.totals if family.grain_of(f).period == period)
     return {f"net_{f.name}": as_corrected(f) for f in totals}
 
 
-def _by_county_year(
-    family: Family, rollup: Rollup, database: str, figures: Mapping[str, Text]
+def _by_county_over(
+    family: Family,
+    rollup: Rollup,
+    database: str,
+    period: Period,
+    figures: Mapping[str, Text],
 ) -> PublishedView:
-    """Figures of the calendar years that are over.
+    """Figures of the calendar months or years that are over.
 
-    A year is over once an event of the family lies in a later one: views never read the wall clock.
+    One is over once an event of the family lies in a later one: views never read the wall clock.
     """
     table = f"`{database}`.`{target(family, rollup)}`"
+    start = "toStartOfMonth(hour)" if period == "month" else "toYear(hour)"
+    zh = {"month": "月", "year": "年"}[period]
     return PublishedView(
-        f"{family.topic}_by_county_year",
-        f"{family.zh}·县市区·年",
+        f"{family.topic}_by_county_{period}",
+        f"{family.zh}·县市区·{zh}",
         Text(
-            "Figures by type, county and year, of the years that are over: a year is once an event "
-            "lies in a later one.",
-            f"{family.zh}统计，按事件类型、县市区和年份，只含已经过去的年份：有事件发生在其后年份的，"
-            "该年份即为过去。",
+            f"Figures by type, county and {period}, of the {period}s that are over: a {period} is "
+            "once an event lies in a later one.",
+            f"{family.zh}统计，按事件类型、县市区和{_GRAINS[period]}，只含已经过去的{_GRAINS[period]}："
+            f"有事件发生在其后{_GRAINS[period]}的，该{_GRAINS[period]}即为过去。",
         ),
-        {"type": TYPE, "county": COUNTY_OR_CITY, "year": YEAR, **figures},
-        f"SELECT type, county, toYear(hour) AS year, {_sums(figures)}\n"
+        {
+            "type": TYPE,
+            "county": COUNTY_OR_CITY,
+            period: MONTH if period == "month" else YEAR,
+            **figures,
+        },
+        f"SELECT type, county, {start} AS {period}, {_sums(figures)}\n"
         f"FROM {table} AS t\n"
-        f"WHERE type != '' AND year < (SELECT max(toYear(hour)) FROM {table} WHERE type != '')\n"
-        f"GROUP BY type, county, year HAVING {' OR '.join(f'{name} != 0' for name in figures)}",
+        f"WHERE type != '' AND {period} < (SELECT max({start}) FROM {table} WHERE type != '')\n"
+        f"GROUP BY type, county, {period} "
+        f"HAVING {' OR '.join(f'{name} != 0' for name in figures)}",
         family.topic,
     )
 
 
 def _to_date(family: Family, rollup: Rollup, database: str, zone: str, role: Role) -> PublishedView:
     """Sums up to the instant; over the view by hour, the engine would first sum hour by hour."""
-    dims = _dims(family, rollup)
+    dims = _dims(family, rollup, role)
     group = ", ".join(["type", "county", *dims])
     figures = _net(family, rollup, role)
     spans = {
@@ -245,7 +275,7 @@ def _to_date(family: Family, rollup: Rollup, database: str, zone: str, role: Rol
 
 
 def _by_township_day(family: Family, rollup: Rollup, database: str, role: Role) -> PublishedView:
-    dims, figures = _dims(family, rollup), dict(figures_of(family, "township", role))
+    dims, figures = _dims(family, rollup, role), dict(figures_of(family, "township", role))
     return PublishedView(
         f"{family.topic}_by_township_day",
         f"{family.zh}·乡镇街道·日",
@@ -270,7 +300,9 @@ def _by_township_day(family: Family, rollup: Rollup, database: str, role: Role) 
     )
 
 
-def _united(families: Sequence[Family], database: str, place: str, role: Role) -> PublishedView:
+def _united(
+    families: Sequence[Family], database: str, place: str, role: Role
+) -> Iterator[PublishedView]:
     """The rollups of all families by that place, for queries over several families.
 
     One view per family takes half as long again to analyse. The rows are not summed: grouping the
@@ -284,17 +316,25 @@ def _united(families: Sequence[Family], database: str, place: str, role: Role) -
         for each in family.rollups
         if each.place == place and _net(family, each, role)
     ]
+    if not rollups:
+        return
     texts: dict[str, Text] = {}
     for family, rollup in rollups:
         texts = _net(family, rollup, role) | texts
-    had = Counter(name for family, rollup in rollups for name in _net(family, rollup, role))
+    had = Counter(
+        name
+        for family in families
+        for rollup in family.rollups
+        if rollup.place == place
+        for name in _net(family, rollup, "clerk")
+    )
     figures = {name: text for name, text in texts.items() if had[name] > 1}
     # The only vocabulary here is the mark of a balance brought forward, which is no movement.
     openings = {f.ledger.balance.opening[0] for f in families if f.ledger and f.ledger.balance}
     dims = {
         name: text
         for family, rollup in rollups
-        for name, text in _dims(family, rollup).items()
+        for name, text in _dims(family, rollup, role).items()
         if name in openings
     }
 
@@ -327,13 +367,13 @@ def _united(families: Sequence[Family], database: str, place: str, role: Role) -
             "  extract(division, '^.{9}') AS township, length(division) = 12 AS village_known,\n"
             f"  {', '.join([*dims, grain, *figures])}\nFROM (\n{parts}\n)"
         )
-    return PublishedView(
+    yield PublishedView(
         f"all_by_{narrowest}_{grain}",
         f"全部·{zh}·{'日' if grain == 'day' else '小时'}",
         Text(
-            f"Net figures of all families by type, {narrowest} and {grain}. Several rows may have "
-            "these the same: add them up.",
-            f"全部主题更正后的统计，按事件类型、{zh}和{_GRAINS[grain]}。"
+            f"Net figures of all families that are shown so, by type, {narrowest} and {grain}. "
+            "Several rows may have these the same: add them up.",
+            f"各主题更正后的统计，按事件类型、{zh}和{_GRAINS[grain]}，只含按此口径公布的主题。"
             "三者相同的可有多行，应予相加。",
         ),
         {"type": TYPE, **places, **dims, grain: starts(grain), **figures},
@@ -344,7 +384,7 @@ def _united(families: Sequence[Family], database: str, place: str, role: Role) -
 def _by_village(
     family: Family, rollup: Rollup, database: str, grain: str, role: Role
 ) -> PublishedView:
-    dims, figures = _dims(family, rollup), dict(figures_of(family, "village", role))
+    dims, figures = _dims(family, rollup, role), dict(figures_of(family, "village", role))
     bucket = "day" if grain == "day" else "toYear(day) AS year"
     group = ", ".join(["type", "county", "township", "village", *dims, grain])
     return PublishedView(

@@ -10,6 +10,7 @@ from typing import Final
 
 from schemas import names
 from schemas.family import Family
+from schemas.grain import Role
 from schemas.projections import HI
 from schemas.sql.columns import COUNTY, KPART, TOPIC, TYPE, PublishedView, quoted
 from schemas.sql.statuses import COUNTED, STATUSES
@@ -20,7 +21,7 @@ RECENT: Final = 200
 """Newest messages of each topic that `recent_events` looks at."""
 
 
-def watched(families: Sequence[Family], database: str) -> list[PublishedView]:
+def watched(families: Sequence[Family], database: str, role: Role) -> list[PublishedView]:
     """Every view of the pipeline, in the order in which they may be created."""
     return [
         _pipeline(families, database),
@@ -28,7 +29,7 @@ def watched(families: Sequence[Family], database: str) -> list[PublishedView]:
         _arrivals(database),
         _projections(families, database),
         _parts(database),
-        _recent(families, database),
+        _recent(families, database, role),
     ]
 
 
@@ -189,7 +190,7 @@ def _parts(database: str) -> PublishedView:
     )
 
 
-def _recent(families: Sequence[Family], database: str) -> PublishedView:
+def _recent(families: Sequence[Family], database: str, role: Role) -> PublishedView:
     # ORDER BY one column with LIMIT, so that ClickHouse reads only the needed rows of the others: a
     # join or one sort over everything would read the whole history, several times a minute.
     parts = [
@@ -198,6 +199,15 @@ def _recent(families: Sequence[Family], database: str) -> PublishedView:
         f"ORDER BY logged DESC LIMIT {RECENT})"
         for family in families
     ]
+    # To the millisecond a time would find the event among all figures as of an instant.
+    shown = "toStartOfMinute({0}) AS {0}" if role == "viewer" else "{0}"
+    times = {
+        "logged": Text("When the broker appended it.", "消息写入 Kafka 的时间。"),
+        "time": Text("When it happened.", "事件发生的时间。"),
+    }
+    if role == "viewer":
+        to_the_minute = Text("To the minute.", "只到分钟。")
+        times = {name: text + to_the_minute for name, text in times.items()}
     return PublishedView(
         "recent_events",
         "最新事件",
@@ -206,12 +216,12 @@ def _recent(families: Sequence[Family], database: str) -> PublishedView:
             f"各主题最新{RECENT}条消息中计入统计的事件，地点只到县市区。",
         ),
         {
-            "logged": Text("When the broker appended it.", "消息写入 Kafka 的时间。"),
-            "time": Text("When it happened.", "事件发生的时间。"),
+            **times,
             "type": TYPE,
             "county": COUNTY,
         },
-        "SELECT logged, time, type, substring(division, 1, 6) AS county FROM (\n"
+        f"SELECT {', '.join(map(shown.format, times))}, type,\n"
+        "  substring(division, 1, 6) AS county FROM (\n"
         + "\nUNION ALL\n".join(parts)
         + ") WHERE status = 'ok'",
     )

@@ -22,25 +22,40 @@ _CODE: Final = re.compile(r"4312\d{2}(\d{3}(\d{3}(\d{3})?)?)?")
 _LEVELS: Final[Mapping[int, Place]] = dict(zip((6, 9, 12, 15), PLACES, strict=True))
 
 
-def everything(town: Town, role: Role, instants: Sequence[str] = ()) -> dict[str, Rows]:
-    """Rows of every view that the role's user finds; a view with `at` once for each instant."""
+_TIMELY: Final[set[str]] = set()
+"""Views that have refused to be read without an instant."""
+
+
+def everything(
+    town: Town, role: Role, instants: Sequence[str] = (), about: str = ""
+) -> dict[str, Rows]:
+    """Rows of every view that the role's user finds; a view with `at` once for each instant.
+
+    Args:
+        about: pattern that the view's name begins with.
+    """
     with _connected(town, role) as client:
-        return found_by(replace(town.shipped.city, client=client), instants)
+        return found_by(replace(town.shipped.city, client=client), instants, about)
 
 
-def found_by(asking: City, instants: Sequence[str] = ()) -> dict[str, Rows]:
+def found_by(asking: City, instants: Sequence[str] = (), about: str = "") -> dict[str, Rows]:
     """Rows of every view that the user of a connection finds, see `everything`."""
     found: dict[str, Rows] = {}
     for (name,) in asking.client.execute("SHOW TABLES"):
-        try:
-            found[name] = asking.rows(f"SELECT * FROM {name}")
-        except ServerException:
-            calls = (f"{name}(at = {ms(at)})" for at in instants)
-            found[name] = [
-                {"at": at, **row}
-                for at, call in zip(instants, calls, strict=True)
-                for row in asking.rows(f"SELECT * FROM {call}")
-            ]
+        if not re.match(about, name):
+            continue
+        if name not in _TIMELY:
+            try:
+                found[name] = asking.rows(f"SELECT * FROM {name}")
+                continue
+            except ServerException:
+                _TIMELY.add(name)
+        calls = (f"{name}(at = {ms(at)})" for at in instants)
+        found[name] = [
+            {"at": at, **row}
+            for at, call in zip(instants, calls, strict=True)
+            for row in asking.rows(f"SELECT * FROM {call}")
+        ]
     return found
 
 

@@ -26,6 +26,7 @@ GRAINS = {
     "visits_by_township_day": "走访·乡镇街道·日",
     "visits_by_village_day": "走访·村社区·日",
     "visits_by_village_year": "走访·村社区·年",
+    "petitions_by_county_month": "信访·县市区·月",
     "petitions_by_village_day": "信访·村社区·日",
     "petitions_by_village_year": "信访·村社区·年",
     "funds_by_village_day": "幸福基金·村社区·日",
@@ -41,12 +42,18 @@ CASES = {
     for what in ("cases", "pending", "breakdown", "duties", "deadlines", "steps")
 }
 """Views of cases at an instant; tested by `tests/law`."""
+BEFORE = {
+    f"{topic}_{what}_before"
+    for topic in ("petitions", "mediations")
+    for what in ("pending", "breakdown", "duties")
+}
+"""Views of cases as of the end of the last month; tested by `test_grain` against those above."""
 
 
 def test_every_published_view_has_its_cases() -> None:
     views = [view.name for view in published(families(), "gulou", "Asia/Shanghai", "clerk")]
     assert len(views) == len(set(views))
-    assert set(views) == {*EXPECTED, *LISTS, *WATCHED, *CASES}
+    assert set(views) == {*EXPECTED, *LISTS, *WATCHED, *CASES, *BEFORE}
 
 
 def test_a_view_is_called_by_its_place_and_its_grain() -> None:

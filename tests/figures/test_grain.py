@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tests.figures.conftest import Known
 
 EVERY = [pytest.param(found, id=found.topic) for found in families()]
+OF_CASES = [pytest.param(found, id=found.topic) for found in families() if found.fold]
+ENDED = ("2020-11-30 23:59:59.999", "2021-11-30 23:59:59.999")
 INSTANTS = ("2020-12-31 23:59:59.999", "2021-12-31 23:59:59.999", "2031-01-01")
 TIMES = {"at", "hour", "day", "time", "begun", "due", "oldest_due", "since", "part", "last_visit"}
 """Columns that tell a time within a year; `at` is the instant that a view was asked for."""
@@ -24,24 +27,32 @@ COARSEST = {
     ("visits", "count"): ("grid", "live"),
     ("visits", "met"): ("grid", "live"),
     ("petitions", "count"): ("township", "live"),
-    ("petitions", "people"): ("township", "live"),
-    ("petitions", "satisfaction"): ("township", "live"),
+    ("petitions", "people"): ("county", "month"),
+    ("petitions", "satisfaction"): ("county", "month"),
     ("mediations", "count"): ("township", "live"),
-    ("mediations", "people"): ("township", "live"),
-    ("mediations", "amount"): ("township", "live"),
+    ("mediations", "people"): ("county", "month"),
+    ("mediations", "amount"): ("county", "month"),
     ("funds", "count"): ("village", "live"),
     ("funds", "amount"): ("village", "live"),
     ("funds", "projects"): ("village", "live"),
     ("funds", "helped"): ("county", "year"),
 }
+CLOSER = {"visits": "live", "petitions": "month", "mediations": "month", "funds": "live"}
+"""The period of counts below the county, or by a property."""
+AFTER = {"2020-12-31 23:59:59.999": "2020-11", "2021-12-31 23:59:59.999": "2021-11"}
+"""The month at whose end a viewer's closer counts stand, by the instant asked for."""
 
 
 @pytest.fixture(scope="module")
-def read(known: Known) -> dict[Role, dict[str, Rows]]:
-    """All that a viewer and a clerk can read of the whole history."""
+def read(known: Known) -> dict[str, dict[str, Rows]]:
+    """All that a viewer and a clerk can read of the whole history.
+
+    Under `ended` what a clerk reads as of the ends of the months before the instants.
+    """
     return {
         "viewer": everything(known.town, "viewer", INSTANTS),
         "clerk": everything(known.town, "clerk", INSTANTS),
+        "ended": everything(known.town, "clerk", ENDED, "petitions_|mediations_"),
     }
 
 
@@ -86,12 +97,13 @@ def test_every_measure_is_as_coarse_as_the_city_says() -> None:
         for name, grain in measures(family).items()
     }
     assert declared == COARSEST
+    assert {family.topic: family.closer for family in families()} == CLOSER
     assert not any(family.fold and family.fold.listed for family in families())
 
 
 @pytest.mark.parametrize("family", EVERY)
 def test_viewers_see_each_measure_down_to_its_grain_and_no_finer(
-    family: Family, read: dict[Role, dict[str, Rows]]
+    family: Family, read: dict[str, dict[str, Rows]]
 ) -> None:
     grains = measures(family)
     finest = dict.fromkeys(grains, -1)
@@ -108,22 +120,71 @@ def test_viewers_see_each_measure_down_to_its_grain_and_no_finer(
 
 
 @pytest.mark.parametrize("family", EVERY)
-def test_a_measure_of_years_that_are_over_has_no_finer_time(
-    family: Family, read: dict[Role, dict[str, Rows]]
+@pytest.mark.parametrize(("period", "digits"), [("month", 7), ("year", 4)])
+def test_a_measure_of_periods_that_are_over_has_no_finer_time(
+    family: Family, period: str, digits: int, read: dict[str, dict[str, Rows]]
 ) -> None:
-    yearly = {name for name, grain in measures(family).items() if grain.period == "year"}
+    over = {name for name, grain in measures(family).items() if grain.period == period}
+    days = [row["day"] for row in read["clerk"][f"{family.topic}_by_township_day"]]
     for view, rows in own(family, read["viewer"]).items():
-        if shown(rows, family) & yearly:
+        if shown(rows, family) & over:
             assert TIMES & rows[0].keys() == set(), view
-            newest = max(
-                int(row["day"][:4]) for row in read["clerk"][f"{family.topic}_by_township_day"]
-            )
-            assert {row["year"] for row in rows} <= set(range(newest)), view
+            newest = max(day[:digits] for day in days)
+            assert max(str(row[period])[:digits] for row in rows) < newest, view
+
+
+@pytest.mark.parametrize("family", OF_CASES)
+def test_below_the_county_and_by_a_property_cases_stand_as_the_last_month_ended(
+    family: Family, read: dict[str, dict[str, Rows]]
+) -> None:
+    properties = {f.name for f in family.facts} | {"split"}
+    topic, closer = family.topic, set[str]()
+    for view, rows in own(family, read["viewer"]).items():
+        if properties & rows[0].keys() or any(len(code_of(row)) > 6 for row in rows):
+            closer.add(view)
+    assert closer == {f"{topic}_{name}_before" for name in ("pending", "breakdown", "duties")}
+    for view in closer:
+        names = {n for n in read["viewer"][view][0] if n != "at"}
+        live = f"{topic}_{view.split('_')[1]}"
+        for at, month in AFTER.items():
+            before = [row for row in read["viewer"][view] if row["at"] == at]
+            same = _counted(read["ended"][live], f"{month}-30 23:59:59.999", names)
+            assert _counted(before, at, names) == same, (view, at)
+
+
+def _counted(rows: Rows, at: str, names: set[str]) -> dict[tuple[str, ...], Counter[str]]:
+    """Counts by words, of one instant."""
+    found: dict[tuple[str, ...], Counter[str]] = {}
+    for row in rows:
+        if row["at"] == at:
+            words = tuple(v for n, v in row.items() if n in names and isinstance(v, str))
+            counts = {n: v for n, v in row.items() if n in names and isinstance(v, int)}
+            found.setdefault(words, Counter()).update(counts)
+    return found
+
+
+def test_a_viewers_figures_do_not_change_within_a_month_below_the_county(known: Known) -> None:
+    instants = ("2021-12-01", "2021-12-15 12:34:56.789", "2021-12-31 23:59:59.999")
+    views = everything(known.town, "viewer", instants, ".*_before")
+    assert len(views) == 6
+    for view, rows in views.items():
+        shown_ = [
+            sorted(str({n: v for n, v in row.items() if n != "at"}) for row in rows
+                   if row["at"] == at)
+            for at in instants
+        ]  # fmt: skip
+        assert shown_[0] and shown_[0] == shown_[1] == shown_[2], view
+
+
+def test_viewers_see_the_newest_events_to_the_minute(read: dict[str, dict[str, Rows]]) -> None:
+    for row in read["viewer"]["recent_events"]:
+        assert row["time"].endswith(":00") and row["logged"].endswith(":00"), row
+    assert any(not row["time"].endswith(":00") for row in read["clerk"]["recent_events"])
 
 
 @pytest.mark.parametrize("family", EVERY)
 def test_clerks_see_each_measure_down_to_the_village(
-    family: Family, read: dict[Role, dict[str, Rows]]
+    family: Family, read: dict[str, dict[str, Rows]]
 ) -> None:
     finest: dict[str, int] = {}
     for rows in own(family, read["clerk"]).values():
@@ -148,7 +209,7 @@ def test_lists_of_cases_are_for_clerks(known: Known) -> None:
     }
 
 
-def test_no_figure_that_is_shown_is_blank(read: dict[Role, dict[str, Rows]]) -> None:
+def test_no_figure_that_is_shown_is_blank(read: dict[str, dict[str, Rows]]) -> None:
     blank: set[tuple[str, Any]] = {
         (view, name)
         for role in ("viewer", "clerk")

@@ -138,6 +138,24 @@ def by_county_year(entries: Sequence[Posting], _: datetime) -> list[Row]:
     return [{name: row[name] for name in names} for row in found if row["net_helped"]]
 
 
+def by_county_month(topic: str) -> Expected:
+    """Numbers of cases per type, county and month, of the months before the newest."""
+    figures = [f"net_{name}" for name in TOTALS[topic]]
+
+    def expected(entries: Sequence[Posting], _: datetime) -> list[Row]:
+        events = of(entries, topic)
+        newest = max((f"{p.at:%Y-%m}-01" for p in events), default="")
+        over = [p for p in events if f"{p.at:%Y-%m}-01" < newest]
+        key = added(over, lambda p: (p.type, p.division[:6], f"{p.at:%Y-%m}-01"))
+        found = rows(["type", "county", "month"], key)
+        names = ("type", "county", "month", *figures)
+        return [
+            {name: row[name] for name in names} for row in found if any(row[n] for n in figures)
+        ]
+
+    return expected
+
+
 def all_by(place: str) -> Expected:
     """Net figures shared by several families, over all families; summed over the other columns."""
 
@@ -251,6 +269,7 @@ EXPECTED: Final[dict[str, Expected]] = {
         for grain in ("day", "year")
     },
     "funds_by_county_year": by_county_year,
+    **{f"{topic}_by_county_month": by_county_month(topic) for topic in ("petitions", "mediations")},
     "all_by_county_hour": all_by("county"),
     "all_by_township_day": all_by("township"),
     "visits_coverage": coverage(last_visit=True),
@@ -259,7 +278,27 @@ EXPECTED: Final[dict[str, Expected]] = {
     "funds_balances": balances,
 }
 """Expected rows of every view of figures, as clerks see it."""
+OF_CASES: Final = ("petitions", "mediations")
 FINER: Final = {
+    **{
+        f"{topic}_by_county_hour": {
+            *HOURLY_DIMS[topic],
+            *(f"{kind}_{name}" for kind in ("gross", "net") for name in TOTALS[topic]),
+        }
+        for topic in OF_CASES
+    },
+    **{
+        f"{topic}_to_date": {
+            *HOURLY_DIMS[topic],
+            *(
+                f"net_{name}_{span}"
+                for name in TOTALS[topic]
+                for span in ("today", "month", "year")
+            ),
+        }
+        for topic in OF_CASES
+    },
+    **{f"all_by_{place}": {"net_people"} for place in ("county_hour", "township_day")},
     "funds_by_county_hour": {"gross_helped", "net_helped"},
     "funds_by_township_day": {"gross_helped", "net_helped"},
     "funds_by_village_day": {"gross_helped", "net_helped"},
@@ -268,9 +307,9 @@ FINER: Final = {
 }
 """Columns that only clerks see, by view."""
 HIDDEN: Final = {
-    f"{topic}_by_village_{grain}"
-    for topic in ("petitions", "mediations")
-    for grain in ("day", "year")
+    f"{topic}_by_{grain}"
+    for topic in OF_CASES
+    for grain in ("township_day", "village_day", "village_year")
 }
 """Views of figures that only clerks see."""
 OF_AN_INSTANT: Final = {

@@ -15,6 +15,8 @@ from schemas.clocks import Clock, Term
 from schemas.errors import SchemaError
 from schemas.event import Event, field
 from schemas.families import _apart, _family, families, family
+from schemas.families.petition import Petition
+from schemas.family import Family
 from schemas.grain import Grain
 from schemas.projections import (
     Balance,
@@ -165,9 +167,7 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "petitions",  # one of two is enough
-        with_clocks(
-            replace(CLOSE, terms=(by_route(60, "31.6", longest=30), by_route(90, "31.5")))
-        ),
+        with_clocks(replace(CLOSE, terms=(by_route(60, "31.6", longest=30), by_route(90, "31.5")))),
         "clock 'close' has terms that nothing extends",
     ),
     (
@@ -287,6 +287,11 @@ FAMILY_WRONG: list[tuple[str, dict[str, Any], str]] = [
         {"grain": Grain("county"), **with_kept(DAILY, replace(FOLD, listed=True))},
         "viewers see the cases of 'cases' by township, finer than their count",
     ),
+    (
+        "petitions",
+        {"grain": Grain("township", closer="live")},
+        "what moves together is of one case",
+    ),
 ]
 
 
@@ -304,6 +309,31 @@ def test_a_total_that_would_tell_more_than_its_count_is_refused(grain: Grain, sa
     plain = replace(family("funds"), clocks=(), projections=(DAILY,), grain=Grain("township"))
     with pytest.raises(SchemaError, match=says):
         replace(plain, events=(Shown,))
+
+
+def test_a_number_of_a_case_is_of_a_county_and_a_month_that_is_over() -> None:
+    petitions = family("petitions")
+    assert {petitions.grain_of(f) for f in petitions.totals} == {Grain("county", "month")}
+
+    class Shown(Petition, name="petition.shown", zh="示"):
+        size: Persons = field("Size.", "大小。", zh="大小", example=1, total=True,
+                              grain=Grain("county"))  # fmt: skip
+
+    with pytest.raises(SchemaError, match="'size' moves with the event of one case"):
+        replace(petitions, events=(*petitions.events, Shown))
+
+
+@pytest.mark.parametrize("found", families(), ids=lambda found: found.topic)
+def test_below_the_county_and_by_a_property_only_a_family_without_cases_is_live(
+    found: Family,
+) -> None:
+    live = not found.fold
+    assert found.shows("county", "viewer")
+    assert found.shows("county", "viewer", split=True) is live
+    assert found.shows("township", "viewer") is live
+    assert found.shows("township", "viewer", "month")
+    for split in (False, True):
+        assert found.shows("grid", "clerk", split=split)
 
 
 def test_a_family_that_says_nothing_is_shown_by_township() -> None:
