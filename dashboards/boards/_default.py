@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dashboards.boards._shared import BACK, MANY, NAMED, PERCENT, RULE, TRUST
+from dashboards.boards._shared import BACK, BEFORE, MANY, NAMED, PERCENT, RULE, TRUST
 from dashboards.layout import Placed, board, counties
 from dashboards.panels import (
     Columns,
@@ -68,15 +68,16 @@ def _counts(found: Family, to: tuple[str, str], source: str) -> list[Placed]:
 def _cases(found: Family, to: tuple[str, str], source: str) -> list[Placed]:
     if not found.fold:
         return []
+    ended, as_of = BEFORE[found.closer]
     columns: Columns = {
         "on_time_rate": PERCENT,
         "clock_name": {"unit": "string"},
         "basis": {"unit": "string"},
     }
     return [
-        (ranking(Number("未结件所处环节（件）", Unit.COUNT, f"Open cases by the last step taken. "
+        (ranking(Number(f"未结件所处环节（件，{ended}）", Unit.COUNT, f"{as_of} Open cases by the last step taken. "
          f"{source}", to), cases.states(found.topic)), 8, 8),
-        (ranking(Number("未结件龄（件）", Unit.COUNT, f"Open cases by days since they began. {source}",
+        (ranking(Number(f"未结件龄（件，{ended}）", Unit.COUNT, f"{as_of} Open cases by days since they began. {source}",
          to), cases.ageing(found.topic)), 8, 8),
         (stat(Number("逾期（件）", Unit.COUNT, f"Cases past at least one due date not met. {source}",
          to, MANY, "overdue_now"), figures.backlog(found.topic)), 8, 8),

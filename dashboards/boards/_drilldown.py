@@ -7,7 +7,16 @@ from typing import Any, Final
 
 from grafana_foundation_sdk.models import dashboard as sdk
 
-from dashboards.boards._shared import COVERED, HIDDEN, MANY, PERCENT, RATE, TRUST, type_names
+from dashboards.boards._shared import (
+    COVERED,
+    HIDDEN,
+    MANY,
+    PERCENT,
+    RATE,
+    TRUST,
+    before,
+    type_names,
+)
 from dashboards.layout import Placed, board, query_variable
 from dashboards.panels import Number, Unit, stat, table, trend, trust, url_of
 from dashboards.queries import choices, freshness, petitions, places
@@ -106,13 +115,17 @@ def _case_and_fund_figures(level: places.PlaceLevel) -> list[Placed]:
     whole = "Calendar year of the end of the range, all of it: below the township the year is one."
     case_year = whole if at_village else "Calendar year of the end of the range, to it."
     span = "全年" if at_village else "本年"
+    at_township = level is places.TOWNSHIP
+    ended, as_of = before("petitions")
+    filed_in = f"{as_of} Calendar year of that day." if at_township else case_year
     wide = 3 if at_village else 4  # seven figures in its second row
     to = _themes()
     to_petitions, to_mediations, to_funds = to["petitions"], to["mediations"], to["funds"]
-    filed = places.village_petitions() if at_village else petitions.petition_backlog(level.here)
+    filed = places.village_petitions() if at_village else _petitions(level)
+    until = f"，{ended}" if at_township else ""
     mediations, funds = places.place_mediations(level), places.place_funds(level)
     return [
-        (stat(Number(f"{span}信访登记（件）", Unit.COUNT, f"Petitions registered. {case_year} Source: "
+        (stat(Number(f"{span}信访登记（件{until}）", Unit.COUNT, f"Petitions registered. {filed_in} Source: "
          "信访工作条例 22; 检举控告 counts at county level only (30).", to_petitions,
          column="registered_year"), filed), wide, 4),
         *(_village_figures(case_year) if at_village else _petition_figures(level)),
@@ -126,18 +139,31 @@ def _case_and_fund_figures(level: places.PlaceLevel) -> list[Placed]:
 
 
 def _petition_figures(level: places.PlaceLevel) -> list[Placed]:
-    backlog, to_petitions = petitions.petition_backlog(level.here), _themes()["petitions"]
+    backlog, to_petitions = _petitions(level), _themes()["petitions"]
+    punctual, until, at = petitions.petition_punctuality(level.here), "", ""
+    if level is places.TOWNSHIP:
+        punctual = petitions.petition_punctuality_before(level.here)
+        until, at = before("petitions")
+        at = f"{at} "
+    count, rate = (f"（件，{until}）", f"（{until}）") if until else ("（件）", "")
     return [
-        (stat(Number("未结信访（件）", Unit.COUNT, "Registered and not ended at the end of the "
-         "range. Source: 信访工作条例 22-36.", to_petitions, column="open_now"), backlog), 4, 4),
-        (stat(Number("逾期信访（件）", Unit.COUNT, "Past at least one legal due date not met. "
+        (stat(Number(f"未结信访{count}", Unit.COUNT, f"{at}Registered and not ended by then. "
+         "Source: 信访工作条例 22-36.", to_petitions, column="open_now"), backlog), 4, 4),
+        (stat(Number(f"逾期信访{count}", Unit.COUNT, f"{at}Past at least one legal due date not met. "
          "信访工作条例 22, 23, 34, 35, 36.", to_petitions, MANY,
          "overdue_now"), backlog), 4, 4),
-        (stat(Number("按期办结率", Unit.RATE, "Closed in time / all whose closing was due or "
+        (stat(Number(f"按期办结率{rate}", Unit.RATE, f"{at}Closed in time / all whose closing was due or "
          "done, open overdue ones included; withdrawn, merged or refused before their day: "
          "in neither. 信访工作条例 34.", to_petitions, RATE, "closed_on_time", 1),
-         petitions.petition_punctuality(level.here)), 4, 4),
+         punctual), 4, 4),
     ]  # fmt: skip
+
+
+def _petitions(level: places.PlaceLevel) -> str:
+    """Counts of a county's petitions as they move, of a township's once the month is over."""
+    if level is places.TOWNSHIP:
+        return petitions.petition_standing(level.here)
+    return petitions.petition_backlog(level.here)
 
 
 def _village_figures(case_year: str) -> list[Placed]:
@@ -178,7 +204,7 @@ def _below(level: places.PlaceLevel) -> Any:
     if level is places.COUNTY:
         shown += ", petitions"
         told = (
-            "Petitions without a township, 检举控告 among them (信访工作条例 30), are counted one "
+            f"Petitions: {before('petitions')[1]} Those without a township, 检举控告 among them (信访工作条例 30), are counted one "
             "level up alone. "
         )
     number = Number(f"下一级：{name}（个、户次、件）", Unit.COUNT, "Each place one level below: "

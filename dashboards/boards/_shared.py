@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from dashboards.layout import Placed
 from dashboards.panels import BAD, GOOD, WARN, Columns, Number, Unit, stat, url_of
 from dashboards.queries import visits
 from schemas.families import family
+from schemas.grain import Period
 from schemas.projections import verb
 
 TRUST: Final = Number(
@@ -60,6 +61,16 @@ NAMED: Final[Columns] = {
 }  # fmt: skip
 """Columns of a table with one row per county: the name links to the county's board."""
 RULE: Final = "Judged at the end of the time range."
+BEFORE: Final[Mapping[Period, tuple[str, str]]] = {
+    "month": ("截至上月末", "As of the end of the month before that in which the range ends."),
+    "year": ("截至上年末", "As of the end of the year before that in which the range ends."),
+}
+"""What a panel says of figures that look closer at cases than their live totals, by period."""
+
+
+def before(topic: str) -> tuple[str, str]:
+    """What panels over a family's views named `…_before` say of their instant, in both languages."""
+    return BEFORE[family(topic).closer]
 
 
 def stats(sql: str, numbers: list[Number], width: int = 4) -> list[Placed]:

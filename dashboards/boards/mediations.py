@@ -13,6 +13,7 @@ from dashboards.boards._shared import (
     STEPS,
     TO_COUNTY,
     TRUST,
+    before,
     stats,
     type_names,
 )
@@ -43,6 +44,8 @@ def _mediations() -> list[Placed]:
     after = mediations.mediation_after()
     to = ("按县市区", beside("gulou-mediations", "各县市区（件）", "county"))
     year = "Calendar year of the end of the range."
+    ended, as_of = before("mediations")
+    year_before = f"{as_of} Calendar year of that day."
     return [
         *stats(figures, [
             Number("本年登记（件）", Unit.COUNT, f"Disputes filed. {year} Source: 人民调解法 17.", to,
@@ -55,8 +58,8 @@ def _mediations() -> list[Placed]:
                    "人民调解法 itself sets no limit. Source: 民诉法解释; 最高法 2020 试点.", to,
                    MANY, "overdue_now"),
         ]),
-        *stats(figures, [
-            Number("协议金额（万元）", Unit.COUNT, f"Money of the agreements reached. {year} Source: "
+        *stats(mediations.mediation_amount(), [
+            Number(f"协议金额（万元，{ended}）", Unit.COUNT, f"Money of the agreements reached. {year_before} Source: "
                    "agreement forms.", to, column="amount_year", decimals=0),
         ]),
         *stats(after, [
@@ -68,18 +71,18 @@ def _mediations() -> list[Placed]:
          "人民调解法 28.", to, _SUCCESS, "success", 1), figures), 6, 7),
         (gauge(Number("协议履行率", Unit.RATE, f"Performed / all agreements reached, running ones "
          f"included. {year} 人民调解法 31.", to, _SUCCESS, "performed", 1), after), 6, 7),
-        (stat(Number("防止民转刑（件）", Unit.COUNT, f"Agreements that averted violence. {year} "
+        (stat(Number(f"防止民转刑（件，{ended}）", Unit.COUNT, f"Agreements that averted violence. {year_before} "
          "Source: national statistics form.", to, column="crime_year"), averted), 6, 7),
-        (stat(Number("防止群体性上访（件）", Unit.COUNT, f"Agreements that averted a collective "
-         f"petition. {year} Source: national statistics form.", to, column="group_year"),
+        (stat(Number(f"防止群体性上访（件，{ended}）", Unit.COUNT, f"Agreements that averted a collective "
+         f"petition. {year_before} Source: national statistics form.", to, column="group_year"),
          averted), 6, 7),
-        (ranking(Number("纠纷类型（件）", Unit.COUNT, f"By type. {year} Source: types of the "
+        (ranking(Number(f"纠纷类型（件，{ended}）", Unit.COUNT, f"By type. {year_before} Source: types of the "
          "national statistics form.", to), mediations.mediation_types()), 6, 12),
         (table(Number("各县市区（件）", Unit.COUNT, "Side by side, lowest success first. Success: "
-         "agreements / ended. 人民调解法 28.", TO_COUNTY, columns={**NAMED, "success": PERCENT,
+         f"agreements / ended. Money: {as_of} 人民调解法 28.", TO_COUNTY, columns={**NAMED, "success": PERCENT,
          "amount_year": {"decimals": 1}, "open_now": {"displayName": "在办"}}),
-         mediations.mediation_counties(), topic="mediations"), 11, 12),
-        (shares(Number("来源（件）", Unit.COUNT, f"诉源, 访源, 警源 and the grid's own. {year} Source: "
+         *mediations.mediation_counties(), topic="mediations"), 11, 12),
+        (shares(Number(f"来源（件，{ended}）", Unit.COUNT, f"诉源, 访源, 警源 and the grid's own. {year_before} Source: "
          "三源共治 statistics.", to), mediations.mediation_origins()), 7, 6),
         (shares(Number("结案去向（件）", Unit.COUNT, f"What became of those that ended. {year} "
          "人民调解法 26, 31.", to), mediations.mediation_ends()), 7, 6),
@@ -89,10 +92,10 @@ def _mediations() -> list[Placed]:
          mediations.mediation_steps(), topic="mediations"), 12, 8),
         (trend(Number("进与出（件）", Unit.COUNT, "Filed, agreed, terminated and performed over the "
          "range. 人民调解法 17-31.", to), mediations.mediation_flow(), type_names("mediations", mediations.MEDIATION_FLOW)), 12, 8),
-        (columns(Number("在办件龄（件）", Unit.COUNT, "Open disputes by days since filing. "
+        (columns(Number(f"在办件龄（件，{ended}）", Unit.COUNT, f"{as_of} Open disputes by days since filing. "
          "人民调解法 17.", to),
          mediations.mediation_ageing()), 8, 8),
-        (ranking(Number("在办环节（件）", Unit.COUNT, "Open disputes by the last step taken. "
+        (ranking(Number(f"在办环节（件，{ended}）", Unit.COUNT, f"{as_of} Open disputes by the last step taken. "
          "人民调解法 17-28.", to),
          mediations.mediation_states()), 8, 8),
         (ranking(Number("调解员成功率", Unit.RATE, f"Agreements / ended by kind of mediator. {year} "

@@ -14,6 +14,7 @@ from dashboards.boards._shared import (
     STEPS,
     TO_COUNTY,
     TRUST,
+    before,
     duty,
     stats,
     type_names,
@@ -38,6 +39,8 @@ from dashboards.queries import freshness, petitions
 
 _EVIDENCE: Final = "See the table of overdue cases below."
 _REGISTERED = "Registered in the calendar year of the end of the range."
+_ENDED, _AS_OF = before("petitions")
+_REGISTERED_BEFORE = f"{_AS_OF} Registered in the calendar year of that day."
 _STILL_OPEN = "Not closed, withdrawn, merged or refused by the end of the range."
 
 
@@ -49,7 +52,7 @@ def _petition_figures(to: tuple[str, str]) -> list[Placed]:
                    column="registered_year"),
         ]),
         *stats(petitions.petition_people(), [
-            Number("本年人次（人次）", Unit.COUNT, f"People who brought them. {_REGISTERED} Source: "
+            Number(f"本年人次（人次，{_ENDED}）", Unit.COUNT, f"People who brought them. {_REGISTERED_BEFORE} Source: "
                    "信访工作条例 20.", to, column="people_year"),
         ]),
         *stats(backlog, [
@@ -59,7 +62,7 @@ def _petition_figures(to: tuple[str, str]) -> list[Placed]:
                    f"信访工作条例 22, 23, 34, 35, 36. {_EVIDENCE}", to, MANY, "overdue_now"),
         ]),
         *stats(petitions.petition_repeated(), [
-            Number("重件率", Unit.RATE, f"Repeated / all. {_REGISTERED} Source: the office's 初件/重件 "
+            Number(f"重件率（{_ENDED}）", Unit.RATE, f"Repeated / all. {_REGISTERED_BEFORE} Source: the office's 初件/重件 "
                    "mark.", to, column="repeated_share", decimals=1),
         ]),
         (trust(TRUST, freshness.freshness()), 4, 4),
@@ -94,10 +97,10 @@ def _petitions() -> list[Placed]:
         (columns(Number("办结期限分布（件）", Unit.COUNT, "Open petitions under the closing clock by "
          f"days left, overdue ones first. Source: {duty('petitions', 'close')}; 民法典 201, 203.", to),
          petitions.petition_due()), 6, 7),
-        (columns(Number("未结件龄（件）", Unit.COUNT, f"{_STILL_OPEN} By days since registration. "
+        (columns(Number(f"未结件龄（件，{_ENDED}）", Unit.COUNT, f"{_AS_OF} Not ended by then. By days since registration. "
          "信访工作条例 22.", to),
          petitions.petition_ageing()), 6, 7),
-        (ranking(Number("未结件所处环节（件）", Unit.COUNT, "Open petitions by the last step taken. "
+        (ranking(Number(f"未结件所处环节（件，{_ENDED}）", Unit.COUNT, f"{_AS_OF} Open petitions by the last step taken. "
          "信访工作条例 22-36.", to), petitions.petition_states()), 6, 10),
         (table(Number("环节流转：从哪步到哪步（件）", Unit.COUNT, "How many petitions went from which "
          "state to which within the range, and the median of the days each had spent in the "
@@ -112,11 +115,11 @@ def _petitions() -> list[Placed]:
         (table(Number("各县市区满意率", Unit.RATE, "Side by side, lowest first: 4 or 5 stars / rated, "
          "all years. 信访工作条例 21.", TO_COUNTY, columns={**NAMED, "satisfied_share": PERCENT}),
          petitions.petition_satisfaction(), topic="petitions"), 8, 10),
-        (shares(Number("信访类别（件）", Unit.COUNT, f"By class. {_REGISTERED} 信访工作条例 29-31.", to),
+        (shares(Number(f"信访类别（件，{_ENDED}）", Unit.COUNT, f"By class. {_REGISTERED_BEFORE} 信访工作条例 29-31.", to),
          petitions.petition_kinds()), 8, 7),
-        (shares(Number("信访渠道（件）", Unit.COUNT, f"By channel. {_REGISTERED} 信访工作条例 17.", to),
+        (shares(Number(f"信访渠道（件，{_ENDED}）", Unit.COUNT, f"By channel. {_REGISTERED_BEFORE} 信访工作条例 17.", to),
          petitions.petition_channels()), 8, 7),
-        (shares(Number("到访层级（件）", Unit.COUNT, f"到县, 来市, 赴省, 进京. {_REGISTERED} Source: "
+        (shares(Number(f"到访层级（件，{_ENDED}）", Unit.COUNT, f"到县, 来市, 赴省, 进京. {_REGISTERED_BEFORE} Source: "
          "信访工作条例 19.", to), petitions.petition_levels()), 8, 7),
         (table(Number("逾期信访件（天）", Unit.COUNT, "Each overdue petition, longest first, with the "
          "duty missed and the days past its last day. 检举控告 shows its county only (信访工作条例 30).", TO_COUNTY,

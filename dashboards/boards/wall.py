@@ -139,7 +139,7 @@ def _wall_pictures() -> list[Placed]:
         (table(Number("最新事件（件）", Unit.COUNT, "Newest events up to the end of the range by "
          "county; for a past day its last hours, counted by the hour in which they lie. "
          "Source: the events as their offices filed them.", columns={
-             "happened": {"unit": "time:MM-DD HH:mm:ss", "custom.width": 150},
+             "happened": {"unit": "time:MM-DD HH:mm", "custom.width": 120},
              "events": {"custom.width": 80},
              "county_name": {"custom.width": 190, "links": [{"title": "进入",
                  "url": url_of("gulou-county", county="${__data.fields.code}")}]},

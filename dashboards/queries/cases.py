@@ -45,9 +45,32 @@ def pending_of(topic: str, where: str = IN_PLACE) -> str:
     return f"{topic}_pending(at = {AT}) WHERE {where}"
 
 
+def pending_before(topic: str, where: str = IN_PLACE) -> str:
+    """SQL: FROM clause of the same as of the end of the period before that of the range's end."""
+    return f"{topic}_pending_before(at = {AT}) WHERE {where}"
+
+
 def split_of(topic: str, split: str) -> str:
-    """SQL: FROM clause of the counts by county and one property; ends in a WHERE condition."""
-    return f"{topic}_breakdown(at = {AT}) WHERE {IN_PLACE} AND split = '{split}'"
+    """SQL: FROM clause of the counts by county and one property; ends in a WHERE condition.
+
+    As of the end of a period that is over, as viewers see them: see `schemas.sql.counts`.
+    """
+    return f"{topic}_breakdown_before(at = {AT}) WHERE {IN_PLACE} AND split = '{split}'"
+
+
+def last_day(topic: str) -> str:
+    """SQL: the day with whose end the views named `…_before` judge."""
+    return f"toDate(toStartOf{family(topic).closer.capitalize()}({today()})) - 1"
+
+
+def said_before(topic: str, type_: str) -> str:
+    """SQL: FROM clause of the numbers that events of a type said in the year, up to that day."""
+    period = family(topic).closer
+    if period == "year":
+        spans = f"year = toYear({last_day(topic)})"
+    else:
+        spans = f"{period} >= toStartOfYear({last_day(topic)}) AND {period} <= {last_day(topic)}"
+    return f"{topic}_by_county_{period} WHERE {IN_PLACE} AND type = '{type_}' AND {spans}"
 
 
 def _fold(topic: str) -> CaseFold:
@@ -58,7 +81,7 @@ def _fold(topic: str) -> CaseFold:
 
 def ageing(topic: str) -> str:
     """Open cases by days since they began."""
-    age = days("toDate(part)", today())
+    age = days("toDate(part)", last_day(topic))
     ages = ", ".join(f"({text(zh)}, {since}, {until})" for zh, since, until in _AGES)
     return f"""
 SELECT b.1 AS name, sumIf(open_cases, age >= b.2 AND age < b.3) AS value
@@ -119,6 +142,11 @@ ORDER BY value DESC, name LIMIT 20""".strip()
 def duties_of(topic: str, where: str = IN_PLACE) -> str:
     """SQL: FROM clause of a family's duties, counted by place and legal clock."""
     return f"{topic}_duties(at = {AT}) WHERE {where}"
+
+
+def duties_before(topic: str, where: str) -> str:
+    """SQL: FROM clause of the same as of the end of the period before that of the range's end."""
+    return f"{topic}_duties_before(at = {AT}) WHERE {where}"
 
 
 def on_time(clock: str) -> str:

@@ -23,11 +23,21 @@ _SUCCESS = share("sum(agreement_reached_this_year)", "sum(ended_this_year)")
 
 
 def mediation_figures(where: str = IN_PLACE) -> str:
-    """Disputes of the year, open ones, the success rate of those ended in it, and money agreed."""
+    """Disputes of the year, open ones, and the success rate of those ended in it."""
     return f"""
-SELECT sum(begun_this_year) AS filed_year, sum(open_cases) AS open_now, {_SUCCESS} AS success,
-  sum(amount_this_year) / {YUAN} AS amount_year
+SELECT sum(begun_this_year) AS filed_year, sum(open_cases) AS open_now, {_SUCCESS} AS success
 FROM {cases.pending_of(TOPIC, where)}""".strip()
+
+
+def mediation_amount() -> str:
+    """Money of the year's agreements, up to the end of the last month, in 10,000 yuan."""
+    return f"SELECT {_AMOUNT}"
+
+
+_AMOUNT = (
+    f"sum(net_amount) / {YUAN} AS amount_year\n"
+    f"FROM {cases.said_before(TOPIC, 'mediation.agreement_reached')}"
+)
 
 
 def mediation_overdue() -> str:
@@ -37,11 +47,11 @@ SELECT sum(past) AS overdue_now FROM {cases.duties_of(TOPIC)} AND clock = 'media
 
 
 def mediation_averted() -> str:
-    """Agreements of the year that averted violence, or a collective petition."""
+    """Agreements of the year that averted violence, or a collective petition: only they say so."""
     return f"""
-SELECT sumIf(agreement_reached_this_year, split = 'averted_crime') AS crime_year,
-  sumIf(agreement_reached_this_year, split = 'averted_group') AS group_year
-FROM mediations_breakdown(at = {AT}) WHERE {IN_PLACE} AND part = 'true'""".strip()
+SELECT sumIf(ended_this_year, split = 'averted_crime') AS crime_year,
+  sumIf(ended_this_year, split = 'averted_group') AS group_year
+FROM mediations_breakdown_before(at = {AT}) WHERE {IN_PLACE} AND part = 'true'""".strip()
 
 
 def mediation_after() -> str:
@@ -67,10 +77,13 @@ def mediation_origins() -> str:
 
 
 def mediation_mediators() -> str:
-    """Success rate by kind of mediator, over the cases that ended in the year."""
+    """Success rate by kind of mediator, over the cases that ended in the year.
+
+    How a case ended beside who mediated are two properties, so only clerks see it.
+    """
     return f"""
 SELECT {word(TOPIC, "mediator", "part")} AS name, {_SUCCESS} AS value
-FROM {cases.split_of(TOPIC, "mediator")} AND part != ''
+FROM mediations_breakdown(at = {AT}) WHERE {IN_PLACE} AND split = 'mediator' AND part != ''
 GROUP BY name HAVING value IS NOT NULL ORDER BY value DESC, name LIMIT 20""".strip()
 
 
@@ -102,17 +115,17 @@ def mediation_flow() -> str:
     return cases.flow(TOPIC, MEDIATION_FLOW)
 
 
-def mediation_counties() -> str:
-    """Counties, lowest success rate first."""
-    return f"""
+def mediation_counties() -> tuple[str, str]:
+    """Two queries by county: counts, the lowest success rate first, and money agreed."""
+    counts = f"""
 SELECT {county_name("county")} AS county_name, sum(begun_this_year) AS filed_year,
   sum(open_cases) AS open_now, sum(agreement_reached_this_year) AS agreed_year,
   {_SUCCESS} AS success,
   multiIf(success IS NULL, '—', success >= 0.9, {text("● 良好")}, success >= 0.8,
-    {text("▲ 关注")}, {text("■ 偏低")}) AS mark,
-  sum(amount_this_year) / {YUAN} AS amount_year, county AS code
+    {text("▲ 关注")}, {text("■ 偏低")}) AS mark, county AS code
 FROM {cases.pending_of(TOPIC)} GROUP BY code
 ORDER BY success IS NULL, success, code LIMIT {LIMIT}""".strip()
+    return counts, f"SELECT county AS code, {_AMOUNT} GROUP BY code ORDER BY code LIMIT {LIMIT}"
 
 
 def mediation_ends() -> str:

@@ -17,9 +17,10 @@ _LEFT = (
 
 
 def petition_people() -> str:
-    """People who brought the petitions of the year."""
+    """People who brought the petitions of the year, up to the end of the last month."""
     return f"""
-SELECT sum(people_this_year) AS people_year FROM {cases.pending_of(TOPIC)}""".strip()
+SELECT sum(net_people) AS people_year
+FROM {cases.said_before(TOPIC, "petition.registered")}""".strip()
 
 
 def petition_repeated() -> str:
@@ -44,6 +45,21 @@ def petition_backlog(where: str = IN_PLACE) -> str:
 SELECT sum(begun_today) AS registered_today, sum(begun_this_year) AS registered_year,
   sum(open_cases) AS open_now, sum(overdue_cases) AS overdue_now
 FROM {cases.pending_of(TOPIC, where)}""".strip()
+
+
+def petition_standing(where: str) -> str:
+    """Petitions of the year, open ones and overdue ones, as of the end of the last month."""
+    return f"""
+SELECT sum(begun_this_year) AS registered_year, sum(open_cases) AS open_now,
+  sum(overdue_cases) AS overdue_now
+FROM {cases.pending_before(TOPIC, where)}""".strip()
+
+
+def petition_punctuality_before(where: str) -> str:
+    """The share of closings in time, as of the end of the last month."""
+    return f"""
+SELECT {cases.on_time("close")} AS closed_on_time
+FROM {cases.duties_before(TOPIC, where)}""".strip()
 
 
 def petition_punctuality(where: str = IN_PLACE) -> str:

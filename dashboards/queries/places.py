@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dashboards.queries.cases import pending_before
 from dashboards.queries.funds import MOVED
 from dashboards.queries.mediations import mediation_figures
 from dashboards.queries.pieces import (
@@ -136,12 +137,14 @@ _MONTHS = ("month", "month - INTERVAL 1 MONTH", "month - INTERVAL 1 YEAR")
 def place_compared(level: PlaceLevel) -> list[str]:
     """This month to date against the same days last month and last year, and the city's mean.
 
-    One query per view: one view has all families by county and township; by village and
-    micro-grid each family has its own.
+    One query per view: one view has the families by county, one by township; by village and
+    micro-grid each family has its own. Below the county no family with cases counts its days.
     """
-    if level in (COUNTY, TOWNSHIP):
+    if level is COUNTY:
         return [_compared(level, _COMPARED)]
-    topics = ("visits", "funds") if level is VILLAGE else ("visits",)
+    topics = ("visits",) if level is MICROGRID else ("visits", "funds")
+    if level is TOWNSHIP:
+        return [_compared(level, [f for f in _COMPARED if f[1] in topics])]
     return [_compared(level, [f for f in _COMPARED if f[1] == topic]) for topic in topics]
 
 
@@ -198,6 +201,9 @@ def _compared_months(level: PlaceLevel, figures: Sequence[tuple[str, str, str]])
     placed = {COUNTY: "NOT endsWith(county, '00')", TOWNSHIP: "township != ''"}.get(
         level, "village_known = 1"
     )
+    if level is COUNTY:
+        # Days of the city's zone, as the column has it.
+        city = "(SELECT *, toDate(hour) AS day FROM all_by_county_hour)"
     if level in (COUNTY, TOWNSHIP):
         return [part(city, topics, months, own=either(level.here), whole=either(placed))]
     own = {"funds": f"sum(net_amount) / {YUAN}"}
@@ -226,6 +232,8 @@ LIMIT 2000""".strip()
 def place_children(level: PlaceLevel) -> tuple[str, str]:
     """Two queries by place one level below: visits, then money, with petitions by township.
 
+    The petitions are as of the end of the last month.
+
     Each is a UNION ALL of views, summed by place: joins took a sixth longer.
     """
     child, cases = level.child, ""
@@ -235,7 +243,7 @@ def place_children(level: PlaceLevel) -> tuple[str, str]:
     if child == "township":
         # toInt64: a union of UInt64 counts with Int64 sums makes a Variant, which sum() refuses.
         figures = {"filed": "toInt64(sum(begun_this_year))", "open_": "toInt64(sum(open_cases))"}
-        parts.append((child, f"petitions_pending(at = {AT}) WHERE {level.here}", figures))
+        parts.append((child, pending_before("petitions", level.here), figures))
         cases = "sum(p.filed) AS petitions_year, sum(p.open_) AS petitions_open, "
     visits = _by_child(
         level,

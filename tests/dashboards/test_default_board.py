@@ -14,8 +14,8 @@ from tests.dashboards.test_pictures import COUNTY, shown
 FORM = tuple[str, str, dict[str, str]]
 """Kind of picture, format of its numbers, formats of single columns by shown name."""
 OF_CASES: Final[dict[str, FORM]] = {
-    "未结件所处环节（件）": ("barchart", "count", {}),
-    "未结件龄（件）": ("barchart", "count", {}),
+    "未结件所处环节（件，截至上月末）": ("barchart", "count", {}),
+    "未结件龄（件，截至上月末）": ("barchart", "count", {}),
     "逾期（件）${fresh}": ("stat", "count", {}),
 }
 OF_CLOCKS: Final[dict[str, FORM]] = {

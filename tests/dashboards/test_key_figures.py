@@ -99,6 +99,17 @@ def of_cases(level: places.PlaceLevel) -> list[Key]:
     where = f"{level.name} = decodeURLComponent('${{{level.name}:percentencode}}')"
     backlog, punctual = petitions.petition_backlog(where), petitions.petition_punctuality(where)
     mediations, funds = places.place_mediations(level), places.place_funds(level)
+    if level is places.TOWNSHIP:
+        standing = petitions.petition_standing(where)
+        punctual = petitions.petition_punctuality_before(where)
+        return [
+            ("本年信访登记（件，截至上月末）", standing, "registered_year", "count", CALM),
+            ("未结信访（件，截至上月末）", standing, "open_now", "count", CALM),
+            ("逾期信访（件，截至上月末）", standing, "overdue_now", "count", NONE_MAY_BE),
+            ("按期办结率（截至上月末）", punctual, "closed_on_time", "rate.1", ON_TIME),
+            ("本年调解成功率", mediations, "success", "rate.1", CALM),
+            ("幸福基金余额（万元）", funds, "balance_now", "count.1", CALM),
+        ]
     return [
         ("本年信访登记（件）", backlog, "registered_year", "count", CALM),
         ("未结信访（件）", backlog, "open_now", "count", CALM),
@@ -140,10 +151,10 @@ def of_petitions() -> list[Key]:
     ratings = petitions.petition_ratings()
     return [
         ("本年登记（件次）", backlog, "registered_year", "count", CALM),
-        ("本年人次（人次）", people, "people_year", "count", CALM),
+        ("本年人次（人次，截至上月末）", people, "people_year", "count", CALM),
         ("未结（件）", backlog, "open_now", "count", CALM),
         ("逾期（件）", backlog, "overdue_now", "count", NONE_MAY_BE),
-        ("重件率", repeated, "repeated_share", "rate.1", CALM),
+        ("重件率（截至上月末）", repeated, "repeated_share", "rate.1", CALM),
         ("及时受理率", punctual, "accepted_on_time", "rate.1", ON_TIME),
         ("按期办结率", punctual, "closed_on_time", "rate.1", ON_TIME),
         ("参评率", ratings, "rated_share", "rate.1", "■ 0.4 ▲ 0.6 ●"),
@@ -158,12 +169,18 @@ def of_mediations() -> list[Key]:
         ("本年登记（件）", figures, "filed_year", "count", CALM),
         ("在办（件）", figures, "open_now", "count", CALM),
         ("法院委托逾期（件）", overdue, "overdue_now", "count", NONE_MAY_BE),
-        ("协议金额（万元）", figures, "amount_year", "count.0", CALM),
+        (
+            "协议金额（万元，截至上月末）",
+            mediations.mediation_amount(),
+            "amount_year",
+            "count.0",
+            CALM,
+        ),
         ("司法确认申请（件）", after, "confirmations_year", "count", CALM),
         ("调解成功率", figures, "success", "rate.1", SUCCESS),
         ("协议履行率", after, "performed", "rate.1", SUCCESS),
-        ("防止民转刑（件）", averted, "crime_year", "count", CALM),
-        ("防止群体性上访（件）", averted, "group_year", "count", CALM),
+        ("防止民转刑（件，截至上月末）", averted, "crime_year", "count", CALM),
+        ("防止群体性上访（件，截至上月末）", averted, "group_year", "count", CALM),
     ]
 
 

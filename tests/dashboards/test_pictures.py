@@ -23,6 +23,7 @@ UNITS: Final = {
     "bytes": "bytes",
     "time:YYYY-MM-DD": "day",
     "time:MM-DD HH:mm:ss": "time",
+    "time:MM-DD HH:mm": "minute",
 }
 HIDDEN: Final = {
     "custom.hidden": True,
@@ -96,7 +97,7 @@ def of_wall() -> list[Picture]:
             "table",
             [wall.newest_events()],
             "count",
-            {"时间": "time", "code": "hidden"},
+            {"时间": "minute", "code": "hidden"},
         ),
     ]
 
@@ -149,30 +150,30 @@ def of_petitions() -> list[Picture]:
     return [
         ("法定时限（件）", "table", [petitions.petition_clocks()], "count", clocks),
         ("办结期限分布（件）", BAR, [petitions.petition_due()], "count", {}),
-        ("未结件龄（件）", BAR, [petitions.petition_ageing()], "count", {}),
-        ("未结件所处环节（件）", BAR, [petitions.petition_states()], "count", {}),
+        ("未结件龄（件，截至上月末）", BAR, [petitions.petition_ageing()], "count", {}),
+        ("未结件所处环节（件，截至上月末）", BAR, [petitions.petition_states()], "count", {}),
         ("环节流转：从哪步到哪步（件）", "table", [petitions.petition_steps()], "count", STEPS),
         ("进与出（件）", "timeseries", [petitions.petition_flow()], "count", {}),
         ("各县市区（件）", "table", counties, "count", rates),
         ("各县市区满意率", "table", [petitions.petition_satisfaction()], "rate", satisfied),
-        ("信访类别（件）", RING, [petitions.petition_kinds()], "count", {}),
-        ("信访渠道（件）", RING, [petitions.petition_channels()], "count", {}),
-        ("到访层级（件）", RING, [petitions.petition_levels()], "count", {}),
+        ("信访类别（件，截至上月末）", RING, [petitions.petition_kinds()], "count", {}),
+        ("信访渠道（件，截至上月末）", RING, [petitions.petition_channels()], "count", {}),
+        ("到访层级（件，截至上月末）", RING, [petitions.petition_levels()], "count", {}),
         ("逾期信访件（天）", "table", [petitions.petition_overdue_cases()], "count", late),
     ]
 
 
 def of_mediations() -> list[Picture]:
-    rates = COUNTY | {"成功率": PERCENT, "协议金额（万元）": ".1"}
+    rates = COUNTY | {"成功率": PERCENT, "协议金额（万元，截至上月末）": ".1"}
     return [
-        ("纠纷类型（件）", BAR, [mediations.mediation_types()], "count", {}),
-        ("各县市区（件）", "table", [mediations.mediation_counties()], "count", rates),
-        ("来源（件）", RING, [mediations.mediation_origins()], "count", {}),
+        ("纠纷类型（件，截至上月末）", BAR, [mediations.mediation_types()], "count", {}),
+        ("各县市区（件）", "table", list(mediations.mediation_counties()), "count", rates),
+        ("来源（件，截至上月末）", RING, [mediations.mediation_origins()], "count", {}),
         ("结案去向（件）", RING, [mediations.mediation_ends()], "count", {}),
         ("环节流转：从哪步到哪步（件）", "table", [mediations.mediation_steps()], "count", STEPS),
         ("进与出（件）", "timeseries", [mediations.mediation_flow()], "count", {}),
-        ("在办件龄（件）", BAR, [mediations.mediation_ageing()], "count", {}),
-        ("在办环节（件）", BAR, [mediations.mediation_states()], "count", {}),
+        ("在办件龄（件，截至上月末）", BAR, [mediations.mediation_ageing()], "count", {}),
+        ("在办环节（件，截至上月末）", BAR, [mediations.mediation_states()], "count", {}),
         ("调解员成功率", BAR, [mediations.mediation_mediators()], PERCENT, {}),
     ]
 
@@ -306,7 +307,8 @@ def test_a_trend_is_of_whole_hours_and_the_pipelines_of_minutes() -> None:
 
 @pytest.mark.parametrize("uid", TABLES)
 def test_bars_lie_in_a_ranking_and_stand_in_a_distribution(uid: str) -> None:
-    standing = {"办结期限分布（件）", "未结件龄（件）", "在办件龄（件）", "距上次走访（个）"}
+    ages = {f"{what}件龄（件，截至上月末）" for what in ("未结", "在办")}
+    standing = ages | {"办结期限分布（件）", "距上次走访（个）"}
     for panel in pictures(uid):
         if panel["type"] == BAR:
             lies = panel["options"]["orientation"] == "horizontal"

@@ -24,7 +24,7 @@ AT, SINCE = "2021-12-31 23:59:59", "2021-12-01"
 DEFAULT = [of_family(found) for found in families()]
 SHOWN = [*boards.every(), *DEFAULT]
 FINER = {
-    "gulou-township": {"各村社区信访（件）"},
+    "gulou-township": {"各村社区信访（件）", "本年调解成功率"},
     "gulou-village": {
         *("全年信访登记（件）", "全年调解登记（件）", "全年调解成功率"),
     },
@@ -40,6 +40,7 @@ FINER = {
     },
     "gulou-mediations": {
         *("协议履行率", "司法确认申请（件）", "结案去向（件）", "环节流转：从哪步到哪步（件）"),
+        "调解员成功率",
     },
     "gulou-funds": {"本年帮扶（人次）"},
 }
@@ -71,6 +72,15 @@ def asked(board: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         ("SELECT sum(net_amount) FROM funds_by_village_day", "viewer"),
         ("SELECT sum(net_amount), sum(net_helped) FROM funds_by_village_day", "clerk"),
         ("SELECT sum(net_helped) FROM funds_by_county_year", "viewer"),
+        # What looks closer at cases than a county's totals: once the month is over.
+        ("SELECT sum(open_cases) FROM petitions_pending(at = 1)", "viewer"),
+        ("SELECT sum(open_cases) FROM petitions_pending(at = 1) WHERE township = ''", "clerk"),
+        ("SELECT township FROM petitions_pending_before(at = 1)", "viewer"),
+        ("SELECT part FROM petitions_breakdown(at = 1)", "clerk"),
+        ("SELECT part FROM petitions_breakdown_before(at = 1)", "viewer"),
+        ("SELECT sum(net_people) FROM petitions_by_county_hour", "clerk"),
+        ("SELECT sum(net_people) FROM petitions_by_county_month", "viewer"),
+        ("SELECT kind FROM petitions_by_county_hour", "clerk"),
         # Names in a text are no names.
         ("SELECT 'petitions_cases' FROM labels WHERE zh = 'it\\'s petitions_steps'", "viewer"),
         ("SELECT net_helped FROM labels", "viewer"),

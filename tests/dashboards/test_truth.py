@@ -39,6 +39,7 @@ FINER = (
     "本年帮扶（人次）", "办结期限分布（件）", "司法确认申请（件）", "协议履行率", "结案去向（件）",
     "参评率", "满意率", "环节流转：从哪步到哪步（件）", "各县市区满意率", "逾期信访件（天）",
     "各村社区信访（件）", "全年信访登记（件）", "全年调解登记（件）", "全年调解成功率",
+    "调解员成功率",
 )  # fmt: skip
 """Panels of persons helped, of cases one by one, and of villages: for clerks alone."""
 CANARY = "never-to-be-seen"

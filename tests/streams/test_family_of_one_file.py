@@ -238,7 +238,7 @@ def test_a_family_of_one_new_file_has_a_board_whose_every_query_answers(
     assert [(one.panel, one.error) for one in asked if one.error] == []
     titles = {panel["title"].removesuffix("${fresh}") for panel in board["panels"]}
     assert {"数据状态", "趋势（件次）", "各县市区"} <= titles
-    assert ({"法定时限（件）", "未结件龄（件）", "各县市区余额（万元）"} <= titles) == (
+    assert ({"法定时限（件）", "未结件龄（件，截至上月末）", "各县市区余额（万元）"} <= titles) == (
         topic == "grants"
     )
 

@@ -104,10 +104,10 @@ def test_townships_of_a_county_with_visits_petitions_and_money(town: Town) -> No
         *petitions(XINJIE, 2, f"registered {LAST_YEAR}"),  # open
         *petitions(XINJIE, 1, "registered 2020-12-01", "withdrawn 2021-02-01"),
         *petitions(XINJIE, 1, f"registered {THIS_YEAR}"),
-        *petitions(WENHUA, 1, "registered 2021-03-01", "withdrawn 2021-06-15 14:30:00"),
-        *petitions(WENHUA, 1, "registered 2021-03-01", "withdrawn 2021-06-15 14:30:01"),
-        *petitions(CHENGZHONG, 1, "registered 2021-06-15 14:30:00"),
-        *petitions(CHENGZHONG, 9, "registered 2021-06-15 14:30:01"),
+        *petitions(WENHUA, 1, "registered 2021-03-01", "withdrawn 2021-05-31 23:59:59"),
+        *petitions(WENHUA, 1, "registered 2021-03-01", "withdrawn 2021-06-01"),
+        *petitions(CHENGZHONG, 1, "registered 2021-05-31 23:59:59"),
+        *petitions(CHENGZHONG, 9, "registered 2021-06-01"),
         *petitions(XINJIE, 9, "registered 2021-03-01", kind="accusation"),  # only its county's
         *petitions(HECHENG, 9, "registered 2021-03-01"),
         *petitions(LIPING, 9, "registered 2021-03-01"),
@@ -118,7 +118,7 @@ def test_townships_of_a_county_with_visits_petitions_and_money(town: Town) -> No
         ("城中街道", 10, 3 / 10, 6, 3, CHENGZHONG),
         ("城北街道", 10, 1 / 10, 4, 0, CHENGBEI),
     ]
-    # 城中街道: registered this year 1 + 2 + 1; open 2 + 1 + 1 + 1. Money 6 - 7.5 + 1 + 8.
+    # 城中街道 as May ended: registered 1 + 2 + 1; open 2 + 1 + 1 + 1. Money 6 - 7.5 + 1 + 8.
     assert others == [
         ("petitions_year", "petitions_open", "fund_balance", "code"),
         (4, 5, 7.5, CHENGZHONG),

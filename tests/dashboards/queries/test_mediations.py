@@ -19,12 +19,15 @@ HECHENG, TOWNSHIP, CITY = "431202", "431202001", "431200"
 HONGJIANG = "431281101002"
 HERE = f"{{{HECHENG},{CITY}}}"
 BEFORE, NEW_YEAR = "2020-12-31 23:59:59.999", "2021-01-01"
+MAY, JUNE = "2021-05-31 23:59:59.999", "2021-06-01"
+"""The last instant of a month that is over, and the first of the next."""
 AT, AFTER = "2021-06-15 12:00:00.500", "2021-06-15 12:00:00.501"
 FILED, OLD = "filed 2021-02-01", "filed 2020-11-01"
 
 
 @about(
     mediations.mediation_figures,
+    mediations.mediation_amount,
     mediations.mediation_overdue,
     mediations.mediation_averted,
     mediations.mediation_after,
@@ -63,6 +66,7 @@ def test_core_figures_are_of_the_year_in_which_each_step_was_taken(town: Town) -
     def figures(county: str) -> tuple[Any, ...]:
         queries = (
             mediations.mediation_figures(),
+            mediations.mediation_amount(),
             mediations.mediation_overdue(),
             mediations.mediation_averted(),
             mediations.mediation_after(),
@@ -75,11 +79,36 @@ def test_core_figures_are_of_the_year_in_which_each_step_was_taken(town: Town) -
         return tuple(found[name] for name in names)
 
     # Filed M-2, 3, 6, 7, 8, 9, 11; open M-3, 7, 8, 11; overdue M-8. Ended in the year M-1, 2, 6, 9:
-    # M-1 and M-6 agreed, on 1.5 million fen; M-1 was performed.
-    assert figures(HERE) == (7, 4, 1, 2 / 4, 1.5, 1, 2, 1 / 2, 2)
+    # M-1 and M-6 agreed; M-1 was performed. By the end of May M-1 alone agreed, on a million fen.
+    assert figures(HERE) == (7, 4, 1, 2 / 4, 1.0, 1, 1, 1 / 2, 2)
     # With M-12 and 13. In 10,000 yuan (a million fen).
-    assert figures(ALL) == (8, 5, 2, 3 / 5, 1.75, 2, 2, 2 / 3, 3)
+    assert figures(ALL) == (8, 5, 2, 3 / 5, 1.25, 2, 1, 2 / 3, 3)
     assert figures("431221") == (0, 0, 0, None, 0, 0, 0, None, 0)
+
+
+@about(mediations.mediation_amount, mediations.mediation_averted)
+def test_money_and_what_was_averted_stand_as_the_last_month_ended(town: Town) -> None:
+    both = "amount=1000000 averted_crime=true averted_group=true"
+    town.tell(
+        *mediation("M-1", OLD, f"agreement_reached {NEW_YEAR} {both}"),
+        *mediation("M-2", OLD, f"agreement_reached {MAY} {both}"),
+        *mediation("M-3", OLD, f"agreement_reached {JUNE} {both}"),
+        *mediation("M-4", OLD, f"agreement_reached {BEFORE} {both}"),
+    )
+
+    def shown(at: str) -> tuple[float, int]:
+        (money,) = town.ask(mediations.mediation_amount(), at, county=ALL)
+        (averted,) = town.ask(mediations.mediation_averted(), at, county=ALL)
+        assert averted["crime_year"] == averted["group_year"]
+        return money["amount_year"], averted["crime_year"]
+
+    assert shown(MAY) == (1.0, 1)
+    assert shown(JUNE) == shown("2021-06-30 23:59:59.999") == (2.0, 2)
+    # June is over once an event lies in July.
+    town.tell(*mediation("M-5", "filed 2021-07-01"))
+    assert shown("2021-07-01") == (3.0, 3)
+    assert shown("2021-01-15") == (1.0, 1)  # the year before, as it ended
+    assert shown("2022-02-01") == (0, 0)
 
 
 def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
@@ -92,9 +121,9 @@ def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
     return [
         *(one(f"M-{w}-{n}", "2021-03-01", w, CITY) for w, c in counts.items() for n in range(c)),
         one("M-first", NEW_YEAR, other, TOWNSHIP),
-        one("M-last", AT, other, HECHENG),
+        one("M-last", MAY, other, HECHENG),
         one("M-before", BEFORE, other, HECHENG),
-        one("M-after", AFTER, other, HECHENG),
+        one("M-after", JUNE, other, HECHENG),
         one("M-there", "2021-03-01", other, HONGJIANG),
     ]
 
@@ -115,7 +144,7 @@ def test_types_of_the_years_disputes_are_named_in_chinese(town: Town) -> None:
     ]  # fmt: skip
     # Ties are ordered by code point, as everywhere.
     assert found[4:] == [(name, 1) for name in sorted(ones)]
-    assert town.ask(mediations.mediation_types(), "2022-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_types(), "2022-02-01", county=ALL) == []
 
 
 @about(mediations.mediation_origins)
@@ -126,7 +155,7 @@ def test_origins_of_the_years_disputes_are_named_in_chinese(town: Town) -> None:
         ("name", "value"),
         ("警源", 5), ("诉源", 4), ("网格排查", 2), ("当事人申请", 1), ("访源", 1),
     ]  # fmt: skip
-    assert town.ask(mediations.mediation_origins(), "2022-01-01", county=ALL) == []
+    assert town.ask(mediations.mediation_origins(), "2022-02-01", county=ALL) == []
 
 
 @about(mediations.mediation_mediators)
@@ -182,20 +211,20 @@ def test_states_of_open_disputes_come_in_their_order(town: Town) -> None:
 
 @about(mediations.mediation_ageing)
 def test_ages_are_midnights_since_open_disputes_were_filed(town: Town) -> None:
-    # Both ends of each group; the query is at 00:30 on 15 June, which is 14 June in UTC.
+    # Both ends of each group; the query is of 15 July, and so as of the end of June.
     days = (
-        ("2021-06-15 00:10", 1), ("2021-06-09", 1), ("2021-06-08", 2), ("2021-06-01", 1),
-        ("2021-05-31", 1), ("2021-05-17", 3), ("2021-05-16", 1), ("2021-04-17", 4),
-        ("2021-04-16", 5), ("2021-03-18", 1), ("2021-03-17", 2), ("2019-12-01", 5),
+        ("2021-06-30 00:10", 1), ("2021-06-24", 1), ("2021-06-23", 2), ("2021-06-16", 1),
+        ("2021-06-15", 1), ("2021-06-01", 3), ("2021-05-31", 1), ("2021-05-02", 4),
+        ("2021-05-01", 5), ("2021-04-02", 1), ("2021-04-01", 2), ("2019-12-01", 5),
     )  # fmt: skip
     filed = [day for day, count in days for _ in range(count)]
     town.tell(
         *(e for n, day in enumerate(filed) for e in mediation(f"M-{n}", f"filed {day}")),
-        *mediation("M-later", "filed 2021-06-15 00:31"),
-        *mediation("M-ended", "filed 2021-06-10", "terminated 2021-06-11"),
-        *mediation("M-there", "filed 2021-06-10", place=HONGJIANG),
+        *mediation("M-later", "filed 2021-07-01"),
+        *mediation("M-ended", "filed 2021-06-25", "terminated 2021-06-26"),
+        *mediation("M-there", "filed 2021-06-25", place=HONGJIANG),
     )
-    asked = town.ask(mediations.mediation_ageing(), "2021-06-15 00:30", county=HERE)
+    asked = town.ask(mediations.mediation_ageing(), "2021-07-15 00:30", county=HERE)
     assert table(asked) == [
         ("name", "value"),
         ("7 天内", 2), ("7–15 天", 3), ("15–30 天", 4),
@@ -315,24 +344,31 @@ def test_counties_are_judged_by_their_success_and_the_lowest_comes_first(town: T
         "agreed_year",
         "success",
         "mark",
-        "amount_year",
         "code",
     )
-    asked = town.ask(mediations.mediation_counties(), AT, county=ALL)
+    counts, money = mediations.mediation_counties()
+    asked = town.ask(counts, AT, county=ALL)
     assert table(asked) == [
         names,
-        ("鹤城区", 3, 1, 1, 1 / 2, "■ 偏低", 0.5, HECHENG),
-        ("中方县", 0, 0, 15, 15 / 19, "■ 偏低", 15, "431221"),
-        ("怀化市洪江管理区", 0, 0, 15, 15 / 19, "■ 偏低", 15, "431271"),
-        ("麻阳苗族自治县", 0, 0, 4, 4 / 5, "▲ 关注", 4, "431226"),
-        ("洪江市", 0, 0, 17, 17 / 19, "▲ 关注", 17, "431281"),
-        ("沅陵县", 0, 0, 9, 9 / 10, "● 良好", 9, "431222"),
-        ("未定位", 0, 1, 0, None, "—", 0, CITY),
-        ("通道侗族自治县", 1, 1, 0, None, "—", 0, "431230"),
+        ("鹤城区", 3, 1, 1, 1 / 2, "■ 偏低", HECHENG),
+        ("中方县", 0, 0, 15, 15 / 19, "■ 偏低", "431221"),
+        ("怀化市洪江管理区", 0, 0, 15, 15 / 19, "■ 偏低", "431271"),
+        ("麻阳苗族自治县", 0, 0, 4, 4 / 5, "▲ 关注", "431226"),
+        ("洪江市", 0, 0, 17, 17 / 19, "▲ 关注", "431281"),
+        ("沅陵县", 0, 0, 9, 9 / 10, "● 良好", "431222"),
+        ("未定位", 0, 1, 0, None, "—", CITY),
+        ("通道侗族自治县", 1, 1, 0, None, "—", "431230"),
     ]
-    chosen = town.ask(mediations.mediation_counties(), AT, county="{431281,431226}")
-    assert [row["code"] for row in chosen] == ["431226", "431281"]
-    assert town.ask(mediations.mediation_counties(), "2020-01-01", county=ALL) == []
+    # By the end of May; what there is no money of has no row.
+    assert table(town.ask(money, AT, county=ALL)) == [
+        ("code", "amount_year"),
+        (HECHENG, 0.5), ("431221", 15), ("431222", 9), ("431226", 4), ("431271", 15),
+        ("431281", 17),
+    ]  # fmt: skip
+    for sql in (counts, money):
+        chosen = town.ask(sql, AT, county="{431281,431226}")
+        assert [row["code"] for row in chosen] == ["431226", "431281"]
+        assert town.ask(sql, "2020-01-01", county=ALL) == []
 
 
 @about(mediations.mediation_ends)
@@ -371,7 +407,12 @@ def test_ends_of_the_year_say_what_became_of_agreements_and_of_failures(town: To
 @about(mediations.mediation_figures, mediations.mediation_states, mediations.mediation_counties)
 @pytest.mark.parametrize(
     "query",
-    [mediations.mediation_figures, mediations.mediation_states, mediations.mediation_counties],
+    [
+        mediations.mediation_figures,
+        mediations.mediation_states,
+        lambda: mediations.mediation_counties()[0],
+    ],
+    ids=["figures", "states", "counties"],
 )
 def test_a_case_that_was_not_filed_by_then_is_no_case(town: Town, query: Callable[[], str]) -> None:
     before = town.ask(query(), AT, county=ALL)

@@ -19,12 +19,16 @@ from tests.town import Town
 HECHENG, TOWNSHIP = "431202", "431202001"
 HONGJIANG = "431281101002"
 CITY = "431200"
+MAY, JUNE = "2021-05-31 23:59:59.999", "2021-06-01"
+"""The last instant of a month that is over, and the first of the next."""
 HERE = f"{{{HECHENG},{CITY}}}"
 """鹤城区 and the unknown place chosen, as the page writes two values."""
 
 
 @about(petitions.petition_people, petitions.petition_repeated, petitions.petition_ratings)
-def test_voices_are_the_years_petitioners_and_the_ratings_of_all_replies(town: Town) -> None:
+def test_voices_are_petitioners_up_to_the_last_month_and_the_ratings_of_all_replies(
+    town: Town,
+) -> None:
     at = "2021-06-15 12:00:00.500"
     town.tell(
         # The last instant of last year: not a petition of the year, but replied and rated.
@@ -32,8 +36,8 @@ def test_voices_are_the_years_petitioners_and_the_ratings_of_all_replies(town: T
                   "replied 2021-02-01", "rated 2021-02-02 satisfaction=5"),
         *petition("P-2", "registered 2021-01-01 people=3 repeated=true",
                   "replied 2021-02-01", f"rated {at} satisfaction=4", place=HECHENG),
-        *petition("P-3", f"registered {at} people=20", place=CITY),
-        *petition("P-4", "registered 2021-06-15 12:00:00.501 people=1000"),
+        *petition("P-3", f"registered {MAY} people=20", place=CITY),
+        *petition("P-4", f"registered {JUNE} people=1000"),
         *petition("P-5", "registered 2021-03-01 people=7", f"replied {at}",
                   "rated 2021-06-15 12:00:00.501 satisfaction=1", place=TOWNSHIP),
         *petition("P-6", "registered 2021-03-01", "rated 2021-04-01 satisfaction=3",
@@ -102,29 +106,56 @@ def test_backlog_counts_the_new_of_the_day_and_of_the_year_the_open_and_the_over
     assert table(town.ask(petitions.petition_backlog(), last, county=ALL)) == [names, (0, 0, 0, 0)]
 
 
+@about(petitions.petition_standing, petitions.petition_punctuality_before)
+def test_a_townships_petitions_stand_as_the_last_month_ended(town: Town) -> None:
+    appeal = "accepted 2021-03-01 route=31.6"
+    town.tell(
+        *petition("P-1", "registered 2021-03-01", appeal, "closed 2021-04-01"),
+        *petition("P-2", "registered 2021-03-01", appeal, f"closed {MAY}"),  # late, due on 30 April
+        *petition("P-3", "registered 2021-03-01", appeal, f"closed {JUNE}"),  # overdue in May
+        *petition("P-4", f"registered {MAY}", place=TOWNSHIP),
+        *petition("P-5", f"registered {JUNE}"),
+        *petition("P-6", "registered 2020-12-31 23:59:59.999", "closed 2021-01-01"),
+        *petition("P-7", "registered 2021-03-01", place=HONGJIANG),
+        *petition("P-8", "registered 2021-03-01", place=HECHENG),
+    )
+    where = f"township = '{TOWNSHIP}'"
+    for at in (JUNE, "2021-06-15 12:00:00.500", "2021-06-30 23:59:59.999"):
+        assert table(town.ask(petitions.petition_standing(where), at)) == [
+            ("registered_year", "open_now", "overdue_now"), (4, 2, 1),
+        ]  # fmt: skip
+        (rate,) = town.ask(petitions.petition_punctuality_before(where), at)
+        assert rate == {"closed_on_time": 1 / 3}
+    # In January, the year before, as it ended.
+    (row,) = town.ask(petitions.petition_standing(where), "2022-01-31 23:59:59.999")
+    assert (row["registered_year"], row["open_now"]) == (5, 2)
+    (row,) = town.ask(petitions.petition_standing(where), "2022-02-01")
+    assert (row["registered_year"], row["open_now"]) == (0, 2)
+
+
 _OPEN = (
-    # Time and number of registrations; the query is at 00:30 on 15 June, which is 14 June in UTC.
+    # Time and number of registrations; the query is of 15 July, and so as of the end of June.
     # Midnights in between: 0, 6 | 7, 14 | 15, 29 | 30, 59 | 60, 89 | 90.
-    ("2021-06-15 00:10", 1), ("2021-06-09 23:50", 1),
-    ("2021-06-08 23:50", 2), ("2021-06-01 00:00", 1),
-    ("2021-05-31 23:50", 1), ("2021-05-17 12:00", 3),
-    ("2021-05-16 12:00", 1), ("2021-04-17 12:00", 4),
-    ("2021-04-16 12:00", 5), ("2021-03-18 12:00", 1),
-    ("2021-03-17 23:59", 2), ("2019-12-01 12:00", 5),
+    ("2021-06-30 00:10", 1), ("2021-06-24 23:50", 1),
+    ("2021-06-23 23:50", 2), ("2021-06-16 00:00", 1),
+    ("2021-06-15 23:50", 1), ("2021-06-01 12:00", 3),
+    ("2021-05-31 12:00", 1), ("2021-05-02 12:00", 4),
+    ("2021-05-01 12:00", 5), ("2021-04-02 12:00", 1),
+    ("2021-04-01 23:59", 2), ("2019-12-01 12:00", 5),
 )  # fmt: skip
 
 
 @about(petitions.petition_ageing)
 def test_ages_are_midnights_since_the_registration_of_open_petitions(town: Town) -> None:
-    at = "2021-06-15 00:30"
+    at, end = "2021-07-15 00:30", "2021-06-30 23:59:59.999"
     town.tell(
         *(event for day, (time, count) in enumerate(_OPEN) for n in range(count)
           for event in petition(f"P-{day}-{n}", f"registered {time}")),
-        *petition("P-later", "registered 2021-06-15 00:31"),
-        *petition("P-closed", "registered 2021-06-10", f"closed {at}"),
-        *petition("P-not-yet", "registered 2021-06-10", "closed 2021-06-15 00:31"),
-        *petition("P-there", "registered 2021-06-10", place=HONGJIANG),
-        *petition("P-lost", "registered 2021-06-10", place=CITY),
+        *petition("P-later", "registered 2021-07-01"),
+        *petition("P-closed", "registered 2021-06-25", f"closed {end}"),
+        *petition("P-not-yet", "registered 2021-06-25", "closed 2021-07-01"),
+        *petition("P-there", "registered 2021-06-25", place=HONGJIANG),
+        *petition("P-lost", "registered 2021-06-25", place=CITY),
     )  # fmt: skip
     # The first group also has P-not-yet and P-lost.
     assert table(town.ask(petitions.petition_ageing(), at, county=HERE)) == [
@@ -285,9 +316,9 @@ def _worded(field: str, counts: dict[str, int], other: str) -> list[Told]:
     return [
         *(one(f"P-{w}-{n}", "2021-03-01", w, CITY) for w, c in counts.items() for n in range(c)),
         one("P-first", "2021-01-01", other, TOWNSHIP),
-        one("P-last", "2021-06-15 12:00:00.500", other, HECHENG),
+        one("P-last", MAY, other, HECHENG),
         one("P-before", "2020-12-31 23:59:59.999", other, HECHENG),
-        one("P-after", "2021-06-15 12:00:00.501", other, HECHENG),
+        one("P-after", JUNE, other, HECHENG),
         one("P-there", "2021-03-01", other, HONGJIANG),
     ]
 
@@ -302,7 +333,7 @@ def test_kinds_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
     assert table(town.ask(petitions.petition_kinds(), AT, county=HERE)) == [
         ("name", "value"), ("检举控告", 3), ("建议意见", 2), ("申诉求决", 2),
     ]  # fmt: skip
-    assert town.ask(petitions.petition_kinds(), "2022-01-01", county=ALL) == []
+    assert town.ask(petitions.petition_kinds(), "2022-02-01", county=ALL) == []
 
 
 @about(petitions.petition_channels)
@@ -313,7 +344,7 @@ def test_channels_of_the_years_petitions_are_named_in_chinese(town: Town) -> Non
         ("name", "value"),
         ("传真", 4), ("电话", 3), ("信息网络", 2), ("书信", 1), ("走访", 1),
     ]  # fmt: skip
-    assert town.ask(petitions.petition_channels(), "2022-01-01", county=ALL) == []
+    assert town.ask(petitions.petition_channels(), "2022-02-01", county=ALL) == []
 
 
 @about(petitions.petition_levels)
@@ -323,7 +354,7 @@ def test_levels_of_the_years_petitions_are_named_in_chinese(town: Town) -> None:
     assert table(town.ask(petitions.petition_levels(), AT, county=HERE)) == [
         ("name", "value"), ("来市", 4), ("赴省", 3), ("到县", 2), ("进京", 1),
     ]  # fmt: skip
-    assert town.ask(petitions.petition_levels(), "2022-01-01", county=ALL) == []
+    assert town.ask(petitions.petition_levels(), "2022-02-01", county=ALL) == []
 
 
 @about(petitions.petition_kinds)
@@ -331,9 +362,11 @@ def test_a_word_that_has_no_name_yet_is_shown_as_it_is(town: Town) -> None:
     # No producer can send it, but the table may have rows of a later version.
     content = {"kind": "ode", "channel": "", "people": 1}
     town.shipped.city.add("petitions", "petition.registered", AT, content, key="P-1")
-    asked = town.ask(petitions.petition_kinds(), AT, county=ALL)
+    asked = town.ask(petitions.petition_kinds(), "2021-07-01", county=ALL)
     assert table(asked) == [("name", "value"), ("ode", 1)]
-    assert town.ask(petitions.petition_channels(), AT, county=ALL) == [], "no word is no channel"
+    assert town.ask(petitions.petition_channels(), "2021-07-01", county=ALL) == [], (
+        "no word is no channel"
+    )
 
 
 @about(petitions.petition_backlog)
