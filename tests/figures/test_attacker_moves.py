@@ -7,9 +7,9 @@ public totals of a county show one case alone. The same attack succeeds on the c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -17,10 +17,12 @@ import pytest
 from schemas.families import families
 from schemas.grain import ROLES, Role
 from tests.figures.readers import Rows, code_of, everything
-from tests.histories.told import Told, instant, told
+from tests.histories.told import Told, instant, told, topic_of
 from tests.town import Town
 
 Snapshot = dict[str, Rows]
+Key = tuple[str, str, str]
+"""Topic, county, and the event or the month of a case."""
 NEAR, FAR, ALONE = "431202", "431221", "431230"
 """Two counties with several cases in each month, and one with a single case."""
 PLACES: Final = {
@@ -133,99 +135,108 @@ def moves(span: Span) -> Iterator[tuple[str, dict[str, Any], str, int]]:
                 yield view, dict(named), name, change
 
 
-def learnt(span: Span) -> dict[str, Learnt]:
-    """What the span tells of a single case, by county."""
-    found: dict[str, Learnt] = defaultdict(Learnt)
-    moved = list(moves(span))
-    together: dict[tuple[str, ...], int] = defaultdict(int)
-    for view, words, name, change in moved:
-        if name in COUNTS:
-            together[view, code_of(words)[:6], words.get("split", ""), name] += abs(change)
-    for view, words, name, change in moved:
-        place = code_of(words)
-        if not place:
-            continue
-        one = found[place[:6]]
-        if together.get((view, place[:6], words.get("split", ""), name)) == 1:
-            said = {n: v for n, v in words.items() if n in WORDS}
-            if words.get("split") in WORDS and words["part"]:
-                said[words["split"]] = words["part"]
-            if span.event and "type" in words:
-                said["type"] = words["type"]
-            one.properties |= said
-            one.places.add(place)
-        number = next((n for n in NUMBERS if n in name.split("_")), "")
-        if number and _single(span, words, place):
-            one.properties[number] = change
-            one.places.add(place)
+def learnt(spans: Sequence[Span]) -> dict[Key, Learnt]:
+    """What is told of single cases, by topic, county, and the event or the month of the case."""
+    found: dict[Key, Learnt] = defaultdict(Learnt)
+    for span in spans:
+        moved = list(moves(span))
+        together: dict[tuple[str, ...], int] = defaultdict(int)
+        for view, words, name, change in moved:
+            if name in COUNTS:
+                together[view, code_of(words)[:6], words.get("split", ""), name] += abs(change)
+        for view, words, name, change in moved:
+            place = code_of(words)
+            if not place:
+                continue
+            topic = view.partition("_")[0]
+            if "type" in words:
+                topic = f"{words['type'].partition('.')[0]}s"
+            one = found[topic, place[:6], _of(span, view, words)]
+            if together.get((view, place[:6], words.get("split", ""), name)) == 1:
+                said = {n: v for n, v in words.items() if n in WORDS}
+                if words.get("split") in WORDS and words["part"]:
+                    said[words["split"]] = words["part"]
+                if span.event and "type" in words:
+                    said["type"] = words["type"]
+                one.properties |= said
+                one.places.add(place)
+            number = next((n for n in NUMBERS if n in name.split("_")), "")
+            if number and _single(span, words, place):
+                one.properties[number] = change
     return found
+
+
+def _of(span: Span, view: str, words: Mapping[str, str]) -> str:
+    """The month that a figure of a month is of; else the event of the span, empty for none."""
+    if "month" in words:
+        return words["month"][:7]
+    if view.endswith("_before"):
+        first = datetime.fromisoformat(span.after[view][0]["at"]).replace(day=1)
+        return f"{first - timedelta(days=1):%Y-%m}"
+    return str(span.event["id"]) if span.event else ""
 
 
 def _single(span: Span, words: Mapping[str, str], place: str) -> bool:
     """Whether one event alone stands behind a number: by the span, or by the public counts."""
-    if span.event:
-        return True
-    topic = f"{words.get('type', '').partition('.')[0]}s"
+    if "month" not in words:
+        return span.event is not None
+    topic = f"{words['type'].partition('.')[0]}s"
     events: int = sum(
         row["net_count"]
-        for row in span.after.get(f"{topic}_by_county_hour", ())
+        for row in span.after[f"{topic}_by_county_hour"]
         if row["type"] == words["type"]
         and row["county"] == place
-        and row["hour"][:7] == words.get("month", "")[:7]
+        and row["hour"][:7] == words["month"][:7]
     )
     return events == 1
 
 
-def test_no_two_properties_of_a_case_move_together_before_a_viewer(
+def test_no_two_properties_of_a_case_are_told_to_a_viewer(spans: Mapping[Role, list[Span]]) -> None:
+    known = learnt(spans["viewer"])
+    assert any(each.properties for each in known.values())
+    for (topic, county, of), each in known.items():
+        if county != ALONE:
+            assert len(each.properties) <= 1, (topic, county, of, each)
+
+
+def test_no_property_of_a_case_is_told_beside_a_place_below_the_county(
     spans: Mapping[Role, list[Span]],
 ) -> None:
-    assert any(span.event for span in spans["viewer"])
-    for span in spans["viewer"]:
-        for county, known in learnt(span).items():
-            if county != ALONE:
-                assert len(known.properties) <= 1, (span.event, known)
+    for key, each in learnt(spans["viewer"]).items():
+        below = {place for place in each.places if len(place) > 6}
+        if key[1] != ALONE:
+            assert not (below and each.properties), (key, each)
 
 
-def test_no_property_of_a_case_is_seen_beside_a_place_below_the_county(
+def test_a_viewer_is_told_of_an_event_its_type_and_its_county_at_once(
     spans: Mapping[Role, list[Span]],
 ) -> None:
-    for span in spans["viewer"]:
-        for county, known in learnt(span).items():
-            below = {place for place in known.places if len(place) > 6}
-            if county != ALONE:
-                assert not (below and known.properties), (span.event, known)
-            if span.event:
-                assert below == set(), (span.event, known)
-
-
-def test_a_viewer_sees_of_an_event_its_type_and_its_county_at_once(
-    spans: Mapping[Role, list[Span]],
-) -> None:
-    for span in spans["viewer"]:
-        if span.event:
-            known = learnt(span)[span.event["division"][:6]]
-            assert known.properties == {"type": span.event["type"]}
+    known = learnt(spans["viewer"])
+    for event in (span.event for span in spans["viewer"] if span.event):
+        county = event["division"][:6]
+        each = known[topic_of(event), county, event["id"]]
+        assert each == Learnt({"type": event["type"]}, {county})
 
 
 def test_the_same_attack_tells_a_clerk_each_case_with_its_village(
     spans: Mapping[Role, list[Span]],
 ) -> None:
-    for span in spans["clerk"]:
-        if span.event:
-            known = learnt(span)[span.event["division"][:6]]
-            data = span.event["data"]
-            said = ("kind", "channel", "level") if "petition" in data else ("dispute", "origin")
-            for name in (*said, "people"):
-                assert known.properties[name] == data[name], (span.event, known)
-            assert span.event["division"] in known.places
+    known = learnt(spans["clerk"])
+    events = [span.event for span in spans["clerk"] if span.event]
+    assert {event["type"] for event in events} == {"petition.registered", "mediation.filed"}
+    for event in events:
+        each, data = known[topic_of(event), event["division"][:6], event["id"]], event["data"]
+        said = ("kind", "channel", "level") if "petition" in data else ("dispute", "origin")
+        for name in (*said, "people"):
+            assert each.properties[name] == data[name], (event, each)
+        assert event["division"] in each.places
 
 
 def test_the_only_case_of_a_county_in_a_month_is_told_once_the_month_is_over(
     spans: Mapping[Role, list[Span]],
 ) -> None:
     # A count of one is exact as every other: nothing is blanked. This is what remains.
-    known = [learnt(span).get(ALONE, Learnt()) for span in spans["viewer"]]
-    whole = [each for each in known if len(each.properties) > 1]
-    assert len(whole) >= 1
-    names = {name for each in whole for name in each.properties}
-    assert {"kind", "channel", "level"} <= names
+    each = learnt(spans["viewer"])["petitions", ALONE, "2021-03"]
+    data = history()[0]["data"]
+    for name in ("kind", "channel", "level", "people"):
+        assert each.properties[name] == data[name]
