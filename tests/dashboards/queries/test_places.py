@@ -395,5 +395,5 @@ def test_a_place_without_events_has_zeros_and_no_shares(
             places.place_funds(level),
         )
     ]
-    disputes_ = (0, 0, 0, None) if level is VILLAGE else (0, 0, None, 0.0)
+    disputes_ = (0, 0, 0, None) if level is VILLAGE else (0, 0, None)
     assert found == [(0,) * 6, coverage, disputes_, (0.0, 0.0, None)]
