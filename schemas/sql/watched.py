@@ -201,13 +201,11 @@ def _recent(families: Sequence[Family], database: str, role: Role) -> PublishedV
     ]
     # To the millisecond a time would find the event among all figures as of an instant.
     shown = "toStartOfMinute({0}) AS {0}" if role == "viewer" else "{0}"
+    minute = Text("Viewers see it to the minute.", "公开视图只到分钟。")
     times = {
-        "logged": Text("When the broker appended it.", "消息写入 Kafka 的时间。"),
-        "time": Text("When it happened.", "事件发生的时间。"),
+        "logged": Text("When the broker appended it.", "消息写入 Kafka 的时间。") + minute,
+        "time": Text("When it happened.", "事件发生的时间。") + minute,
     }
-    if role == "viewer":
-        to_the_minute = Text("To the minute.", "只到分钟。")
-        times = {name: text + to_the_minute for name, text in times.items()}
     return PublishedView(
         "recent_events",
         "最新事件",
