@@ -210,12 +210,12 @@ def test_a_client_that_does_not_take_its_answer_holds_no_seat() -> None:
 
 
 def test_who_reads_on_may_read_slowly() -> None:
-    with Part(Connections(read_s=2)).running() as part, part.asked(part.get("/whole")) as client:
+    with Part(Connections(read_s=5)).running() as part, part.asked(part.get("/whole")) as client:
         taken = 0
         while taken <= LARGE and (more := client.recv(1 << 20)):
             taken += len(more)
             # Longer than `read_s` together; the kernel tells the server of each second or third.
-            threading.Event().wait(0.2 if taken < 16 << 20 else 0)
+            threading.Event().wait(0.3 if taken < 20 << 20 else 0)
         assert taken > LARGE  # and its head
 
 
