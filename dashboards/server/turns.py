@@ -13,10 +13,10 @@ from schemas.errors import Refused
 
 CLIENT: Final[ContextVar[str]] = ContextVar("client", default="")
 """Who asks: set for each request, so that every query made for it counts for its client."""
-AT_ONCE: Final = 8
-"""Queries that run at a time."""
-EACH: Final = 4
-"""Of one client: half, so that a second client finds a place free."""
+AT_ONCE: Final = 3
+"""Queries that run at a time: for as many the boards' user of ClickHouse has memory."""
+EACH: Final = 2
+"""Of one client: so that a second client finds a place free."""
 WAITING: Final = 100
 """Of one client, further ones are refused; a large board has about forty."""
 ASKING: Final = 400
