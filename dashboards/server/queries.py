@@ -83,6 +83,11 @@ class Inquiry:
         )
         return cls(caller, span, look)
 
+    def looking(self, sql: str, variables: Mapping[str, Any]) -> Look:
+        """The look at what a query gives: the SQL too of who may publish, for he may change it."""
+        said = sql if may_publish(self.caller.access) else ""
+        return replace(self.look, sql=said, variables=variables)
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -260,12 +265,7 @@ class Queries:
             sql = expand(str(asked.get("rawSql") or ""), scope)
             if not sql.strip():
                 raise Refused("the query is empty.", do="Write the panel's SQL.")
-            look = replace(
-                inquiry.look,
-                query=ask.ref,
-                sql=sql if may_publish(inquiry.caller.access) else "",
-                variables=ask.values or {},
-            )
+            look = replace(inquiry.looking(sql, ask.values or {}), query=ask.ref)
             origin = await self.origin(asked.get("datasource"), sql, inquiry.caller, look)
         except (Denied, Unavailable):
             raise  # for the whole request: nothing of it may be shown

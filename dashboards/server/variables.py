@@ -28,7 +28,7 @@ from dashboards.server.frames import AnswerColumn
 from dashboards.server.queries import Inquiry, Queries, source_uid
 from dashboards.server.shelf import Record
 from schemas.errors import GulouError, Misconfigured
-from schemas.grain import County, may_publish
+from schemas.grain import County
 
 OPTIONS_S: Final = 60.0
 """Age up to which a list of options is used again; an error is forgotten at once."""
@@ -283,14 +283,8 @@ class Variables:
         uid = source_uid(model.get("datasource"))
         sql = filled_sql(raw, fillings)
         values = {n: each.value for n, each in fillings.items() if not n.startswith("__")}
-        caller = self._inquiry.caller
-        look = replace(
-            self._inquiry.look,
-            variable=str(model["name"]),
-            variables=values,
-            sql=sql if may_publish(caller.access) else "",
-        )
-        origin = await self._queries.origin(filled(uid, fillings), sql, caller, look)
+        look = replace(self._inquiry.looking(sql, values), variable=str(model["name"]))
+        origin = await self._queries.origin(filled(uid, fillings), sql, self._inquiry.caller, look)
         key = (origin, sql, model.get("regex"), model.get("sort"))
         # What changes with the range is asked anew, as in Grafana.
         lasting = model.get("refresh") != _AT_EVERY_RANGE and "$__" not in sql

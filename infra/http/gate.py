@@ -131,14 +131,12 @@ class Gate:
                 return web.json_response(
                     {"message": "请求正文不能压缩：请去掉 Content-Encoding 再发。"}, status=415
                 )
-            if caller is None and request.path not in _WITHOUT_TOKEN:
+            # A login is the only POST of a session: whatever else it may do is a GET.
+            looks = request.method in ("GET", "HEAD") or request.path == LOGIN
+            if caller is None and not (looks and request.path in _WITHOUT_TOKEN):
                 return gate._turned_away(request)
             if caller is not None:
                 request[gate._key] = caller
-            # A login is the only POST of a session: whatever else it may do is a GET.
-            looks = request.method in ("GET", "HEAD") or request.path == LOGIN
-            if caller is None and not looks:
-                return gate._turned_away(request)
             if caller and not looks and not gate._publishes(request, caller):
                 return web.json_response(
                     {"message": "没有权限：会话只能查看，发布需要令牌。"}, status=403

@@ -26,7 +26,6 @@ READ_S: Final = 30.0
 _AHEAD: Final = 65_536
 """Bytes of further requests on a connection that waits for its answer. No browser and no program of
 ours sends any; each head of them would be kept until its turn."""
-
 _PIECE: Final = 65_536
 """Bytes of an answer that are handed over at once."""
 

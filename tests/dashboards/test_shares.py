@@ -21,8 +21,8 @@ from clickhouse_driver import Client
 from dashboards.server import ServerConfig
 from dashboards.server import app as board_server
 from dashboards.server.answers import _depth
-from dashboards.server.turns import EACH, WAITING
-from infra.warehouse import EmbeddedClickHouse
+from dashboards.server.turns import AT_ONCE, EACH, WAITING
+from infra.warehouse import EmbeddedClickHouse, sizes
 from infra.warehouse.access import write_users
 from tests.dashboards.conftest import BOARD_USER, writer
 from tests.dashboards.inside import Inside, inside
@@ -53,7 +53,11 @@ def patience(warehouse: EmbeddedClickHouse) -> Iterator[None]:
     """
     file = warehouse.data / "users.json"
     before = json.loads(file.read_text())["users"]
-    limits = {"max_execution_time": HOUR_S, "max_result_rows": 1000, "max_memory_usage": 10**9}
+    limits = {
+        "max_execution_time": HOUR_S,
+        "max_result_rows": 1000,
+        "max_memory_usage": sizes.QUERY_BYTES,
+    }
     write_users(file, before | {"patient": before[BOARD_USER[0]] | {"limits": limits}})
     try:
         yield
@@ -114,6 +118,11 @@ def heavies(count: int, first: int = 0) -> dict[str, Any]:
 
 def running(owner: Client) -> int:
     return int(owner.execute(RUNNING)[0][0])
+
+
+def test_clickhouse_has_memory_for_as_many_queries_as_the_boards_ask_at_a_time() -> None:
+    each = sizes.QUERY_BYTES + sizes.HEADER_BYTES
+    assert EACH < AT_ONCE == sizes.BOARDS_SHARE_BYTES // each
 
 
 def test_16_heavy_queries_of_one_client_leave_room_for_anothers_light_one_and_end_with_it(
